@@ -1,0 +1,1 @@
+"""Algorithmic order router for many exchanges."""

@@ -1,0 +1,147 @@
+"""Memory and Python face of the codec interface: what the tests, the tools and the direct server call."""
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
+
+import numpy as np
+
+from orderflow._core.types import EXECUTION_REPORT_DTYPE, LEVEL_DTYPE, LISTING_DTYPE, MESSAGE_DTYPE
+
+
+cdef _copy(const void *source, uint32_t count, dtype):
+    cdef size_t size = <size_t>count * <size_t>dtype.itemsize
+    return np.frombuffer((<const char *>source)[:size], dtype=dtype).copy() if count else np.empty(0, dtype)
+
+
+cdef class DecodeOutput:
+    """Room for what one frame may hold.
+
+    Parameters
+    ----------
+    messages, levels, reports : int
+        Capacities. A frame with more ends in DecodeStatus.TOO_MANY and changes nothing.
+    """
+
+    def __cinit__(self, uint32_t messages=4096, uint32_t levels=65536, uint32_t reports=1024):
+        self.buffer.messages = <Message *>calloc(messages, sizeof(Message))
+        self.buffer.levels = <Level *>calloc(levels, sizeof(Level))
+        self.buffer.reports = <ExecutionReport *>calloc(reports, sizeof(ExecutionReport))
+        if self.buffer.messages is NULL or self.buffer.levels is NULL or self.buffer.reports is NULL:
+            raise MemoryError()
+        self.buffer.message_capacity = messages
+        self.buffer.level_capacity = levels
+        self.buffer.report_capacity = reports
+
+    def __dealloc__(self):
+        free(self.buffer.messages)
+        free(self.buffer.levels)
+        free(self.buffer.reports)
+
+    @property
+    def messages(self):
+        """Messages of the last frame: a copy, numpy structured array of MESSAGE_DTYPE."""
+        return _copy(self.buffer.messages, self.buffer.message_count, MESSAGE_DTYPE)
+
+    @property
+    def levels(self):
+        """Levels of the last frame: a copy, numpy structured array of LEVEL_DTYPE."""
+        return _copy(self.buffer.levels, self.buffer.level_count, LEVEL_DTYPE)
+
+    @property
+    def reports(self):
+        """Execution reports of the last frame: a copy, numpy structured array of EXECUTION_REPORT_DTYPE."""
+        return _copy(self.buffer.reports, self.buffer.report_count, EXECUTION_REPORT_DTYPE)
+
+    @property
+    def fault(self):
+        """(listing, offset in the frame) of the last status other than DECODED; listing -1 = not known."""
+        return self.buffer.fault_listing, self.buffer.fault_offset
+
+
+cdef class Codec:
+    """Base of all codecs.
+
+    Parameters
+    ----------
+    listings : numpy structured array of LISTING_DTYPE, shape (n,)
+        The engine's listing table; kept alive and read, never copied.
+    symbols : dict of str -> int
+        The exchange's spelling of each listing that this connection carries, to its index in `listings`.
+    """
+
+    def __init__(self, listings, symbols, **options):
+        cdef const unsigned char[::1] raw
+        if listings.dtype != LISTING_DTYPE:
+            raise TypeError(f"listings: expected LISTING_DTYPE, got {listings.dtype}")
+        self.listings_owner = listings
+        self.listing_count = len(listings)
+        if len(listings):
+            raw = listings.view(np.uint8)
+            self.listings = <const Listing *>&raw[0]
+        cdef uint32_t size = 16
+        while size < 4 * len(symbols):
+            size *= 2
+        self.symbols.slots = <Symbol *>calloc(size, sizeof(Symbol))
+        if self.symbols.slots is NULL:
+            raise MemoryError()
+        self.symbols.mask = size - 1
+        for name, index in symbols.items():
+            self._add(name.encode(), index)
+        self.configure(**options)
+
+    def configure(self):
+        """Codec-specific options; the base takes none."""
+
+    def _add(self, bytes name, int32_t index):
+        if not 0 < len(name) <= SYMBOL_SIZE:
+            raise ValueError(f"symbol {name!r}: 1 to {SYMBOL_SIZE} bytes are possible")
+        if not 0 <= index < <int32_t>self.listing_count:
+            raise ValueError(f"symbol {name!r}: listing {index} is not in the table of {self.listing_count}")
+        cdef const char *text = name
+        cdef uint32_t length = len(name)
+        cdef uint32_t at = <uint32_t>symbol_hash(text, length) & self.symbols.mask
+        while self.symbols.slots[at].length:
+            at = (at + 1) & self.symbols.mask
+        memcpy(self.symbols.slots[at].name, text, length)
+        self.symbols.slots[at].length = length
+        self.symbols.slots[at].listing = index
+
+    def __dealloc__(self):
+        free(self.symbols.slots)
+
+    cdef int decode(self, const char *data, size_t size, int64_t receive_ns, DecodeBuffer *out) noexcept nogil:
+        return DecodeStatus.UNKNOWN_MESSAGE
+
+    cdef int decode_snapshot(self, int32_t listing, const char *data, size_t size, int64_t receive_ns,
+                             DecodeBuffer *out) noexcept nogil:
+        return DecodeStatus.UNKNOWN_MESSAGE
+
+    def decode_frame(self, bytes frame, DecodeOutput out, int64_t receive_ns=0):
+        """Decode one frame given as bytes; returns a DecodeStatus."""
+        cdef bytes padded = frame + bytes(CODEC_PADDING)
+        cdef const char *data = padded
+        cdef size_t size = len(frame)
+        cdef int status
+        with nogil:
+            status = self.decode(data, size, receive_ns, &out.buffer)
+        return DecodeStatus(status)
+
+    def decode_snapshot_body(self, int32_t listing, bytes body, DecodeOutput out, int64_t receive_ns=0):
+        """Decode a REST depth snapshot; returns a DecodeStatus."""
+        cdef bytes padded = body + bytes(CODEC_PADDING)
+        cdef const char *data = padded
+        cdef size_t size = len(body)
+        cdef int status
+        with nogil:
+            status = self.decode_snapshot(listing, data, size, receive_ns, &out.buffer)
+        return DecodeStatus(status)
+
+
+cdef class OrderCodec(Codec):
+    """Base of the codecs of order connections."""
+
+    cdef int encode_new(self, const ChildOrder *order, int64_t unix_ns, char *out, size_t capacity) noexcept nogil:
+        return -1
+
+    cdef int encode_cancel(self, const ChildOrder *order, const char *exchange_order_id, int64_t unix_ns,
+                           char *out, size_t capacity) noexcept nogil:
+        return -1

@@ -1,0 +1,360 @@
+"""What moves between the stages: every struct that crosses a file boundary, and the enums that name its fields.
+
+Sizes are fixed and asserted in types.pyx; numpy dtypes are derived from these declarations there, never retyped.
+Integers only. A price or quantity is scaled by its listing's (or instrument's) power of ten. Times end in `_ns` and
+name their clock: `exchange_ns` theirs (unix), `receive_ns` ours (monotonic, stamped at the socket).
+"""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+
+cpdef enum Side:
+    NO_SIDE = 0
+    BUY = 1
+    SELL = 2
+
+
+cpdef enum BookState:
+    EMPTY = 0
+    SYNCING = 1
+    LIVE = 2
+    STALE = 3
+
+
+cpdef enum BookFault:           # why a book is not LIVE
+    NO_FAULT = 0
+    GAP = 1                     # the exchange's own sequence shows a missing update
+    CHECKSUM = 2
+    CROSSED = 3                 # bid > ask at the end of a frame
+    INEXACT = 4                 # a number finer than the listing's scale, or too large for it
+    MALFORMED = 5               # the frame could not be decoded
+    SILENT = 6                  # no application data within the budget
+    DISCONNECTED = 7
+    FULL = 8                    # more levels than the book has room for
+    LAGGING = 9                 # frames arrived faster than they could be taken
+
+
+cpdef enum MessageKind:         # what a codec found in a frame
+    IGNORED = 0                 # understood and of no interest (heartbeat, kline, ...)
+    SNAPSHOT = 1
+    UPDATE = 2
+    TRADE = 3
+    QUOTE = 4                   # the exchange's own best bid and ask
+    REPORT = 5                  # an execution report
+    SESSION = 6                 # for the Python session: subscribed, login, error, ...
+
+
+cpdef enum OrderType:
+    LIMIT = 1
+    MARKET = 2
+
+
+cpdef enum TimeInForce:
+    GTC = 1
+    IOC = 2
+    FOK = 3
+    GTD = 4
+
+
+cpdef enum OrderFlag:
+    POST_ONLY = 1
+
+
+cpdef enum OrderStatus:
+    CREATED = 0
+    DENIED = 1
+    PENDING_NEW = 2
+    NEW = 3
+    PARTIAL = 4
+    PENDING_CANCEL = 5
+    PENDING_REPLACE = 6
+    IN_DOUBT = 7
+    FILLED = 8
+    CANCELED = 9
+    REJECTED = 10
+    EXPIRED = 11
+
+
+cpdef enum ExecType:            # why an ExecutionReport was sent
+    REPORT_SENT = 1             # the bytes went to the socket
+    REPORT_NOT_SENT = 2         # the send gate refused; `reason` says why
+    REPORT_NEW = 3
+    REPORT_FILL = 4
+    REPORT_CANCELED = 5
+    REPORT_REJECTED = 6
+    REPORT_EXPIRED = 7
+    REPORT_CANCEL_REJECTED = 8
+    REPORT_IN_DOUBT = 9         # silence, lost connection or unreadable answer after sending
+    REPORT_STATUS = 10          # a statement of state without an event (reconciliation)
+
+
+cpdef enum Liquidity:
+    UNKNOWN_LIQUIDITY = 0
+    MAKER = 1
+    TAKER = 2
+
+
+cpdef enum ChildKind:
+    NEW_ORDER = 1
+    CANCEL_ORDER = 2
+
+
+cpdef enum ParentKind:
+    SUBMIT_PARENT = 1
+    CANCEL_PARENT = 2
+
+
+cpdef enum ParentStatus:
+    PARENT_WORKING = 1
+    PARENT_CANCELLING = 2
+    PARENT_DONE = 3
+    PARENT_ENDED_IN_DOUBT = 4
+    PARENT_DENIED = 5
+
+
+cpdef enum Algorithm:
+    IMMEDIATE = 1               # cross now, re-route the rest until end_ns or the limit price
+
+
+cpdef enum TradingState:
+    HALTED = 0                  # the boot state; cancels pass
+    REDUCING = 1
+    ACTIVE = 2
+
+
+cpdef enum Reason:              # coded reasons: of risk, of the send gate, of a parent's end, of a reject
+    OK = 0
+    QUANTITY_NOT_POSITIVE = 1
+    QUANTITY_OFF_LOT = 2
+    QUANTITY_BELOW_MINIMUM = 3
+    QUANTITY_EXCEEDS_MAXIMUM = 4
+    NOTIONAL_BELOW_MINIMUM = 5
+    NOTIONAL_EXCEEDS_MAXIMUM = 6
+    PRICE_OFF_TICK = 7
+    PRICE_NOT_POSITIVE = 8
+    PRICE_OUTSIDE_COLLAR = 9
+    NO_REFERENCE_PRICE = 10
+    EXCEEDS_PARENT = 11         # conservation: filled + working + in doubt would exceed the parent
+    POSITION_EXCEEDS_MAXIMUM = 12
+    TRADING_HALTED = 13
+    TRADING_REDUCING = 14
+    TABLE_FULL = 15
+    JOURNAL_FAILED = 16
+    BOOK_NOT_LIVE = 17
+    EPOCH_CHANGED = 18
+    RATE_LIMITED = 19
+    DEADLINE_PASSED = 20
+    NOT_CONNECTED = 21
+    ENCODE_FAILED = 22
+    UNKNOWN_LISTING = 23
+    LISTING_HALTED = 24
+    INSUFFICIENT_FUNDS = 25
+    POST_ONLY_WOULD_TAKE = 26
+    UNKNOWN_ORDER = 27
+    DUPLICATE_ORDER = 28
+    CLOCK_SKEW = 29
+    PERMISSION = 30
+    EXCHANGE_RULE = 31          # the exchange's own filter refused
+    EXCHANGE_OTHER = 32
+    END_TIME = 33               # the parent's time ran out
+    NO_LIQUIDITY = 34           # nothing tradable within the limit
+    BELOW_MINIMUM_REMAINS = 35  # what remains is below every listing's minimum
+    CANCELLED_BY_USER = 36
+    LAGGED = 37                 # the strategy does not read its reports
+    UNKNOWN_OUTCOME = 38        # after sending: the exchange answered that it does not know
+    SELF_TRADE = 39
+    CAPITAL_EXCEEDED = 40
+
+
+cpdef enum CommandKind:
+    COMMAND_NONE = 0
+    SET_TRADING_STATE = 1       # value: TradingState
+    CONNECTED = 2               # connection (role) is up; value: transport index, epoch in `epoch`
+    DISCONNECTED_CONNECTION = 3
+    RELEASE_TRANSPORT = 4
+    SEND_FRAME = 5              # payload in the byte ring: goes out as one websocket text frame
+    REST_BODY = 6               # payload in the byte ring: decode as `value` for `listing`
+    RESYNC = 7
+    STOP = 8
+    SNAPSHOT_POSITIONS = 9
+
+
+cpdef enum Role:                # what a connection is for
+    MARKET_DATA = 0
+    ORDERS = 1                  # order entry and private stream
+
+
+cdef struct Level:              # 16 bytes
+    int64_t price
+    int64_t quantity            # absolute; 0 deletes
+
+
+cdef struct Listing:            # one instrument on one exchange; fixed for a run
+    int64_t tick                # smallest price step for our own orders, scaled
+    int64_t lot
+    int64_t minimum_quantity
+    int64_t maximum_quantity
+    int64_t minimum_notional    # in 1e-8 of the quote currency
+    int64_t maker_fee           # fraction of notional, in 1e-8 (10 bps = 100000); negative = rebate
+    int64_t taker_fee
+    int64_t price_factor        # listing price * price_factor = instrument price, exact
+    int64_t quantity_factor
+    uint32_t index
+    uint32_t instrument
+    uint16_t exchange
+    uint8_t price_decimals      # value = integer / 10**decimals
+    uint8_t quantity_decimals
+    uint16_t depth              # subscribed depth; 0 = unlimited
+    uint8_t halted
+    uint8_t reserved
+
+
+cdef struct Message:            # one event that a codec found in a frame; levels lie in the decode buffer
+    int64_t first_id            # U
+    int64_t last_id             # u; of a snapshot: lastUpdateId; of a trade: trade id
+    int64_t previous_id         # pu
+    int64_t exchange_ns         # unix, 0 = not given
+    int64_t price               # TRADE
+    int64_t quantity            # TRADE
+    uint32_t bids_begin         # index into DecodeBuffer.levels
+    uint32_t bids_count
+    uint32_t asks_begin
+    uint32_t asks_count
+    uint32_t checksum
+    int32_t listing             # -1: not one of ours
+    uint32_t report             # REPORT: index into DecodeBuffer.reports
+    uint8_t kind                # MessageKind
+    uint8_t side                # TRADE: aggressor
+    uint8_t has_checksum
+    uint8_t has_chain           # first_id/last_id (and previous_id where the protocol has it) are set
+
+
+cdef struct Wake:               # 64 bytes: the board of `listing` changed
+    uint64_t sequence           # of the source
+    uint64_t version
+    int64_t receive_ns
+    int64_t exchange_ns
+    uint32_t listing
+    uint32_t epoch
+    uint8_t book_state
+    uint8_t reserved[23]
+
+
+cdef struct Command:            # 64 bytes
+    uint64_t sequence
+    int64_t value
+    int64_t argument
+    uint32_t listing
+    uint32_t epoch
+    uint32_t bytes              # length of the payload that follows in the byte ring; 0 = none
+    uint16_t exchange
+    uint8_t kind                # CommandKind
+    uint8_t role
+    uint8_t reserved[24]
+
+
+cdef struct ChildOrder:         # 128 bytes: router -> exchange
+    uint64_t client_order_id    # epoch << 40 | counter; the codec spells it
+    uint64_t parent_id
+    uint64_t sequence           # router input that caused it
+    uint64_t journal_sequence   # its intent, already written
+    uint64_t board_version      # the book it was decided on
+    int64_t price               # listing scale
+    int64_t quantity
+    int64_t deadline_ns         # monotonic; the send gate refuses after it; 0 = none
+    int64_t decided_ns          # monotonic
+    int64_t cause_receive_ns    # stamp of the frame that caused it, 0 = none
+    uint32_t listing
+    uint32_t book_epoch
+    uint32_t slot               # router's order table
+    uint16_t account
+    uint16_t strategy
+    uint8_t kind                # ChildKind
+    uint8_t side
+    uint8_t order_type
+    uint8_t time_in_force
+    uint8_t flags
+    uint8_t risk_code
+    uint8_t reserved[26]
+
+
+cdef struct ExecutionReport:    # 128 bytes: exchange -> router
+    uint64_t client_order_id    # 0 = foreign
+    uint64_t trade_id
+    int64_t last_price
+    int64_t last_quantity
+    int64_t cumulative_quantity # -1 = not stated
+    int64_t fee                 # positive = cost; value = fee / 10**fee_decimals of fee_asset
+    int64_t exchange_ns
+    int64_t receive_ns          # monotonic
+    uint32_t listing
+    uint32_t sequence
+    uint32_t slot
+    uint16_t fee_asset          # index in the exchange's asset table
+    uint8_t fee_decimals
+    uint8_t exec_type
+    uint8_t reason
+    uint8_t liquidity
+    uint8_t side
+    uint8_t reconciliation
+    char exchange_order_id[32]
+    uint8_t reserved[12]
+
+
+cdef struct ParentOrder:        # 128 bytes: strategizer -> router
+    uint64_t parent_id          # strategy << 48 | counter
+    uint64_t listings           # bit i = i-th listing of the instrument allowed; 0 = all
+    int64_t quantity            # instrument scale
+    int64_t limit_price         # instrument scale; 0 = none (collar applies)
+    int64_t start_ns            # monotonic
+    int64_t end_ns              # monotonic; 0 = until done
+    int64_t created_ns          # monotonic
+    int64_t cause_receive_ns
+    uint32_t instrument
+    uint16_t strategy
+    uint16_t account
+    uint8_t kind                # ParentKind
+    uint8_t side
+    uint8_t algorithm
+    uint8_t urgency
+    uint8_t flags
+    uint8_t reserved[51]
+
+
+cdef struct ParentReport:       # 128 bytes: router -> strategizer
+    uint64_t parent_id
+    uint64_t sequence
+    int64_t quantity            # instrument scale, all below too
+    int64_t filled
+    int64_t working
+    int64_t in_doubt
+    int64_t last_price          # of the fill that caused it, 0 = none
+    int64_t last_quantity
+    int64_t notional_low        # 128-bit sum of price * quantity, instrument scales multiplied
+    int64_t notional_high
+    int64_t arrival_price       # mid at arrival, instrument scale
+    int64_t event_ns
+    uint32_t instrument
+    uint32_t listing            # of the fill
+    uint16_t strategy
+    uint8_t status              # ParentStatus
+    uint8_t reason
+    uint8_t side
+    uint8_t reserved[19]
+
+
+cdef struct Signals:            # of one listing, valid bits name what may be read
+    double mid
+    double microprice           # imbalance-weighted mid
+    double spread
+    double imbalance            # (qb - qa) / (qb + qa), -1 .. 1
+    double trade_flow           # signed traded quantity, exponentially decayed
+    double volatility           # EWMA, per square root of a second, as a fraction of the mid
+    uint64_t valid              # bit i = i-th field above
+
+
+cdef struct Fault:              # a broken invariant: stops the thread
+    uint64_t sequence
+    int64_t event_ns
+    uint32_t stage
+    uint32_t code
+    int64_t detail

@@ -1,0 +1,70 @@
+"""Extensions of orderflow. Metadata is in pyproject.toml; this file only knows how to compile.
+
+ORDERFLOW_BUILD=debug|asan|tsan|coverage selects another build than the release one.
+"""
+import os
+from pathlib import Path
+
+import Cython.Compiler.Options
+from Cython.Build import cythonize
+from Cython.Compiler import Errors, ExprNodes, PyrexTypes, Symtab
+from setuptools import Extension, setup
+
+BUILD = os.environ.get("ORDERFLOW_BUILD", "release")
+FLAGS = {
+    "release": ["-O3"],
+    "debug": ["-O1", "-g"],
+    "asan": ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"],
+    "tsan": ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=thread"],
+    "coverage": ["-O0", "-g"],
+}
+if BUILD not in FLAGS:
+    raise SystemExit(f"ORDERFLOW_BUILD={BUILD!r}: expected one of {', '.join(FLAGS)}")
+
+checked = BUILD in ("debug", "asan")
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": checked,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": checked,
+    "freethreading_compatible": True,
+    "embedsignature": True,
+    "linetrace": BUILD == "coverage",
+}
+MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
+if BUILD == "coverage":
+    MACROS += [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
+
+# A warning is an error, and so is a performance hint: it says that the hot path takes the GIL somewhere.
+Cython.Compiler.Options.warning_errors = True
+
+
+def hint_is_error(position, message, env):
+    if env.directives["show_performance_hints"]:
+        Errors.error(position, f"performance hint: {message}")
+
+
+for compiler in (Errors, ExprNodes, PyrexTypes, Symtab):  # each has imported the name
+    compiler.performance_hint = hint_is_error
+
+HEADERS = [str(path) for path in Path("orderflow/_core").glob("*.hpp")]
+SOURCES = sorted(Path("orderflow").rglob("*.pyx"))
+EXTENSIONS = [
+    Extension(
+        ".".join(path.with_suffix("").parts),
+        [str(path)],
+        language="c++",
+        include_dirs=["orderflow/_core"],
+        depends=HEADERS,
+        define_macros=MACROS,
+        extra_compile_args=["-std=c++20", "-fvisibility=hidden", "-Wno-unused-function", *FLAGS[BUILD]],
+        extra_link_args=[flag for flag in FLAGS[BUILD] if flag.startswith("-fsanitize")],
+    )
+    for path in SOURCES
+]
+
+setup(
+    ext_modules=cythonize(EXTENSIONS, compiler_directives=DIRECTIVES, annotate=BUILD == "debug", nthreads=0),
+    options={"build_ext": {"parallel": os.cpu_count()}},
+)
