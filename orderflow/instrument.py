@@ -7,7 +7,7 @@ chooses that scale and converts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 
 import numpy as np
@@ -83,40 +83,59 @@ def canonical(number: Decimal) -> str:
     return "0" if text in ("-0", "") else text
 
 
-@dataclass(slots=True)
 class WireDigits:
     """What the numbers of one listing look like on the wire, collected from text.
 
-    `price_decimals` and `quantity_decimals` count digits as written; `*_needed` those that are not trailing zeros.
+    `price_decimals` and `quantity_decimals` count digits as written; `*_needed` those that are not
+    trailing zeros. Texts are kept in sets, at most `CHUNK` of them, because feeds repeat themselves.
     """
 
-    price_decimals: int = 0
-    quantity_decimals: int = 0
-    price_needed: int = 0
-    quantity_needed: int = 0
-    largest_price: Decimal = Decimal(0)
-    largest_quantity: Decimal = Decimal(0)
-    _seen: set[str] = field(default_factory=set)
+    CHUNK = 65536
+
+    def __init__(self):
+        self._prices = _Column()
+        self._quantities = _Column()
 
     def observe(self, price: str, quantity: str) -> None:
         """Take in one price level or trade, as text."""
-        if price not in self._seen:
-            if len(self._seen) > 200_000:
-                self._seen.clear()
-            self._seen.add(price)
-            number = Decimal(price)
-            self.price_decimals = max(self.price_decimals, decimals_of(price))
-            self.price_needed = max(self.price_needed, significant_decimals(number))
-            self.largest_price = max(self.largest_price, number)
-        number = Decimal(quantity)
-        self.quantity_decimals = max(self.quantity_decimals, decimals_of(quantity))
-        self.quantity_needed = max(self.quantity_needed, significant_decimals(number))
-        self.largest_quantity = max(self.largest_quantity, number)
+        self._prices.add((price,))
+        self._quantities.add((quantity,))
 
     def observe_levels(self, levels: Iterable[Sequence[str]]) -> None:
         """Take in levels given as (price, quantity, ...) texts."""
-        for level in levels:
-            self.observe(level[0], level[1])
+        levels = list(levels)
+        self._prices.add([level[0] for level in levels])
+        self._quantities.add([level[1] for level in levels])
+
+    @property
+    def price_decimals(self) -> int:
+        """Digits after the point as written."""
+        return self._prices.settled().written
+
+    @property
+    def quantity_decimals(self) -> int:
+        """Digits after the point as written."""
+        return self._quantities.settled().written
+
+    @property
+    def price_needed(self) -> int:
+        """Digits after the point that are not trailing zeros."""
+        return self._prices.settled().needed
+
+    @property
+    def quantity_needed(self) -> int:
+        """Digits after the point that are not trailing zeros."""
+        return self._quantities.settled().needed
+
+    @property
+    def largest_price(self) -> Decimal:
+        """The largest price seen."""
+        return self._prices.settled().largest
+
+    @property
+    def largest_quantity(self) -> Decimal:
+        """The largest quantity seen."""
+        return self._quantities.settled().largest
 
     @property
     def tick(self) -> Decimal:
@@ -127,6 +146,32 @@ class WireDigits:
     def lot(self) -> Decimal:
         """The finest step that any quantity needed."""
         return Decimal(1).scaleb(-self.quantity_needed)
+
+
+class _Column:
+    """Prices or quantities: the widest, the finest, the largest."""
+
+    def __init__(self):
+        self.written = self.needed = 0
+        self.largest = Decimal(0)
+        self._texts: set[str] = set()
+
+    def add(self, texts: Sequence[str]) -> None:
+        self._texts.update(texts)
+        if len(self._texts) > WireDigits.CHUNK:
+            self.settled()
+
+    def settled(self) -> _Column:
+        """Everything added so far is in the attributes."""
+        for text in self._texts:
+            number = Decimal(text)
+            self.written = max(self.written, decimals_of(text))
+            if number > self.largest:
+                self.largest = number
+            if significant_decimals(number) > self.needed:
+                self.needed = significant_decimals(number)
+        self._texts.clear()
+        return self
 
 
 def choose_scales(price_decimals: int, quantity_decimals: int, largest_price: Decimal, largest_quantity: Decimal,

@@ -14,26 +14,26 @@ Every function: exchange thread only.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from orderflow._core cimport board, byte_ring, codec, doorbell, integrity, latency, ring, signals, tape, transport, websocket
-from orderflow._core.board cimport BOARD_DEPTH, Board, BoardEntry
-from orderflow._core.book cimport Book
-from orderflow._core cimport book
-from orderflow._core.byte_ring cimport ByteRing
+from orderflow._core cimport board, book, integrity, pending, signals, tape, transport, websocket
+from orderflow._core.board cimport BOARD_DEPTH, BoardEntry, SequenceBoard
+from orderflow._core.byte_ring cimport ByteRingStatus, NativeByteRing
 from orderflow._core.codec cimport Codec, DecodeBuffer, DecodeStatus
-from orderflow._core.doorbell cimport Doorbell
+from orderflow._core.doorbell cimport NativeDoorbell
 from orderflow._core.integrity cimport BookSync, Verdict
 from orderflow._core.latency cimport Histogram
-from orderflow._core.ring cimport Ring64, Ring128
+from orderflow._core.masking cimport MaskKeys
+from orderflow._core.ring cimport Ring64
+from orderflow._core.signals cimport SignalState
 from orderflow._core.tape cimport Tape
 from orderflow._core.transport cimport Transport, TransportStatus
 from orderflow._core.types cimport (
     BookFault, BookState, Command, CommandKind, Event, EventKind, Level, Listing, LossReason, Message, MessageKind, Role,
     Side, Wake)
-from orderflow._core.websocket cimport Frame, FrameStatus, MaskKeys, Opcode, Reader
+from orderflow._core.websocket cimport HEADER_ROOM, Frame, Opcode, Reader
 
 cdef enum:
+    POLL_NS = 100_000_000       # how often timers are looked at
     CONNECTIONS = 4             # per exchange
-    READS = 8                   # blocks read from one connection before the others get their turn
     EXCERPT = 256               # bytes of a refused frame shown to the user
     NO_LISTING = 0xFFFFFFFF
 
@@ -46,10 +46,8 @@ cpdef enum ConnectionState:
 
 cdef struct Connection:
     Transport *transport        # NULL: fed by, and sending through, the byte rings
-    Reader reader
-    char *out                   # framed bytes that the transport has not taken yet
-    size_t out_begin
-    size_t out_end
+    Reader *reader
+    char *out                   # where one frame is put together
     size_t out_capacity
     int64_t received_ns
     int64_t sent_ns
@@ -69,19 +67,19 @@ cdef struct Connection:
 cdef struct ExchangeState:
     const Listing *listings     # the engine's table
     BookSync **books            # by listing index; NULL = not of this exchange
-    signals.SignalState *signals    # by listing index
+    SignalState *signals    # by listing index
     void *market_codec          # Codec, kept alive by the loop's owner
     void *order_codec
     DecodeBuffer *decoded
-    Board *board
+    SequenceBoard *board
     uint8_t *wake_pending       # by listing index, shared with the router
     Ring64 *wakes
-    ByteRing *commands          # from control
-    ByteRing *events            # to control
-    ByteRing *frames_in         # async and direct
-    ByteRing *frames_out
-    Doorbell *router_bell
-    Doorbell *control_bell
+    NativeByteRing *commands          # from control
+    NativeByteRing *events            # to control
+    NativeByteRing *frames_in         # async and direct
+    NativeByteRing *frames_out
+    NativeDoorbell *router_bell
+    NativeDoorbell *control_bell
     Tape *tape
     MaskKeys *mask_keys
     Connection connections[CONNECTIONS]
@@ -105,7 +103,7 @@ cdef nogil:
         """False when the control thread is too far behind; the event is counted as lost."""
         cdef char *out
         cdef Event *event
-        if byte_ring.reserve(self.events, sizeof(Event) + size, &out) != byte_ring.ByteRingStatus.BYTE_RING_OK:
+        if self.events.reserve(sizeof(Event) + size, &out) != ByteRingStatus.BYTE_RING_OK:
             self.events_lost += 1
             return False
         event = <Event *>out
@@ -120,8 +118,8 @@ cdef nogil:
         event.connection = <uint8_t>connection
         if size:
             memcpy(out + sizeof(Event), payload, size)
-        byte_ring.commit(self.events, sizeof(Event) + size, kind)
-        doorbell.ring(self.control_bell)
+        self.events.commit(sizeof(Event) + size, kind)
+        self.control_bell.ring()
         return True
 
     # ------------------------------------------------------------------ sideways: board, wake-up
@@ -129,7 +127,7 @@ cdef nogil:
     inline void publish(ExchangeState *self, BookSync *sync, int64_t now_ns) noexcept:
         """Show the listing's book as it is now. Levels are shown only of a LIVE book."""
         cdef BoardEntry entry
-        cdef Wake *wake
+        cdef Wake wake
         cdef uint32_t listing = sync.listing
         entry.listing = listing
         entry.epoch = sync.epoch
@@ -146,20 +144,17 @@ cdef nogil:
         else:
             signals.reset(&self.signals[listing])
         entry.signals = self.signals[listing].values
-        board.write(self.board, listing, &entry)
-        if board.set_pending(&self.wake_pending[listing]):
+        board.publish(self.board, listing, &entry)
+        if pending.raise_flag(&self.wake_pending[listing]):
             return                              # the router has not looked since the last one: it will see this too
-        wake = <Wake *>ring.claim(self.wakes)   # one slot per listing: cannot be full
-        if wake is NULL:
-            return
         wake.version = sync.version
         wake.receive_ns = sync.receive_ns
         wake.exchange_ns = sync.exchange_ns
         wake.listing = listing
         wake.epoch = sync.epoch
         wake.book_state = sync.state
-        ring.publish(self.wakes)
-        doorbell.ring(self.router_bell)
+        self.wakes.push(&wake)                  # one slot per listing: cannot be full
+        self.router_bell.ring()
 
     inline void settle(ExchangeState *self, BookSync *sync, uint32_t verdict, int64_t now_ns) noexcept:
         """Act on what integrity said about a listing."""
@@ -260,12 +255,10 @@ cdef nogil:
         connection.epoch = command.epoch
         connection.carries_books = command.argument != 0
         connection.state = ConnectionState.OPEN
-        connection.out_begin = connection.out_end = 0
         connection.received_ns = connection.sent_ns = now_ns
         connection.loss = 0
         if connection.transport is not NULL:
-            websocket.restart(&connection.reader)
-            websocket.take_glued(&connection.reader, connection.transport)
+            websocket.restart(connection.reader)
         if connection.carries_books:
             for i in range(self.listing_count):
                 if self.books[i] is not NULL:
@@ -303,49 +296,55 @@ cdef nogil:
 
     # ------------------------------------------------------------------ bytes out
 
-    inline void flush(ExchangeState *self, uint32_t index, int64_t now_ns) noexcept:
-        cdef Connection *connection = &self.connections[index]
-        cdef size_t taken = 0
-        cdef int status
-        while connection.out_begin < connection.out_end:
-            status = transport.write(connection.transport, connection.out + connection.out_begin,
-                                     connection.out_end - connection.out_begin, &taken)
-            if status != TransportStatus.TRANSPORT_OK:
-                if status == TransportStatus.FAILED or status == TransportStatus.PEER_GONE:
-                    lose(self, index, LossReason.TRANSPORT_FAILED, connection.transport.error, now_ns)
-                return
-            connection.out_begin += taken
-            connection.sent_ns = now_ns
-        connection.out_begin = connection.out_end = 0
+    inline bint sent(ExchangeState *self, uint32_t index, int status, int64_t now_ns) noexcept:
+        """Judge the answer of transport.write; False when the frame did not go."""
+        if status == TransportStatus.FULL:
+            lose(self, index, LossReason.OUTPUT_FULL, 0, now_ns)
+            return False
+        if status == TransportStatus.FAILED or status == TransportStatus.CLOSED:
+            lose(self, index, LossReason.TRANSPORT_FAILED, self.connections[index].transport.error, now_ns)
+            return False
+        self.connections[index].sent_ns = now_ns
+        return True
 
     inline bint send(ExchangeState *self, uint32_t index, uint8_t opcode, const char *payload, size_t size,
                      int64_t now_ns) noexcept:
-        """One websocket frame; False when the connection cannot take it."""
+        """One websocket frame; False when the connection did not take it."""
         cdef Connection *connection = &self.connections[index]
         cdef size_t n
         if connection.state != ConnectionState.OPEN:
             return False
         if connection.transport is NULL:
-            if byte_ring.push(self.frames_out, payload, size, index) != byte_ring.ByteRingStatus.BYTE_RING_OK:
+            if self.frames_out.push(payload, size, index) != ByteRingStatus.BYTE_RING_OK:
+                lose(self, index, LossReason.OUTPUT_FULL, 0, now_ns)
                 return False
             connection.sent_ns = now_ns
+            self.control_bell.ring()
             return True
-        n = websocket.write_frame(connection.out + connection.out_end, connection.out_capacity - connection.out_end,
-                                  opcode, payload, size, self.mask_keys)
+        n = websocket.write_frame(connection.out, connection.out_capacity, opcode, payload, size, self.mask_keys)
         if n == 0:
+            lose(self, index, LossReason.OUTPUT_FULL, 0, now_ns)
             return False
-        connection.out_end += n
-        flush(self, index, now_ns)
-        return True
+        return sent(self, index, transport.write(connection.transport, connection.out, n), now_ns)
 
     inline void on_control_frame(ExchangeState *self, uint32_t index, const Frame *frame, int64_t now_ns) noexcept:
         """Ping is answered here, whatever Python does."""
         if frame.opcode == Opcode.PING:
-            if not send(self, index, Opcode.PONG, frame.data, frame.size, now_ns):
-                lose(self, index, LossReason.OUTPUT_FULL, 0, now_ns)
+            send(self, index, Opcode.PONG, frame.data, frame.size, now_ns)
         elif frame.opcode == Opcode.CLOSE:
             send(self, index, Opcode.CLOSE, NULL, 0, now_ns)
             lose(self, index, LossReason.PEER_CLOSED, frame.close_code, now_ns)
+
+    inline void break_off(ExchangeState *self, uint32_t index, int64_t now_ns) noexcept:
+        """The peer broke RFC 6455 or a limit: say with which code we leave, and leave."""
+        cdef Connection *connection = &self.connections[index]
+        cdef size_t n
+        if connection.state != ConnectionState.OPEN:
+            return
+        n = websocket.write_close(connection.out, connection.out_capacity,
+                                  websocket.close_code(connection.reader.fault), self.mask_keys)
+        transport.write(connection.transport, connection.out, n)
+        lose(self, index, LossReason.PROTOCOL_BROKEN, connection.reader.fault, now_ns)
 
     # ------------------------------------------------------------------ commands and timers
 
@@ -359,8 +358,8 @@ cdef nogil:
         elif command.kind == CommandKind.DISCONNECTED:
             lose(self, index, LossReason.PEER_CLOSED, command.value, now_ns)
         elif command.kind == CommandKind.SEND_FRAME:
-            if command.epoch == self.connections[index].epoch and not send(self, index, Opcode.TEXT, payload, size, now_ns):
-                lose(self, index, LossReason.OUTPUT_FULL, 0, now_ns)
+            if command.epoch == self.connections[index].epoch:
+                send(self, index, Opcode.TEXT, payload, size, now_ns)
         elif command.kind == CommandKind.SNAPSHOT_BODY:
             on_snapshot_body(self, command.listing, payload, size, now_ns)
         elif command.kind == CommandKind.SNAPSHOT_FAILED:

@@ -5,8 +5,9 @@ the event is counted as lost. Without a reader there is no tape (NULL) and no co
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from orderflow._core cimport book, doorbell, ring
+from orderflow._core cimport book
 from orderflow._core.book cimport Book
+from orderflow._core.doorbell cimport relax
 from orderflow._core.ring cimport Ring128
 from orderflow._core.types cimport Level, Message, Side, TapeKind, TapeRecord
 
@@ -20,16 +21,16 @@ cdef struct Tape:
 
 cdef nogil:
     inline TapeRecord *claim(Tape *tape) noexcept:
-        cdef TapeRecord *record = <TapeRecord *>ring.claim(tape.ring)
+        cdef TapeRecord *record = <TapeRecord *>tape.ring.claim()
         while record is NULL:
             if tape.lossy or tape.closed[0]:
                 tape.lost += 1
                 return NULL
-            doorbell.relax()
-            record = <TapeRecord *>ring.claim(tape.ring)
+            relax()
+            record = <TapeRecord *>tape.ring.claim()
         return record
 
-    inline void quotes(TapeRecord *record, const Book *source) noexcept:
+    inline void quotes(TapeRecord *record, Book *source) noexcept:
         cdef Level level
         record.bid_price = record.bid_quantity = record.ask_price = record.ask_quantity = 0
         if book.best(source, Side.BUY, &level):
@@ -39,7 +40,7 @@ cdef nogil:
             record.ask_price = level.price
             record.ask_quantity = level.quantity
 
-    inline void book_event(Tape *tape, const Book *source, const Message *message, uint8_t kind, uint32_t listing,
+    inline void book_event(Tape *tape, Book *source, const Message *message, uint8_t kind, uint32_t listing,
                            uint32_t epoch, uint64_t version, int64_t receive_ns) noexcept:
         cdef TapeRecord *record
         if tape is NULL:
@@ -59,13 +60,13 @@ cdef nogil:
         record.price = record.quantity = 0
         record.side = record.state = record.fault = 0
         quotes(record, source)
-        ring.publish(tape.ring)
+        tape.ring.publish()
 
-    inline void update(Tape *tape, const Book *source, const Message *message, uint32_t listing, uint32_t epoch,
+    inline void update(Tape *tape, Book *source, const Message *message, uint32_t listing, uint32_t epoch,
                        uint64_t version, int64_t receive_ns) noexcept:
         book_event(tape, source, message, TapeKind.TAPE_UPDATE, listing, epoch, version, receive_ns)
 
-    inline void snapshot(Tape *tape, const Book *source, const Message *message, uint32_t listing, uint32_t epoch,
+    inline void snapshot(Tape *tape, Book *source, const Message *message, uint32_t listing, uint32_t epoch,
                          uint64_t version, int64_t receive_ns) noexcept:
         book_event(tape, source, message, TapeKind.TAPE_SNAPSHOT, listing, epoch, version, receive_ns)
 
@@ -88,7 +89,7 @@ cdef nogil:
         record.version = 0
         record.bid_price = record.bid_quantity = record.ask_price = record.ask_quantity = 0
         record.levels = record.has_checksum = record.state = record.fault = 0
-        ring.publish(tape.ring)
+        tape.ring.publish()
 
     inline void state(Tape *tape, uint32_t listing, uint32_t epoch, uint64_t version, uint8_t book_state,
                       uint8_t fault, int64_t now_ns) noexcept:
@@ -108,4 +109,4 @@ cdef nogil:
         record.id = record.exchange_ns = record.price = record.quantity = 0
         record.bid_price = record.bid_quantity = record.ask_price = record.ask_quantity = 0
         record.levels = record.side = record.has_checksum = 0
-        ring.publish(tape.ring)
+        tape.ring.publish()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from decimal import Decimal
+from urllib.parse import parse_qsl, urlsplit
 
 from orderflow._core.codecs.binance import BinanceMarketData
 from orderflow._core.integrity import SyncRule
@@ -108,6 +109,12 @@ class BinanceSession:
             halted=entry.get("status", entry.get("contractStatus", "TRADING")) != "TRADING",
         )
 
+    @staticmethod
+    def snapshot_symbol(url: str) -> str:
+        """Symbol that a recorded REST depth URL asked for; "" for any other URL."""
+        parts = urlsplit(url)
+        return dict(parse_qsl(parts.query)).get("symbol", "") if parts.path.endswith("/depth") else ""
+
     def start(self, indices: Sequence[int], listings: Sequence[Listing]) -> None:
         """The index that each listing got in the engine."""
         self.indices = dict(zip(indices, listings, strict=True))
@@ -145,7 +152,7 @@ class BinanceSession:
             return [Reconnect(connection, "the exchange announced its shutdown")]
         if "error" in message or "code" in message:
             error = message.get("error", message)
-            return [Problem(f"exchange {self.settings.name}: {error.get('msg', error)} (code {error.get('code')})")]
+            return [Problem(f"{error.get('msg', error)} (code {error.get('code')})")]
         return []
 
     def need_snapshot(self, listing: int, unix_ns: int) -> list[Action]:
@@ -157,6 +164,6 @@ class BinanceSession:
         if request.purpose != "snapshot":
             return []
         if status != 200:
-            return [Problem(f"exchange {self.settings.name}: {request.url} answered {status}: "
+            return [Problem(f"{request.url} answered {status}: "
                             f"{body[:200].decode(errors='replace')}")]
         return [SnapshotBody(request.listing, body)]

@@ -76,6 +76,11 @@ class KrakenSession:
                 halted=entry.get("status", "online") != "online"))
         return result
 
+    @staticmethod
+    def snapshot_symbol(url: str) -> str:
+        """Books come in the stream; no REST answer is one."""
+        return ""
+
     def start(self, indices: Sequence[int], listings: Sequence[Listing]) -> None:
         """The index that each listing got in the engine."""
         self.indices = dict(zip(indices, listings, strict=True))
@@ -110,7 +115,7 @@ class KrakenSession:
         if message.get("method") == "subscribe":
             if message.get("success"):
                 return [Ready(connection)]
-            return [Problem(f"exchange {self.settings.name}: {message.get('error')} ({message.get('symbol', '')})")]
+            return [Problem(f"{message.get('error')} ({message.get('symbol', '')})")]
         return []
 
     def need_snapshot(self, listing: int, unix_ns: int) -> list[Action]:

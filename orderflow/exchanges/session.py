@@ -128,6 +128,7 @@ class Session(Protocol):
     """What every exchange file provides. Times are unix nanoseconds."""
 
     settings: SessionSettings
+    rule: int                           # integrity.SyncRule of its books
 
     def metadata(self) -> list[Request]:
         """Calls whose answers `listings` needs."""
@@ -137,6 +138,9 @@ class Session(Protocol):
 
     def start(self, indices: Sequence[int], listings: Sequence[Listing]) -> None:
         """The index that each listing got in the engine."""
+
+    def snapshot_symbol(self, url: str) -> str:
+        """Symbol whose book snapshot a recorded REST URL asked for; "" for any other URL."""
 
     def market_codec(self, table, symbols: dict[str, int]) -> Codec:
         """Codec of the market data connections."""
