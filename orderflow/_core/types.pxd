@@ -2,7 +2,8 @@
 
 Sizes are fixed and asserted in types.pyx; numpy dtypes are derived from these declarations there, never retyped.
 Integers only. A price or quantity is scaled by its listing's (or instrument's) power of ten. Times end in `_ns` and
-name their clock: `exchange_ns` theirs (unix), `receive_ns` ours (monotonic, stamped at the socket).
+name their clock: `exchange_ns` theirs (unix), `receive_ns` ours (monotonic, stamped at the socket). `ring_stamp` is the
+ring's own word (ring.hpp): nobody else writes it, and outside a ring it is zero.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -267,7 +268,8 @@ cdef struct Wake:               # 64 bytes: the board of `listing` changed
     uint32_t listing
     uint32_t epoch
     uint8_t book_state
-    uint8_t reserved[23]
+    uint8_t reserved[15]
+    uint64_t ring_stamp
 
 
 cdef struct Command:            # 64 bytes, payload behind it in the byte ring
@@ -304,7 +306,8 @@ cdef struct ChildOrder:         # 128 bytes: router -> exchange
     uint8_t time_in_force
     uint8_t flags
     uint8_t risk_code
-    uint8_t reserved[26]
+    uint8_t reserved[18]
+    uint64_t ring_stamp
 
 
 cdef struct ExecutionReport:    # 128 bytes: exchange -> router
@@ -327,7 +330,8 @@ cdef struct ExecutionReport:    # 128 bytes: exchange -> router
     uint8_t side
     uint8_t reconciliation
     char exchange_order_id[32]
-    uint8_t reserved[12]
+    uint8_t reserved[4]
+    uint64_t ring_stamp
 
 
 cdef struct ParentOrder:        # 128 bytes: strategizer -> router
@@ -347,7 +351,8 @@ cdef struct ParentOrder:        # 128 bytes: strategizer -> router
     uint8_t algorithm
     uint8_t urgency
     uint8_t flags
-    uint8_t reserved[51]
+    uint8_t reserved[43]
+    uint64_t ring_stamp
 
 
 cdef struct ParentReport:       # 128 bytes: router -> strategizer
@@ -369,7 +374,8 @@ cdef struct ParentReport:       # 128 bytes: router -> strategizer
     uint8_t status              # ParentStatus
     uint8_t reason
     uint8_t side
-    uint8_t reserved[19]
+    uint8_t reserved[11]
+    uint64_t ring_stamp
 
 
 cpdef enum TapeKind:
@@ -398,7 +404,8 @@ cdef struct TapeRecord:         # 128 bytes: one normalised event, for whoever r
     uint8_t state               # BookState
     uint8_t fault               # BookFault
     uint8_t has_checksum        # and it was right
-    uint8_t reserved[31]
+    uint8_t reserved[23]
+    uint64_t ring_stamp
 
 
 cdef struct Signals:            # of one listing, valid bits name what may be read
