@@ -353,9 +353,9 @@ cdef nogil:
         cdef uint32_t index = command.connection
         if index >= CONNECTIONS:
             return
-        if command.kind == CommandKind.CONNECTED:
+        if command.kind == CommandKind.CONNECTION_OPENED:
             opened(self, index, command, now_ns)
-        elif command.kind == CommandKind.DISCONNECTED:
+        elif command.kind == CommandKind.CONNECTION_ENDED:
             lose(self, index, LossReason.PEER_CLOSED, command.value, now_ns)
         elif command.kind == CommandKind.SEND_FRAME:
             if command.epoch == self.connections[index].epoch:

@@ -167,8 +167,8 @@ cpdef enum Reason:              # coded reasons: of risk, of the send gate, of a
 
 
 cpdef enum CommandKind:         # control (Python) -> a native thread
-    CONNECTED = 1               # `connection` of `role` is open; value: address of its Transport, 0 = fed by a ring
-    DISCONNECTED = 2            # a connection fed by a ring is gone
+    CONNECTION_OPENED = 1       # `connection` of `role` is open; value: address of its Transport, 0 = fed by a ring
+    CONNECTION_ENDED = 2        # a connection fed by a ring is gone
     SEND_FRAME = 3              # payload: the text of one websocket frame
     SNAPSHOT_BODY = 4           # payload: REST depth snapshot of `listing`
     CLOSE_CONNECTION = 5

@@ -130,7 +130,7 @@ def _direct(path, protocol: str) -> Played:
     reader = TapeReader(core, summaries)
     indices = {listing.symbol: i for i, listing in enumerate(listings)}
     played = Played()
-    loop.command(CommandKind.CONNECTED, role=Role.MARKET_DATA, epoch=1, argument=1)
+    loop.command(CommandKind.CONNECTION_OPENED, role=Role.MARKET_DATA, epoch=1, argument=1)
     for record in read_capture(path):
         if record.direction in ("rx", "rxb"):
             text = record.payload.encode() if isinstance(record.payload, str) else record.payload

@@ -139,7 +139,7 @@ class Conversation:
         line.state, line.epoch, line.opened_ns, line.ready = "open", line.epoch + 1, now_ns, False
         self.health.connects += 1
         books = int(line.endpoint.role == Role.MARKET_DATA)
-        self._command(CommandKind.CONNECTED, index, role=line.endpoint.role, value=transport, argument=books)
+        self._command(CommandKind.CONNECTION_OPENED, index, role=line.endpoint.role, value=transport, argument=books)
         return self._act(self.session.opened(line.endpoint.name, unix_ns))
 
     def connect_failed(self, index: int, problem: str, now_ns: int) -> None:
@@ -150,7 +150,7 @@ class Conversation:
 
     def disconnected(self, index: int, code: int) -> None:
         """A connection fed through a ring is gone: the native loop is told and will answer with its events."""
-        self._command(CommandKind.DISCONNECTED, index, value=code)
+        self._command(CommandKind.CONNECTION_ENDED, index, value=code)
 
     def answered(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Effect]:
         """A REST call was answered; status 0 = it failed, `body` says how."""
