@@ -24,7 +24,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
 from orderflow._core cimport book, checksum, tape
-from orderflow._core.book cimport Book, BookStatus
+from orderflow._core.book cimport Book
 from orderflow._core.types cimport BookFault, BookState, Level, Listing, Message, MessageKind, Side
 
 
@@ -155,10 +155,11 @@ cdef nogil:
         cdef uint32_t bids, asks, value
         cdef Level top_bids[10]
         cdef Level top_asks[10]
-        if book.apply(sync.book, Side.BUY, levels + message.bids_begin, message.bids_count) != BookStatus.BOOK_OK:
-            return BookFault.FULL
-        if book.apply(sync.book, Side.SELL, levels + message.asks_begin, message.asks_count) != BookStatus.BOOK_OK:
-            return BookFault.FULL
+        cdef int fault = book.apply(sync.book, Side.BUY, levels + message.bids_begin, message.bids_count)
+        if fault == BookFault.NO_FAULT:
+            fault = book.apply(sync.book, Side.SELL, levels + message.asks_begin, message.asks_count)
+        if fault != BookFault.NO_FAULT:
+            return <uint8_t>fault
         if sync.depth:
             book.truncate(sync.book, sync.depth)
         if message.has_checksum:

@@ -1,10 +1,9 @@
 """Declarations of the loops; loops.pyx is the one to read."""
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from posix.poll cimport pollfd
 
 from orderflow._core.byte_ring cimport ByteRing
 from orderflow._core.codec cimport Codec, DecodeOutput
-from orderflow._core.doorbell cimport Doorbell
+from orderflow._core.doorbell cimport Doorbell, pollfd
 from orderflow._core.exchange cimport ExchangeState
 from orderflow._core.integrity cimport BookSync
 from orderflow._core.latency cimport LatencyHistogram

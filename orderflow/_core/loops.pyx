@@ -12,20 +12,19 @@ Only this file reads the clock. In the `direct` server nothing here runs a threa
 """
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
-from posix.poll cimport POLLIN, POLLOUT, pollfd
 
 from orderflow._core cimport clock, exchange, latency, masking, pending, transport, websocket
 from orderflow._core.book cimport OrderBook
 from orderflow._core.board cimport Board
 from orderflow._core.byte_ring cimport ByteRing, ByteRingStatus
 from orderflow._core.codec cimport Codec, DecodeOutput
-from orderflow._core.doorbell cimport Doorbell, WaitPolicy, relax
+from orderflow._core.doorbell cimport Doorbell, WaitPolicy, pollfd, relax
 from orderflow._core.exchange cimport CONNECTIONS, POLL_NS, Connection, ConnectionState
 from orderflow._core.integrity cimport BookSync
 from orderflow._core.latency cimport LatencyHistogram
 from orderflow._core.masking cimport MASK_SEED_SIZE
 from orderflow._core.ring cimport Ring
-from orderflow._core.transport cimport TransportStatus
+from orderflow._core.transport cimport POLLIN, POLLOUT, TransportStatus
 from orderflow._core.types cimport BookState, Command, Event, LossReason
 from orderflow._core.websocket cimport Frame, FrameReader, FrameStatus, Opcode
 
