@@ -18,13 +18,13 @@ from orderflow._core.book cimport OrderBook
 from orderflow._core.board cimport Board
 from orderflow._core.byte_ring cimport ByteRing, ByteRingStatus
 from orderflow._core.codec cimport Codec, DecodeOutput
-from orderflow._core.doorbell cimport Doorbell, WaitPolicy, pollfd, relax
+from orderflow._core.doorbell cimport POLLIN, POLLOUT, Doorbell, WaitPolicy, pollfd, relax
 from orderflow._core.exchange cimport CONNECTIONS, POLL_NS, Connection, ConnectionState
 from orderflow._core.integrity cimport BookSync
 from orderflow._core.latency cimport LatencyHistogram
 from orderflow._core.masking cimport MASK_SEED_SIZE
 from orderflow._core.ring cimport Ring
-from orderflow._core.transport cimport POLLIN, POLLOUT, TransportStatus
+from orderflow._core.transport cimport TransportStatus
 from orderflow._core.types cimport BookState, Command, Event, LossReason
 from orderflow._core.websocket cimport Frame, FrameReader, FrameStatus, Opcode
 
