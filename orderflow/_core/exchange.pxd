@@ -38,7 +38,7 @@ cdef enum:
     NO_LISTING = 0xFFFFFFFF
 
 
-cpdef enum ConnectionState:
+cdef enum ConnectionState:
     CLOSED = 0
     OPEN = 1
     LEAVING = 2                 # lost; waits until the event is out and the transport can be given back
