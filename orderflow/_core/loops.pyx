@@ -25,7 +25,7 @@ from orderflow._core.latency cimport LatencyHistogram
 from orderflow._core.masking cimport MASK_SEED_SIZE
 from orderflow._core.ring cimport Ring
 from orderflow._core.transport cimport TransportStatus
-from orderflow._core.types cimport BookState, Command, Event, LossReason
+from orderflow._core.types cimport Command, Event, LossReason
 from orderflow._core.websocket cimport Frame, FrameReader, FrameStatus, Opcode
 
 import os
@@ -33,7 +33,7 @@ import os
 import numpy as np
 
 from orderflow._core.book import OrderBook as PythonOrderBook
-from orderflow._core.types import EVENT_DTYPE
+from orderflow._core.types import EVENT_DTYPE, BookState as StateName
 
 cdef enum:
     READS = 8                       # blocks read from one connection before the others get their turn
@@ -389,7 +389,7 @@ cdef class ExchangeLoop(Loop):
         """What happened to a listing's book, as a dict. Approximate while the thread runs."""
         cdef BookSync *sync = &self.syncs[listing]
         return {
-            "state": BookState(sync.state).name, "epoch": sync.epoch, "version": sync.version,
+            "state": StateName(sync.state).name, "epoch": sync.epoch, "version": sync.version,
             "updates_applied": sync.updates_applied, "levels_changed": sync.levels_changed, "gaps": sync.gaps,
             "checksums_ok": sync.checksums_ok, "checksums_failed": sync.checksums_failed, "snapshots": sync.snapshots,
             "updates_dropped": sync.updates_dropped, "resyncs": sync.resyncs, "last_id": sync.last_id,
