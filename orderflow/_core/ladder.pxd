@@ -139,14 +139,14 @@ cdef nogil:
         cdef uint32_t slot = <uint32_t>(tick & ladder.mask)
         cdef uint32_t word = slot >> 6
         cdef uint64_t bits = ladder.words[word] & (~<uint64_t>1 << (slot & 63))
-        cdef uint32_t i, group
+        cdef uint32_t _i, group
         cdef int64_t found
         if bits != 0:
             return tick + lowest_bit(bits) - <int64_t>(slot & 63)
         word = (word + 1) & ladder.word_mask
         group = word >> 6
         bits = ladder.summary[group] & (~<uint64_t>0 << (word & 63))
-        for i in range(ladder.summary_mask + 2):
+        for _i in range(ladder.summary_mask + 2):
             if bits != 0:
                 word = group * 64 + <uint32_t>lowest_bit(bits)
                 found = tick_of_slot(ladder, word * 64 + <uint32_t>lowest_bit(ladder.words[word]))
@@ -160,14 +160,14 @@ cdef nogil:
         cdef uint32_t slot = <uint32_t>(tick & ladder.mask)
         cdef uint32_t word = slot >> 6
         cdef uint64_t bits = ladder.words[word] & ((<uint64_t>1 << (slot & 63)) - 1)
-        cdef uint32_t i, group
+        cdef uint32_t _i, group
         cdef int64_t found
         if bits != 0:
             return tick - <int64_t>(slot & 63) + 63 - leading_zeros(bits)
         word = (word - 1) & ladder.word_mask
         group = word >> 6
         bits = ladder.summary[group] & (~<uint64_t>0 >> (63 - (word & 63)))
-        for i in range(ladder.summary_mask + 2):
+        for _i in range(ladder.summary_mask + 2):
             if bits != 0:
                 word = group * 64 + 63 - <uint32_t>leading_zeros(bits)
                 found = tick_of_slot(ladder, word * 64 + 63 - <uint32_t>leading_zeros(ladder.words[word]))

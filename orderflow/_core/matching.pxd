@@ -5,9 +5,9 @@ market, whose remainder never rests. GTD rests like GTC: whoever owns the clock 
 caller's buffer; when it is full, `submit` returns UNFINISHED and `resume` goes on with the same order.
 
 Cost: adding, cancelling and each trade are O(1) in the ring of the ladder (structures and worst cases: ladder.pxd,
-resting.pxd); a FOK order looks at every level it might take. All memory is given at the start: with the pool full an order
-that would rest is refused with TABLE_FULL, and nothing has happened. An order that crosses never meets a full pool: if
-anything of it is left to rest, it has emptied a maker's slot.
+resting.pxd); a FOK order looks at every level it might take. All memory is given at the start: with the pool full an
+order that would rest is refused with TABLE_FULL, and nothing has happened. An order that crosses never meets a full
+pool: if anything of it is left to rest, it has emptied a maker's slot.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
@@ -128,7 +128,7 @@ cdef nogil:
             report.price = price
             report.quantity = quantity
             report.maker_remaining = maker.quantity - quantity
-            report.maker_owner = maker.owner
+            report.maker_owner = book.owners[slot]
             report.taker_owner = taker.owner
             report.taker_side = taker.side
             if maker.quantity == quantity:
@@ -251,7 +251,7 @@ cdef nogil:
         if slot == 0:
             return refuse(outcome, Reason.UNKNOWN_ORDER)
         tick = book.orders[slot].tick
-        side = book.orders[slot].side
+        side = resting.side_of(book, tick)
         outcome.cancelled = book.orders[slot].quantity
         level = ladder.find(&book.ladder, tick)
         resting.remove(book, level, slot)

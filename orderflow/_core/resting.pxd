@@ -1,7 +1,7 @@
 """Orders resting at one simulated exchange: queues by price, ids, the touch, and which levels changed.
 
 Price levels lie in a ladder (ladder.pxd says why). The orders of a level are a list through a preallocated pool, linked
-by 32-bit slots, so that an order is 40 bytes and leaving touches only its neighbours. Ids are found by open
+by 32-bit slots, so that an order is half a cache line and leaving touches only its neighbours. Ids are found by open
 addressing at a load of one half at most. A hash entry is 8 bytes, 32 bits of hash and the slot: a probe compares there
 and looks at an order only when all 32 bits agree; deletion shifts entries back, so there are no tombstones and speed
 does not depend on history. Worst cases: those of the ladder; ids chosen to collide (a probe as long as the table);
@@ -21,6 +21,9 @@ cdef extern from "<algorithm>" namespace "std" nogil:
     void sort_words "std::sort"(uint64_t *first, uint64_t *last) noexcept
     uint64_t *unique_words "std::unique"(uint64_t *first, uint64_t *last) noexcept
 
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void *) noexcept nogil
+
 
 cdef struct LevelChange:        # 24 bytes: the level as it is now; quantity 0 = gone
     int64_t price
@@ -29,19 +32,17 @@ cdef struct LevelChange:        # 24 bytes: the level as it is now; quantity 0 =
     uint8_t reserved[7]
 
 
-cdef struct RestingOrder:       # 40 bytes
+cdef struct RestingOrder:       # 32 bytes, two to a cache line; its side follows from its tick and the touch
     uint64_t order_id
     int64_t tick
     int64_t quantity            # leaves
     uint32_t next               # towards the tail; in a free slot the next free slot
     uint32_t previous
-    uint32_t owner
-    uint8_t side
-    uint8_t reserved[3]
 
 cdef struct Resting:
     Ladder ladder
     RestingOrder *orders        # slot 0 is never used
+    uint32_t *owners            # by slot: apart, because leaving the queue needs no look at it
     uint64_t *ids               # hash << 32 | slot; 0 = empty
     uint64_t *changes           # tick << 1 | is ask: levels changed since the last drain, in no order
     int64_t best_bid            # tick, 0 = none
@@ -88,6 +89,14 @@ cdef nogil:
             at = (at + 1) & book.id_mask
             entry = book.ids[at]
         return 0
+
+    inline void expect_id(const Resting *book, uint64_t order_id) noexcept:
+        """Start loading the id's hash entry: for callers that know what comes a few instructions later."""
+        prefetch(&book.ids[<uint32_t>id_hash(order_id) >> book.id_shift])
+
+    inline void expect_order(const Resting *book, uint64_t order_id) noexcept:
+        """Start loading the order that the id's first hash entry names, right or wrong."""
+        prefetch(&book.orders[<uint32_t>book.ids[<uint32_t>id_hash(order_id) >> book.id_shift]])
 
     inline void add_id(Resting *book, uint64_t order_id, uint32_t slot) noexcept:
         cdef uint64_t tag = id_hash(order_id)
@@ -171,7 +180,7 @@ cdef nogil:
             ladder.slide(&book.ladder, centre)
 
     inline void remove(Resting *book, PriceLevel *level, uint32_t slot) noexcept:
-        """Take an order out of its queue, the id table and the pool; if it was the last, `close_level` has to follow."""
+        """Take an order out of queue, id table and pool; if the queue is empty then, `close_level` has to follow."""
         cdef RestingOrder *order = &book.orders[slot]
         if order.previous:
             book.orders[order.previous].next = order.next
@@ -187,6 +196,10 @@ cdef nogil:
         order.next = book.free_slot
         book.free_slot = slot
         book.live -= 1
+
+    inline uint8_t side_of(const Resting *book, int64_t tick) noexcept:
+        """The side of whatever rests at `tick`."""
+        return Side.BUY if tick <= book.best_bid else Side.SELL
 
     inline void close_level(Resting *book, int64_t tick, uint8_t side) noexcept:
         """The last order of a level has left."""
@@ -218,8 +231,7 @@ cdef nogil:
         order.order_id = order_id
         order.tick = tick
         order.quantity = quantity
-        order.owner = owner
-        order.side = side
+        book.owners[slot] = owner
         order.next = 0
         order.previous = level.tail
         if level.tail:
