@@ -4,8 +4,8 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from orderflow._core cimport ladder, matching, resting
-from orderflow._core.ladder cimport FarLevel, PriceLevel
+from orderflow._core cimport matching, queue_ladder, resting
+from orderflow._core.queue_ladder cimport FarLevel, PriceLevel
 from orderflow._core.matching cimport Instruction, MatchReport, Outcome
 from orderflow._core.resting cimport LevelChange, Resting, RestingOrder
 from orderflow._core.types cimport ChildKind, Level, OrderFlag, OrderType, TimeInForce

@@ -1,6 +1,6 @@
 """Orders resting at one simulated exchange: queues by price, ids, the touch, and which levels changed.
 
-Price levels lie in a ladder (ladder.pxd says why). The orders of a level are a list through a preallocated pool, linked
+Price levels lie in a ladder (queue_ladder.pxd says why). The orders of a level are a list through a preallocated pool, linked
 by 32-bit slots, so that an order is half a cache line and leaving touches only its neighbours. Ids are found by open
 addressing at a load of one half at most. A hash entry is 8 bytes, 32 bits of hash and the slot: a probe compares there
 and looks at an order only when all 32 bits agree; deletion shifts entries back, so there are no tombstones and speed
@@ -12,8 +12,8 @@ the whole depth has to be taken instead.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
-from orderflow._core cimport ladder
-from orderflow._core.ladder cimport Ladder, PriceLevel
+from orderflow._core cimport queue_ladder
+from orderflow._core.queue_ladder cimport Ladder, PriceLevel
 from orderflow._core.types cimport Level, Reason, Side
 
 
@@ -126,7 +126,7 @@ cdef nogil:
         cdef PriceLevel *level
         cdef uint32_t i
         for i in range(book.change_count):
-            level = ladder.find(&book.ladder, <int64_t>(book.changes[i] >> 1))
+            level = queue_ladder.find(&book.ladder, <int64_t>(book.changes[i] >> 1))
             if level is not NULL:
                 level.changed = 0
 
@@ -177,7 +177,7 @@ cdef nogil:
             centre = 0
         if centre != book.ladder.base:
             clear_marks(book)
-            ladder.slide(&book.ladder, centre)
+            queue_ladder.slide(&book.ladder, centre)
 
     inline void remove(Resting *book, PriceLevel *level, uint32_t slot) noexcept:
         """Take an order out of queue, id table and pool; if the queue is empty then, `close_level` has to follow."""
@@ -204,12 +204,12 @@ cdef nogil:
     inline void close_level(Resting *book, int64_t tick, uint8_t side) noexcept:
         """The last order of a level has left."""
         cdef int64_t best
-        ladder.vacate(&book.ladder, tick)
+        queue_ladder.vacate(&book.ladder, tick)
         if side == Side.BUY:
             if tick == book.best_bid:
-                book.best_bid = ladder.next_below(&book.ladder, tick)
+                book.best_bid = queue_ladder.next_below(&book.ladder, tick)
         elif tick == book.best_ask:
-            best = ladder.next_above(&book.ladder, tick)
+            best = queue_ladder.next_above(&book.ladder, tick)
             book.best_ask = best if best != 0 else INT64_MAX
 
     inline void add(Resting *book, uint64_t order_id, uint8_t side, int64_t tick, int64_t quantity,
@@ -225,7 +225,7 @@ cdef nogil:
         elif tick < book.best_ask:
             keep_touch_in_ring(book, book.best_bid, tick)
             book.best_ask = tick
-        level = ladder.occupy(&book.ladder, tick)
+        level = queue_ladder.occupy(&book.ladder, tick)
         book.free_slot = order.next
         book.live += 1
         order.order_id = order_id
@@ -254,7 +254,7 @@ cdef nogil:
             return 0
         if (<int64_t>tick + 1 > book.best_bid) if side == Side.BUY else (<int64_t>tick + 1 < book.best_ask):
             return 0
-        level = ladder.find(&book.ladder, <int64_t>tick + 1)
+        level = queue_ladder.find(&book.ladder, <int64_t>tick + 1)
         return level.quantity if level is not NULL else 0
 
     inline uint32_t depth(const Resting *book, uint8_t side, Level *out, uint32_t capacity) noexcept:
@@ -263,9 +263,9 @@ cdef nogil:
         cdef int64_t at = book.best_bid if side == Side.BUY else book.best_ask
         while at != 0 and at != INT64_MAX and count < capacity:
             out[count].price = at * book.tick
-            out[count].quantity = ladder.find(&book.ladder, at).quantity
+            out[count].quantity = queue_ladder.find(&book.ladder, at).quantity
             count += 1
-            at = ladder.next_below(&book.ladder, at) if side == Side.BUY else ladder.next_above(&book.ladder, at)
+            at = queue_ladder.next_below(&book.ladder, at) if side == Side.BUY else queue_ladder.next_above(&book.ladder, at)
         return count
 
     inline int queue_position(const Resting *book, uint64_t order_id, int64_t *quantity_ahead,
@@ -297,7 +297,7 @@ cdef nogil:
         count = book.change_count if book.change_count < capacity else capacity
         for i in range(count):
             tick = <int64_t>(book.changes[i] >> 1)
-            level = ladder.find(&book.ladder, tick)
+            level = queue_ladder.find(&book.ladder, tick)
             out[i].price = tick * book.tick
             out[i].side = Side.SELL if book.changes[i] & 1 else Side.BUY
             out[i].quantity = 0
