@@ -1,7 +1,7 @@
 """Client order ids as text: `of` and 13 characters of Crockford base 32 in lower case, 15 characters in all.
 
 Thirteen characters of five bits hold 65 bits, so the first is at most `f`. Fixed width keeps every frame's template at
-fixed offsets and sorts as the number does; 15 characters from [0-9a-z] fit every exchange's rule (Binance 36, Kraken 18).
+fixed offsets and sorts as the number does; 15 characters of [0-9a-z] fit every exchange's rule (Binance 36, Kraken 18).
 The alphabet leaves out i, l, o and u (Crockford, "Base 32", 2002). Reading is strict, without Crockford's folding of
 case and look-alikes: two spellings of one id would let somebody else's order pass for ours.
 """

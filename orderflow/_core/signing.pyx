@@ -29,6 +29,8 @@ cdef enum:
     KEY_TYPE_ED25519 = 1087     # NID_ED25519
     PAGE = 4096
 
+NOT_A_KEY = "not an Ed25519 private key: expected 32 raw bytes, or PKCS#8 as DER, PEM or base 64"
+
 cdef Libcrypto libcrypto
 
 
@@ -121,7 +123,7 @@ def _decode_private_key(private_key):
     try:
         return bytearray(base64.b64decode(text, validate=True))
     except binascii.Error:
-        raise ValueError("not an Ed25519 private key: expected 32 raw bytes, or PKCS#8 as DER, PEM or base 64") from None
+        raise ValueError(NOT_A_KEY) from None
 
 
 cdef class Signer:
@@ -215,7 +217,7 @@ cdef class Signer:
         libcrypto.cleanse(PyByteArray_AS_STRING(raw), len(raw))
         if signer.key.private_key is NULL:
             libcrypto.clear_errors()
-            raise ValueError("not an Ed25519 private key: expected 32 raw bytes, or PKCS#8 as DER, PEM or base 64")
+            raise ValueError(NOT_A_KEY)
         if libcrypto.key_public(signer.key.private_key, public_key, &public_size) != 1 or public_size != 32:
             libcrypto.clear_errors()
             raise ValueError("the private key is not an Ed25519 key")

@@ -263,6 +263,7 @@ cdef struct ChildOrder:         # 128 bytes: router -> exchange
     int64_t deadline_ns         # monotonic; the send gate refuses after it; 0 = none
     int64_t decided_ns          # monotonic
     int64_t cause_receive_ns    # stamp of the frame that caused it, 0 = none
+    int64_t expire_ns           # unix; when the exchange itself ends a GTD order
     uint32_t listing
     uint32_t book_epoch
     uint32_t slot               # router's order table
@@ -274,7 +275,7 @@ cdef struct ChildOrder:         # 128 bytes: router -> exchange
     uint8_t time_in_force
     uint8_t flags
     uint8_t risk_code
-    uint8_t reserved[26]
+    uint8_t reserved[18]
 
 
 cdef struct ExecutionReport:    # 128 bytes: exchange -> router
