@@ -105,6 +105,11 @@ cdef class Codec:
         self.symbols.slots[at].length = length
         self.symbols.slots[at].listing = index
 
+    def symbols_by_listing(self):
+        """The exchange's spelling of each listing of this connection: dict of int -> str."""
+        return {self.symbols.slots[i].listing: self.symbols.slots[i].name[:self.symbols.slots[i].length].decode()
+                for i in range(self.symbols.mask + 1) if self.symbols.slots[i].length}
+
     def __dealloc__(self):
         free(self.symbols.slots)
 

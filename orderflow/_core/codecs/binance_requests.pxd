@@ -15,7 +15,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from orderflow._core cimport client_id, fixed, signing
 from orderflow._core.codec cimport EncodeStatus
 from orderflow._core.codecs cimport text
-from orderflow._core.types cimport ChildOrder, Listing, OrderFlag, OrderType, TimeInForce
+from orderflow._core.types cimport ChildOrder, Listing, OrderFlag, OrderType, Side, TimeInForce
 
 cdef enum:
     KEY_LIMIT = 256             # longest API key
@@ -24,7 +24,7 @@ cdef enum:
     ID_AT = 7                   # of the request id in a frame: {"id":"
     LISTING_DIGITS = 7          # base 32 digits of 32 bits
 
-cdef enum Variant:              # what a LIMIT or MARKET order becomes
+cdef enum:                      # variants: what a LIMIT or MARKET order becomes
     LIMIT_GTC = 0
     LIMIT_IOC = 1
     LIMIT_FOK = 2
@@ -91,17 +91,17 @@ cdef nogil:
         if order.order_type == OrderType.MARKET:
             if post_only or order.time_in_force == TimeInForce.FOK or order.time_in_force == TimeInForce.GTD:
                 return EncodeStatus.ENCODE_UNSUPPORTED
-            return Variant.MARKET
+            return MARKET
         if order.order_type != OrderType.LIMIT:
             return EncodeStatus.ENCODE_UNSUPPORTED
         if order.time_in_force == TimeInForce.GTC:
-            return Variant.LIMIT_MAKER if post_only else Variant.LIMIT_GTC
+            return LIMIT_MAKER if post_only else LIMIT_GTC
         if post_only:
             return EncodeStatus.ENCODE_UNSUPPORTED
         if order.time_in_force == TimeInForce.IOC:
-            return Variant.LIMIT_IOC
+            return LIMIT_IOC
         if order.time_in_force == TimeInForce.FOK:
-            return Variant.LIMIT_FOK
+            return LIMIT_FOK
         return EncodeStatus.ENCODE_UNSUPPORTED
 
     inline int32_t row_of(const Requests *requests, const ChildOrder *order) noexcept:
@@ -135,9 +135,9 @@ cdef nogil:
         cdef uint32_t size
         if row < 0:
             return EncodeStatus.ENCODE_UNKNOWN_LISTING
-        if variant < 0 or order.side - 1 > 1:
+        if variant < 0 or (order.side != Side.BUY and order.side != Side.SELL):
             return EncodeStatus.ENCODE_UNSUPPORTED
-        if order.quantity <= 0 or (variant != Variant.MARKET and order.price <= 0):
+        if order.quantity <= 0 or (variant != MARKET and order.price <= 0):
             return EncodeStatus.ENCODE_NOT_POSITIVE
         listing = &requests.listings[order.listing]
         at = text.put(at, requests.place.frame, requests.place.frame_size)
@@ -145,7 +145,7 @@ cdef nogil:
         client_id.write(order.client_order_id, frame + requests.place.frame_id)
         payload = text.put(payload, requests.place.payload, requests.place.payload_size)
         client_id.write(order.client_order_id, requests.payload + requests.place.payload_id)
-        if variant != Variant.MARKET:
+        if variant != MARKET:
             size = fixed.write_trimmed(order.price, listing.price_decimals, number)
             at = text.put(text.put(text.put(at, b'"price":"', 9), number, size), b'",', 2)
             payload = text.put(text.put(payload, b"&price=", 7), number, size)
@@ -153,7 +153,7 @@ cdef nogil:
         at = text.put(text.put(at, b'"quantity":"', 12), number, size)
         payload = text.put(text.put(payload, b"&quantity=", 10), number, size)
         return finish(requests, requests.place_key,
-                      &requests.places[(row * 2 + order.side - 1) * Variant.VARIANTS + variant],
+                      &requests.places[(row * 2 + order.side - 1) * VARIANTS + variant],
                       unix_ns, payload, at, frame)
 
     inline int cancel(Requests *requests, const ChildOrder *order, const char *exchange_order_id, int64_t unix_ns,
