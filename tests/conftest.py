@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests."""
+"""What several test files share."""
 from pathlib import Path
 
 import pytest
@@ -6,10 +6,9 @@ import pytest
 SHARED = Path(__file__).parents[2] / "shared"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def feeds():
-    """Folder of the recorded feeds."""
-    path = SHARED / "feeds"
-    if not path.is_dir():
-        pytest.skip(f"the recorded feeds are not beside this checkout ({path})")
-    return path
+    """Folder of the recorded exchange feeds, which lie beside the repository where they are present at all."""
+    if not (SHARED / "feeds").is_dir():
+        pytest.skip("the recorded feeds are not beside this repository")
+    return SHARED / "feeds"

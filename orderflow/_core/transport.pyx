@@ -8,6 +8,7 @@ from cpython.buffer cimport PyBUF_READ, PyBUF_WRITE
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.errno cimport EBADF
+from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
 
 from orderflow._core.openssl import BorrowError
@@ -161,6 +162,11 @@ cdef class BorrowedTransport:
             raise TimeoutError(f"the peer took nothing for {timeout_ms} ms")
 
     # ------------------------------------------------------------------ what it is
+
+    @property
+    def address(self):
+        """Of the Transport struct, for the native thread that will drive it."""
+        return <uintptr_t>&self.transport
 
     @property
     def kind(self):

@@ -104,6 +104,15 @@ cdef struct Header:
 cdef nogil:
     # ------------------------------------------------------------------ bytes in
 
+    inline void restart(Reader *reader) noexcept:
+        """For a new connection: nothing of the last one is left."""
+        reader.begin = reader.end = 0
+        reader.message_size = 0
+        reader.message_opcode = 0
+        reader.fragments = 0
+        reader.fault = FrameFault.FAULTLESS
+        reader.closed = 0
+
     inline size_t make_room(Reader *reader, char **out) noexcept:
         """Where the next read goes; returns how much it may read: never 0 after NEED_MORE. Ends the last frame's life."""
         cdef size_t unread = reader.end - reader.begin
