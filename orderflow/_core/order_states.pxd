@@ -19,7 +19,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from orderflow._core.types cimport ChildOrder, ExecType, ExecutionReport, OrderStatus, Reason
 from orderflow._core.wide cimport int128
 
-cpdef enum Fact:
+cdef enum Fact:
     SENT = 1                    # the bytes went to the socket
     ACKNOWLEDGED = 2
     CANCEL_WANTED = 4
