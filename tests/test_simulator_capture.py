@@ -323,8 +323,11 @@ def test_stopping_ends_connections_and_threads(spot_capture):
 
 def test_only_the_runs_own_authority_is_trusted(spot_capture, authority):
     with SimulatedExchange(exchange_of(spot_capture, "binance_spot"), authority=authority) as server:
-        with pytest.raises(ssl.SSLCertVerificationError):
-            websocket.create_connection(f"wss://127.0.0.1:{server.ports.tls}/ws", timeout=5)
+        with socket.create_connection(("127.0.0.1", server.ports.tls), timeout=5) as plain:
+            with pytest.raises(ssl.SSLCertVerificationError):
+                ssl.create_default_context().wrap_socket(plain, server_hostname="localhost")
+        with socket.create_connection(("127.0.0.1", server.ports.tls), timeout=5) as plain:
+            authority.client_context().wrap_socket(plain, server_hostname="127.0.0.1").close()
 
 
 def test_a_client_that_stops_reading_loses_nothing(feeds):
