@@ -317,7 +317,7 @@ def test_stopping_ends_connections_and_threads(spot_capture):
     server.stop()
     server.stop()
     assert client.recv_data()[0] == websocket.ABNF.OPCODE_CLOSE
-    client.close()
+    client.shutdown()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("simulated-")]
 
 
