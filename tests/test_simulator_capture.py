@@ -7,7 +7,6 @@ import urllib.request
 
 import pytest
 import websocket
-from reference.exchange_client import BinanceClient, KrakenClient
 
 from orderflow.simulator.capture import Playback
 from orderflow.simulator.certificates import Authority
@@ -15,6 +14,7 @@ from orderflow.simulator.dialects import dialect
 from orderflow.simulator.exchange import SECOND_NS, Close, Ping
 from orderflow.simulator.recording import CaptureError, read_capture
 from orderflow.simulator.server import SimulatedExchange
+from tests.reference.exchange_client import BinanceClient, KrakenClient
 
 START_NS = 1_700_000_000 * SECOND_NS
 CAPTURES = {

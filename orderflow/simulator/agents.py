@@ -1,11 +1,11 @@
 """Seeded background traders around one hidden common price.
 
-The flow of orders is a function of simulated time and of the seed alone: agents never look at the book, so neither the
-moments at which they are asked nor our own orders change what they send; only what they find is changed. Every
+The flow of orders is a function of simulated time and of the seed alone: agents never look at the book, so neither
+the moments at which they are asked nor our own orders change what they send; only what they find is changed. Every
 exchange computes the same hidden price from the seed, which is what correlates exchanges that share nothing else, and
 adds a deviation of its own that reverts to zero and jumps now and then: a dislocation.
 
-* providers post limit orders around the fair price and withdraw each after a while: near the touch soon, deep ones late;
+* providers post limit orders around the fair price and withdraw each after a while, near the touch soon, deep late;
 * noise takers buy and sell at random;
 * an arbitrageur takes whatever the fair price has run over.
 """

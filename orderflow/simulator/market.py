@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from orderflow._core.matching import MatchingEngine
 from orderflow._core.types import OrderType, Reason, Side, TimeInForce
 from orderflow.simulator.agents import Action, Flow, Temper
-from orderflow.simulator.exchange import NEVER_NS
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import to_text
 
@@ -43,7 +42,7 @@ class MarketBook:
         """Levels that changed since the last call, as they are now: (side, price, quantity), by rising price."""
         changed = self.engine.drain_changes()
         if changed is None:
-            raise RuntimeError(f"{self.instrument.symbol}: more than {CAPACITY} levels changed between two publications")
+            raise RuntimeError(f"{self.instrument.symbol}: more than {CAPACITY} levels changed since the last time")
         return list(zip(*(changed[name].tolist() for name in ("side", "price", "quantity")), strict=True))
 
     def price_text(self, price: int) -> str:

@@ -1,7 +1,7 @@
 """Binance market data made from a matching engine: trades, aggregate trades, book tickers, depth diffs, snapshots.
 
-Update ids: one for every order that changed the book. A depth diff covers the ids since the diff before it, so the first diff
-after a snapshot that was taken in between contains the snapshot's id, as the exchange's joining rule expects.
+Update ids: one for every order that changed the book. A depth diff covers the ids since the diff before it, so the
+first diff after a snapshot that was taken in between contains the snapshot's id, as the exchange's rule expects.
 """
 from itertools import groupby
 from operator import attrgetter

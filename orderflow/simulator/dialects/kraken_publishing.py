@@ -1,7 +1,7 @@
 """Kraken v2 market data made from a matching engine: books cut to the subscribed depth with checksums, trades, tickers.
 
-What was sent last is kept for each depth. An update holds what differs from it: a level that fell out of the depth is not
-deleted, because the client cuts its book itself.
+What was sent last is kept for each depth. An update holds what differs from it: a level that fell out of the depth is
+not deleted, because the client cuts its book itself.
 """
 import zlib
 from dataclasses import dataclass, field
