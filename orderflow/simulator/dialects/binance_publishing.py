@@ -25,10 +25,10 @@ class Trade(NamedTuple):
 class _Diff:
     """One depth stream of one symbol: what changed since it was published last."""
 
-    def __init__(self, update_id: int):
+    def __init__(self, update_id: int, rounds: int):
         self.changed: dict[tuple[int, int], int] = {}       # (side, price) -> quantity
         self.last_id = update_id
-        self.rounds = 0
+        self.rounds = rounds - 1        # so that the first publication, at time 0, ends a round
 
 
 class BinancePublishing(Exchange):
@@ -75,7 +75,8 @@ class BinancePublishing(Exchange):
         symbol = book.instrument.symbol
         diffs = self._diffs.get(symbol)
         if diffs is None:
-            diffs = self._diffs[symbol] = {name: _Diff(book.update_id) for name in self.depth_streams}
+            diffs = self._diffs[symbol] = {name: _Diff(book.update_id, rounds)
+                                          for name, rounds in self.depth_streams.items()}
         changed = {(side, price): quantity for side, price, quantity in book.changes()}
         for name, rounds in self.depth_streams.items():
             diff = diffs[name]
