@@ -7,7 +7,6 @@ import urllib.request
 
 import pytest
 import websocket
-from reference.exchange_client import BinanceClient, KrakenClient
 
 from orderflow.simulator.capture import Playback
 from orderflow.simulator.certificates import Authority
@@ -15,6 +14,7 @@ from orderflow.simulator.dialects import dialect
 from orderflow.simulator.exchange import SECOND_NS, Close, Ping
 from orderflow.simulator.recording import CaptureError, read_capture
 from orderflow.simulator.server import SimulatedExchange
+from tests.reference.exchange_client import BinanceClient, KrakenClient
 
 START_NS = 1_700_000_000 * SECOND_NS
 CAPTURES = {
@@ -317,14 +317,17 @@ def test_stopping_ends_connections_and_threads(spot_capture):
     server.stop()
     server.stop()
     assert client.recv_data()[0] == websocket.ABNF.OPCODE_CLOSE
-    client.close()
+    client.shutdown()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("simulated-")]
 
 
 def test_only_the_runs_own_authority_is_trusted(spot_capture, authority):
     with SimulatedExchange(exchange_of(spot_capture, "binance_spot"), authority=authority) as server:
-        with pytest.raises(ssl.SSLCertVerificationError):
-            websocket.create_connection(f"wss://127.0.0.1:{server.ports.tls}/ws", timeout=5)
+        with socket.create_connection(("127.0.0.1", server.ports.tls), timeout=5) as plain:
+            with pytest.raises(ssl.SSLCertVerificationError):
+                ssl.create_default_context().wrap_socket(plain, server_hostname="localhost")
+        with socket.create_connection(("127.0.0.1", server.ports.tls), timeout=5) as plain:
+            authority.client_context().wrap_socket(plain, server_hostname="127.0.0.1").close()
 
 
 def test_a_client_that_stops_reading_loses_nothing(feeds):

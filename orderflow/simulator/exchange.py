@@ -57,6 +57,7 @@ class Exchange:
     answers_at: ClassVar[tuple[str, ...]]       # websocket paths
     ping_every_ns: ClassVar[int] = 0            # 0 = the server sends no ping frames
     pong_within_ns: ClassVar[int] = 0
+    publish_every_ns: ClassVar[int] = 100_000_000   # books made here are published at multiples of this
 
     def __init__(self, source, name: str = ""):
         self.source = source
@@ -178,6 +179,17 @@ class Exchange:
     def housekeeping_ns(self, connection: Connection) -> int:
         """When `housekeeping` has something to do."""
         return NEVER_NS
+
+    # what a source that makes its market data calls; `book` is a market.MarketBook
+
+    def publish_trades(self, book, trades, at_ns: int) -> None:
+        """Trades of one taker order: array of matching.MATCH_REPORT_DTYPE."""
+
+    def publish_touch(self, book, at_ns: int) -> None:
+        """The best bid or ask changed."""
+
+    def publish_book(self, book, at_ns: int) -> None:
+        """It is time to publish what changed in a book."""
 
     def _ping_payload(self, connection: Connection) -> bytes:
         return str((connection.next_ping_ns - self.ping_every_ns) // 1_000_000).encode()

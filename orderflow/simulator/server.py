@@ -1,8 +1,8 @@
 """Simulated exchanges on loopback: REST and websocket on one port, and the same again on a second port with TLS.
 
 An exchange (exchange.py) is driven by one event loop in one thread. Frames are written to the sockets in the
-order of the outbox, over all connections, without waiting; then, before more is produced, sockets that are behind are waited for.
-So a client that reads slowly slows a capture played "as fast as frames are taken", and loses nothing.
+order of the outbox, over all connections, without waiting; before more is produced, sockets that are behind are
+waited for. So a client that reads slowly slows a capture played "as fast as frames are taken", and loses nothing.
 """
 import asyncio
 import socket

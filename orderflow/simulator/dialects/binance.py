@@ -11,7 +11,8 @@ import msgspec
 
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import binance_recorded
-from orderflow.simulator.exchange import SECOND_NS, Close, Connection, Exchange, Response
+from orderflow.simulator.dialects.binance_publishing import BinancePublishing
+from orderflow.simulator.exchange import SECOND_NS, Close, Connection, Response
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import to_text
 
@@ -38,7 +39,7 @@ class RequestError(Exception):
         return {"code": self.code, "msg": self.message}
 
 
-class Binance(Exchange):
+class Binance(BinancePublishing):
     """Market data of one Binance market."""
 
     rest_root: ClassVar[str]                    # "/api/v3"
@@ -46,7 +47,6 @@ class Binance(Exchange):
     default_depth: ClassVar[int] = 100
     maximum_depth: ClassVar[int] = 5000
     messages_per_second: ClassVar[int] = 5
-    chained: ClassVar[bool] = False             # depth updates carry `pu`
     reader = binance_recorded.BinanceReader
 
     @classmethod
@@ -145,14 +145,6 @@ class Binance(Exchange):
                 raw = raw or bytes(recorded).decode()
                 self.send(connection, raw)
 
-    def publish(self, stream: str, payload: str) -> None:
-        """Send a payload made here to whoever subscribed to its stream."""
-        combined = None
-        for connection in self.listeners(stream):
-            if connection.combined:
-                combined = combined or f'{{"stream":"{stream}","data":{payload}}}'
-            self.send(connection, combined if connection.combined else payload)
-
     # REST
 
     def http(self, method: str, path: str, query: str, headers, body: bytes, now_ns: int) -> Response:
@@ -235,8 +227,6 @@ class Binance(Exchange):
             if symbol not in contents.snapshots:
                 raise RequestError(400, -1121, "Invalid symbol.")
             return contents.snapshots[symbol]
-        return self.snapshot(self.instrument(symbol), min(int(limit), self.maximum_depth)).encode()
-
-    def snapshot(self, instrument: SimulatedInstrument, limit: int) -> str:
-        """REST depth of a book that is kept here."""
-        raise NotImplementedError
+        self.instrument(symbol)
+        self.source.catch_up(self, self.now_ns)
+        return self.snapshot(self.source.books[symbol], min(int(limit), self.maximum_depth)).encode()

@@ -4,34 +4,22 @@ Source: Kraken's "Spot WebSocket v2" and "Spot REST" references at docs.kraken.c
 numbers whose digits matter: each is written as text, at the instrument's decimals, and never passes through a float.
 """
 import json
-import zlib
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import kraken_recorded
+from orderflow.simulator.dialects.kraken_publishing import KrakenPublishing
 from orderflow.simulator.dialects.kraken_recorded import DEPTHS, Subscription
-from orderflow.simulator.exchange import NEVER_NS, SECOND_NS, Connection, Exchange, Response
+from orderflow.simulator.exchange import NEVER_NS, SECOND_NS, Connection, Response
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import to_text
+from orderflow.simulator.words import timestamp
 
 HEARTBEAT_NS = SECOND_NS
 CHANNELS = ("book", "trade", "ticker", "instrument")
 JSON_HEADERS = {"content-type": "application/json; charset=utf-8"}
 REST_NAMES = {"BTC": "XXBT", "ETH": "XETH", "USD": "ZUSD", "EUR": "ZEUR", "DOGE": "XXDG"}
-
-
-def timestamp(now_ns: int) -> str:
-    """RFC 3339 with microseconds, as on Kraken's wire."""
-    seconds, rest = divmod(now_ns, SECOND_NS)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
-
-
-def checksum(asks, bids) -> int:
-    """CRC32 over the ten best levels of each side, given as (price text, quantity text), best first."""
-    digits = "".join(text.replace(".", "").lstrip("0")
-                     for levels in (asks, bids) for level in levels[:10] for text in level)
-    return zlib.crc32(digits.encode())
 
 
 class Refused(Exception):
@@ -42,7 +30,7 @@ class Refused(Exception):
         self.message, self.fields = message, fields
 
 
-class KrakenV2(Exchange):
+class KrakenV2(KrakenPublishing):
     """ws.kraken.com/v2 and api.kraken.com, public."""
 
     protocol = "kraken_v2"
@@ -157,10 +145,8 @@ class KrakenV2(Exchange):
         if channel == "instrument":
             self.send(connection, self._instrument_snapshot())
         elif self.source.contents is None:
+            self.source.catch_up(self, self.now_ns)
             self.send_snapshot(connection, subscription)
-
-    def send_snapshot(self, connection: Connection, subscription: Subscription) -> None:
-        """Send the first frame of a subscription to a book that is kept here."""
 
     def _instrument_snapshot(self) -> str:
         assets = sorted({name for instrument in self.instruments for name in (instrument.base, instrument.quote)})
@@ -231,6 +217,7 @@ class KrakenV2(Exchange):
     def _depth(self, parameters: dict[str, str]):
         for instrument in self.instruments:
             if parameters.get("pair") in (instrument.rest_symbol, alternative_name(instrument)):
+                self.source.catch_up(self, self.now_ns)
                 bids, asks = self.source.top(instrument, min(int(parameters.get("count", "100")), 500))
                 seconds = self.now_ns // SECOND_NS
                 return {instrument.rest_symbol: {"asks": [[*level, seconds] for level in asks],
