@@ -312,5 +312,5 @@ cdef class MatchingEngine:
     @property
     def far_levels(self):
         """(below, above): how many levels lie outside the window; for tests and tuning."""
-        cdef const ladder.Ladder *levels = &self.matching.resting.ladder
+        cdef const queue_ladder.Ladder *levels = &self.matching.resting.ladder
         return levels.below_count, levels.above_count
