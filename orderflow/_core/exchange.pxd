@@ -28,7 +28,7 @@ from orderflow._core.tape cimport Tape
 from orderflow._core.transport cimport Transport, TransportStatus
 from orderflow._core.types cimport (
     BookFault, BookState, Command, CommandKind, Event, EventKind, Level, Listing, LossReason, Message, MessageKind, Role,
-    Side, Wake)
+    Side, Signals, Wake)
 from orderflow._core.websocket cimport HEADER_ROOM, Frame, Opcode, Reader
 
 cdef enum:
@@ -64,10 +64,15 @@ cdef struct Connection:
     uint8_t loss                # LossReason
 
 
+cdef struct ListingSignalState: # both owned by a ListingSignals
+    SignalState *state
+    Signals *values
+
+
 cdef struct ExchangeState:
     const Listing *listings     # the engine's table
     BookSync **books            # by listing index; NULL = not of this exchange
-    SignalState *signals    # by listing index
+    ListingSignalState *signals # by listing index
     void *market_codec          # Codec, kept alive by the loop's owner
     void *order_codec
     DecodeBuffer *decoded
@@ -124,6 +129,18 @@ cdef nogil:
 
     # ------------------------------------------------------------------ sideways: board, wake-up
 
+    inline void quote(ExchangeState *self, BookSync *sync, const BoardEntry *entry, int64_t now_ns) noexcept:
+        """Signals of the best levels; an empty side has quantity 0."""
+        cdef Level bid
+        cdef Level ask
+        bid.price = bid.quantity = ask.price = ask.quantity = 0
+        if entry.bid_count:
+            bid = entry.bids[0]
+        if entry.ask_count:
+            ask = entry.asks[0]
+        signals.quote(self.signals[sync.listing].state, &bid, &ask, sync.epoch, now_ns,
+                      self.signals[sync.listing].values)
+
     inline void publish(ExchangeState *self, BookSync *sync, int64_t now_ns) noexcept:
         """Show the listing's book as it is now. Levels are shown only of a LIVE book."""
         cdef BoardEntry entry
@@ -140,10 +157,8 @@ cdef nogil:
         if sync.state == BookState.LIVE:
             entry.bid_count = book.top(sync.book, Side.BUY, entry.bids, BOARD_DEPTH)
             entry.ask_count = book.top(sync.book, Side.SELL, entry.asks, BOARD_DEPTH)
-            signals.on_book(&self.signals[listing], entry.bids, entry.bid_count, entry.asks, entry.ask_count, now_ns)
-        else:
-            signals.reset(&self.signals[listing])
-        entry.signals = self.signals[listing].values
+            quote(self, sync, &entry, now_ns)
+        entry.signals = self.signals[listing].values[0]
         board.publish(self.board, listing, &entry)
         if pending.raise_flag(&self.wake_pending[listing]):
             return                              # the router has not looked since the last one: it will see this too
@@ -188,7 +203,8 @@ cdef nogil:
         elif message.kind == MessageKind.SNAPSHOT:
             settle(self, sync, integrity.on_snapshot(sync, message, self.decoded.levels, now_ns), now_ns)
         elif message.kind == MessageKind.TRADE:
-            signals.on_trade(&self.signals[message.listing], message.side, message.price, message.quantity, now_ns)
+            signals.trade(self.signals[message.listing].state, message.side, message.quantity, sync.epoch, now_ns,
+                          self.signals[message.listing].values)
             tape.trade(self.tape, message, sync.epoch, now_ns)
         elif message.kind == MessageKind.QUOTE:
             self.quotes += 1
