@@ -82,6 +82,10 @@ cdef class BorrowedTransport:
         self.transport.output_begin = self.transport.output_end = 0
         return socket
 
+    def fileno(self):
+        """The descriptor, for select and poll; -1 after release()."""
+        return self.transport.fd
+
     # ------------------------------------------------------------------ one call each; none of them waits
 
     def read(self, size_t capacity=65536):
