@@ -7,10 +7,10 @@ import ssl
 
 import pytest
 from loopback import HOST, Authority, server
-from reference.websocket import server_frame
-
 from orderflow._core.transport import BorrowedTransport, TransportKind
 from orderflow._core.websocket import FrameReader
+from reference.websocket import server_frame
+
 from orderflow.servers.connect import ConnectError, connect
 
 TOKEN = "/stream?listenKey=SECRET"
@@ -273,7 +273,8 @@ def test_not_a_websocket(answer, reason):
         assert phase == "upgrade" and reason in message
 
 
-@pytest.mark.parametrize("extra", ["Sec-WebSocket-Extensions: permessage-deflate\r\n", "Sec-WebSocket-Protocol: v2\r\n"])
+@pytest.mark.parametrize("extra", ["Sec-WebSocket-Extensions: permessage-deflate\r\n",
+                                   "Sec-WebSocket-Protocol: v2\r\n"])
 def test_what_was_not_offered_must_not_be_chosen(extra):
     with server(upgrading([], extra=extra)) as port:
         assert "which was not offered" in refused(f"ws://{HOST}:{port}{TOKEN}")[1]

@@ -1,14 +1,13 @@
 """Mutated streams: whatever the bytes and however they are cut, the native reader and the slow one say the same.
 
-ORDERFLOW_FUZZ_ROUNDS sets the number of rounds, ORDERFLOW_FUZZ_SEED where they begin; a failure names its seed, which alone
-reproduces it.
+ORDERFLOW_FUZZ_ROUNDS sets the number of rounds, ORDERFLOW_FUZZ_SEED where they begin; a failure names its seed, which
+alone reproduces it.
 """
 import os
 import random
 
-from reference.websocket import read_frames, server_frame
-
 from orderflow._core.websocket import FrameReader, FrameStatus
+from reference.websocket import read_frames, server_frame
 
 ROUNDS = int(os.environ.get("ORDERFLOW_FUZZ_ROUNDS", "3000"))
 SEED = int(os.environ.get("ORDERFLOW_FUZZ_SEED", "0"))

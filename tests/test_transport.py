@@ -9,9 +9,9 @@ import threading
 
 import pytest
 from loopback import HOST, TIMEOUT, Authority, BytesOfTLS, tcp_pair, tls_pair
+from orderflow._core.transport import BorrowedTransport, TransportKind, TransportStatus
 
 from orderflow._core import openssl
-from orderflow._core.transport import BorrowedTransport, TransportKind, TransportStatus
 
 OK, WANT_READ, WANT_WRITE = TransportStatus.OK, TransportStatus.WANT_READ, TransportStatus.WANT_WRITE
 CLOSED, FAILED, FULL = TransportStatus.CLOSED, TransportStatus.FAILED, TransportStatus.FULL
@@ -316,10 +316,10 @@ def test_tls_1_2(authority):
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     wrapped = in_thread(lambda: authority.server().wrap_socket(server, server_side=True))
     client = context.wrap_socket(client, server_hostname=HOST)
-    with client, wrapped() as server:
+    with client, wrapped() as peer:
         ours = BorrowedTransport(client)
         assert (client.version(), ours.kind) == ("TLSv1.2", TransportKind.TLS)
-        sent = in_thread(server.sendall, DATA)
+        sent = in_thread(peer.sendall, DATA)
         assert ours.receive(len(DATA)) == DATA
         sent()
 
@@ -437,7 +437,8 @@ def test_the_fallback_does_stop(authority, one_python_thread):
     client, server = tls_pair(authority)
     with client, server:
         ours, theirs = BorrowedTransport(client, native=False), BorrowedTransport(server)
-        received, sent = in_thread(ours.receive, len(DATA)), in_thread(theirs.send_all, DATA)
+        data = DATA * 16
+        received, sent = in_thread(ours.receive, len(data)), in_thread(theirs.send_all, data)
         while ours.bytes_read == 0:
             pass
         one_python_thread()
@@ -446,7 +447,7 @@ def test_the_fallback_does_stop(authority, one_python_thread):
             before = ours.bytes_read
             for _ in range(500_000):
                 pass
-        assert before < len(DATA)
+        assert before < len(data)
         sys.setswitchinterval(0.005)
         sent()
-        assert received() == DATA
+        assert received() == data

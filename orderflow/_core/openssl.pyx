@@ -7,8 +7,8 @@ Modules/_ssl.c, each proven on the very object before it is used:
     PySSLContext  = object header, SSL_CTX *ctx, ...
 
 The words are read with process_vm_readv on ourselves, which fails where a dereference would crash. The candidate must
-hold the context's pointer in its first 8 KiB; only then is it given to OpenSSL, which must name the same context and the
-socket's own descriptor. Anything else is a BorrowError that says what did not fit, and the caller falls back.
+hold the context's pointer in its first 8 KiB; only then is it given to OpenSSL, which must name the same context and
+the socket's own descriptor. Anything else is a BorrowError that says what did not fit, and the caller falls back.
 """
 import _ssl
 import ssl as ssl_module

@@ -17,10 +17,10 @@ from orderflow._core.openssl import BorrowError
 cdef class BorrowedTransport:
     """A connected socket, borrowed.
 
-    Lifetime: from the constructor to `release()` the socket belongs to whoever drives this object, one thread at a time.
-    Nobody else may read, write, unwrap or close it. The thread's last act is its RELEASED event; only then does Python
-    call `release()`, which hands the socket back, and close it. The object must outlive the thread's use of
-    its struct.
+    Lifetime: from the constructor to `release()` the socket belongs to whoever drives this object, one thread at a
+    time. Nobody else may read, write, unwrap or close it. The thread's last act is its RELEASED event; only then does
+    Python call `release()`, which hands the socket back, and close it. The object must outlive the thread's use of its
+    struct.
 
     Parameters
     ----------
