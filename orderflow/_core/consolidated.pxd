@@ -7,7 +7,7 @@ listing that stands first.
 A merge of k sorted ladders: one cursor a ladder, kept in a sorted array of k. The cursor that gave the last entry is
 moved on and sinks to its place, usually one or two further, because exchanges that trade the same thing interleave; a
 heap would save comparisons only when it sinks far. Worst case: 63 moves an entry. Only `usable` offers (the book is
-LIVE, the listing not halted) take part. Listing prices and quantities times their factors fit 62 bits: set-up sees to it.
+LIVE, the listing not halted) take part. Prices and quantities times their factors fit 62 bits: set-up sees to it.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t
 
