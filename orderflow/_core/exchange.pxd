@@ -15,7 +15,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from orderflow._core cimport board, book, gate, integrity, masking, pending, signals, tape, transport, websocket
-from orderflow._core.board cimport BOARD_DEPTH, BoardEntry, SequenceBoard
+from orderflow._core.board cimport SequenceBoard
 from orderflow._core.byte_ring cimport ByteRingStatus, NativeByteRing
 from orderflow._core.codec cimport ORDER_FRAME_LIMIT, Codec, DecodeBuffer, DecodeStatus, OrderCodec
 from orderflow._core.doorbell cimport NativeDoorbell
@@ -28,7 +28,7 @@ from orderflow._core.signals cimport SignalState
 from orderflow._core.tape cimport Tape
 from orderflow._core.transport cimport Transport, TransportStatus
 from orderflow._core.types cimport (
-    BookFault, BookState, ChildKind, ChildOrder, Command, CommandKind, Event, EventKind, ExecType, ExecutionReport, Level,
+    BOARD_DEPTH, BoardEntry, BookFault, BookState, ChildKind, ChildOrder, Command, CommandKind, Event, EventKind, ExecType, ExecutionReport, Level,
     Listing, LossReason, Message, MessageKind, Reason, Role, Side, Signals, TradingState, Wake)
 from orderflow._core.websocket cimport HEADER_ROOM, Frame, Opcode, Reader
 
