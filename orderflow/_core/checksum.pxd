@@ -31,7 +31,7 @@ cdef extern from *:
 
 cdef enum:
     KRAKEN_DEPTH = 10           # levels of each side, whatever the depth subscribed
-    KRAKEN_TEXT = 2 * KRAKEN_DEPTH * 2 * 20 + 32
+    KRAKEN_TEXT = 2 * KRAKEN_DEPTH * 2 * (20 + 18) + 32
 
 
 cdef nogil:
@@ -53,22 +53,31 @@ cdef nogil:
             i += 1
         return crc ^ <uint32_t>0xFFFFFFFF
 
-    inline char *put_levels(char *at, const Level *levels, uint32_t count) noexcept:
-        """Digits of price and quantity without point and leading zeros: the scaled integers, where the scale is the wire's.
-        """
+    inline char *put_number(char *at, uint64_t value, int zeros) noexcept:
+        """Digits of a scaled integer as the exchange writes it: `zeros` more decimals than the scale has, or fewer."""
+        cdef char *end = at + fixed.write_digits_loosely(value, at)
+        cdef int i
+        for i in range(zeros):
+            end[0] = c"0"
+            end += 1
+        return end + zeros if zeros < 0 and end + zeros > at else end
+
+    inline char *put_levels(char *at, const Level *levels, uint32_t count, int price_zeros, int quantity_zeros) noexcept:
+        """Price and quantity of each level without point and leading zeros."""
         cdef uint32_t i
         for i in range(count if count < KRAKEN_DEPTH else KRAKEN_DEPTH):
-            at += fixed.write_digits_loosely(<uint64_t>levels[i].price, at)
-            at += fixed.write_digits_loosely(<uint64_t>levels[i].quantity, at)
+            at = put_number(at, <uint64_t>levels[i].price, price_zeros)
+            at = put_number(at, <uint64_t>levels[i].quantity, quantity_zeros)
         return at
 
-    inline uint32_t kraken(const Level *asks, uint32_t ask_count, const Level *bids, uint32_t bid_count) noexcept:
+    inline uint32_t kraken(const Level *asks, uint32_t ask_count, const Level *bids, uint32_t bid_count,
+                           int price_zeros, int quantity_zeros) noexcept:
         """Kraken's checksum of a book ("Book checksum (v2)" of its WebSocket guide): the ten best asks, then bids.
 
-        Both sides best first; sides with fewer than ten levels take part with what they have. Prices and quantities
-        must be scaled by exactly as many decimals as Kraken writes for the symbol.
+        Both sides best first; sides with fewer than ten levels take part with what they have. The zeros say how many
+        decimals Kraken writes for the symbol beyond those of the listing's scale (18 at most).
         """
         cdef char[KRAKEN_TEXT] text
-        cdef char *at = put_levels(text, asks, ask_count)
-        at = put_levels(at, bids, bid_count)
+        cdef char *at = put_levels(text, asks, ask_count, price_zeros, quantity_zeros)
+        at = put_levels(at, bids, bid_count, price_zeros, quantity_zeros)
         return crc32(text, <size_t>(at - text))

@@ -5,7 +5,7 @@ Integers only. A price or quantity is scaled by its listing's (or instrument's) 
 name their clock: `exchange_ns` theirs (unix), `receive_ns` ours (monotonic, stamped at the socket). `ring_stamp` is the
 ring's own word (ring.hpp): nobody else writes it, and outside a ring it is zero.
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cpdef enum Side:
@@ -266,8 +266,8 @@ cdef struct Message:            # one event that a codec found in a frame; level
     uint8_t side                # TRADE: aggressor
     uint8_t has_checksum
     uint8_t has_chain           # first_id/last_id (and previous_id where the protocol has it) are set
-    uint8_t price_zeros         # checksum exchanges: digits on the wire beyond the listing's scale (zeros, all of them)
-    uint8_t quantity_zeros
+    int8_t price_zeros          # checksum exchanges: decimals on the wire less those of the listing's scale
+    int8_t quantity_zeros
     uint8_t reserved[6]
 
 

@@ -8,7 +8,8 @@ A frame is {"channel", "type", "data": [entry, ...]}; an entry is a book or a tr
 order, and the symbol comes first; `data`, or a number, that comes before what it depends on is checked, remembered and
 read when its object has ended.
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from orderflow._core cimport fixed, json, levels, rfc3339
@@ -69,7 +70,33 @@ cdef struct Entry:              # what is known of one entry of `data`
     const char *values[FIELDS]
 
 
+cdef struct Digits:             # decimals that the exchange writes for a listing, the most seen so far
+    uint8_t price
+    uint8_t quantity
+
+
 cdef nogil:
+    inline void observe_digits(const char *at, const char *end, Digits *digits) noexcept:
+        """Count decimals in a checked array of level objects: the checksum is over digits as written.
+
+        Keys are told apart by their first letter: of "price" and "qty" nothing else in a level carries a point.
+        """
+        cdef uint8_t *most = &digits.price
+        cdef uint8_t count
+        while at < end:
+            if at[0] == c"p":
+                most = &digits.price
+            elif at[0] == c"q":
+                most = &digits.quantity
+            elif at[0] == c".":
+                count = 0
+                while at + 1 < end and c"0" <= at[1] <= c"9":
+                    count += 1
+                    at += 1
+                if count > most[0] and count <= 18:
+                    most[0] = count
+            at += 1
+
     inline int channel_of(const json.Text *name) noexcept:
         if json.equal(name, "book"):
             return BOOK
@@ -152,6 +179,16 @@ cdef class KrakenMarketData(Codec):
     of channel trade: last_id = trade_id, side = the taker's. Trades of type snapshot are history: IGNORED, as are
     foreign symbols, heartbeats, tickers and candles. Answers to requests, status and instrument are SESSION.
     """
+
+    cdef Digits *digits             # by listing
+
+    def configure(self):
+        self.digits = <Digits *>calloc(self.listing_count, sizeof(Digits))
+        if self.digits is NULL:
+            raise MemoryError()
+
+    def __dealloc__(self):
+        free(self.digits)
 
     cdef int decode(self, const char *data, size_t size, int64_t receive_ns, DecodeBuffer *out) noexcept nogil:
         cdef json.Cursor c
@@ -322,6 +359,20 @@ cdef class KrakenMarketData(Codec):
         c.at = at
         return True
 
+    cdef bint read_side_of_book(self, json.Cursor *c, Entry *entry, int field, levels.Target *target) noexcept nogil:
+        cdef Message *message = entry.message
+        cdef Digits *digits = &self.digits[entry.symbol]
+        cdef const char *at = c.at
+        cdef bint good
+        if field == BIDS:
+            good = read_levels(c, target, &message.bids_begin, &message.bids_count)
+        else:
+            good = read_levels(c, target, &message.asks_begin, &message.asks_count)
+        observe_digits(at, c.at, digits)
+        message.price_zeros = <int8_t>(digits.price - entry.listing.price_decimals)
+        message.quantity_zeros = <int8_t>(digits.quantity - entry.listing.quantity_decimals)
+        return good
+
     cdef bint read_field(self, json.Cursor *c, Entry *entry, int field, levels.Target *target,
                          int32_t *listing) noexcept nogil:
         cdef Message *message = entry.message
@@ -339,10 +390,8 @@ cdef class KrakenMarketData(Codec):
                 target.price_decimals = entry.listing.price_decimals
                 target.quantity_decimals = entry.listing.quantity_decimals
             return True
-        elif field == BIDS:
-            return read_levels(c, target, &message.bids_begin, &message.bids_count)
-        elif field == ASKS:
-            return read_levels(c, target, &message.asks_begin, &message.asks_count)
+        elif field == BIDS or field == ASKS:
+            return self.read_side_of_book(c, entry, field, target)
         elif field == CHECKSUM:
             message.has_checksum = True
             return json.read_uint32(c, &message.checksum)
