@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderflow.simulator.accounts import AccountSettings
+from orderflow.simulator.capture import Playback
 from orderflow.simulator.dialects import dialect
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.instruments import SimulatedInstrument
@@ -394,3 +395,89 @@ def test_money_is_neither_made_nor_lost(steps):
         for asset in have:
             free, locked = (Decimal(balances[asset].get(kind, "0")) for kind in ("free", "locked"))
             assert free >= 0 and locked == needed[asset] and free + locked == have[asset]
+
+
+# against a recording
+
+FRAMES = [
+    ("depth", 1, '"U":5,"u":7,"b":[["10.50","1.00"]],"a":[]'),
+    ("trade", 2, '"t":1,"p":"10.50","q":"0.60","m":true'),
+    ("trade", 3, '"t":2,"p":"10.50","q":"0.60","m":true'),
+    ("depth", 4, '"U":8,"u":9,"b":[["10.50","0.30"]],"a":[["10.60","2.00"]]'),
+    ("trade", 5, '"t":3,"p":"10.40","q":"5.00","m":true'),
+]
+
+
+class RecordedTrader(BinanceTrader):
+    """Trades against five recorded frames, a second apart; the snapshot has id 4."""
+
+    def __init__(self, tmp_path):
+        lines = ["1000000000\thttp\thttps://api.binance.com/api/v3/depth?symbol=BTCUSDT\t" + json.dumps(
+            {"lastUpdateId": 4, "bids": [["10.40", "2.00"]], "asks": [["10.60", "1.00"], ["10.70", "3.00"]]})]
+        for kind, second, fields in FRAMES:
+            event, stream = ("depthUpdate", "depth@100ms") if kind == "depth" else (kind, kind)
+            lines.append(f'{second}000000000\trx\tc\t{{"stream":"btcusdt@{stream}","data":{{"e":"{event}","E":1,'
+                         f'"s":"BTCUSDT",{fields}}}}}')
+        path = tmp_path / "c.tsv"
+        path.write_text("\n".join(lines) + "\n")
+        settings = AccountSettings("KEY", SECRET, balances={"USDT": "1000", "BTC": "10"})
+        speaker = dialect("binance_spot")
+        self.exchange = speaker(Playback(path, speaker, 1.0), "one", [settings])
+        self.now_ns, self.events = START_NS, []
+        self.exchange.open(1, "/ws-api/v3", self.now_ns)
+        self.call("userDataStream.subscribe.signature")
+        self.exchange.open(2, "/stream?streams=btcusdt@depth@100ms/btcusdt@trade", self.now_ns)
+
+    def frames_until(self, second):
+        """Play the frames up to a recorded second; afterwards `reports()` are what they caused."""
+        events = []
+        while self.exchange.next_ns() <= START_NS + (second - 1) * SECOND_NS:
+            self.now_ns = self.exchange.next_ns()
+            self.exchange.advance(self.now_ns)
+            events += [json.loads(frame)["event"] for number, frame in self.exchange.drain()
+                       if number == 1 and isinstance(frame, str)]
+        self.events = events
+        return [(report["x"], report["l"], report["L"], report["m"]) for report in self.reports()]
+
+    def buy(self, price, quantity, force="IOC"):
+        return self.order("BUY", price, quantity, force)["result"]
+
+
+def test_what_was_taken_stays_gone_until_the_recording_changes_it(tmp_path):
+    trader = RecordedTrader(tmp_path)
+    trader.frames_until(1)
+    assert [(fill["price"], fill["qty"]) for fill in trader.buy("10.70", "1.50")["fills"]] == [
+        ("10.60", "1.00"), ("10.70", "0.50")]
+    assert trader.buy("10.60", "1.00")["executedQty"] == "0.00"
+    assert trader.buy("10.70", "9.00")["executedQty"] == "2.50"
+    trader.frames_until(4)
+    assert trader.buy("10.70", "9.00")["executedQty"] == "2.00", "10.60 was set again, 10.70 was not"
+
+
+def test_a_resting_order_is_served_after_what_was_displayed_before_it(tmp_path):
+    trader = RecordedTrader(tmp_path)
+    trader.frames_until(1)
+    assert trader.buy("10.50", "0.50", "GTC")["status"] == "NEW"
+    assert trader.frames_until(2) == [], "0.60 of the 1.00 before it are served"
+    assert trader.frames_until(3) == [("TRADE", "0.20", "10.50", True)], "0.40 before it, and 0.20 of it"
+    assert trader.frames_until(5) == [("TRADE", "0.30", "10.50", True)], "a trade below would have met it first"
+    assert trader.balances()["USDT"] == (1000 - Decimal("5.25"), 0)
+
+
+def test_who_stood_before_and_left_makes_room(tmp_path):
+    trader = RecordedTrader(tmp_path)
+    trader.frames_until(3)
+    trader.buy("10.50", "0.50", "GTC")
+    trader.frames_until(4)                  # 0.30 are displayed now: of the 1.00 before it, 0.70 left
+    book = trader.exchange.source._books["BTCUSDT"]
+    assert [resting.ahead for resting in next(iter(book._resting.values()))] == [30]
+
+
+def test_a_resting_order_can_be_withdrawn_and_post_only_does_not_take(tmp_path):
+    trader = RecordedTrader(tmp_path)
+    trader.frames_until(1)
+    number = trader.buy("10.50", "0.50", "GTC")["orderId"]
+    assert trader.call("order.cancel", {"symbol": "BTCUSDT", "orderId": number})["result"]["status"] == "CANCELED"
+    assert trader.frames_until(9) == []
+    assert trader.order("BUY", "10.60", "1.00", None, type="LIMIT_MAKER")["error"]["code"] == -2010
+    assert trader.order("BUY", "10.60", "9.00", "FOK")["result"]["status"] == "EXPIRED"

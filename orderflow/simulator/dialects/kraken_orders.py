@@ -255,6 +255,8 @@ def _number(parameters: dict, name: str, decimals: int, refusal: str) -> int:
         raise Refused(f"EGeneral:Invalid arguments:{name}")
     try:
         number = Decimal(str(parameters[name]))         # JSON numbers may have an exponent
+        if abs(number.adjusted()) > 30:
+            raise Refused(refusal)
         return to_scaled(f"{number:f}", decimals)
     except (ValueError, InvalidOperation):
         raise Refused(refusal) from None
