@@ -354,6 +354,18 @@ def test_kraken_orders_with_an_end_expire():
     assert (last["event"], last["time_ns"]) == ("expired", expires_ns)
 
 
+def test_krakens_dead_mans_switch_cancels_once_unless_it_is_renewed():
+    trader = KrakenTrader()
+    trader.order(limit_price=50000)
+    trader.call("cancel_all_orders_after", timeout=5)
+    trader.now_ns += 4 * SECOND_NS
+    assert trader.call("cancel_all_orders_after", timeout=5)["result"]["triggerTime"] == "2023-11-14T22:13:30.000000Z"
+    while trader.exchange.next_ns() <= NOW_NS + 12 * SECOND_NS:
+        trader.exchange.advance(trader.exchange.next_ns())
+    last = trader.exchange.desk.log[-1]
+    assert (last["event"], last["time_ns"]) == ("canceled", NOW_NS + 9 * SECOND_NS)
+
+
 def test_kraken_checks_the_signature_and_the_nonce_of_rest():
     trader = KrakenTrader()
     assert trader.rest("Balance", signature="AAAA")["error"] == ["EAPI:Invalid signature"]

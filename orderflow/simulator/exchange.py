@@ -58,6 +58,7 @@ class Exchange:
 
     protocol: ClassVar[str]
     answers_at: ClassVar[tuple[str, ...]]       # websocket paths
+    takes_orders: ClassVar[bool] = False        # whether its third argument is the settings of accounts
     ping_every_ns: ClassVar[int] = 0            # 0 = the server sends no ping frames
     pong_within_ns: ClassVar[int] = 0
     publish_every_ns: ClassVar[int] = 100_000_000   # books made here are published at multiples of this

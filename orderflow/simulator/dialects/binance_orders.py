@@ -52,6 +52,8 @@ RATE_LIMIT = {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10
 class BinanceOrders(BinanceUserStream):
     """Order entry for the accounts given."""
 
+    takes_orders = True
+
     def __init__(self, source, name: str = "", accounts=()):
         super().__init__(source, name)
         self.desk = OrderDesk(self, tuple(accounts), fee_in_quote=False) if accounts else None

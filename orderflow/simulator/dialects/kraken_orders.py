@@ -18,9 +18,10 @@ from orderflow.simulator.exchange import NEVER_NS, SECOND_NS, Connection
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import to_scaled, to_text
 from orderflow.simulator.orders import Order, OrderDesk, Rejection
-from orderflow.simulator.words import unix_ns
+from orderflow.simulator.words import timestamp, unix_ns
 
 TOKEN_LIFE_NS = 900 * SECOND_NS
+METHODS = ("add_order", "cancel_order", "cancel_all", "cancel_all_orders_after")
 FORCES = {"gtc": TimeInForce.GTC, "ioc": TimeInForce.IOC, "gtd": TimeInForce.GTD, "fok": TimeInForce.FOK}
 REFUSALS = {
     Reason.QUANTITY_BELOW_MINIMUM: "EOrder:Order minimum not met",
@@ -41,11 +42,14 @@ REFUSALS = {
 class KrakenOrders(KrakenExecutions):
     """Order entry for the accounts given."""
 
+    takes_orders = True
+
     def __init__(self, source, name: str = "", accounts=()):
         super().__init__(source, name)
         self.desk = OrderDesk(self, tuple(accounts), fee_in_quote=True) if accounts else None
         self._tokens: dict[str, tuple[Account, int]] = {}       # token -> (account, time until it must be used)
         self._nonces: dict[str, int] = {}
+        self._switches: dict[int, int] = {}                     # account -> when its dead man's switch falls
 
     # websocket
 
@@ -53,7 +57,7 @@ class KrakenOrders(KrakenExecutions):
         """A request of the private side."""
         try:
             parameters = request.get("params")
-            if method not in ("add_order", "cancel_order", "cancel_all") or self.desk is None:
+            if method not in METHODS or self.desk is None:
                 super().command(connection, request, method)
                 return
             if not isinstance(parameters, dict):
@@ -64,13 +68,42 @@ class KrakenOrders(KrakenExecutions):
                 self._add(connection, request, account, parameters)
             elif method == "cancel_order":
                 self._cancel(connection, request, account, parameters)
+            elif method == "cancel_all":
+                after = len(self._outbox)
+                count = self._cancel_all(account)
+                self._first(connection, request, {"method": method, "result": {"count": count}, "success": True}, after)
             else:
-                found = self.desk.open_orders(account)
-                for order in found:
-                    self.desk.cancel(order, self.now_ns)
-                self._first(connection, request, {"method": method, "result": {"count": len(found)}, "success": True})
+                self._arm(connection, request, account, parameters)
         except Refused as refusal:
             self.refuse(connection, request, method, refusal)
+
+    def _cancel_all(self, account: Account) -> int:
+        found = self.desk.open_orders(account)
+        for order in found:
+            self.desk.cancel(order, self.now_ns)
+        return len(found)
+
+    def _arm(self, connection: Connection, request: dict, account: Account, parameters: dict) -> None:
+        """Set the dead man's switch, or with timeout 0 take it away."""
+        seconds = parameters.get("timeout")
+        if not isinstance(seconds, int) or not 0 <= seconds <= 86400:
+            raise Refused("EGeneral:Invalid arguments:timeout")
+        self._switches.pop(account.index, None)
+        if seconds:
+            self._switches[account.index] = self.now_ns + seconds * SECOND_NS
+        result = {"currentTime": timestamp(self.now_ns),
+                  "triggerTime": timestamp(self.now_ns + seconds * SECOND_NS) if seconds else "0"}
+        self.reply(connection, request, {"method": "cancel_all_orders_after", "result": result, "success": True})
+
+    def advance(self, now_ns: int) -> None:
+        super().advance(now_ns)
+        for index, due_ns in list(self._switches.items()):
+            if due_ns <= now_ns:
+                del self._switches[index]           # it stays off until it is set again
+                self._cancel_all(self.desk.accounts[index - 1])
+
+    def next_ns(self) -> int:
+        return min(super().next_ns(), *self._switches.values(), NEVER_NS)
 
     def _first(self, connection: Connection, request: dict, fields: dict, after: int | None = None) -> None:
         """Send an answer; it comes before the events since the outbox was `after` long."""
