@@ -108,6 +108,25 @@ def test_kraken_books_are_cut_to_the_depth_and_their_checksums_hold(depth):
 
 
 RICH = {"USDT": "10000000"}
+@pytest.mark.parametrize("depth", [10, 25])
+def test_kraken_deletes_no_level_that_merely_fell_out_of_the_depth(depth):
+    exchange = exchange_of("kraken_v2")
+    exchange.open(1, "/v2", START_NS)
+    run(exchange, 0.1)
+    exchange.message(1, f'{{"method":"subscribe","params":{{"channel":"book","symbol":["BTC/USD"],"depth":{depth}}}}}',
+                     START_NS + SECOND_NS // 10)
+    book, deleted = book_of(exchange), 0
+    for step in range(1, 200):
+        for frame in run(exchange, 0, start_ns=START_NS + SECOND_NS // 10 + step * 20_000_000):
+            message = json.loads(frame)
+            if message.get("channel") == "book" and message["type"] == "update":
+                for side, levels in ((Side.BUY, message["data"][0]["bids"]), (Side.SELL, message["data"][0]["asks"])):
+                    gone = [round(level["price"] * 10) for level in levels if not level["qty"]]
+                    assert not any(book.engine.quantity_at(side, price) for price in gone)
+                    deleted += len(gone)
+    assert deleted > 20
+
+
 STREAMS = "/stream?streams=btcusdt@depth@100ms/btcusdt@trade/btcusdt@aggTrade/btcusdt@bookTicker"
 
 

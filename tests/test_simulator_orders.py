@@ -112,6 +112,17 @@ def test_a_resting_order_locks_its_cost_and_a_cancel_gives_it_back():
     assert trader.balances()["USDT"] == (1_000_000, 0)
 
 
+def test_what_a_better_price_saved_is_free_at_once():
+    trader = BinanceTrader()
+    limit = trader.exchange.source.books["BTCUSDT"].touch[2] // 100 + 3
+    result = trader.order(price=f"{limit}.00", quantity="15.00000")["result"]
+    assert result["status"] == "PARTIALLY_FILLED" and Decimal(result["cummulativeQuoteQty"]) < Decimal(
+        result["executedQty"]) * limit
+    leaves = 15 - Decimal(result["executedQty"])
+    assert trader.balances()["USDT"] == (
+        1_000_000 - Decimal(result["cummulativeQuoteQty"]) - leaves * limit, leaves * limit)
+
+
 def test_a_resting_order_is_filled_by_the_agents_at_its_price_and_the_makers_fee():
     trader = BinanceTrader()
     best = trader.exchange.source.books["BTCUSDT"].touch[0] // 100
