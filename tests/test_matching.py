@@ -3,6 +3,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from orderflow._core.types import OrderType, Reason, Side, TimeInForce
+from reference import matching as reference
+
 from orderflow._core.matching import (
     INSTRUCTION_DTYPE,
     MATCH_REPORT_DTYPE,
@@ -10,9 +13,6 @@ from orderflow._core.matching import (
     MatchingEngine,
     MatchStatus,
 )
-from orderflow._core.types import OrderType, Reason, Side, TimeInForce
-
-from tests.reference import matching as reference
 
 BUY, SELL = Side.BUY, Side.SELL
 IOC, FOK = TimeInForce.IOC, TimeInForce.FOK

@@ -38,7 +38,7 @@ cpdef enum SyncRule:
     IN_BAND = 3
 
 
-cpdef enum Verdict:             # bits: what a message did to its listing
+cdef enum Verdict:              # bits: what a message did to its listing
     APPLIED = 1                 # the book changed; publish it
     STATE_CHANGED = 2           # LIVE or STALE was entered; publish it
     NEED_SNAPSHOT = 4           # ask the exchange for a fresh one

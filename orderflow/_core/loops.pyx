@@ -18,14 +18,15 @@ from orderflow._core.book cimport OrderBook
 from orderflow._core.board cimport Board
 from orderflow._core.byte_ring cimport ByteRing, ByteRingStatus
 from orderflow._core.codec cimport Codec, DecodeOutput
-from orderflow._core.doorbell cimport Doorbell, WaitPolicy, pollfd, relax
-from orderflow._core.exchange cimport CONNECTIONS, POLL_NS, Connection, ConnectionState
+from orderflow._core.doorbell cimport POLLIN, POLLOUT, Doorbell, WaitPolicy, pollfd, relax
+from orderflow._core.exchange cimport CONNECTIONS, POLL_NS, Connection, ConnectionState, ListingSignalState
 from orderflow._core.integrity cimport BookSync
 from orderflow._core.latency cimport LatencyHistogram
 from orderflow._core.masking cimport MASK_SEED_SIZE
 from orderflow._core.ring cimport Ring
-from orderflow._core.transport cimport POLLIN, POLLOUT, TransportStatus
-from orderflow._core.types cimport BookState, Command, Event, LossReason
+from orderflow._core.signals cimport ListingSignals
+from orderflow._core.transport cimport TransportStatus
+from orderflow._core.types cimport Command, Event, LossReason
 from orderflow._core.websocket cimport Frame, FrameReader, FrameStatus, Opcode
 
 import os
@@ -33,7 +34,7 @@ import os
 import numpy as np
 
 from orderflow._core.book import OrderBook as PythonOrderBook
-from orderflow._core.types import EVENT_DTYPE
+from orderflow._core.types import EVENT_DTYPE, BookState as StateName
 
 cdef enum:
     READS = 8                       # blocks read from one connection before the others get their turn
@@ -146,9 +147,10 @@ cdef class ExchangeLoop(Loop):
         cdef uint32_t n = len(table)
         cdef uint32_t i
         cdef OrderBook owner
+        cdef ListingSignals values
         self.syncs = <BookSync *>calloc(n, sizeof(BookSync))
         self.state.books = <BookSync **>calloc(n, sizeof(BookSync *))
-        self.state.signals = <exchange.SignalState *>calloc(n, sizeof(exchange.SignalState))
+        self.state.signals = <ListingSignalState *>calloc(n, sizeof(ListingSignalState))
         if self.syncs is NULL or self.state.books is NULL or self.state.signals is NULL:
             raise MemoryError()
         for i in range(n):
@@ -166,6 +168,9 @@ cdef class ExchangeLoop(Loop):
             if self.syncs[i].kept is NULL:
                 raise MemoryError()
             self.state.books[i] = &self.syncs[i]
+            values = ListingSignals(int(table[i]["price_decimals"]), int(table[i]["quantity_decimals"]))
+            self.state.signals[i].state, self.state.signals[i].values = &values.state, &values.values
+            self.kept_alive.append(values)
 
     def _make_connections(self, size_t frame_limit):
         cdef uint32_t i
@@ -389,7 +394,7 @@ cdef class ExchangeLoop(Loop):
         """What happened to a listing's book, as a dict. Approximate while the thread runs."""
         cdef BookSync *sync = &self.syncs[listing]
         return {
-            "state": BookState(sync.state).name, "epoch": sync.epoch, "version": sync.version,
+            "state": StateName(sync.state).name, "epoch": sync.epoch, "version": sync.version,
             "updates_applied": sync.updates_applied, "levels_changed": sync.levels_changed, "gaps": sync.gaps,
             "checksums_ok": sync.checksums_ok, "checksums_failed": sync.checksums_failed, "snapshots": sync.snapshots,
             "updates_dropped": sync.updates_dropped, "resyncs": sync.resyncs, "last_id": sync.last_id,

@@ -4,15 +4,15 @@ Makers trade at their own price, first come first served. An order is limit (GTC
 market, whose remainder never rests. GTD rests like GTC: whoever owns the clock cancels it. Trades are written to the
 caller's buffer; when it is full, `submit` returns UNFINISHED and `resume` goes on with the same order.
 
-Cost: adding, cancelling and each trade are O(1) in the ring of the ladder (structures and worst cases: ladder.pxd,
-resting.pxd); a FOK order looks at every level it might take. All memory is given at the start: with the pool full an order
-that would rest is refused with TABLE_FULL, and nothing has happened. An order that crosses never meets a full pool: if
-anything of it is left to rest, it has emptied a maker's slot.
+Cost: adding, cancelling and each trade are O(1) in the ring of the ladder (structures and worst cases: queue_ladder.pxd,
+resting.pxd); a FOK order looks at every level it might take. All memory is given at the start: with the pool full an
+order that would rest is refused with TABLE_FULL, and nothing has happened. An order that crosses never meets a full
+pool: if anything of it is left to rest, it has emptied a maker's slot.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
-from orderflow._core cimport ladder, resting
-from orderflow._core.ladder cimport PriceLevel
+from orderflow._core cimport queue_ladder, resting
+from orderflow._core.queue_ladder cimport PriceLevel
 from orderflow._core.resting cimport Resting, RestingOrder
 from orderflow._core.types cimport ChildKind, OrderFlag, OrderType, Reason, Side, TimeInForce
 
@@ -96,10 +96,10 @@ cdef nogil:
         """Whether `quantity` rests within `limit` on the other side."""
         cdef int64_t at = book.best_ask if side == Side.BUY else book.best_bid
         while at != 0 and (at <= limit if side == Side.BUY else at >= limit):
-            quantity -= ladder.find(&book.ladder, at).quantity
+            quantity -= queue_ladder.find(&book.ladder, at).quantity
             if quantity <= 0:
                 return True
-            at = ladder.next_above(&book.ladder, at) if side == Side.BUY else ladder.next_below(&book.ladder, at)
+            at = queue_ladder.next_above(&book.ladder, at) if side == Side.BUY else queue_ladder.next_below(&book.ladder, at)
         return False
 
     inline uint32_t take_level(Matching *matching, PriceLevel *level, int64_t tick, MatchReport *reports,
@@ -128,7 +128,7 @@ cdef nogil:
             report.price = price
             report.quantity = quantity
             report.maker_remaining = maker.quantity - quantity
-            report.maker_owner = maker.owner
+            report.maker_owner = book.owners[slot]
             report.taker_owner = taker.owner
             report.taker_side = taker.side
             if maker.quantity == quantity:
@@ -149,7 +149,7 @@ cdef nogil:
         cdef bint moved = False
         while taker.remaining > 0 and crossing and outcome.trades < capacity:
             tick = book.best_ask if taker.side == Side.BUY else book.best_bid
-            level = ladder.find(&book.ladder, tick)
+            level = queue_ladder.find(&book.ladder, tick)
             outcome.trades += take_level(matching, level, tick, reports + outcome.trades, capacity - outcome.trades)
             resting.note_change(book, level, tick, maker_side)
             if level.head == 0:
@@ -196,7 +196,7 @@ cdef nogil:
             return Reason.POST_ONLY_WOULD_TAKE if order.flags & OrderFlag.POST_ONLY else Reason.OK
         if book.free_slot == 0:
             return Reason.TABLE_FULL
-        level = ladder.find(&book.ladder, <int64_t>tick + 1)
+        level = queue_ladder.find(&book.ladder, <int64_t>tick + 1)
         if level is not NULL and level.quantity > INT64_MAX - order.quantity:
             return Reason.QUANTITY_EXCEEDS_MAXIMUM
         return Reason.OK
@@ -251,9 +251,9 @@ cdef nogil:
         if slot == 0:
             return refuse(outcome, Reason.UNKNOWN_ORDER)
         tick = book.orders[slot].tick
-        side = book.orders[slot].side
+        side = resting.side_of(book, tick)
         outcome.cancelled = book.orders[slot].quantity
-        level = ladder.find(&book.ladder, tick)
+        level = queue_ladder.find(&book.ladder, tick)
         resting.remove(book, level, slot)
         resting.note_change(book, level, tick, side)
         if level.head == 0:

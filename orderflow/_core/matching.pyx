@@ -2,18 +2,33 @@
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memset
 
-from orderflow._core cimport ladder, matching, resting
-from orderflow._core.ladder cimport FarLevel, PriceLevel
+from orderflow._core cimport matching, queue_ladder, resting
+from orderflow._core.queue_ladder cimport FarLevel, PriceLevel
 from orderflow._core.matching cimport Instruction, MatchReport, Outcome
 from orderflow._core.resting cimport LevelChange, Resting, RestingOrder
-from orderflow._core.types cimport ChildKind, Level, OrderFlag, OrderType, Reason, Side, TimeInForce
+from orderflow._core.types cimport ChildKind, Level, OrderFlag, OrderType, TimeInForce
 
 from typing import NamedTuple
 
 import numpy as np
 
 from orderflow._core import types
+
+cdef extern from *:
+    """
+    #include <stdlib.h>
+    #include <sys/mman.h>
+    #ifdef MADV_HUGEPAGE
+    static void orderflow_prefer_huge(void *memory, size_t size) { madvise(memory, size, MADV_HUGEPAGE); }
+    #else
+    static void orderflow_prefer_huge(void *, size_t) {}
+    #endif
+    """
+    void *aligned_alloc(size_t alignment, size_t size) noexcept
+    void prefer_huge "orderflow_prefer_huge"(void *memory, size_t size) noexcept
+
 
 cdef Instruction _instruction
 cdef MatchReport _report
@@ -31,6 +46,7 @@ cdef enum:
     LARGEST_WINDOW = 1 << 24
     LARGEST_CAPACITY = 1 << 30
     LARGEST_TICK_BITS = 61
+    LOOK_AHEAD = 8              # instructions
 
 
 class Submitted(NamedTuple):
@@ -49,6 +65,17 @@ cdef uint64_t inverse_of_odd(uint64_t odd):
     for _ in range(4):
         inverse *= 2 - odd * inverse
     return inverse
+
+
+cdef void *touched(size_t count, size_t size) noexcept:
+    """Zeroed memory for what every order looks at: mapped now, in huge pages where it fills some."""
+    cdef size_t page = 1 << 21 if count * size >= 1 << 21 else 64
+    cdef size_t rounded = (count * size + page - 1) // page * page
+    cdef void *memory = aligned_alloc(page, rounded)
+    if memory is not NULL:
+        prefer_huge(memory, rounded)
+        memset(memory, 0, rounded)
+    return memory
 
 
 cdef _copy(const void *source, uint32_t count, dtype):
@@ -114,19 +141,20 @@ cdef class MatchingEngine:
         book.best_ask = INT64_MAX
         book.capacity = capacity
         book.change_capacity = changes
-        # calloc leaves pages that are never touched unmapped, so generous far arrays cost address space only.
-        book.ladder.levels = <PriceLevel *>calloc(size, sizeof(PriceLevel))
+        book.ladder.levels = <PriceLevel *>touched(size, sizeof(PriceLevel))
         book.ladder.words = <uint64_t *>calloc(words, sizeof(uint64_t))
         book.ladder.summary = <uint64_t *>calloc((words + 63) // 64, sizeof(uint64_t))
+        # calloc leaves pages that are never touched unmapped: room for every order costs address space only.
         book.ladder.below = <FarLevel *>calloc(capacity, sizeof(FarLevel))
         book.ladder.above = <FarLevel *>calloc(capacity, sizeof(FarLevel))
-        book.orders = <RestingOrder *>calloc(<size_t>capacity + 1, sizeof(RestingOrder))
-        book.ids = <uint64_t *>calloc(<size_t>book.id_mask + 1, sizeof(uint64_t))
+        book.orders = <RestingOrder *>touched(<size_t>capacity + 1, sizeof(RestingOrder))
+        book.owners = <uint32_t *>touched(<size_t>capacity + 1, sizeof(uint32_t))
+        book.ids = <uint64_t *>touched(<size_t>book.id_mask + 1, sizeof(uint64_t))
         book.changes = <uint64_t *>calloc(<size_t>changes + 1, sizeof(uint64_t))
         self.reports = <MatchReport *>calloc(REPORTS, sizeof(MatchReport))
         if (book.ladder.levels is NULL or book.ladder.words is NULL or book.ladder.summary is NULL
                 or book.ladder.below is NULL or book.ladder.above is NULL or book.orders is NULL
-                or book.ids is NULL or book.changes is NULL or self.reports is NULL):
+                or book.owners is NULL or book.ids is NULL or book.changes is NULL or self.reports is NULL):
             raise MemoryError(f"a matching engine for {capacity} orders does not fit into memory")
         for slot in range(1, capacity):
             book.orders[slot].next = slot + 1
@@ -141,6 +169,7 @@ cdef class MatchingEngine:
         free(book.ladder.below)
         free(book.ladder.above)
         free(book.orders)
+        free(book.owners)
         free(book.ids)
         free(book.changes)
         free(self.reports)
@@ -203,6 +232,10 @@ cdef class MatchingEngine:
             raise ValueError(f"outcomes: room for {outcomes.shape[0]}, expected {count} or none")
         with nogil:
             while i < count:
+                # Ids are scattered over memory: two cache misses an instruction, unless they are asked for in time.
+                if i + LOOK_AHEAD < count:
+                    resting.expect_id(&self.matching.resting, instructions[i + LOOK_AHEAD].order_id)
+                    resting.expect_order(&self.matching.resting, instructions[i + LOOK_AHEAD // 2].order_id)
                 matching.apply(&self.matching, &instructions[i], out + written, room - written, &outcome)
                 written += outcome.trades
                 if wanted:
@@ -261,7 +294,7 @@ cdef class MatchingEngine:
         if slot == 0:
             return None
         cdef const RestingOrder *order = &book.orders[slot]
-        return types.Side(order.side), order.tick * book.tick, order.quantity, order.owner
+        return types.Side(resting.side_of(book, order.tick)), order.tick * book.tick, order.quantity, book.owners[slot]
 
     def drain_changes(self):
         """Levels changed since the last drain, as they are now, by rising price: array of LEVEL_CHANGE_DTYPE.
@@ -279,5 +312,5 @@ cdef class MatchingEngine:
     @property
     def far_levels(self):
         """(below, above): how many levels lie outside the window; for tests and tuning."""
-        cdef const ladder.Ladder *levels = &self.matching.resting.ladder
+        cdef const queue_ladder.Ladder *levels = &self.matching.resting.ladder
         return levels.below_count, levels.above_count

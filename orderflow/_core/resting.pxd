@@ -1,7 +1,7 @@
 """Orders resting at one simulated exchange: queues by price, ids, the touch, and which levels changed.
 
-Price levels lie in a ladder (ladder.pxd says why). The orders of a level are a list through a preallocated pool, linked
-by 32-bit slots, so that an order is 40 bytes and leaving touches only its neighbours. Ids are found by open
+Price levels lie in a ladder (queue_ladder.pxd says why). The orders of a level are a list through a preallocated pool, linked
+by 32-bit slots, so that an order is half a cache line and leaving touches only its neighbours. Ids are found by open
 addressing at a load of one half at most. A hash entry is 8 bytes, 32 bits of hash and the slot: a probe compares there
 and looks at an order only when all 32 bits agree; deletion shifts entries back, so there are no tombstones and speed
 does not depend on history. Worst cases: those of the ladder; ids chosen to collide (a probe as long as the table);
@@ -12,14 +12,17 @@ the whole depth has to be taken instead.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
-from orderflow._core cimport ladder
-from orderflow._core.ladder cimport Ladder, PriceLevel
+from orderflow._core cimport queue_ladder
+from orderflow._core.queue_ladder cimport Ladder, PriceLevel
 from orderflow._core.types cimport Level, Reason, Side
 
 
 cdef extern from "<algorithm>" namespace "std" nogil:
     void sort_words "std::sort"(uint64_t *first, uint64_t *last) noexcept
     uint64_t *unique_words "std::unique"(uint64_t *first, uint64_t *last) noexcept
+
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void *) noexcept nogil
 
 
 cdef struct LevelChange:        # 24 bytes: the level as it is now; quantity 0 = gone
@@ -29,19 +32,17 @@ cdef struct LevelChange:        # 24 bytes: the level as it is now; quantity 0 =
     uint8_t reserved[7]
 
 
-cdef struct RestingOrder:       # 40 bytes
+cdef struct RestingOrder:       # 32 bytes, two to a cache line; its side follows from its tick and the touch
     uint64_t order_id
     int64_t tick
     int64_t quantity            # leaves
     uint32_t next               # towards the tail; in a free slot the next free slot
     uint32_t previous
-    uint32_t owner
-    uint8_t side
-    uint8_t reserved[3]
 
 cdef struct Resting:
     Ladder ladder
     RestingOrder *orders        # slot 0 is never used
+    uint32_t *owners            # by slot: apart, because leaving the queue needs no look at it
     uint64_t *ids               # hash << 32 | slot; 0 = empty
     uint64_t *changes           # tick << 1 | is ask: levels changed since the last drain, in no order
     int64_t best_bid            # tick, 0 = none
@@ -89,6 +90,14 @@ cdef nogil:
             entry = book.ids[at]
         return 0
 
+    inline void expect_id(const Resting *book, uint64_t order_id) noexcept:
+        """Start loading the id's hash entry: for callers that know what comes a few instructions later."""
+        prefetch(&book.ids[<uint32_t>id_hash(order_id) >> book.id_shift])
+
+    inline void expect_order(const Resting *book, uint64_t order_id) noexcept:
+        """Start loading the order that the id's first hash entry names, right or wrong."""
+        prefetch(&book.orders[<uint32_t>book.ids[<uint32_t>id_hash(order_id) >> book.id_shift]])
+
     inline void add_id(Resting *book, uint64_t order_id, uint32_t slot) noexcept:
         cdef uint64_t tag = id_hash(order_id)
         cdef uint32_t at = <uint32_t>tag >> book.id_shift
@@ -117,7 +126,7 @@ cdef nogil:
         cdef PriceLevel *level
         cdef uint32_t i
         for i in range(book.change_count):
-            level = ladder.find(&book.ladder, <int64_t>(book.changes[i] >> 1))
+            level = queue_ladder.find(&book.ladder, <int64_t>(book.changes[i] >> 1))
             if level is not NULL:
                 level.changed = 0
 
@@ -168,10 +177,10 @@ cdef nogil:
             centre = 0
         if centre != book.ladder.base:
             clear_marks(book)
-            ladder.slide(&book.ladder, centre)
+            queue_ladder.slide(&book.ladder, centre)
 
     inline void remove(Resting *book, PriceLevel *level, uint32_t slot) noexcept:
-        """Take an order out of its queue, the id table and the pool; if it was the last, `close_level` has to follow."""
+        """Take an order out of queue, id table and pool; if the queue is empty then, `close_level` has to follow."""
         cdef RestingOrder *order = &book.orders[slot]
         if order.previous:
             book.orders[order.previous].next = order.next
@@ -188,15 +197,19 @@ cdef nogil:
         book.free_slot = slot
         book.live -= 1
 
+    inline uint8_t side_of(const Resting *book, int64_t tick) noexcept:
+        """The side of whatever rests at `tick`."""
+        return Side.BUY if tick <= book.best_bid else Side.SELL
+
     inline void close_level(Resting *book, int64_t tick, uint8_t side) noexcept:
         """The last order of a level has left."""
         cdef int64_t best
-        ladder.vacate(&book.ladder, tick)
+        queue_ladder.vacate(&book.ladder, tick)
         if side == Side.BUY:
             if tick == book.best_bid:
-                book.best_bid = ladder.next_below(&book.ladder, tick)
+                book.best_bid = queue_ladder.next_below(&book.ladder, tick)
         elif tick == book.best_ask:
-            best = ladder.next_above(&book.ladder, tick)
+            best = queue_ladder.next_above(&book.ladder, tick)
             book.best_ask = best if best != 0 else INT64_MAX
 
     inline void add(Resting *book, uint64_t order_id, uint8_t side, int64_t tick, int64_t quantity,
@@ -212,14 +225,13 @@ cdef nogil:
         elif tick < book.best_ask:
             keep_touch_in_ring(book, book.best_bid, tick)
             book.best_ask = tick
-        level = ladder.occupy(&book.ladder, tick)
+        level = queue_ladder.occupy(&book.ladder, tick)
         book.free_slot = order.next
         book.live += 1
         order.order_id = order_id
         order.tick = tick
         order.quantity = quantity
-        order.owner = owner
-        order.side = side
+        book.owners[slot] = owner
         order.next = 0
         order.previous = level.tail
         if level.tail:
@@ -242,7 +254,7 @@ cdef nogil:
             return 0
         if (<int64_t>tick + 1 > book.best_bid) if side == Side.BUY else (<int64_t>tick + 1 < book.best_ask):
             return 0
-        level = ladder.find(&book.ladder, <int64_t>tick + 1)
+        level = queue_ladder.find(&book.ladder, <int64_t>tick + 1)
         return level.quantity if level is not NULL else 0
 
     inline uint32_t depth(const Resting *book, uint8_t side, Level *out, uint32_t capacity) noexcept:
@@ -251,9 +263,9 @@ cdef nogil:
         cdef int64_t at = book.best_bid if side == Side.BUY else book.best_ask
         while at != 0 and at != INT64_MAX and count < capacity:
             out[count].price = at * book.tick
-            out[count].quantity = ladder.find(&book.ladder, at).quantity
+            out[count].quantity = queue_ladder.find(&book.ladder, at).quantity
             count += 1
-            at = ladder.next_below(&book.ladder, at) if side == Side.BUY else ladder.next_above(&book.ladder, at)
+            at = queue_ladder.next_below(&book.ladder, at) if side == Side.BUY else queue_ladder.next_above(&book.ladder, at)
         return count
 
     inline int queue_position(const Resting *book, uint64_t order_id, int64_t *quantity_ahead,
@@ -285,7 +297,7 @@ cdef nogil:
         count = book.change_count if book.change_count < capacity else capacity
         for i in range(count):
             tick = <int64_t>(book.changes[i] >> 1)
-            level = ladder.find(&book.ladder, tick)
+            level = queue_ladder.find(&book.ladder, tick)
             out[i].price = tick * book.tick
             out[i].side = Side.SELL if book.changes[i] & 1 else Side.BUY
             out[i].quantity = 0

@@ -174,12 +174,22 @@ cpdef enum CommandKind:         # control (Python) -> a native thread
     CLOSE_CONNECTION = 5
     SET_TRADING_STATE = 6       # value: TradingState
     SNAPSHOT_FAILED = 7         # the REST call for `listing` failed; asked again later
+    TRADING_READY = 9           # the order connection is logged in
     KEEP_ALIVE = 8              # payload: text to send when nothing was sent for `value` nanoseconds
 
 
 cpdef enum Role:                # what a connection is for
     MARKET_DATA = 0
     ORDERS = 1                  # order entry and private stream
+
+
+cpdef enum InputKind:           # what an InputRecord tells of
+    INPUT_WAKE = 1
+    INPUT_REPORT = 2
+    INPUT_PARENT = 3
+    INPUT_COMMAND = 4
+    INPUT_TIMER = 5
+    BOARD_READ = 6              # while the input of the same sequence was served
 
 
 cdef struct Level:              # 16 bytes
@@ -379,6 +389,36 @@ cdef struct ParentReport:       # 128 bytes: router -> strategizer
     uint64_t ring_stamp
 
 
+cdef struct Signals:            # of one listing, valid bits name what may be read
+    double mid
+    double microprice           # imbalance-weighted mid
+    double spread
+    double imbalance            # (qb - qa) / (qb + qa), -1 .. 1
+    double trade_flow           # signed traded quantity, exponentially decayed
+    double volatility           # EWMA, per square root of a second, as a fraction of the mid
+    uint64_t valid              # bit i = i-th field above
+
+
+cdef enum:
+    BOARD_DEPTH = 20
+
+
+cdef struct BoardEntry:         # what is known of one listing right now
+    uint32_t listing
+    uint32_t epoch              # of the market data connection
+    uint64_t version            # frames applied to this listing in this epoch
+    int64_t receive_ns          # monotonic, of the frame that gave this version
+    int64_t exchange_ns         # unix, 0 = not given
+    uint8_t book_state          # BookState
+    uint8_t fault               # BookFault
+    uint8_t bid_count           # levels in use, at most BOARD_DEPTH; what lies beyond means nothing
+    uint8_t ask_count
+    uint8_t reserved[4]
+    Signals signals
+    Level bids[BOARD_DEPTH]     # best first
+    Level asks[BOARD_DEPTH]     # best first
+
+
 cpdef enum TapeKind:
     TAPE_SNAPSHOT = 1
     TAPE_UPDATE = 2
@@ -409,14 +449,14 @@ cdef struct TapeRecord:         # 128 bytes: one normalised event, for whoever r
     uint64_t ring_stamp
 
 
-cdef struct Signals:            # of one listing, valid bits name what may be read
-    double mid
-    double microprice           # imbalance-weighted mid
-    double spread
-    double imbalance            # (qb - qa) / (qb + qa), -1 .. 1
-    double trade_flow           # signed traded quantity, exponentially decayed
-    double volatility           # EWMA, per square root of a second, as a fraction of the mid
-    uint64_t valid              # bit i = i-th field above
+cdef struct InputRecord:        # 32 bytes: one input taken, or one board read, by one loop
+    uint64_t sequence           # of the loop's inputs, from 1
+    int64_t event_ns            # monotonic; the `now` of that input
+    uint64_t number             # the source's own sequence; of a board read: epoch << 40 | version
+    uint32_t check              # CRC32C of the rest
+    uint16_t source             # which inbox; of a board read: listing
+    uint8_t kind                # InputKind
+    uint8_t reserved
 
 
 cdef struct Fault:              # a broken invariant: stops the thread
