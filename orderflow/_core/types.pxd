@@ -183,6 +183,15 @@ cpdef enum Role:                # what a connection is for
     ORDERS = 1                  # order entry and private stream
 
 
+cpdef enum InputKind:           # what an InputRecord tells of
+    INPUT_WAKE = 1
+    INPUT_REPORT = 2
+    INPUT_PARENT = 3
+    INPUT_COMMAND = 4
+    INPUT_TIMER = 5
+    BOARD_READ = 6              # while the input of the same sequence was served
+
+
 cdef struct Level:              # 16 bytes
     int64_t price
     int64_t quantity            # absolute; 0 deletes
@@ -350,6 +359,16 @@ cdef struct Signals:            # of one listing, valid bits name what may be re
     double trade_flow           # signed traded quantity, exponentially decayed
     double volatility           # EWMA, per square root of a second, as a fraction of the mid
     uint64_t valid              # bit i = i-th field above
+
+
+cdef struct InputRecord:        # 32 bytes: one input taken, or one board read, by one loop
+    uint64_t sequence           # of the loop's inputs, from 1
+    int64_t event_ns            # monotonic; the `now` of that input
+    uint64_t number             # the source's own sequence; of a board read: epoch << 40 | version
+    uint32_t check              # CRC32C of the rest
+    uint16_t source             # which inbox; of a board read: listing
+    uint8_t kind                # InputKind
+    uint8_t reserved
 
 
 cdef struct Fault:              # a broken invariant: stops the thread

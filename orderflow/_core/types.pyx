@@ -19,6 +19,7 @@ cdef ParentReport _parent_report
 cdef Signals _signals
 cdef Listing _listing
 cdef Message _message
+cdef InputRecord _input_record
 
 assert_size(_level, 16)
 assert_size(_wake, 64)
@@ -27,6 +28,7 @@ assert_size(_child_order, 128)
 assert_size(_execution_report, 128)
 assert_size(_parent_order, 128)
 assert_size(_parent_report, 128)
+assert_size(_input_record, 32)
 
 LEVEL_DTYPE = np.asarray(<Level[:1]>&_level).dtype
 WAKE_DTYPE = np.asarray(<Wake[:1]>&_wake).dtype
@@ -38,3 +40,4 @@ PARENT_REPORT_DTYPE = np.asarray(<ParentReport[:1]>&_parent_report).dtype
 SIGNALS_DTYPE = np.asarray(<Signals[:1]>&_signals).dtype
 LISTING_DTYPE = np.asarray(<Listing[:1]>&_listing).dtype
 MESSAGE_DTYPE = np.asarray(<Message[:1]>&_message).dtype
+INPUT_RECORD_DTYPE = np.asarray(<InputRecord[:1]>&_input_record).dtype
