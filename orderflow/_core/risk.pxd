@@ -132,6 +132,10 @@ cdef nogil:
     inline bint is_sealed(const Approved *approved) noexcept:
         return approved.order.risk_code == PASSED and approved.seal == seal_of(&approved.order)
 
+    inline void spend(Approved *approved) noexcept:
+        """Use an approval up."""
+        approved.seal = 0
+
     inline bint refuse(Decision *decision, uint8_t code, int128 limit, int128 actual) noexcept:
         decision.code = code
         decision.limit = limit

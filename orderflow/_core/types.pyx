@@ -20,6 +20,7 @@ cdef ParentReport _parent_report
 cdef Signals _signals
 cdef Listing _listing
 cdef Message _message
+cdef InputRecord _input_record
 cdef TapeRecord _tape_record
 cdef InputRecord _input_record
 
@@ -31,6 +32,7 @@ assert_size(_child_order, 128)
 assert_size(_execution_report, 128)
 assert_size(_parent_order, 128)
 assert_size(_parent_report, 128)
+assert_size(_input_record, 32)
 assert_size(_tape_record, 128)
 assert_size(_input_record, 32)
 
@@ -47,3 +49,4 @@ LISTING_DTYPE = np.asarray(<Listing[:1]>&_listing).dtype
 INPUT_RECORD_DTYPE = np.asarray(<InputRecord[:1]>&_input_record).dtype
 TAPE_DTYPE = np.asarray(<TapeRecord[:1]>&_tape_record).dtype
 MESSAGE_DTYPE = np.asarray(<Message[:1]>&_message).dtype
+INPUT_RECORD_DTYPE = np.asarray(<InputRecord[:1]>&_input_record).dtype

@@ -1,0 +1,288 @@
+"""Opening a journal directory, its lock and its epoch; reading and verifying what is in it."""
+import fcntl
+import json
+import os
+import struct
+import time
+from collections import namedtuple
+from pathlib import Path
+
+from orderflow._core.order_table cimport OrderTable
+from orderflow._core.risk cimport Decision, RiskBook
+from orderflow._core.types cimport Reason
+
+import numpy as np
+
+from orderflow._core.order_table import MAXIMUM_EPOCH
+from orderflow._core.segments import (
+    DamagedHeader, SegmentError, checksum, read_header, seed_for, segment_paths, sync_directory,
+)
+from orderflow._core.types import CHILD_ORDER_DTYPE, COMMAND_DTYPE, EXECUTION_REPORT_DTYPE, PARENT_ORDER_DTYPE
+
+NAME, KIND = "journal", 1
+HEADER_BYTES = 64
+RECORD = struct.Struct("<IHHQqq")
+PAYLOADS = {
+    RecordKind.PARENT: PARENT_ORDER_DTYPE, RecordKind.INTENT: CHILD_ORDER_DTYPE, RecordKind.CANCEL: CHILD_ORDER_DTYPE,
+    RecordKind.REPORT: EXECUTION_REPORT_DTYPE, RecordKind.STATE: COMMAND_DTYPE,
+}
+
+Verification = namedtuple("Verification", "path epoch records last_sequence end fault damaged")
+
+
+class JournalError(Exception):
+    """A journal that cannot be opened; the message names the path and says what to do."""
+
+
+class Record(namedtuple("Record", "sequence kind monotonic_ns wall_ns payload")):
+    """One record of a journal."""
+
+    __slots__ = ()
+
+    def decode(self):
+        """The payload: a numpy record of the struct in types, or what the JSON of RUN_START and RUN_END says."""
+        dtype = PAYLOADS.get(self.kind)
+        return json.loads(self.payload) if dtype is None else np.frombuffer(self.payload, dtype)[0]
+
+
+def next_epoch(directory):
+    """Take the next client-id epoch of a journal directory, durable before it is returned.
+
+    The epoch file is replaced as a whole, so a crash leaves the old number or the new one. Where it is missing or
+    unreadable the headers of the segments say which epochs were used. """
+    directory = Path(directory)
+    path = directory / "epoch"
+    used = [0]
+    for segment in segment_paths(directory, NAME):
+        try:
+            used.append(read_header(segment, segment.read_bytes()[:HEADER_BYTES]).epoch)
+        except SegmentError:
+            continue            # a segment that was being created when the machine went down
+    try:
+        used.append(int(path.read_text()))
+    except FileNotFoundError:
+        pass
+    except ValueError as error:
+        if len(used) == 1:
+            raise JournalError(f"{path}: {error}; write the last epoch that was used into it") from None
+    epoch = max(used) + 1
+    if not 0 < epoch <= MAXIMUM_EPOCH:
+        raise JournalError(f"{path}: epoch {epoch} is outside 1 to {MAXIMUM_EPOCH}")
+    temporary = directory / "epoch.new"
+    with open(temporary, "w") as file:
+        file.write(f"{epoch}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync_directory(directory)
+    return epoch
+
+
+def lock(directory):
+    """Descriptor of the exclusive lock of a journal directory; JournalError if another process has it."""
+    path = Path(directory) / "lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise JournalError(f"{path}: another engine has this journal open; "
+                           "stop it, or give this one a journal directory of its own") from None
+    return descriptor
+
+
+cdef class JournalFiles(segments.SegmentFiles):
+    """The journal of one run: a directory with a lock, the epoch and segments.
+
+    Parameters
+    ----------
+    directory : path
+        Created if it is missing.
+    segment_bytes : int
+        Size of one segment, a multiple of 4096. Two are kept ready.
+
+    Raises
+    ------
+    JournalError
+        Another process has the directory open, or its epoch cannot be read.
+    SegmentError
+        A segment cannot be created, for want of space for example.
+    """
+
+    def __init__(self, directory, *, uint64_t segment_bytes=64 << 20):
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = lock(directory)
+        try:
+            epoch = next_epoch(directory)
+            super().__init__(directory, NAME, KIND, epoch, epoch << 40 | 1, segment_bytes)
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self.journal.writer = &self.writer
+        self.journal.sequence = self.journal.client_order_id = self.epoch << 40
+        self.journal.wall_offset_ns = time.time_ns() - time.monotonic_ns()
+
+    def close(self):
+        """Flush, trim and unlock; the router thread must have stopped. May be called again."""
+        if not self.closed:
+            super().close()
+            os.close(self._lock)
+
+    cdef uint64_t _text(self, uint16_t kind, fields) except? 0:
+        cdef bytes text = json.dumps(fields, sort_keys=True).encode()
+        return append(&self.journal, kind, <const char *>text, len(text), time.monotonic_ns())
+
+    def start_run(self, **fields):
+        """Append RUN_START with these fields (configuration hash, build, ...); the sequence, 0 if the journal has
+        failed."""
+        return self._text(RecordKind.RUN_START, fields)
+
+    def end_run(self, **fields):
+        """Append RUN_END; the sequence, 0 if the journal has failed."""
+        return self._text(RecordKind.RUN_END, fields)
+
+    def append(self, uint16_t kind, record, int64_t now_ns):
+        """Append one numpy record of the dtype that belongs to `kind`, INTENT excepted; the sequence or 0.
+
+        An INTENT is appended by `send` only.
+        """
+        if kind == RecordKind.INTENT or record.dtype != PAYLOADS.get(kind) or record.size != 1:
+            raise TypeError(f"kind {kind} takes no record of dtype {record.dtype}")
+        cdef bytes raw = record.tobytes()
+        return append(&self.journal, kind, <const char *>raw, len(raw), now_ns)
+
+    def send(self, RiskBook book, OrderTable table, uint32_t slot, int64_t now_ns):
+        """Judge the order in that slot and journal it, as the router does: (Reason, CHILD_ORDER_DTYPE record or
+        None)."""
+        cdef Approved approved
+        cdef Decision decision
+        cdef ChildOrder *order
+        cdef uint8_t reason
+        table.order(slot)
+        reason = risk.check(&book.risk, &table.table.orders[slot], now_ns, &approved, &decision)
+        if reason != Reason.OK:
+            return <Reason>reason, None
+        order = append_intent(&self.journal, &approved, now_ns)
+        if order is NULL:
+            risk.release(&book.risk, &table.table.orders[slot])
+            return Reason.JOURNAL_FAILED, None
+        return Reason.OK, np.frombuffer((<const char *>order)[:sizeof(ChildOrder)], CHILD_ORDER_DTYPE).copy()[0]
+
+    def next_client_order_id(self):
+        """A client order id that no run has used."""
+        return next_client_order_id(&self.journal)
+
+    @property
+    def sequence(self):
+        """Sequence of the last record; epoch << 40 before the first."""
+        return self.journal.sequence
+
+    @property
+    def lost(self):
+        """Records that were refused because the journal has failed."""
+        return self.journal.lost
+
+    @property
+    def unsealed(self):
+        """Orders that came without risk's seal."""
+        return self.journal.unsealed
+
+
+class Scan:
+    """The records of one segment, in order. After iterating, `fault` says why it ended ('' = nothing follows) and
+    `end` where."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.data = self.path.read_bytes()
+        self.end, self.fault, self.records, self.sequence, self.epoch = HEADER_BYTES, "", 0, 0, 0
+        try:
+            header = read_header(self.path, self.data)
+        except DamagedHeader as error:
+            self.fault = str(error)
+            return
+        if header.kind != KIND:
+            raise SegmentError(f"{path}: not a journal segment")
+        self.seed = seed_for(header.salt, header.number)
+        self.epoch = header.epoch
+        self.sequence = header.first_sequence - 1 if header.first_sequence else 0
+
+    def record_at(self, offset):
+        """(Record, its size) at an offset, or (None, what is wrong with it)."""
+        if offset + RECORD.size + 4 > len(self.data):
+            return None, "cut off"
+        size, kind, padding, sequence, monotonic_ns, wall_ns = RECORD.unpack_from(self.data, offset)
+        if size % 8 or padding > 7 or not RECORD.size + padding + 4 <= size <= len(self.data) - offset:
+            return None, "size out of range"
+        end = offset + size - 4
+        if checksum(self.data[offset:end], self.seed) != int.from_bytes(self.data[end:end + 4], "little"):
+            return None, "checksum"
+        return Record(sequence, kind, monotonic_ns, wall_ns, self.data[offset + RECORD.size:end - padding]), size
+
+    def __iter__(self):
+        while not self.fault and self.end < len(self.data) and any(self.data[self.end:self.end + RECORD.size]):
+            record, size = self.record_at(self.end)
+            if record is None:
+                self.fault = size
+                return
+            if record.sequence != self.sequence + 1:
+                self.fault = f"sequence {record.sequence} after {self.sequence}"
+                return
+            self.end += size
+            self.sequence = record.sequence
+            self.records += 1
+            yield record
+
+    def damaged(self):
+        """Whether a whole record lies beyond the end: then the middle is damaged, and not just the tail torn."""
+        if not self.epoch:
+            return False
+        return any(self.record_at(offset)[0] for offset in range(self.end + 8, len(self.data) - RECORD.size, 8)
+                   if any(self.data[offset:offset + 4]))
+
+
+def scans(path):
+    """Scan each segment of a journal directory, or one; a run of which a segment is missing ends there."""
+    path = Path(path)
+    previous = None
+    for each in segment_paths(path, NAME) if path.is_dir() else [path]:
+        scan = Scan(each)
+        if previous is not None and scan.epoch == previous.epoch and scan.sequence not in (0, previous.sequence):
+            scan.fault = f"begins after {scan.sequence}, the segment before ended at {previous.sequence}"
+        yield scan
+        if scan.epoch:
+            previous = scan
+
+
+def read(path):
+    """Iterate the records of a journal directory, or of one segment, in order; stops at the first bad record.
+
+    The torn tail of a run that was killed ends that run and not the next: reading goes on with the next epoch. A bad
+    record with more of the same run after it ends everything; `verify` says where and what.
+
+    Yields
+    ------
+    Record
+    """
+    stopped = None
+    for scan in scans(path):
+        if scan.epoch and scan.epoch == stopped:
+            return
+        yield from scan
+        if scan.fault:
+            stopped = scan.epoch
+
+
+def verify(path):
+    """Read everything and say what was found: a list of Verification, one a segment.
+
+    `fault` is '' when the records end with nothing behind them, else what is wrong at offset `end`; `damaged` is True
+    when whole records lie behind the fault, which no crash explains. """
+    found = []
+    for scan in scans(path):
+        for _ in scan:
+            pass
+        found.append(Verification(scan.path, scan.epoch, scan.records, scan.sequence, scan.end, scan.fault,
+                                  bool(scan.fault) and scan.damaged()))
+    return found
