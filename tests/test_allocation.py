@@ -80,6 +80,16 @@ def test_equals_brute_force_where_greedy_is_proven_and_needs_one_node_then(probl
         assert got.nodes == 1
 
 
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 6), st.integers(1, 14)), min_size=2, max_size=3),
+       st.integers(1, 30))
+def test_ties_between_splits_that_branching_finds(offers, quantity):
+    listings = listing_table(*[{"lot": lot, "minimum_quantity": minimum} for lot, minimum, _ in offers])
+    nothing = [None] * len(offers)
+    check((listings, BUY, quantity, [[(100, available)] for _, _, available in offers], 0, [True] * len(offers),
+           nothing, nothing))
+
+
 def test_worked_split_with_fees():
     listings = listing_table({"taker_fee": 100_000}, {"taker_fee": 20_000}, {"taker_fee": -10_000})
     asks = [[(10000, 300), (10002, 500)], [(10006, 400), (10009, 400)], [(10011, 200), (10013, 600)]]
