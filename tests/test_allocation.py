@@ -90,6 +90,12 @@ def test_ties_between_splits_that_branching_finds(offers, quantity):
            nothing, nothing))
 
 
+def test_ties_found_on_a_later_branch_still_go_to_the_listing_that_stands_first():
+    listings = listing_table(*[{"lot": lot, "minimum_quantity": minimum} for lot, minimum in ((3, 3), (6, 3), (2, 2))])
+    got = Splitter(listings).split(BUY, 6, [[(100, 3)], [(100, 11)], [(100, 6)]])
+    assert [quantity for quantity, _ in got.parts] == [0, 6, 0] and got.nodes > 1
+
+
 def test_worked_split_with_fees():
     listings = listing_table({"taker_fee": 100_000}, {"taker_fee": 20_000}, {"taker_fee": -10_000})
     asks = [[(10000, 300), (10002, 500)], [(10006, 400), (10009, 400)], [(10011, 200), (10013, 600)]]
