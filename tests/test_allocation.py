@@ -66,18 +66,34 @@ def check(problem):
     return got
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(problems())
 def test_equals_brute_force(problem):
     check(problem)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(problems(lots=(1,), minimums=False))
 def test_equals_brute_force_where_greedy_is_proven_and_needs_one_node_then(problem):
     got = check(problem)
     if len({int(factor) for factor in problem[0]["quantity_factor"]}) == 1:
         assert got.nodes == 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 6), st.integers(1, 14)), min_size=2, max_size=3),
+       st.integers(1, 30))
+def test_ties_between_splits_that_branching_finds(offers, quantity):
+    listings = listing_table(*[{"lot": lot, "minimum_quantity": minimum} for lot, minimum, _ in offers])
+    nothing = [None] * len(offers)
+    check((listings, BUY, quantity, [[(100, available)] for _, _, available in offers], 0, [True] * len(offers),
+           nothing, nothing))
+
+
+def test_ties_found_on_a_later_branch_still_go_to_the_listing_that_stands_first():
+    listings = listing_table(*[{"lot": lot, "minimum_quantity": minimum} for lot, minimum in ((3, 3), (6, 3), (2, 2))])
+    got = Splitter(listings).split(BUY, 6, [[(100, 3)], [(100, 11)], [(100, 6)]])
+    assert [quantity for quantity, _ in got.parts] == [0, 6, 0] and got.nodes > 1
 
 
 def test_worked_split_with_fees():
@@ -149,8 +165,11 @@ def test_a_search_cut_short_says_so():
     got = Splitter(listings, nodes=1).split(BUY, 50, asks)
     assert not got.exact and got.nodes == 1
     assert Splitter(listings).split(BUY, 50, asks).exact
-    shallow = Splitter(listing_table({}), depth=1).split(BUY, 9, [[(100, 5), (101, 5)]])
-    assert shallow.quantity == 5
+
+
+def test_more_levels_than_there_is_room_for_are_refused():
+    with pytest.raises(ValueError, match=r"ladders\[0\]: 2 levels"):
+        Splitter(listing_table({}), depth=1).split(BUY, 9, [[(100, 5), (101, 5)]])
 
 
 def test_wrong_arguments_say_so():

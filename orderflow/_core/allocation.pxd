@@ -28,7 +28,7 @@ from orderflow._core.types cimport Side
 from orderflow._core.wide cimport Wide
 
 cdef enum:
-    MAXIMUM_DEPTH = 256         # branches above each other
+    MAXIMUM_DEPTH = 1024        # branches above each other
 
 
 cdef struct Split:              # one listing's part, listing scale

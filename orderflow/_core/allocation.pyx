@@ -35,7 +35,7 @@ cdef class Splitter:
     listings : numpy structured array of LISTING_DTYPE, shape (n,), n <= 64
         In the order that decides ties. Factors must be positive.
     depth : int
-        Most levels taken of each listing.
+        Most levels of each listing.
     nodes : int
         Most nodes of the search; beyond, the best split found is returned with exact = False.
     """
@@ -103,7 +103,9 @@ cdef class Splitter:
             if given is not None and len(given) != count:
                 raise ValueError(f"{name}: {len(given)} given for {count} listings")
         for i in range(count):
-            ladder = np.asarray(ladders[i], dtype=types.LEVEL_DTYPE)[:self.levels.shape[1]]
+            ladder = np.asarray(ladders[i], dtype=types.LEVEL_DTYPE)
+            if len(ladder) > self.levels.shape[1]:
+                raise ValueError(f"ladders[{i}]: {len(ladder)} levels, more than the depth of {self.levels.shape[1]}")
             self.levels[i, :len(ladder)] = ladder
             self.offers[i].count = <uint32_t>len(ladder)
             self.offers[i].usable = usable is None or bool(usable[i])
