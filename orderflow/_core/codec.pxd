@@ -11,6 +11,13 @@ from orderflow._core.types cimport ChildOrder, ExecutionReport, Level, Listing, 
 cdef enum:
     CODEC_PADDING = 64
     SYMBOL_SIZE = 40
+    ORDER_FRAME_LIMIT = 1024    # a buffer of this size holds any order frame; encoding asks for it
+
+
+cdef enum:                      # of an ExecutionReport, where a frame does not say
+    NO_LISTING = 0xffffffff     # the symbol is not one of ours, or is not named; prices and quantities are then 0
+    NO_SLOT = 0xffffffff
+    NO_ASSET = 0xffff           # a fee in an asset that is not in the codec's table
 
 
 cpdef enum DecodeStatus:
@@ -23,6 +30,14 @@ cpdef enum DecodeStatus:
     TOO_MANY = 6                # more levels, trades or reports than the buffer holds
     UNKNOWN_MESSAGE = 7         # JSON, but nothing that this protocol sends
     BAD_SYMBOL = 8              # longer than SYMBOL_SIZE
+
+
+cpdef enum EncodeStatus:        # negative results of encode_new and encode_cancel
+    ENCODE_NO_ROOM = -1         # less than ORDER_FRAME_LIMIT
+    ENCODE_UNKNOWN_LISTING = -2  # not carried by this connection
+    ENCODE_UNSUPPORTED = -3     # the exchange has no such order type, time in force or flag
+    ENCODE_NOT_POSITIVE = -4    # price or quantity
+    ENCODE_NOT_SIGNED = -5      # no signature or no session token
 
 
 cdef struct DecodeBuffer:       # filled by decode; reused frame after frame
@@ -93,6 +108,8 @@ cdef class Codec:
 
 
 cdef class OrderCodec(Codec):
+    """encode_* write one frame into `out` and return its size, or an EncodeStatus; `unix_ns` is the exchange's idea of now.
+    """
     cdef int encode_new(self, const ChildOrder *order, int64_t unix_ns, char *out, size_t capacity) noexcept nogil
     cdef int encode_cancel(self, const ChildOrder *order, const char *exchange_order_id, int64_t unix_ns,
                            char *out, size_t capacity) noexcept nogil

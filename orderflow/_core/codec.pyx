@@ -4,7 +4,7 @@ from libc.string cimport memcpy
 
 import numpy as np
 
-from orderflow._core.types import EXECUTION_REPORT_DTYPE, LEVEL_DTYPE, LISTING_DTYPE, MESSAGE_DTYPE
+from orderflow._core.types import CHILD_ORDER_DTYPE, EXECUTION_REPORT_DTYPE, LEVEL_DTYPE, LISTING_DTYPE, MESSAGE_DTYPE
 
 
 cdef _copy(const void *source, uint32_t count, dtype):
@@ -105,6 +105,11 @@ cdef class Codec:
         self.symbols.slots[at].length = length
         self.symbols.slots[at].listing = index
 
+    def symbols_by_listing(self):
+        """The exchange's spelling of each listing of this connection: dict of int -> str."""
+        return {self.symbols.slots[i].listing: self.symbols.slots[i].name[:self.symbols.slots[i].length].decode()
+                for i in range(self.symbols.mask + 1) if self.symbols.slots[i].length}
+
     def __dealloc__(self):
         free(self.symbols.slots)
 
@@ -136,12 +141,63 @@ cdef class Codec:
         return DecodeStatus(status)
 
 
+cdef int _read_order(record, ChildOrder *order) except -1:
+    element = np.asarray(record)
+    if element.dtype != CHILD_ORDER_DTYPE or element.size != 1:
+        raise TypeError(f"record: expected one element of CHILD_ORDER_DTYPE, got {element.size} of {element.dtype}")
+    cdef bytes raw = element.tobytes()
+    memcpy(order, <const char *>raw, sizeof(ChildOrder))
+    return 0
+
+
+cdef bytes _take_frame(const char *frame, int size):
+    if size < 0:
+        raise ValueError(f"the order cannot be encoded: {EncodeStatus(size).name}")
+    return frame[:size]
+
+
 cdef class OrderCodec(Codec):
     """Base of the codecs of order connections."""
 
     cdef int encode_new(self, const ChildOrder *order, int64_t unix_ns, char *out, size_t capacity) noexcept nogil:
-        return -1
+        return EncodeStatus.ENCODE_UNSUPPORTED
 
     cdef int encode_cancel(self, const ChildOrder *order, const char *exchange_order_id, int64_t unix_ns,
                            char *out, size_t capacity) noexcept nogil:
-        return -1
+        return EncodeStatus.ENCODE_UNSUPPORTED
+
+    def encode_new_order(self, record, int64_t unix_ns=0):
+        """The frame that places an order, as bytes: what the exchange thread would send.
+
+        Parameters
+        ----------
+        record : one element of CHILD_ORDER_DTYPE
+        unix_ns : int
+            Time of sending, nanoseconds since 1970, as the exchange's clock has it.
+
+        Raises
+        ------
+        ValueError
+            With the name of the EncodeStatus.
+        """
+        cdef ChildOrder order
+        cdef char[ORDER_FRAME_LIMIT] frame
+        cdef int size
+        _read_order(record, &order)
+        with nogil:
+            size = self.encode_new(&order, unix_ns, frame, ORDER_FRAME_LIMIT)
+        return _take_frame(frame, size)
+
+    def encode_cancel_order(self, record, bytes exchange_order_id=b"", int64_t unix_ns=0):
+        """The frame that cancels an order, as bytes; arguments and errors as of `encode_new_order`.
+
+        `exchange_order_id` is the exchange's id of the order where it is known.
+        """
+        cdef ChildOrder order
+        cdef char[ORDER_FRAME_LIMIT] frame
+        cdef const char *identity = exchange_order_id
+        cdef int size
+        _read_order(record, &order)
+        with nogil:
+            size = self.encode_cancel(&order, identity, unix_ns, frame, ORDER_FRAME_LIMIT)
+        return _take_frame(frame, size)

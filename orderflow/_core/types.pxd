@@ -2,7 +2,8 @@
 
 Sizes are fixed and asserted in types.pyx; numpy dtypes are derived from these declarations there, never retyped.
 Integers only. A price or quantity is scaled by its listing's (or instrument's) power of ten. Times end in `_ns` and
-name their clock: `exchange_ns` theirs (unix), `receive_ns` ours (monotonic, stamped at the socket).
+name their clock: `exchange_ns` theirs (unix), `receive_ns` ours (monotonic, stamped at the socket). `ring_stamp` is the
+ring's own word (ring.hpp): nobody else writes it, and outside a ring it is zero.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -165,17 +166,16 @@ cpdef enum Reason:              # coded reasons: of risk, of the send gate, of a
     CAPITAL_EXCEEDED = 40
 
 
-cpdef enum CommandKind:
-    COMMAND_NONE = 0
-    SET_TRADING_STATE = 1       # value: TradingState
-    CONNECTED = 2               # connection (role) is up; value: transport index, epoch in `epoch`
-    DISCONNECTED_CONNECTION = 3
-    RELEASE_TRANSPORT = 4
-    SEND_FRAME = 5              # payload in the byte ring: goes out as one websocket text frame
-    REST_BODY = 6               # payload in the byte ring: decode as `value` for `listing`
-    RESYNC = 7
-    STOP = 8
-    SNAPSHOT_POSITIONS = 9
+cpdef enum CommandKind:         # control (Python) -> a native thread
+    CONNECTION_OPENED = 1       # `connection` of `role` is open; value: address of its Transport, 0 = fed by a ring
+    CONNECTION_ENDED = 2        # a connection fed by a ring is gone
+    SEND_FRAME = 3              # payload: the text of one websocket frame
+    SNAPSHOT_BODY = 4           # payload: REST depth snapshot of `listing`
+    CLOSE_CONNECTION = 5
+    SET_TRADING_STATE = 6       # value: TradingState
+    SNAPSHOT_FAILED = 7         # the REST call for `listing` failed; asked again later
+    TRADING_READY = 9           # the order connection is logged in
+    KEEP_ALIVE = 8              # payload: text to send when nothing was sent for `value` nanoseconds
 
 
 cpdef enum Role:                # what a connection is for
@@ -183,9 +183,49 @@ cpdef enum Role:                # what a connection is for
     ORDERS = 1                  # order entry and private stream
 
 
+cpdef enum InputKind:           # what an InputRecord tells of
+    INPUT_WAKE = 1
+    INPUT_REPORT = 2
+    INPUT_PARENT = 3
+    INPUT_COMMAND = 4
+    INPUT_TIMER = 5
+    BOARD_READ = 6              # while the input of the same sequence was served
+
+
 cdef struct Level:              # 16 bytes
     int64_t price
     int64_t quantity            # absolute; 0 deletes
+
+
+cpdef enum EventKind:           # exchange thread -> control (Python)
+    SESSION_FRAME = 1           # payload: a frame for the session
+    SNAPSHOT_NEEDED = 2
+    BOOK_CHANGED = 3            # LIVE or STALE was entered; `value`: BookState, `detail`: BookFault
+    CONNECTION_LOST = 4         # `value`: LossReason, `detail`: its number; the transport is released by RELEASED
+    TRANSPORT_RELEASED = 5      # Python may close the socket now
+    FRAME_REFUSED = 6           # `value`: DecodeStatus, `detail`: offset; payload: the beginning of the frame
+    REPORTS_FULL = 7
+
+
+cpdef enum LossReason:
+    PEER_CLOSED = 1             # detail: websocket close code, 0 = the TCP connection just ended
+    TRANSPORT_FAILED = 2        # detail: errno
+    PROTOCOL_BROKEN = 3         # detail: websocket.FrameFault
+    FRAME_UNREADABLE = 4        # detail: DecodeStatus; the next frames cannot be trusted either
+    ASKED_TO_CLOSE = 5
+    OUTPUT_FULL = 6             # the peer does not read
+
+
+cdef struct Event:              # 64 bytes, payload behind it in the byte ring
+    int64_t now_ns              # monotonic
+    int64_t value
+    int64_t detail
+    uint32_t listing
+    uint32_t epoch
+    uint16_t exchange
+    uint8_t kind
+    uint8_t connection
+    uint8_t reserved[28]
 
 
 cdef struct Listing:            # one instrument on one exchange; fixed for a run
@@ -226,10 +266,12 @@ cdef struct Message:            # one event that a codec found in a frame; level
     uint8_t side                # TRADE: aggressor
     uint8_t has_checksum
     uint8_t has_chain           # first_id/last_id (and previous_id where the protocol has it) are set
+    uint8_t price_zeros         # checksum exchanges: digits on the wire beyond the listing's scale (zeros, all of them)
+    uint8_t quantity_zeros
+    uint8_t reserved[6]
 
 
 cdef struct Wake:               # 64 bytes: the board of `listing` changed
-    uint64_t sequence           # of the source
     uint64_t version
     int64_t receive_ns
     int64_t exchange_ns
@@ -237,19 +279,19 @@ cdef struct Wake:               # 64 bytes: the board of `listing` changed
     uint32_t epoch
     uint8_t book_state
     uint8_t reserved[23]
+    uint64_t ring_stamp
 
 
-cdef struct Command:            # 64 bytes
-    uint64_t sequence
+cdef struct Command:            # 64 bytes, payload behind it in the byte ring
     int64_t value
     int64_t argument
     uint32_t listing
     uint32_t epoch
-    uint32_t bytes              # length of the payload that follows in the byte ring; 0 = none
     uint16_t exchange
     uint8_t kind                # CommandKind
+    uint8_t connection
     uint8_t role
-    uint8_t reserved[24]
+    uint8_t reserved[35]
 
 
 cdef struct ChildOrder:         # 128 bytes: router -> exchange
@@ -263,6 +305,7 @@ cdef struct ChildOrder:         # 128 bytes: router -> exchange
     int64_t deadline_ns         # monotonic; the send gate refuses after it; 0 = none
     int64_t decided_ns          # monotonic
     int64_t cause_receive_ns    # stamp of the frame that caused it, 0 = none
+    int64_t expire_ns           # unix; when the exchange itself ends a GTD order
     uint32_t listing
     uint32_t book_epoch
     uint32_t slot               # router's order table
@@ -274,7 +317,8 @@ cdef struct ChildOrder:         # 128 bytes: router -> exchange
     uint8_t time_in_force
     uint8_t flags
     uint8_t risk_code
-    uint8_t reserved[26]
+    uint8_t reserved[10]
+    uint64_t ring_stamp
 
 
 cdef struct ExecutionReport:    # 128 bytes: exchange -> router
@@ -297,7 +341,8 @@ cdef struct ExecutionReport:    # 128 bytes: exchange -> router
     uint8_t side
     uint8_t reconciliation
     char exchange_order_id[32]
-    uint8_t reserved[12]
+    uint8_t reserved[4]
+    uint64_t ring_stamp
 
 
 cdef struct ParentOrder:        # 128 bytes: strategizer -> router
@@ -317,7 +362,8 @@ cdef struct ParentOrder:        # 128 bytes: strategizer -> router
     uint8_t algorithm
     uint8_t urgency
     uint8_t flags
-    uint8_t reserved[51]
+    uint8_t reserved[43]
+    uint64_t ring_stamp
 
 
 cdef struct ParentReport:       # 128 bytes: router -> strategizer
@@ -339,7 +385,8 @@ cdef struct ParentReport:       # 128 bytes: router -> strategizer
     uint8_t status              # ParentStatus
     uint8_t reason
     uint8_t side
-    uint8_t reserved[19]
+    uint8_t reserved[11]
+    uint64_t ring_stamp
 
 
 cdef struct Signals:            # of one listing, valid bits name what may be read
@@ -350,6 +397,66 @@ cdef struct Signals:            # of one listing, valid bits name what may be re
     double trade_flow           # signed traded quantity, exponentially decayed
     double volatility           # EWMA, per square root of a second, as a fraction of the mid
     uint64_t valid              # bit i = i-th field above
+
+
+cdef enum:
+    BOARD_DEPTH = 20
+
+
+cdef struct BoardEntry:         # what is known of one listing right now
+    uint32_t listing
+    uint32_t epoch              # of the market data connection
+    uint64_t version            # frames applied to this listing in this epoch
+    int64_t receive_ns          # monotonic, of the frame that gave this version
+    int64_t exchange_ns         # unix, 0 = not given
+    uint8_t book_state          # BookState
+    uint8_t fault               # BookFault
+    uint8_t bid_count           # levels in use, at most BOARD_DEPTH; what lies beyond means nothing
+    uint8_t ask_count
+    uint8_t reserved[4]
+    Signals signals
+    Level bids[BOARD_DEPTH]     # best first
+    Level asks[BOARD_DEPTH]     # best first
+
+
+cpdef enum TapeKind:
+    TAPE_SNAPSHOT = 1
+    TAPE_UPDATE = 2
+    TAPE_TRADE = 3
+    TAPE_STATE = 4              # the book became STALE, or its connection opened
+
+
+cdef struct TapeRecord:         # 128 bytes: one normalised event, for whoever records or checks
+    uint64_t version            # of the book, after it
+    int64_t id                  # update id or trade id
+    int64_t receive_ns          # monotonic
+    int64_t exchange_ns
+    int64_t bid_price           # best bid and ask after it; quantity 0 = that side is empty
+    int64_t bid_quantity
+    int64_t ask_price
+    int64_t ask_quantity
+    int64_t price               # TAPE_TRADE
+    int64_t quantity
+    uint32_t listing
+    uint32_t epoch
+    uint32_t levels             # level entries in the update
+    uint8_t kind                # TapeKind
+    uint8_t side                # TAPE_TRADE: aggressor
+    uint8_t state               # BookState
+    uint8_t fault               # BookFault
+    uint8_t has_checksum        # and it was right
+    uint8_t reserved[23]
+    uint64_t ring_stamp
+
+
+cdef struct InputRecord:        # 32 bytes: one input taken, or one board read, by one loop
+    uint64_t sequence           # of the loop's inputs, from 1
+    int64_t event_ns            # monotonic; the `now` of that input
+    uint64_t number             # the source's own sequence; of a board read: epoch << 40 | version
+    uint32_t check              # CRC32C of the rest
+    uint16_t source             # which inbox; of a board read: listing
+    uint8_t kind                # InputKind
+    uint8_t reserved
 
 
 cdef struct Fault:              # a broken invariant: stops the thread

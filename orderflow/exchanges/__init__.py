@@ -1,1 +1,26 @@
+"""Exchanges, by the name of the protocol that they speak: one line each."""
+from __future__ import annotations
 
+from orderflow.exchanges.binance import BinanceSession
+from orderflow.exchanges.kraken import KrakenSession
+from orderflow.exchanges.session import Session, SessionSettings
+
+SESSIONS = {
+    "binance_spot": lambda settings: BinanceSession(settings, "spot"),
+    "binance_usdm": lambda settings: BinanceSession(settings, "usdm"),
+    "binance_coinm": lambda settings: BinanceSession(settings, "coinm"),
+    "kraken_v2": KrakenSession,
+}
+
+
+def session_for(protocol: str, settings: SessionSettings) -> Session:
+    """The session that speaks `protocol`.
+
+    Raises
+    ------
+    ValueError
+        For an unknown protocol; the message names those there are.
+    """
+    if protocol not in SESSIONS:
+        raise ValueError(f"protocol {protocol!r}: expected one of {', '.join(SESSIONS)}")
+    return SESSIONS[protocol](settings)

@@ -1,1 +1,11 @@
+"""Protocols that simulated exchanges speak: one module each, found by the protocol's name."""
+from importlib import import_module
 
+PROTOCOLS = ("binance_spot", "binance_usdm", "binance_coinm", "kraken_v2")
+
+
+def dialect(protocol: str):
+    """The class that speaks `protocol`. ValueError names the ones there are."""
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol: {protocol!r} is none of {', '.join(PROTOCOLS)}")
+    return import_module(f"{__name__}.{protocol}").DIALECT

@@ -1,0 +1,62 @@
+"""Declarations of the loops; loops.pyx is the one to read."""
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from orderflow._core.byte_ring cimport ByteRing
+from orderflow._core.codec cimport Codec, DecodeOutput
+from orderflow._core.doorbell cimport Doorbell, pollfd
+from orderflow._core.exchange cimport ExchangeState
+from orderflow._core.integrity cimport BookSync
+from orderflow._core.latency cimport LatencyHistogram
+from orderflow._core.masking cimport MaskKeys
+from orderflow._core.tape cimport Tape
+
+
+cdef class Loop:
+    """One native loop: a state and a step. A thread runs an array of them."""
+    cdef readonly Doorbell bell             # of the thread that runs it
+
+    cdef int step(self, int64_t now_ns) noexcept nogil
+    cdef bint has_work(self) noexcept nogil
+    cdef int64_t wake_ns(self) noexcept nogil
+    cdef uint32_t wait_for(self, pollfd *fds, uint32_t capacity) noexcept nogil
+
+
+cdef class ExchangeLoop(Loop):
+    cdef ExchangeState state
+    cdef BookSync *syncs
+    cdef MaskKeys mask_keys
+    cdef Tape tape
+    cdef uint8_t tape_closed
+    cdef ByteRing commands
+    cdef ByteRing events
+    cdef ByteRing frames_in
+    cdef ByteRing frames_out
+    cdef Codec market_codec
+    cdef Codec order_codec
+    cdef DecodeOutput decoded
+    cdef readonly LatencyHistogram frame_to_board
+    cdef readonly str name
+    cdef readonly bint borrows
+    cdef dict books
+    cdef dict symbols
+    cdef list kept_alive
+
+    cdef int take_commands(self, int64_t now_ns) noexcept nogil
+    cdef int receive(self, uint32_t index, int64_t now_ns) noexcept nogil
+    cdef int take_frames(self, int64_t now_ns) noexcept nogil
+    cdef void decode(self, uint32_t index, const char *data, size_t size, int64_t now_ns) noexcept nogil
+
+
+cdef class NativeThread:
+    cdef void *loops[16]
+    cdef uint32_t count
+    cdef Doorbell bell
+    cdef list owned
+    cdef readonly int policy
+    cdef readonly int cpu
+    cdef uint8_t stopping
+    cdef int64_t heartbeat
+    cdef uint64_t parks
+
+    cdef void _run(self) noexcept nogil
+    cdef void _park(self, int64_t now_ns) noexcept nogil

@@ -1,0 +1,485 @@
+"""The loops. Read this first.
+
+                 exchange thread (one per exchange)              router thread
+     bytes ──> frames ─> decode ─> book ─> signals ──wake──>  sequence inputs, ...
+                                       └─> depth board ·····>
+
+A loop is a state and a step: it looks once at everything that may have come in, deals with it, and says how much it
+did. A thread runs an array of loops over and over: with one loop a thread the layout is `split`, with all of them in one
+thread it is `fused`; the code is the same. When no loop had anything to do the thread spins or parks, as it was told.
+
+Only this file reads the clock. In the `direct` server nothing here runs a thread: a virtual clock is handed in, step by step.
+"""
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
+
+from orderflow._core cimport clock, exchange, latency, masking, pending, transport, websocket
+from orderflow._core.book cimport OrderBook
+from orderflow._core.board cimport Board
+from orderflow._core.byte_ring cimport ByteRing, ByteRingStatus
+from orderflow._core.codec cimport Codec, DecodeOutput
+from orderflow._core.doorbell cimport POLLIN, POLLOUT, Doorbell, WaitPolicy, pollfd, relax
+from orderflow._core.exchange cimport CONNECTIONS, POLL_NS, Connection, ConnectionState, ListingSignalState
+from orderflow._core.integrity cimport BookSync
+from orderflow._core.latency cimport LatencyHistogram
+from orderflow._core.masking cimport MASK_SEED_SIZE
+from orderflow._core.ring cimport Ring
+from orderflow._core.signals cimport ListingSignals
+from orderflow._core.transport cimport TransportStatus
+from orderflow._core.types cimport Command, Event, LossReason
+from orderflow._core.websocket cimport Frame, FrameReader, FrameStatus, Opcode
+
+import os
+
+import numpy as np
+
+from orderflow._core.book import OrderBook as PythonOrderBook
+from orderflow._core.types import EVENT_DTYPE, BookState as StateName
+
+cdef enum:
+    READS = 8                       # blocks read from one connection before the others get their turn
+    FRAMES = 256                    # frames taken from the ring before commands are looked at again
+    COMMAND_BYTES = 1 << 24
+    EVENT_BYTES = 1 << 22
+    FRAME_BYTES = 1 << 24
+    OUT_BYTES = 1 << 17
+    KEPT_BYTES = 1 << 24            # updates of one listing that wait for its snapshot
+    PARK_NS = 100_000_000           # longest sleep: timers are coarse
+
+
+cdef struct FrameHeader:            # of a record in frames_in
+    int64_t receive_ns
+    uint32_t epoch
+    uint32_t connection
+
+
+cdef class Loop:
+
+    cdef int step(self, int64_t now_ns) noexcept nogil:
+        """Look once at every inbox. Returns how much was done; 0 = idle."""
+        return 0
+
+    cdef bint has_work(self) noexcept nogil:
+        """Whether step would find something: the second look before the thread sleeps."""
+        return False
+
+    cdef int64_t wake_ns(self) noexcept nogil:
+        """When step should run again even if nothing comes in; monotonic."""
+        return 0
+
+    cdef uint32_t wait_for(self, pollfd *fds, uint32_t capacity) noexcept nogil:
+        """Descriptors whose readiness should wake the thread."""
+        return 0
+
+
+cdef class ExchangeLoop(Loop):
+    """Market data of one exchange: connections in, boards and wake-ups out.
+
+    Parameters
+    ----------
+    name : str
+    exchange : int
+        Its index.
+    table : numpy structured array of LISTING_DTYPE
+        The engine's listings; those whose `exchange` is ours get a book.
+    symbols : dict of int -> str
+        The exchange's spelling of each of them, for messages.
+    rule : SyncRule
+    market_codec, order_codec : Codec
+    board : Board
+    wake_pending : numpy array of uint8, shape (listings,)
+        Shared with the router.
+    wakes : Ring of 64
+    bell, router_bell, control_bell : Doorbell
+    tape : Ring of 128, optional
+        Where every applied update and trade is written.
+    lossy_tape : bool
+        Lose events instead of waiting when nobody reads the tape.
+    borrows : bool
+        Connections are borrowed transports (sync), not fed through a ring.
+    frame_limit : int
+        Largest websocket frame, in bytes.
+    book_options : dict, optional
+        Passed to OrderBook: window, far_capacity.
+    """
+
+    def __init__(self, str name, int exchange_index, table, dict symbols, int rule, Codec market_codec,
+                 Codec order_codec, Board board, unsigned char[::1] wake_pending, Ring wakes, Doorbell bell,
+                 Doorbell router_bell, Doorbell control_bell, Ring tape=None, bint lossy_tape=False,
+                 bint borrows=False, size_t frame_limit=4 << 20, dict book_options=None):
+        cdef bytes entropy = os.urandom(MASK_SEED_SIZE)
+        self.name = name
+        self.borrows = borrows
+        self.symbols = dict(symbols)
+        self.books = {}
+        self.bell = bell
+        self.market_codec = market_codec
+        self.order_codec = order_codec
+        self.decoded = DecodeOutput()
+        self.frame_to_board = LatencyHistogram()
+        self.commands, self.events = ByteRing(COMMAND_BYTES), ByteRing(EVENT_BYTES)
+        self.frames_in, self.frames_out = ByteRing(FRAME_BYTES), ByteRing(1 << 20)
+        self.kept_alive = [table, board, wake_pending, wakes, router_bell, control_bell, tape]
+        masking.seed(&self.mask_keys, <const char *>entropy)
+        self.state.exchange = exchange_index
+        self.state.listings = market_codec.listings
+        self.state.listing_count = len(table)
+        self.state.market_codec = <void *>market_codec
+        self.state.order_codec = <void *>order_codec if order_codec is not None else NULL
+        self.state.decoded = &self.decoded.buffer
+        self.state.board = board.native
+        self.state.wake_pending = &wake_pending[0]
+        self.state.wakes = wakes.of64
+        self.state.commands, self.state.events = self.commands.native, self.events.native
+        self.state.frames_in, self.state.frames_out = self.frames_in.native, self.frames_out.native
+        self.state.router_bell, self.state.control_bell = router_bell.native, control_bell.native
+        self.state.mask_keys = &self.mask_keys
+        self.state.frame_to_board = &self.frame_to_board.histogram
+        if tape is not None:
+            self.tape.ring = tape.of128
+            self.tape.closed = &self.tape_closed
+            self.tape.lossy = lossy_tape
+            self.state.tape = &self.tape
+        self._make_books(exchange_index, table, rule, book_options or {})
+        self._make_connections(frame_limit if borrows else 1)
+
+    def _make_books(self, int exchange_index, table, int rule, dict options):
+        cdef uint32_t n = len(table)
+        cdef uint32_t i
+        cdef OrderBook owner
+        cdef ListingSignals values
+        self.syncs = <BookSync *>calloc(n, sizeof(BookSync))
+        self.state.books = <BookSync **>calloc(n, sizeof(BookSync *))
+        self.state.signals = <ListingSignalState *>calloc(n, sizeof(ListingSignalState))
+        if self.syncs is NULL or self.state.books is NULL or self.state.signals is NULL:
+            raise MemoryError()
+        for i in range(n):
+            if table[i]["exchange"] != exchange_index:
+                continue
+            owner = PythonOrderBook(tick=max(1, int(table[i]["tick"])), **options)
+            self.books[i] = owner
+            self.syncs[i].book = &owner.book
+            self.syncs[i].listing = i
+            self.syncs[i].depth = table[i]["depth"]
+            self.syncs[i].rule = rule
+            self.syncs[i].tape = self.state.tape
+            self.syncs[i].kept_capacity = KEPT_BYTES
+            self.syncs[i].kept = <char *>malloc(KEPT_BYTES)
+            if self.syncs[i].kept is NULL:
+                raise MemoryError()
+            self.state.books[i] = &self.syncs[i]
+            values = ListingSignals(int(table[i]["price_decimals"]), int(table[i]["quantity_decimals"]))
+            self.state.signals[i].state, self.state.signals[i].values = &values.state, &values.values
+            self.kept_alive.append(values)
+
+    def _make_connections(self, size_t frame_limit):
+        cdef uint32_t i
+        cdef Connection *connection
+        cdef FrameReader reader
+        for i in range(CONNECTIONS):
+            connection = &self.state.connections[i]
+            connection.out_capacity = OUT_BYTES
+            connection.out = <char *>malloc(OUT_BYTES)
+            if connection.out is NULL:
+                raise MemoryError()
+            reader = FrameReader(frame_limit)
+            connection.reader = &reader.reader
+            self.kept_alive.append(reader)
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        if self.syncs is not NULL:
+            for i in range(self.state.listing_count):
+                free(self.syncs[i].kept)
+        free(self.syncs)
+        free(self.state.books)
+        free(self.state.signals)
+        for i in range(CONNECTIONS):
+            free(self.state.connections[i].out)
+
+    # ---------------------------------------------------------------------------------------- the thread's side
+
+    cdef int step(self, int64_t now_ns) noexcept nogil:
+        cdef int work = self.take_commands(now_ns)
+        cdef uint32_t i
+        for i in range(CONNECTIONS):
+            if self.state.connections[i].state == ConnectionState.OPEN and self.state.connections[i].transport is not NULL:
+                work += self.receive(i, now_ns)
+        work += self.take_frames(now_ns)
+        if now_ns - self.state.polled_ns >= POLL_NS:
+            self.state.polled_ns = now_ns
+            exchange.on_timer(&self.state, now_ns)
+        return work
+
+    cdef int take_commands(self, int64_t now_ns) noexcept nogil:
+        cdef uint32_t size, tag
+        cdef const char *record
+        cdef int work = 0
+        while True:
+            record = self.state.commands.peek(&size, &tag)
+            if record is NULL:
+                return work
+            exchange.on_command(&self.state, <const Command *>record, record + sizeof(Command),
+                                size - sizeof(Command), now_ns)
+            self.state.commands.release()
+            work += 1
+
+    cdef int receive(self, uint32_t index, int64_t now_ns) noexcept nogil:
+        """Read what the connection has, in blocks; cut frames out of each block where they lie."""
+        cdef Connection *connection = &self.state.connections[index]
+        cdef char *target
+        cdef size_t room, got
+        cdef Frame frame
+        cdef int status
+        cdef int blocks = 0
+        if transport.unsent(connection.transport):
+            exchange.sent(&self.state, index, transport.flush(connection.transport), now_ns)
+        while blocks < READS and connection.state == ConnectionState.OPEN:
+            room = websocket.make_room(connection.reader, &target)
+            status = transport.read(connection.transport, target, room, &got)
+            if status == TransportStatus.WANT_READ or status == TransportStatus.WANT_WRITE:
+                break
+            if status != TransportStatus.OK:
+                exchange.lose(&self.state, index, LossReason.PEER_CLOSED if status == TransportStatus.CLOSED
+                              else LossReason.TRANSPORT_FAILED, connection.transport.error, now_ns)
+                break
+            blocks += 1
+            now_ns = clock.monotonic_ns()
+            websocket.filled(connection.reader, got)
+            status = FrameStatus.FRAME
+            while status == FrameStatus.FRAME and connection.state == ConnectionState.OPEN:
+                status = websocket.next_frame(connection.reader, &frame)
+                if status == FrameStatus.FRAME:
+                    if frame.opcode == Opcode.TEXT or frame.opcode == Opcode.BINARY:
+                        self.decode(index, frame.data, frame.size, now_ns)
+                    else:
+                        exchange.on_control_frame(&self.state, index, &frame, now_ns)
+            if status != FrameStatus.FRAME and status != FrameStatus.NEED_MORE:
+                exchange.break_off(&self.state, index, now_ns)
+        return blocks
+
+    cdef int take_frames(self, int64_t now_ns) noexcept nogil:
+        """Frames that came through the ring (async, direct)."""
+        cdef uint32_t size, tag
+        cdef const char *record
+        cdef const FrameHeader *header
+        cdef Connection *connection
+        cdef int work = 0
+        while work < FRAMES:
+            record = self.state.frames_in.peek(&size, &tag)
+            if record is NULL:
+                break
+            header = <const FrameHeader *>record
+            connection = &self.state.connections[header.connection]
+            if header.epoch > connection.epoch:
+                break                               # its CONNECTED is still in the other ring
+            if header.epoch == connection.epoch and connection.state == ConnectionState.OPEN:
+                self.decode(header.connection, record + sizeof(FrameHeader), size - sizeof(FrameHeader),
+                            header.receive_ns)
+            self.state.frames_in.release()
+            work += 1
+        return work
+
+    cdef void decode(self, uint32_t index, const char *data, size_t size, int64_t now_ns) noexcept nogil:
+        cdef int64_t started = clock.monotonic_ns()
+        exchange.on_frame(&self.state, index, data, size, now_ns)
+        latency.record(self.state.frame_to_board, clock.monotonic_ns() - started)
+
+    cdef bint has_work(self) noexcept nogil:
+        cdef uint32_t size, tag, i
+        cdef Connection *connection
+        if self.state.commands.peek(&size, &tag) is not NULL or self.state.frames_in.peek(&size, &tag) is not NULL:
+            return True
+        for i in range(CONNECTIONS):
+            connection = &self.state.connections[i]
+            if (connection.state == ConnectionState.OPEN and connection.transport is not NULL
+                    and transport.pending(connection.transport)):
+                return True
+        return False
+
+    cdef int64_t wake_ns(self) noexcept nogil:
+        return self.state.polled_ns + POLL_NS
+
+    cdef uint32_t wait_for(self, pollfd *fds, uint32_t capacity) noexcept nogil:
+        cdef uint32_t i
+        cdef uint32_t n = 0
+        cdef Connection *connection
+        for i in range(CONNECTIONS):
+            connection = &self.state.connections[i]
+            if connection.state != ConnectionState.OPEN or connection.transport is NULL or n == capacity:
+                continue
+            fds[n].fd = connection.transport.fd
+            fds[n].events = POLLIN | (POLLOUT if transport.unsent(connection.transport) else 0)
+            fds[n].revents = 0
+            n += 1
+        return n
+
+    # ---------------------------------------------------------------------------------------- the control thread's side
+
+    def command(self, int kind, int connection=0, int role=0, int epoch=0, int listing=0, int64_t value=0,
+                int64_t argument=0, bytes payload=b""):
+        """Queue a command; False when the thread is too far behind to take it. Control thread only."""
+        cdef char *out
+        cdef const char *source = payload
+        cdef Command *command
+        if self.commands.native.reserve(sizeof(Command) + len(payload), &out) != ByteRingStatus.BYTE_RING_OK:
+            return False
+        command = <Command *>out
+        memset(command, 0, sizeof(Command))
+        command.kind, command.connection, command.role = kind, connection, role
+        command.epoch, command.listing = epoch, listing
+        command.value, command.argument = value, argument
+        command.exchange = self.state.exchange
+        memcpy(out + sizeof(Command), source, len(payload))
+        self.commands.native.commit(sizeof(Command) + len(payload), kind)
+        self.bell.native.ring()
+        return True
+
+    def next_event(self):
+        """(event, payload) or None. Control thread only."""
+        taken = self.events.pop()
+        if taken is None:
+            return None
+        record = taken[1]
+        return np.frombuffer(record, EVENT_DTYPE, 1)[0], record[sizeof(Event):]
+
+    def push_frame(self, int connection, int epoch, const unsigned char[::1] payload, int64_t receive_ns=0):
+        """Feed one frame of a connection that has no transport; False = full, stop reading. Event loop thread only."""
+        cdef char *out
+        cdef FrameHeader *header
+        cdef size_t size = len(payload)
+        if self.frames_in.native.reserve(sizeof(FrameHeader) + size, &out) != ByteRingStatus.BYTE_RING_OK:
+            return False
+        header = <FrameHeader *>out
+        header.receive_ns = receive_ns if receive_ns else clock.monotonic_ns()
+        header.epoch = epoch
+        header.connection = connection
+        if size:
+            memcpy(out + sizeof(FrameHeader), &payload[0], size)
+        self.frames_in.native.commit(sizeof(FrameHeader) + size, 0)
+        self.bell.native.ring()
+        return True
+
+    @property
+    def has_events(self):
+        """Whether next_event or next_frame_out would give something. Control thread only."""
+        return self.events.used > 0 or self.frames_out.used > 0
+
+    def next_frame_out(self):
+        """(connection, text) that a connection without a transport should send, or None. Event loop thread only."""
+        return self.frames_out.pop()
+
+    def run_once(self, int64_t now_ns):
+        """One step at a given time: the direct server, where no thread runs this loop. Returns how much was done."""
+        cdef int work
+        with nogil:
+            work = self.step(now_ns)
+        return work
+
+    def close_tape(self):
+        """The reader of the tape will read no more; the thread must not wait for it."""
+        pending.set_flag(&self.tape_closed)
+
+    # ---------------------------------------------------------------------------------------- looking at it
+
+    def symbol(self, int listing):
+        """The exchange's spelling of a listing."""
+        return self.symbols.get(listing, f"listing {listing}")
+
+    def book(self, int listing):
+        """The OrderBook of a listing; to be looked at only while no thread runs this loop."""
+        return self.books[listing]
+
+    def counters(self, int listing):
+        """What happened to a listing's book, as a dict. Approximate while the thread runs."""
+        cdef BookSync *sync = &self.syncs[listing]
+        return {
+            "state": StateName(sync.state).name, "epoch": sync.epoch, "version": sync.version,
+            "updates_applied": sync.updates_applied, "levels_changed": sync.levels_changed, "gaps": sync.gaps,
+            "checksums_ok": sync.checksums_ok, "checksums_failed": sync.checksums_failed, "snapshots": sync.snapshots,
+            "updates_dropped": sync.updates_dropped, "resyncs": sync.resyncs, "last_id": sync.last_id,
+        }
+
+    @property
+    def totals(self):
+        """Frames and messages of all connections, as a dict."""
+        return {"frames": self.state.frames, "messages": self.state.messages, "refused": self.state.refused,
+                "foreign": self.state.foreign, "events_lost": self.state.events_lost, "tape_lost": self.tape.lost}
+
+
+cdef class NativeThread:
+    """Runs loops without the GIL until told to stop.
+
+    Parameters
+    ----------
+    loops : sequence of Loop
+        In the order in which data flows through them; all rung by `bell`.
+    bell : Doorbell
+    policy : WaitPolicy
+        SPIN or PARK.
+    cpu : int
+        Processor to run on, -1 = any.
+    """
+
+    def __init__(self, loops, Doorbell bell, int policy=WaitPolicy.PARK, int cpu=-1):
+        cdef uint32_t i
+        if not 0 < len(loops) <= 16:
+            raise ValueError(f"loops: 1 to 16 in one thread, got {len(loops)}")
+        self.owned = list(loops)
+        self.count = len(loops)
+        for i in range(self.count):
+            self.loops[i] = <void *><Loop?>self.owned[i]
+        self.bell, self.policy, self.cpu = bell, policy, cpu
+
+    def run(self):
+        """The thread's whole life: the target of a threading.Thread."""
+        if self.cpu >= 0:
+            os.sched_setaffinity(0, {self.cpu})
+        with nogil:
+            self._run()
+
+    cdef void _run(self) noexcept nogil:
+        cdef uint32_t i
+        cdef int work
+        cdef int64_t now_ns
+        while not pending.is_set(&self.stopping):
+            now_ns = clock.monotonic_ns()
+            self.heartbeat = now_ns
+            work = 0
+            for i in range(self.count):
+                work += (<Loop>self.loops[i]).step(now_ns)
+            if work:
+                continue
+            if self.policy == WaitPolicy.SPIN:
+                relax()
+            else:
+                self._park(now_ns)
+
+    cdef void _park(self, int64_t now_ns) noexcept nogil:
+        cdef pollfd fds[64]
+        cdef uint32_t n = 1
+        cdef uint32_t i
+        cdef int64_t until_ns = now_ns + PARK_NS
+        self.bell.native.prepare_park()
+        for i in range(self.count):
+            if (<Loop>self.loops[i]).has_work():
+                self.bell.native.cancel_park()
+                return
+            until_ns = min(until_ns, (<Loop>self.loops[i]).wake_ns())
+        if pending.is_set(&self.stopping):
+            self.bell.native.cancel_park()
+            return
+        for i in range(self.count):
+            n += (<Loop>self.loops[i]).wait_for(&fds[n], 64 - n)
+        self.parks += 1
+        self.bell.native.wait(fds, n, until_ns - now_ns if until_ns > now_ns else 0)
+
+    def stop(self):
+        """Ask the thread to end after its current step. Any thread."""
+        pending.set_flag(&self.stopping)
+        self.bell.native.ring()
+
+    @property
+    def heartbeat_ns(self):
+        """Monotonic time of the last step."""
+        return self.heartbeat

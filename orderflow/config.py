@@ -1,0 +1,185 @@
+"""Settings of an engine: TOML in, validated and frozen objects out. Every message names the key that is wrong."""
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from orderflow.exchanges import SESSIONS
+from orderflow.instrument import decimal
+
+#: Numbers of money are written as strings or integers: a TOML float is not exact.
+Number = str | int
+NAME = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; one line that names the key."""
+
+
+class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all settings: unknown keys are errors."""
+
+
+class ExchangeSettings(Struct):
+    """One exchange.
+
+    Attributes
+    ----------
+    protocol : str
+        What it speaks: binance_spot, binance_usdm, binance_coinm, kraken_v2.
+    symbols : tuple of str
+        In the exchange's own spelling.
+    rest, stream, orders : str
+        Base URLs; empty = production.
+    ca_file : str
+        PEM file of the only authorities to trust; empty = the system's.
+    maker_fee, taker_fee : str or int
+        Fractions of the notional ("0.001" = 10 bps).
+    depth : int
+        Levels a side, where the exchange offers a choice; 0 = the session's default.
+    trade : bool
+        Open the order connection.
+    """
+
+    protocol: str
+    symbols: tuple[str, ...]
+    rest: str = ""
+    stream: str = ""
+    orders: str = ""
+    ca_file: str = ""
+    maker_fee: Number = "0"
+    taker_fee: Number = "0"
+    depth: Annotated[int, msgspec.Meta(ge=0)] = 0
+    trade: bool = False
+    instruments: dict[str, str] = {}
+
+
+class EngineSettings(Struct):
+    """How the native loops run.
+
+    Attributes
+    ----------
+    server : "sync" or "async"
+    layout : "split" or "fused"
+        A native thread for each loop, or all loops in one.
+    wait : "spin" or "park"
+        What an idle thread does.
+    cpus : dict of str -> int
+        Processor of each thread by its name: an exchange's name, "router", "strategizer"; "fused" in that layout.
+    allow_gil_transport : bool
+        Accept connections whose reads need the GIL.
+    """
+
+    server: Literal["sync", "async"] = "sync"
+    layout: Literal["split", "fused"] = "split"
+    wait: Literal["spin", "park"] = "park"
+    cpus: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = {}
+    allow_gil_transport: bool = False
+    connect_timeout: Annotated[float, msgspec.Meta(gt=0, le=120)] = 10.0
+
+
+class Settings(Struct):
+    """Everything that one run needs."""
+
+    engine: EngineSettings = EngineSettings()
+    exchanges: dict[NAME, ExchangeSettings] = {}
+
+
+def load(path: str | os.PathLike) -> Settings:
+    """Settings of a TOML file.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, is not TOML, or a key is wrong; the message names file and key.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from None
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from None
+    try:
+        return parse(document)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def parse(document: dict) -> Settings:
+    """Settings of a parsed document; ConfigError names the key."""
+    try:
+        settings = msgspec.convert(document, Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_named(str(error))) from None
+    return check(settings)
+
+
+def check(settings: Settings) -> Settings:
+    """What types cannot say; ConfigError names the key."""
+    if not settings.exchanges:
+        raise ConfigError("exchanges: name at least one, as [exchanges.NAME]")
+    for name, exchange in settings.exchanges.items():
+        key = f"exchanges.{name}"
+        if exchange.protocol not in SESSIONS:
+            raise ConfigError(f"{key}.protocol: {exchange.protocol!r} is not one of {', '.join(SESSIONS)}")
+        if not exchange.symbols:
+            raise ConfigError(f"{key}.symbols: name at least one")
+        if len(set(exchange.symbols)) != len(exchange.symbols):
+            raise ConfigError(f"{key}.symbols: a symbol is named twice")
+        for field in ("maker_fee", "taker_fee"):
+            try:
+                fee = decimal(getattr(exchange, field), f"{key}.{field}")
+            except ValueError as error:
+                raise ConfigError(str(error)) from None
+            if not -1 < fee < 1:
+                raise ConfigError(f"{key}.{field}: {fee} is a fraction of the notional, so between -1 and 1")
+        if exchange.ca_file and not Path(exchange.ca_file).is_file():
+            raise ConfigError(f"{key}.ca_file: {exchange.ca_file} is not a file")
+        for field in ("rest", "stream", "orders"):
+            schemes = ("http", "https") if field == "rest" else ("ws", "wss")
+            _check_url(f"{key}.{field}", getattr(exchange, field), schemes)
+    _check_threads(settings)
+    return settings
+
+
+def _check_url(key: str, url: str, schemes: tuple[str, str]) -> None:
+    if not url:
+        return
+    scheme, _, rest = url.partition("://")
+    if scheme not in schemes or not rest:
+        raise ConfigError(f"{key}: {url!r} should begin with {schemes[1]}://")
+    host = rest.split("/")[0].rsplit(":", 1)[0]
+    if scheme == schemes[0] and host not in ("127.0.0.1", "localhost", "[::1]"):
+        raise ConfigError(f"{key}: {scheme}:// is not encrypted and reaches loopback only; use {schemes[1]}://")
+
+
+def _check_threads(settings: Settings) -> None:
+    engine = settings.engine
+    names = {"fused"} if engine.layout == "fused" else {*settings.exchanges, "router", "strategizer"}
+    for name in engine.cpus:
+        if name not in names:
+            raise ConfigError(f"engine.cpus.{name}: no such thread; there are {', '.join(sorted(names))}")
+    allowed = os.sched_getaffinity(0)
+    for name, cpu in engine.cpus.items():
+        if cpu not in allowed:
+            raise ConfigError(f"engine.cpus.{name}: processor {cpu} is not one of {sorted(allowed)}")
+    threads = 1 if engine.layout == "fused" else len(settings.exchanges) + 2
+    if engine.wait == "spin" and threads > len(allowed):
+        raise ConfigError(f"engine.wait: {threads} spinning threads on {len(allowed)} processors would stand in each "
+                          "other's way; use wait = \"park\" or layout = \"fused\"")
+
+
+def _named(message: str) -> str:
+    """msgspec's message with the key first: "Expected `int`, got `str` - at `$.engine.x`"."""
+    problem, _, where = message.partition(" - at `")
+    key = where.rstrip("`").removeprefix("$").removeprefix(".").replace("[...]", ".*")
+    field = problem.partition("unknown field `")[2].rstrip("`")
+    if field:
+        return f"{key + '.' if key else ''}{field}: no such key"
+    return f"{key}: {problem}" if key else problem

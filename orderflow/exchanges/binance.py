@@ -1,0 +1,169 @@
+"""Binance spot, USD-M and COIN-M (and exchanges that copied them, by endpoint setting alone).
+
+Sources: binance-spot-api-docs (web-socket-streams.md, web-socket-api.md, rest-api.md), developers.binance.com
+derivatives documentation.
+"""
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from urllib.parse import parse_qsl, urlsplit
+
+from orderflow._core.codecs.binance import BinanceMarketData
+from orderflow._core.integrity import SyncRule
+from orderflow._core.types import Role
+from orderflow.exchanges.session import (
+    Action,
+    Endpoint,
+    Fetch,
+    Problem,
+    Ready,
+    Reconnect,
+    Request,
+    Send,
+    SessionError,
+    SessionSettings,
+    SnapshotBody,
+)
+from orderflow.instrument import Listing, WireDigits, choose_scales, significant_decimals
+
+#: market -> (REST base, REST prefix, stream base, depth stream, snapshot limit)
+MARKETS = {
+    "spot": ("https://api.binance.com", "/api/v3", "wss://stream.binance.com:9443", "depth@100ms", 5000),
+    "usdm": ("https://fapi.binance.com", "/fapi/v1", "wss://fstream.binance.com/public", "depth@0ms", 1000),
+    "coinm": ("https://dapi.binance.com", "/dapi/v1", "wss://dstream.binance.com", "depth@0ms", 1000),
+}
+ORDERS = "wss://ws-api.binance.com:443/ws-api/v3"
+
+
+class BinanceSession:
+    """Market data and, on spot, order entry over the WebSocket API.
+
+    A depth stream is joined with a REST snapshot that is asked for after the first update is in hand.
+    """
+
+    def __init__(self, settings: SessionSettings, market: str):
+        self.settings = settings
+        self.market = market
+        rest, self.prefix, stream, self.depth_stream, self.limit = MARKETS[market]
+        self.rest = settings.rest or rest
+        self.stream = settings.stream or stream
+        self.orders = settings.orders or ORDERS
+        self.rule = SyncRule.CONTIGUOUS_RANGE if market == "spot" else SyncRule.PREVIOUS_ID
+        self.indices: dict[int, Listing] = {}
+
+    # -- metadata -----------------------------------------------------------------------------------------------
+
+    def metadata(self) -> list[Request]:
+        """exchangeInfo, and one depth snapshot a symbol: old resting levels may be finer than today's tick."""
+        requests = [Request("exchangeInfo", "GET", f"{self.rest}{self.prefix}/exchangeInfo")]
+        requests += [Request(f"depth {symbol}", "GET", self._depth_url(symbol)) for symbol in self.settings.symbols]
+        return requests
+
+    def _depth_url(self, symbol: str) -> str:
+        return f"{self.rest}{self.prefix}/depth?symbol={symbol}&limit={self.limit}"
+
+    def listings(self, bodies: dict[str, bytes]) -> list[Listing]:
+        """Listings of the configured symbols.
+
+        Raises
+        ------
+        SessionError
+            When a symbol is not offered; the message names it.
+        """
+        known = {entry["symbol"]: entry for entry in json.loads(bodies["exchangeInfo"])["symbols"]}
+        result = []
+        for symbol in self.settings.symbols:
+            if symbol not in known:
+                raise SessionError(f"exchange {self.settings.name}: symbol {symbol!r} is not offered; check `symbols`")
+            digits = WireDigits()
+            depth = json.loads(bodies.get(f"depth {symbol}", b"{}"))
+            digits.observe_levels(depth.get("bids", ()))
+            digits.observe_levels(depth.get("asks", ()))
+            result.append(self._listing(known[symbol], digits))
+        return result
+
+    def _listing(self, entry: dict, digits: WireDigits) -> Listing:
+        filters = {item["filterType"]: item for item in entry.get("filters", ())}
+        price, lot = filters.get("PRICE_FILTER", {}), filters.get("LOT_SIZE", {})
+        notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
+        tick = Decimal(price.get("tickSize", "0")) or digits.tick
+        step = Decimal(lot.get("stepSize", "0")) or digits.lot
+        if self.market == "spot":
+            prices, quantities = entry.get("quotePrecision", 8), entry.get("baseAssetPrecision", 8)
+        else:
+            prices, quantities = entry.get("pricePrecision", 0), entry.get("quantityPrecision", 0)
+        largest_price = max(Decimal(price.get("maxPrice", "0")), digits.largest_price * 16)
+        largest_quantity = max(Decimal(lot.get("maxQty", "0")), digits.largest_quantity * 16)
+        prices, quantities = choose_scales(
+            max(prices, digits.price_decimals), max(quantities, digits.quantity_decimals), largest_price,
+            largest_quantity, max(significant_decimals(tick), digits.price_needed),
+            max(significant_decimals(step), digits.quantity_needed))
+        base, quote = entry.get("baseAsset", ""), entry.get("quoteAsset", "")
+        kind = "" if self.market == "spot" else "-" + entry.get("contractType", "PERPETUAL")
+        return Listing(
+            self.settings.name, entry["symbol"], f"{base}-{quote}{kind}", base, quote, prices, quantities, tick, step,
+            minimum_quantity=Decimal(lot.get("minQty", "0")),
+            minimum_notional=Decimal(notional.get("minNotional", notional.get("notional", "0"))),
+            halted=entry.get("status", entry.get("contractStatus", "TRADING")) != "TRADING",
+        )
+
+    @staticmethod
+    def snapshot_symbol(url: str) -> str:
+        """Symbol that a recorded REST depth URL asked for; "" for any other URL."""
+        parts = urlsplit(url)
+        return dict(parse_qsl(parts.query)).get("symbol", "") if parts.path.endswith("/depth") else ""
+
+    def start(self, indices: Sequence[int], listings: Sequence[Listing]) -> None:
+        """The index that each listing got in the engine."""
+        self.indices = dict(zip(indices, listings, strict=True))
+
+    # -- connections --------------------------------------------------------------------------------------------
+
+    def market_codec(self, table, symbols: dict[str, int]):
+        """Codec of the market data connection."""
+        return BinanceMarketData(table, symbols, market=self.market)
+
+    def order_codec(self, table, symbols: dict[str, int]):
+        """Codec of the order connection; only spot has one so far."""
+        return None
+
+    def endpoints(self) -> list[Endpoint]:
+        """One market data connection, and one for orders when trading."""
+        return [Endpoint("market", Role.MARKET_DATA, f"{self.stream}/stream")]
+
+    def opened(self, connection: str, unix_ns: int) -> list[Action]:
+        """Subscribe."""
+        if self.settings.subscribe:
+            return [Send(connection, text) for text in self.settings.subscribe]
+        trade = "trade" if self.market == "spot" else "aggTrade"
+        streams = [f"{symbol.lower()}@{kind}" for symbol in self.settings.symbols
+                   for kind in (self.depth_stream, trade, "bookTicker")]
+        return [Send(connection, json.dumps({"method": "SUBSCRIBE", "params": streams, "id": 1}))]
+
+    def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
+        """Subscribe acknowledgements, errors, shutdown notices."""
+        message = json.loads(text)
+        if "result" in message and message["result"] is None:
+            return [Ready(connection)]
+        data = message.get("data", message)
+        if data.get("e") == "serverShutdown":
+            return [Reconnect(connection, "the exchange announced its shutdown")]
+        if "error" in message or "code" in message:
+            error = message.get("error", message)
+            return [Problem(f"{error.get('msg', error)} (code {error.get('code')})")]
+        return []
+
+    def need_snapshot(self, listing: int, unix_ns: int) -> list[Action]:
+        """A REST depth snapshot."""
+        return [Fetch(Request("snapshot", "GET", self._depth_url(self.indices[listing].symbol), listing=listing))]
+
+    def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
+        """Snapshots go to the exchange thread."""
+        if request.purpose != "snapshot":
+            return []
+        if status != 200:
+            return [Problem(f"{request.url} answered {status}: "
+                            f"{body[:200].decode(errors='replace')}")]
+        return [SnapshotBody(request.listing, body)]

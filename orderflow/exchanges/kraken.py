@@ -1,0 +1,129 @@
+"""Kraken spot, WebSocket API v2. Source: docs.kraken.com, "Spot WebSocket v2"."""
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+
+from orderflow._core.codecs.kraken import KrakenMarketData
+from orderflow._core.integrity import SyncRule
+from orderflow._core.types import Role
+from orderflow.exchanges.session import (
+    Action,
+    Endpoint,
+    Problem,
+    Ready,
+    Request,
+    Send,
+    SessionError,
+    SessionSettings,
+)
+from orderflow.instrument import Listing, choose_scales
+
+REST = "https://api.kraken.com"
+STREAM = "wss://ws.kraken.com"
+ORDERS = "wss://ws-auth.kraken.com"
+#: REST still writes these two the old way; v2 does not.
+MODERN = {"XBT": "BTC", "XDG": "DOGE"}
+LARGEST_PRICE = Decimal(10) ** 7
+LARGEST_QUANTITY = Decimal(10) ** 10
+
+
+class KrakenSession:
+    """Book snapshots come in the stream and every update carries a checksum; a resync is a new subscription."""
+
+    rule = SyncRule.IN_BAND
+
+    def __init__(self, settings: SessionSettings):
+        self.settings = settings
+        self.rest = settings.rest or REST
+        self.stream = settings.stream or STREAM
+        self.orders = settings.orders or ORDERS
+        self.depth = settings.depth or 1000
+        self.indices: dict[int, Listing] = {}
+
+    def metadata(self) -> list[Request]:
+        """AssetPairs."""
+        return [Request("AssetPairs", "GET", f"{self.rest}/0/public/AssetPairs")]
+
+    def listings(self, bodies: dict[str, bytes]) -> list[Listing]:
+        """Listings of the configured symbols (v2 spelling, BTC/USD).
+
+        Raises
+        ------
+        SessionError
+            When a symbol is not offered; the message names it.
+        """
+        pairs = {}
+        for entry in json.loads(bodies["AssetPairs"], parse_float=Decimal)["result"].values():
+            name = entry.get("wsname")
+            if name:
+                base, quote = (MODERN.get(part, part) for part in name.split("/"))
+                pairs[f"{base}/{quote}"] = (entry, base, quote)
+        result = []
+        for symbol in self.settings.symbols:
+            if symbol not in pairs:
+                raise SessionError(f"exchange {self.settings.name}: symbol {symbol!r} is not offered; check `symbols`")
+            entry, base, quote = pairs[symbol]
+            tick = Decimal(str(entry.get("tick_size", Decimal(1).scaleb(-entry["pair_decimals"]))))
+            prices, quantities = choose_scales(
+                entry["pair_decimals"], entry["lot_decimals"], LARGEST_PRICE, LARGEST_QUANTITY,
+                entry["pair_decimals"], 0)
+            result.append(Listing(
+                self.settings.name, symbol, f"{base}-{quote}", base, quote, prices, quantities, tick,
+                Decimal(1).scaleb(-quantities), minimum_quantity=Decimal(str(entry.get("ordermin", "0"))),
+                minimum_notional=Decimal(str(entry.get("costmin", "0"))), depth=self.depth,
+                halted=entry.get("status", "online") != "online"))
+        return result
+
+    @staticmethod
+    def snapshot_symbol(url: str) -> str:
+        """Books come in the stream; no REST answer is one."""
+        return ""
+
+    def start(self, indices: Sequence[int], listings: Sequence[Listing]) -> None:
+        """The index that each listing got in the engine."""
+        self.indices = dict(zip(indices, listings, strict=True))
+
+    def market_codec(self, table, symbols: dict[str, int]):
+        """Codec of the market data connection."""
+        return KrakenMarketData(table, symbols)
+
+    def order_codec(self, table, symbols: dict[str, int]):
+        """Codec of the order connection."""
+        return None
+
+    def endpoints(self) -> list[Endpoint]:
+        """One market data connection, and one for orders when trading."""
+        return [Endpoint("market", Role.MARKET_DATA, f"{self.stream}/v2")]
+
+    def opened(self, connection: str, unix_ns: int) -> list[Action]:
+        """Subscribe."""
+        if self.settings.subscribe:
+            return [Send(connection, text) for text in self.settings.subscribe]
+        symbols = list(self.settings.symbols)
+        return [
+            Send(connection, json.dumps({"method": "subscribe", "params": {
+                "channel": "book", "symbol": symbols, "depth": self.depth, "snapshot": True}, "req_id": 1})),
+            Send(connection, json.dumps({"method": "subscribe", "params": {
+                "channel": "trade", "symbol": symbols, "snapshot": False}, "req_id": 2})),
+        ]
+
+    def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
+        """Answers to subscriptions."""
+        message = json.loads(text)
+        if message.get("method") == "subscribe":
+            if message.get("success"):
+                return [Ready(connection)]
+            return [Problem(f"{message.get('error')} ({message.get('symbol', '')})")]
+        return []
+
+    def need_snapshot(self, listing: int, unix_ns: int) -> list[Action]:
+        """Leave and join the book channel of that symbol alone."""
+        params = {"channel": "book", "symbol": [self.indices[listing].symbol], "depth": self.depth}
+        return [Send("market", json.dumps({"method": method, "params": params}))
+                for method in ("unsubscribe", "subscribe")]
+
+    def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
+        """Kraken's books need no REST."""
+        return []

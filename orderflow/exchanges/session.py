@@ -1,0 +1,164 @@
+"""How to talk to one exchange, without sockets and without parsing market data.
+
+A session is given what happened and returns what to do. All drivers (sync, async, direct), the tests and the simulator
+share it. Market data and execution reports never come here: the exchange's native thread decodes them. What comes is
+rare: a connection opened, a frame that is not market data (subscribed, login, error), a body of a REST answer, a
+listing that needs a snapshot.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from orderflow._core.codec import Codec, OrderCodec
+from orderflow._core.types import Role
+from orderflow.instrument import Listing
+
+
+class SessionError(Exception):
+    """The exchange said or sent something that this session cannot go on from; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One REST call. `purpose` comes back with the answer; `listing` is an index, -1 when it concerns none."""
+
+    purpose: str
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    listing: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One connection to make: `name` is unique within the exchange, `role` says what it carries."""
+
+    name: str
+    role: Role
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this text as one websocket frame."""
+
+    connection: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Make this REST call and bring its answer back."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotBody:
+    """Hand this REST body to the exchange thread, which decodes it as the snapshot of `listing`."""
+
+    listing: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The connection is set up: subscribed, or logged in and able to take orders."""
+
+    connection: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    """Close this connection and open it again."""
+
+    connection: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Tell the user; nothing else can be done about it here."""
+
+    message: str
+
+
+Action = Send | Fetch | SnapshotBody | Ready | Reconnect | Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Key and secret of an account. Never shown: not in a repr, a log, a traceback."""
+
+    key: str = field(repr=False)
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """What a session needs to know.
+
+    Attributes
+    ----------
+    rest, stream, orders : str
+        Base URLs; empty = the exchange's production endpoint.
+    symbols : tuple of str
+        The exchange's own spelling of what to subscribe.
+    subscribe : tuple of str
+        Frames to send instead of the session's own subscription (playback of a capture).
+    trade : bool
+        Whether to open the order connection.
+    """
+
+    name: str
+    rest: str = ""
+    stream: str = ""
+    orders: str = ""
+    symbols: tuple[str, ...] = ()
+    depth: int = 0
+    subscribe: tuple[str, ...] = ()
+    trade: bool = False
+    credentials: Credentials | None = None
+
+
+class Session(Protocol):
+    """What every exchange file provides. Times are unix nanoseconds."""
+
+    settings: SessionSettings
+    rule: int                           # integrity.SyncRule of its books
+
+    def metadata(self) -> list[Request]:
+        """Calls whose answers `listings` needs."""
+
+    def listings(self, bodies: dict[str, bytes]) -> list[Listing]:
+        """Listings of the configured symbols from the metadata answers, by purpose."""
+
+    def start(self, indices: Sequence[int], listings: Sequence[Listing]) -> None:
+        """The index that each listing got in the engine."""
+
+    def snapshot_symbol(self, url: str) -> str:
+        """Symbol whose book snapshot a recorded REST URL asked for; "" for any other URL."""
+
+    def market_codec(self, table, symbols: dict[str, int]) -> Codec:
+        """Codec of the market data connections."""
+
+    def order_codec(self, table, symbols: dict[str, int]) -> OrderCodec | None:
+        """Codec of the order connection."""
+
+    def endpoints(self) -> list[Endpoint]:
+        """Connections to keep open."""
+
+    def opened(self, connection: str, unix_ns: int) -> list[Action]:
+        """The connection is open."""
+
+    def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
+        """A frame came that the native codec marked as the session's."""
+
+    def need_snapshot(self, listing: int, unix_ns: int) -> list[Action]:
+        """The book of a listing needs a fresh snapshot."""
+
+    def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
+        """A REST call was answered; status 0 = it failed, `body` says how."""

@@ -1,0 +1,346 @@
+"""Instruments and listings: symbols, scales, ticks and lots. Human decimals become integers here and nowhere else.
+
+An *instrument* is what is traded (BTC-USDT). A *listing* is one instrument on one exchange, with the exchange's own
+symbol, tick, lot, limits and fees. Everything native is integers scaled by a power of ten per listing; this module
+chooses that scale and converts.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+
+import numpy as np
+
+from orderflow._core.types import LISTING_DTYPE
+
+#: A price or quantity must fit 62 bits; price times quantity 120 bits.
+WORD_BITS = 62
+PRODUCT_BITS = 120
+#: Room kept above the largest number seen when an exchange names no maximum.
+HEADROOM = 128
+FEE_SCALE = 10**8
+NOTIONAL_SCALE = 10**8
+
+
+def decimal(value: object, name: str) -> Decimal:
+    """`value` as an exact Decimal.
+
+    Raises
+    ------
+    ValueError
+        When it is not a finite decimal number, or a float (floats are not exact); the message names `name`.
+    """
+    if isinstance(value, bool | float):
+        raise ValueError(f"{name}: write {value!r} as a string or an integer, a float is not exact")
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError(f"{name}: {value!r} is not a decimal number") from None
+    if not number.is_finite():
+        raise ValueError(f"{name}: {value!r} is not a finite number")
+    return number
+
+
+def decimals_of(text: str) -> int:
+    """Digits after the point as written, zeros included: "61837.63000000" has 8."""
+    exponent = Decimal(text).as_tuple().exponent
+    return max(0, -int(exponent))
+
+
+def significant_decimals(number: Decimal) -> int:
+    """Digits after the point that are needed: 61837.63000000 has 2."""
+    return max(0, -int(number.normalize().as_tuple().exponent))
+
+
+def to_scaled(value: object, decimals: int, name: str = "value") -> int:
+    """Exact integer of a decimal at a scale.
+
+    Raises
+    ------
+    ValueError
+        When the number has more decimals than the scale, or does not fit 62 bits.
+    """
+    scaled = decimal(value, name).scaleb(decimals)
+    integer = int(scaled)
+    if integer != scaled:
+        raise ValueError(f"{name}: {value} has more than {decimals} decimals")
+    if abs(integer) >> WORD_BITS:
+        raise ValueError(f"{name}: {value} is too large for {decimals} decimals")
+    return integer
+
+
+def from_scaled(value: int, decimals: int) -> Decimal:
+    """The decimal that a scaled integer stands for."""
+    return Decimal(int(value)).scaleb(-decimals)
+
+
+def canonical(number: Decimal) -> str:
+    """Canonical text: no exponent, no trailing zeros."""
+    text = format(number, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
+
+
+class WireDigits:
+    """What the numbers of one listing look like on the wire, collected from text.
+
+    `price_decimals` and `quantity_decimals` count digits as written; `*_needed` those that are not
+    trailing zeros. Texts are kept in sets, at most `CHUNK` of them, because feeds repeat themselves.
+    """
+
+    CHUNK = 65536
+
+    def __init__(self):
+        self._prices = _Column()
+        self._quantities = _Column()
+
+    def observe(self, price: str, quantity: str) -> None:
+        """Take in one price level or trade, as text."""
+        self._prices.add((price,))
+        self._quantities.add((quantity,))
+
+    def observe_levels(self, levels: Iterable[Sequence[str]]) -> None:
+        """Take in levels given as (price, quantity, ...) texts."""
+        levels = list(levels)
+        self._prices.add([level[0] for level in levels])
+        self._quantities.add([level[1] for level in levels])
+
+    @property
+    def price_decimals(self) -> int:
+        """Digits after the point as written."""
+        return self._prices.settled().written
+
+    @property
+    def quantity_decimals(self) -> int:
+        """Digits after the point as written."""
+        return self._quantities.settled().written
+
+    @property
+    def price_needed(self) -> int:
+        """Digits after the point that are not trailing zeros."""
+        return self._prices.settled().needed
+
+    @property
+    def quantity_needed(self) -> int:
+        """Digits after the point that are not trailing zeros."""
+        return self._quantities.settled().needed
+
+    @property
+    def largest_price(self) -> Decimal:
+        """The largest price seen."""
+        return self._prices.settled().largest
+
+    @property
+    def largest_quantity(self) -> Decimal:
+        """The largest quantity seen."""
+        return self._quantities.settled().largest
+
+    @property
+    def tick(self) -> Decimal:
+        """The finest step that any price needed."""
+        return Decimal(1).scaleb(-self.price_needed)
+
+    @property
+    def lot(self) -> Decimal:
+        """The finest step that any quantity needed."""
+        return Decimal(1).scaleb(-self.quantity_needed)
+
+
+class _Column:
+    """Prices or quantities: the widest, the finest, the largest."""
+
+    def __init__(self):
+        self.written = self.needed = 0
+        self.largest = Decimal(0)
+        self._texts: set[str] = set()
+
+    def add(self, texts: Sequence[str]) -> None:
+        self._texts.update(texts)
+        if len(self._texts) > WireDigits.CHUNK:
+            self.settled()
+
+    def settled(self) -> _Column:
+        """Everything added so far is in the attributes."""
+        for text in self._texts:
+            number = Decimal(text)
+            self.written = max(self.written, decimals_of(text))
+            if number > self.largest:
+                self.largest = number
+            if significant_decimals(number) > self.needed:
+                self.needed = significant_decimals(number)
+        self._texts.clear()
+        return self
+
+
+def choose_scales(price_decimals: int, quantity_decimals: int, largest_price: Decimal, largest_quantity: Decimal,
+                  price_needed: int = 0, quantity_needed: int = 0) -> tuple[int, int]:
+    """Decimals for price and quantity: those on the wire, made coarser only as far as the bounds demand.
+
+    Parameters
+    ----------
+    price_decimals, quantity_decimals : int
+        Digits after the point that the exchange writes.
+    largest_price, largest_quantity : Decimal
+        The largest that may come.
+    price_needed, quantity_needed : int
+        Digits that are known to be needed (tick, lot, numbers seen); never given up.
+
+    Raises
+    ------
+    ValueError
+        When even the needed digits do not fit.
+    """
+    prices, quantities = max(price_decimals, price_needed), max(quantity_decimals, quantity_needed)
+
+    def fits(value: Decimal, decimals: int) -> bool:
+        return int(value.scaleb(decimals)).bit_length() <= WORD_BITS
+
+    while not fits(largest_price, prices) and prices > price_needed:
+        prices -= 1
+    while not fits(largest_quantity, quantities) and quantities > quantity_needed:
+        quantities -= 1
+
+    def product() -> int:
+        return (int(largest_price.scaleb(prices)) * int(largest_quantity.scaleb(quantities))).bit_length()
+
+    while product() > PRODUCT_BITS and (prices > price_needed or quantities > quantity_needed):
+        if quantities - quantity_needed >= prices - price_needed:
+            quantities -= 1
+        else:
+            prices -= 1
+    if not fits(largest_price, prices) or not fits(largest_quantity, quantities) or product() > PRODUCT_BITS:
+        raise ValueError(
+            f"prices up to {largest_price} with {price_needed} decimals and quantities up to {largest_quantity} with "
+            f"{quantity_needed} decimals do not fit {WORD_BITS} and {PRODUCT_BITS} bits")
+    return prices, quantities
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One instrument on one exchange. Prices and quantities are Decimals here; `table` makes the native integers.
+
+    Attributes
+    ----------
+    maker_fee, taker_fee : Decimal
+        Fraction of the notional (0.001 = 10 bps); negative is a rebate.
+    depth : int
+        Price levels a side that the subscription carries; 0 = all.
+    """
+
+    exchange: str
+    symbol: str
+    instrument: str
+    base: str
+    quote: str
+    price_decimals: int
+    quantity_decimals: int
+    tick: Decimal
+    lot: Decimal
+    minimum_quantity: Decimal = Decimal(0)
+    maximum_quantity: Decimal = Decimal(0)
+    minimum_notional: Decimal = Decimal(0)
+    maker_fee: Decimal = Decimal(0)
+    taker_fee: Decimal = Decimal(0)
+    depth: int = 0
+    halted: bool = False
+
+    def price(self, value: object) -> int:
+        """Scaled integer of a price in the quote currency; ValueError when it is finer than the scale."""
+        return to_scaled(value, self.price_decimals, f"price of {self.symbol}")
+
+    def quantity(self, value: object) -> int:
+        """Scaled integer of a quantity in the base currency (or contracts)."""
+        return to_scaled(value, self.quantity_decimals, f"quantity of {self.symbol}")
+
+    def price_text(self, value: int) -> str:
+        """Canonical decimal text of a scaled price."""
+        return canonical(from_scaled(value, self.price_decimals))
+
+    def quantity_text(self, value: int) -> str:
+        """Canonical decimal text of a scaled quantity."""
+        return canonical(from_scaled(value, self.quantity_decimals))
+
+    def with_fees(self, maker: Decimal, taker: Decimal) -> Listing:
+        """The same listing with other fees."""
+        return replace(self, maker_fee=maker, taker_fee=taker)
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """What is traded; its scales are the finest of its listings, so that every conversion is exact."""
+
+    name: str
+    index: int
+    price_decimals: int
+    quantity_decimals: int
+    listings: tuple[int, ...]
+
+    def price(self, value: object) -> int:
+        """Scaled integer of a price."""
+        return to_scaled(value, self.price_decimals, f"price of {self.name}")
+
+    def quantity(self, value: object) -> int:
+        """Scaled integer of a quantity."""
+        return to_scaled(value, self.quantity_decimals, f"quantity of {self.name}")
+
+
+def instruments_of(listings: Sequence[Listing]) -> list[Instrument]:
+    """The instruments of `listings`, in order of first appearance."""
+    by_name: dict[str, list[int]] = {}
+    for index, listing in enumerate(listings):
+        by_name.setdefault(listing.instrument, []).append(index)
+    return [
+        Instrument(name, i, max(listings[k].price_decimals for k in members),
+                   max(listings[k].quantity_decimals for k in members), tuple(members))
+        for i, (name, members) in enumerate(by_name.items())
+    ]
+
+
+def table(listings: Sequence[Listing], exchanges: Sequence[str]) -> np.ndarray:
+    """The native listing table: structured array of LISTING_DTYPE, shape (len(listings),).
+
+    Parameters
+    ----------
+    listings : sequence of Listing
+        In index order.
+    exchanges : sequence of str
+        Exchange names in index order; every listing's exchange must be in it.
+    """
+    rows = np.zeros(len(listings), LISTING_DTYPE)
+    instruments = {name.name: name for name in instruments_of(listings)}
+    for index, listing in enumerate(listings):
+        instrument = instruments[listing.instrument]
+        row = rows[index]
+        row["index"] = index
+        row["instrument"] = instrument.index
+        row["exchange"] = exchanges.index(listing.exchange)
+        row["price_decimals"] = listing.price_decimals
+        row["quantity_decimals"] = listing.quantity_decimals
+        row["price_factor"] = 10 ** (instrument.price_decimals - listing.price_decimals)
+        row["quantity_factor"] = 10 ** (instrument.quantity_decimals - listing.quantity_decimals)
+        row["tick"] = listing.price(listing.tick)
+        row["lot"] = listing.quantity(listing.lot)
+        row["minimum_quantity"] = listing.quantity(listing.minimum_quantity)
+        row["maximum_quantity"] = (listing.quantity(listing.maximum_quantity) if listing.maximum_quantity
+                                   else (1 << WORD_BITS) - 1)
+        row["minimum_notional"] = to_scaled(listing.minimum_notional, 8, f"minimum notional of {listing.symbol}")
+        row["maker_fee"] = to_scaled(listing.maker_fee, 8, f"maker fee of {listing.symbol}")
+        row["taker_fee"] = to_scaled(listing.taker_fee, 8, f"taker fee of {listing.symbol}")
+        row["depth"] = listing.depth
+        row["halted"] = listing.halted
+    return rows
+
+
+def listing_from_digits(exchange: str, symbol: str, digits: WireDigits, depth: int = 0) -> Listing:
+    """A listing for market data alone, when nothing but the digits on the wire is known."""
+    try:
+        prices, quantities = choose_scales(
+            digits.price_decimals, digits.quantity_decimals, digits.largest_price * HEADROOM,
+            digits.largest_quantity * HEADROOM, digits.price_needed, digits.quantity_needed)
+    except ValueError:  # the digits that are needed leave less headroom
+        prices, quantities = choose_scales(
+            digits.price_decimals, digits.quantity_decimals, digits.largest_price,
+            digits.largest_quantity, digits.price_needed, digits.quantity_needed)
+    return Listing(exchange, symbol, symbol, symbol, "", prices, quantities, digits.tick, digits.lot, depth=depth)

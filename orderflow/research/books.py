@@ -1,0 +1,293 @@
+"""The books of a capture: its frames handed to the native loop, or played by a simulated exchange over real sockets."""
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orderflow._core.doorbell import Doorbell
+from orderflow._core.types import TAPE_DTYPE, CommandKind, Role
+from orderflow.engine import Core, build_core, conversations, exchange_threads
+from orderflow.exchanges import session_for
+from orderflow.exchanges.session import SessionSettings
+from orderflow.research.book_summary import BookSummary, summary_of
+from orderflow.research.captures import read_capture, recognise
+from orderflow.research.recorded import survey
+from orderflow.servers.async_ import AsyncServer
+from orderflow.servers.control import describe
+from orderflow.servers.sync import SyncServer
+from orderflow.simulator.capture import Playback
+from orderflow.simulator.certificates import Authority
+from orderflow.simulator.dialects import dialect
+from orderflow.simulator.server import SimulatedExchange
+
+TAPE_RECORDS = 1 << 16
+NAME = "capture"
+#: How long a step of the playback may take before it is given up.
+PATIENCE_S = 20.0
+
+
+class BooksError(Exception):
+    """A capture whose books cannot be made; the message says why."""
+
+
+@dataclass(slots=True)
+class Played:
+    """What came of one capture.
+
+    Attributes
+    ----------
+    summaries : dict of str -> dict
+        By the exchange's own spelling; the fields of BookSummary.result.
+    problems : list of str
+        Everything the run had to say.
+    """
+
+    summaries: dict[str, dict] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def name_of(path) -> str:
+    """A capture's file name without its endings."""
+    return Path(path).name.split(".")[0]
+
+
+def protocol_of(path, protocol: str | None = None) -> str:
+    """The given protocol, or the one that the capture's own URLs name.
+
+    Raises
+    ------
+    BooksError
+        When neither tells.
+    """
+    protocol = protocol or recognise(path)
+    if protocol is None:
+        raise BooksError(f"{path}: no URL in it tells the exchange; name it with --exchange PROTOCOL")
+    return protocol
+
+
+class TapeReader:
+    """Takes records off a tape and hands them to the summaries."""
+
+    def __init__(self, core: Core, summaries: dict[int, BookSummary]):
+        self._tape = core.tapes[NAME]
+        self._summaries = summaries
+
+    def drain(self) -> int:
+        """Everything that is there now; returns how much it was."""
+        count = 0
+        while (record := self._tape.pop(TAPE_DTYPE)) is not None:
+            summary = self._summaries.get(int(record["listing"]))
+            if summary is not None:
+                summary.add(record)
+            count += 1
+        return count
+
+
+def books(path, protocol: str | None = None, server: str = "direct", *, tls: bool = True, layout: str = "split",
+          wait: str = "park", progress: Callable[[str], None] = lambda line: None) -> Played:
+    """Books of every instrument in a capture.
+
+    Parameters
+    ----------
+    path : path-like
+        A capture (docs/captures.md).
+    protocol : str, optional
+        Needed where the capture's own URLs do not tell.
+    server : "direct", "sync" or "async"
+        `direct` hands every frame to the native loop in one thread. The others play the capture through a simulated
+        exchange over a real websocket into that server.
+    tls : bool
+        wss or ws, for sync and async.
+    layout, wait : str
+        Of the native threads, for sync and async.
+
+    Raises
+    ------
+    BooksError, CaptureError, ValueError
+        The capture cannot be read, or its protocol is not known.
+    """
+    protocol = protocol_of(path, protocol)
+    if server == "direct":
+        return _direct(path, protocol)
+    if server not in ("sync", "async"):
+        raise ValueError(f"server {server!r}: expected direct, sync or async")
+    return _through_sockets(path, protocol, server, tls, layout, wait, progress)
+
+
+# -- direct -----------------------------------------------------------------------------------------------------------
+
+def _direct(path, protocol: str) -> Played:
+    contents = survey(path, protocol)
+    listings = contents.listings(NAME)
+    session = session_for(protocol, SessionSettings(NAME, symbols=tuple(item.symbol for item in listings)))
+    core = build_core([session], listings, borrows=False, tape_records=TAPE_RECORDS)
+    loop = core.loops[NAME]
+    summaries = {i: BookSummary(listing) for i, listing in enumerate(listings)}
+    reader = TapeReader(core, summaries)
+    indices = {listing.symbol: i for i, listing in enumerate(listings)}
+    played = Played()
+    loop.command(CommandKind.CONNECTION_OPENED, role=Role.MARKET_DATA, epoch=1, argument=1)
+    for record in read_capture(path):
+        if record.direction in ("rx", "rxb"):
+            text = record.payload.encode() if isinstance(record.payload, str) else record.payload
+            loop.push_frame(0, 1, text, record.local_ns)
+        elif record.direction == "http":
+            symbol = session.snapshot_symbol(record.channel)
+            if symbol not in indices:
+                continue
+            loop.command(CommandKind.SNAPSHOT_BODY, listing=indices[symbol], payload=record.payload.encode())
+        else:
+            continue
+        loop.run_once(record.local_ns)
+        reader.drain()
+        _take_events(loop, played)
+    return _finish(played, core, summaries)
+
+
+def _take_events(loop, played: Played) -> None:
+    while (taken := loop.next_event()) is not None:
+        text = describe(loop, *taken)
+        if text:
+            played.problems.append(text)
+
+
+def _finish(played: Played, core: Core, summaries: dict[int, BookSummary]) -> Played:
+    loop = core.loops[NAME]
+    for index, summary in summaries.items():
+        played.summaries[summary.listing.symbol] = summary_of(summary, loop.book(index), loop.counters(index))
+    return played
+
+
+# -- through a simulated exchange --------------------------------------------------------------------------------------
+
+class _Watched:
+    """A session whose answers to the end marker are noticed."""
+
+    def __init__(self, session, marker: str):
+        self._session = session
+        self._marker = marker.encode()
+        self.ended = threading.Event()
+
+    def __getattr__(self, name):
+        return getattr(self._session, name)
+
+    def frame(self, connection: str, text: bytes, unix_ns: int):
+        if self._marker in text:
+            self.ended.set()
+            return []
+        return self._session.frame(connection, text, unix_ns)
+
+
+#: A request that every exchange answers at once, and what marks the answer: everything sent before it has arrived.
+MARKERS = {
+    "binance": (json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": 987654321}), '"id":987654321'),
+    "kraken": (json.dumps({"method": "ping", "req_id": 987654321}), '"req_id":987654321'),
+}
+
+
+def _through_sockets(path, protocol: str, server: str, tls: bool, layout: str, wait: str,
+                     progress: Callable[[str], None]) -> Played:
+    speaker = dialect(protocol)
+    playback = Playback(path, speaker, speed=0.0)
+    contents = survey(path, protocol)
+    symbols = tuple(symbol for symbol in contents.digits if symbol in contents.with_books)
+    played = Played()
+    with Authority() as authority, SimulatedExchange(speaker(playback), authority=authority if tls else None) as venue:
+        port, secure = (venue.ports.tls, "s") if tls else (venue.ports.plain, "")
+        settings = SessionSettings(
+            NAME, rest=f"http{secure}://127.0.0.1:{port}", stream=f"ws{secure}://127.0.0.1:{port}", symbols=symbols,
+            depth=contents.depth, subscribe=tuple(_subscriptions(playback)))
+        request, marker = MARKERS[protocol.split("_")[0]]
+        session = _Watched(session_for(protocol, settings), marker)
+        ca_file = str(authority.path) if tls else None
+        run = _Run(session, server, ca_file, layout, wait, played)
+        try:
+            run.start()
+            progress(f"{name_of(path)}: playing")
+            run.follow(venue, request, expected=_joinable(playback, symbols))
+        finally:
+            run.stop()
+        return _finish(played, run.core, run.summaries)
+
+
+def _subscriptions(playback: Playback) -> Iterable[str]:
+    streams = list(playback.expected)
+    if streams and isinstance(streams[0], str):
+        yield json.dumps({"method": "SUBSCRIBE", "params": sorted(streams), "id": 1})
+        return
+    groups: dict[tuple, list[str]] = {}
+    for channel, symbol, depth in sorted(streams):
+        groups.setdefault((channel, depth), []).append(symbol)
+    for number, ((channel, depth), symbols) in enumerate(groups.items(), 1):
+        params = {"channel": channel, "symbol": symbols} | ({"depth": depth} if depth else {})
+        yield json.dumps({"method": "subscribe", "params": params, "req_id": number})
+
+
+def _joinable(playback: Playback, symbols: Iterable[str]) -> set[str]:
+    """Symbols whose book can become LIVE: those with a recorded snapshot, in the stream or over REST."""
+    snapshots = playback.contents.snapshots
+    return set(symbols) if not snapshots else {symbol for symbol in symbols if symbol in snapshots}
+
+
+class _Run:
+    """A server, its threads and the reader of the tape, for one playback."""
+
+    def __init__(self, session: _Watched, server: str, ca_file: str | None, layout: str, wait: str, played: Played):
+        self.session = session
+        self.played = played
+        maker = SyncServer if server == "sync" else AsyncServer
+        self._make_server = lambda bell: maker(bell, played.problems.append, ca_file)
+        self._layout, self._wait, self._borrows = layout, wait, maker.borrows
+
+    def start(self) -> None:
+        fetcher = self._make_server(Doorbell())
+        try:
+            listings = self.session.listings(fetcher.fetch_now(self.session.metadata()))
+        finally:
+            fetcher.stop()
+        self.core = build_core([self.session], listings, borrows=self._borrows, layout=self._layout,
+                               tape_records=TAPE_RECORDS)
+        self.loop = self.core.loops[NAME]
+        self.summaries = {i: BookSummary(listing) for i, listing in enumerate(listings)}
+        self.reader = TapeReader(self.core, self.summaries)
+        self.server = self._make_server(self.core.control_bell)
+        self.threads = exchange_threads(self.core, self._layout, self._wait)
+        self.threads.start()
+        self.conversations = conversations(self.core, [self.session], self.played.problems.append)
+        self.server.start(self.conversations)
+
+    def follow(self, venue: SimulatedExchange, request: str, expected: set[str]) -> None:
+        """Drain the tape until the capture was played, everything sent has arrived and every book is joined."""
+        self._until(venue.played.is_set, "the playback's end")
+        line = self.conversations[0].lines[0]
+        self.loop.command(CommandKind.SEND_FRAME, epoch=line.epoch, payload=request.encode())
+        self._until(self.session.ended.is_set, "the answer to the end marker")
+        books = self.conversations[0].health.books
+        indices = [i for i, summary in self.summaries.items() if summary.listing.symbol in expected]
+        self._until(lambda: all(books.get(i) == "LIVE" for i in indices), "a LIVE book for every instrument")
+
+    def _until(self, condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            if self.reader.drain():
+                deadline = time.monotonic() + PATIENCE_S
+            elif time.monotonic() > deadline:
+                raise BooksError(f"{what} did not come within {PATIENCE_S:g} s; "
+                                 + "; ".join(self.played.problems[-3:]))
+            else:
+                time.sleep(0.001)
+
+    def stop(self) -> None:
+        if not hasattr(self, "threads"):
+            return
+        self.loop.close_tape()
+        self.server.stop()
+        self.threads.stop()
+        self.reader.drain()
+
+
+__all__ = ["BooksError", "Played", "books", "name_of", "protocol_of"]

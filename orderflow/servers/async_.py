@@ -1,0 +1,236 @@
+"""The async server: one event loop owns all connections; every frame crosses a ring into its exchange's native thread.
+
+picows listeners hand each frame to the same native entry point that the sync server's threads feed; what an exchange
+thread wants sent comes back through another ring whose doorbell the event loop watches. When a ring is full, reading
+from that exchange pauses: frames are never dropped.
+"""
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
+
+from picows import WSAutoPingStrategy, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from orderflow._core.doorbell import Doorbell
+from orderflow.exchanges.session import Fetch, Request
+from orderflow.servers.control import Connect, Conversation, Release
+from orderflow.servers.rest import async_client, call_async, trust
+
+LARGEST_FRAME = 4 << 20
+#: Bytes that may wait outside a full ring before the connection is given up: its books go STALE, never wrong.
+WAITING_BYTES = 16 << 20
+RETRY_S = 0.001
+
+
+class Listener(WSListener):
+    """Frames of one connection on their way into the ring."""
+
+    def __init__(self, conversation: Conversation, line: int, admit: Callable[[Listener], None]):
+        self.conversation = conversation
+        self.loop = conversation.loop
+        self.line = line
+        self.epoch = 0
+        self.transport: WSTransport | None = None
+        self._admit = admit
+        self._fragments: list[bytes] = []
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """Connected: the native loop hears of it before the first frame."""
+        self.transport = transport
+        self._admit(self)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """One frame; pings were answered by picows."""
+        kind = frame.msg_type
+        if kind == WSMsgType.CLOSE:
+            transport.send_close(frame.get_close_code())
+            transport.disconnect()
+        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
+            if frame.fin and not self._fragments and not self._waiting:
+                payload = frame.get_payload_as_memoryview()
+                if not self.loop.push_frame(self.line, self.epoch, payload):
+                    self._wait(bytes(payload))
+            else:
+                self._fragment(frame)
+
+    def _fragment(self, frame: WSFrame) -> None:
+        self._fragments.append(frame.get_payload_as_bytes())
+        if not frame.fin:
+            return
+        payload = b"".join(self._fragments)
+        self._fragments.clear()
+        if self._waiting or not self.loop.push_frame(self.line, self.epoch, payload):
+            self._wait(payload)
+
+    def _wait(self, payload: bytes) -> None:
+        if not self._waiting:
+            self.transport.underlying_transport.pause_reading()
+            asyncio.get_running_loop().call_later(RETRY_S, self._retry)
+        self._waiting.append(payload)
+        self._waiting_bytes += len(payload)
+        if self._waiting_bytes > WAITING_BYTES:
+            self.transport.disconnect(False)
+
+    def _retry(self) -> None:
+        taken = 0
+        for payload in self._waiting:
+            if not self.loop.push_frame(self.line, self.epoch, payload):
+                break
+            taken += 1
+            self._waiting_bytes -= len(payload)
+        del self._waiting[:taken]
+        if self._waiting:
+            asyncio.get_running_loop().call_later(RETRY_S, self._retry)
+        elif not self.transport.is_disconnected:
+            self.transport.underlying_transport.resume_reading()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        """Gone, whoever ended it."""
+        handshake = transport.close_handshake
+        self.conversation.disconnected(self.line, int(handshake.recv.code) if handshake and handshake.recv else 0)
+
+
+class AsyncServer:
+    """Moves bytes for a set of conversations on one event loop; see SyncServer for the parameters."""
+
+    name = "async"
+    borrows = False
+
+    def __init__(self, bell: Doorbell, report: Callable[[str], None], ca_file: str | None = None,
+                 connect_timeout: float = 10.0):
+        self.bell = bell
+        self.report = report
+        self.ca_file = ca_file
+        self.connect_timeout = connect_timeout
+        self.conversations: Sequence[Conversation] = ()
+        self._trust = trust(ca_file)
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = False
+        self._listeners: dict[tuple[str, int], Listener] = {}
+        self._tasks: set[asyncio.Task] = set()
+
+    def fetch_now(self, requests: Sequence[Request]) -> dict[str, bytes]:
+        """REST bodies by purpose, before anything runs; raises ConnectionError naming the URL."""
+        bodies: dict[str, bytes] = {}
+        failure: list[ConnectionError] = []
+
+        async def fetch_all() -> None:
+            async with async_client(self.ca_file) as using:
+                answers = await asyncio.gather(*(call_async(using, request) for request in requests))
+            for request, (status, body) in zip(requests, answers, strict=True):
+                if status != 200:
+                    failure.append(ConnectionError(f"{request.url}: {body[:200].decode(errors='replace')}"
+                                                   + (f" (status {status})" if status else "")))
+                bodies[request.purpose] = body
+
+        worker = threading.Thread(target=lambda: asyncio.run(fetch_all()))   # a notebook's own loop may be running
+        worker.start()
+        worker.join()
+        if failure:
+            raise failure[0]
+        return bodies
+
+    def start(self, conversations: Sequence[Conversation]) -> None:
+        """Open the connections and keep them open."""
+        self.conversations = conversations
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="orderflow-loop", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Close every connection; the native threads must still run. Idempotent."""
+        self._stopping = True
+        self.bell.ring()
+        if self._thread is not None:
+            self._thread.join(timeout)
+            self._thread = None
+
+    # -- event loop thread ----------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        woken = asyncio.Event()
+        self._loop.add_reader(self.bell.fileno(), woken.set)
+        async with async_client(self.ca_file) as self._client:
+            deadline = None
+            while deadline is None or (self._listeners and time.monotonic_ns() < deadline):
+                if self._stopping and deadline is None:
+                    deadline = time.monotonic_ns() + 2_000_000_000
+                    for conversation in self.conversations:
+                        conversation.stop()
+                self._turn()
+                await self._sleep(woken)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._loop.remove_reader(self.bell.fileno())
+
+    def _turn(self) -> None:
+        for conversation in self.conversations:
+            self._perform(conversation, conversation.events(time.monotonic_ns(), time.time_ns()))
+            self._perform(conversation, conversation.due(time.monotonic_ns()))
+            while (taken := conversation.loop.next_frame_out()) is not None:
+                listener = self._listeners.get((conversation.name, taken[0]))
+                if listener is not None and not listener.transport.is_disconnected:
+                    listener.transport.send(WSMsgType.TEXT, taken[1])
+
+    async def _sleep(self, woken: asyncio.Event) -> None:
+        now_ns = time.monotonic_ns()
+        due = [at for at in (conversation.next_due_ns() for conversation in self.conversations) if at is not None]
+        pause = max(0.0, min([0.5, *((at - now_ns) / 1e9 for at in due)]))
+        self.bell.prepare_park()
+        if self._stopping or any(conversation.loop.has_events for conversation in self.conversations):
+            pause = 0.0
+        try:
+            await asyncio.wait_for(woken.wait(), pause)
+        except TimeoutError:
+            pass
+        woken.clear()
+        self.bell.take()
+
+    def _perform(self, conversation: Conversation, effects) -> None:
+        for effect in effects:
+            if isinstance(effect, Connect):
+                self._spawn(self._connect(conversation, effect))
+            elif isinstance(effect, Fetch):
+                self._spawn(self._fetch(conversation, effect.request))
+            elif isinstance(effect, Release):
+                listener = self._listeners.pop((conversation.name, effect.line), None)
+                if listener is not None and not listener.transport.is_disconnected:
+                    listener.transport.disconnect()
+
+    def _spawn(self, coroutine) -> None:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, conversation: Conversation, effect: Connect) -> None:
+        url = effect.endpoint.url
+        listener = Listener(conversation, effect.line, self._admit)
+        try:
+            async with asyncio.timeout(self.connect_timeout):
+                await ws_connect(
+                    lambda: listener, url, ssl_context=self._trust if url.startswith("wss") else None,
+                    max_frame_size=LARGEST_FRAME, enable_auto_ping=False, enable_auto_pong=True,
+                    auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE)
+        except (OSError, WSError, TimeoutError, ValueError) as error:
+            where = urlsplit(url).netloc
+            conversation.connect_failed(effect.line, f"{where}: {error or type(error).__name__}", time.monotonic_ns())
+            self.bell.ring()
+            return
+
+    def _admit(self, listener: Listener) -> None:
+        conversation = listener.conversation
+        self._listeners[conversation.name, listener.line] = listener
+        effects = conversation.connected(listener.line, 0, time.monotonic_ns(), time.time_ns())
+        listener.epoch = conversation.lines[listener.line].epoch
+        self._perform(conversation, effects)
+
+    async def _fetch(self, conversation: Conversation, request: Request) -> None:
+        status, body = await call_async(self._client, request)
+        self._perform(conversation, conversation.answered(request, status, body, time.time_ns()))

@@ -1,0 +1,226 @@
+"""Make a websocket connection and hand its socket over.
+
+websocket-client does the URL, the proxy, TLS and the upgrade; from then on the socket belongs to a BorrowedTransport.
+Three things are added: every phase has a deadline of its own, every failure says in one sentence which phase failed and
+what to do, and what must not be negotiable is not: certificates are verified, `ws://` reaches loopback only, redirects
+are not followed, compression is not offered. No message shows the path or query of a URL, where exchanges put tokens.
+"""
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import websocket
+
+WRONG_HOST = (62, 64)       # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+
+
+class ConnectError(ConnectionError):
+    """A connection could not be made. `phase` is "connect", "tls" or "upgrade"."""
+
+    def __init__(self, phase: str, message: str):
+        super().__init__(message)
+        self.phase = phase
+
+
+class _BoundedReads:
+    """A socket's timeout bounds one read; a server that sends a byte a second needs a deadline for all of them."""
+
+    deadline: float | None = None
+
+    def recv(self, size, flags=0):
+        if self.deadline is not None:
+            left = self.deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self.settimeout(left)
+        return super().recv(size, flags)
+
+
+class _PlainSocket(_BoundedReads, socket.socket):
+    pass
+
+
+class _TLSSocket(_BoundedReads, ssl.SSLSocket):
+    pass
+
+
+class _Context(ssl.SSLContext):
+    """Verifies (PROTOCOL_TLS_CLIENT: chain and host name), and notices where the connection has got to."""
+
+    def __new__(cls, ca_file, timeouts):
+        self = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
+        self.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.sslsocket_class = _TLSSocket
+        self.timeouts = timeouts
+        self.phase = "connect"
+        if ca_file is None:
+            self.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        else:
+            self.load_verify_locations(cafile=ca_file)
+        return self
+
+    def wrap_socket(self, sock, **options):
+        self.phase = "tls"
+        sock.settimeout(self.timeouts["tls"])
+        return self.upgrading(super().wrap_socket(sock, **options))
+
+    def upgrading(self, sock):
+        self.phase = "upgrade"
+        sock.settimeout(self.timeouts["upgrade"])
+        sock.deadline = time.monotonic() + self.timeouts["upgrade"]
+        return sock
+
+
+def connect(
+    url: str,
+    ca_file: str | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    connect_timeout: float = 10.0,
+    tls_timeout: float = 10.0,
+    upgrade_timeout: float = 10.0,
+) -> tuple[socket.socket, bytes]:
+    """Connect and upgrade.
+
+    Parameters
+    ----------
+    url : str
+        `wss://host[:port]/path`, or `ws://` to a loopback address.
+    ca_file : str, optional
+        PEM file of the only certificate authorities to trust (a simulator's own). By default the system's.
+    headers : mapping, optional
+        Further request headers. Those of the handshake itself are refused.
+    connect_timeout, tls_timeout, upgrade_timeout : float
+        Seconds for each phase. `connect` is per address; name resolution has the system's own limit.
+
+    Returns
+    -------
+    socket : socket.socket or ssl.SSLSocket
+        Upgraded, for a BorrowedTransport. Close it when that has released it.
+    glued : bytes
+        What was read past the upgrade answer, for the BorrowedTransport. Bytes that TLS has decrypted and nobody has
+        read stay inside the SSL object and are borrowed with it.
+
+    Raises
+    ------
+    ConnectError
+        Refused, timed out, wrong certificate or host, not a websocket.
+    ValueError
+        A URL that must not or cannot be used.
+    """
+    host, port, is_tls = _check_url(url)
+    _check_headers(headers or {})
+    timeouts = {"connect": connect_timeout, "tls": tls_timeout, "upgrade": upgrade_timeout}
+    context = _context(ca_file, timeouts)
+    client = websocket.WebSocket(sslopt={"context": context}, enable_multithread=False)
+    opened = None
+    try:
+        if _is_loopback(host):          # never through a proxy
+            opened = _open_loopback(host, port, connect_timeout)
+            opened = context.wrap_socket(opened, server_hostname=host) if is_tls else context.upgrading(opened)
+        client.connect(
+            url, socket=opened, timeout=connect_timeout, header=dict(headers or {}), suppress_origin=True,
+            redirect_limit=0)
+        _check_answer(client.headers or {})
+    except (OSError, websocket.WebSocketException, ValueError) as error:
+        for sock in (client.sock, opened):
+            if sock is not None:
+                sock.close()
+        raise _explain(error, f"{host}:{port}", context.phase, timeouts) from None
+    sock, client.sock = client.sock, None
+    sock.deadline = None
+    return sock, b"".join(client.frame_buffer.recv_buffer)
+
+
+def _check_url(url):
+    parts = urlsplit(url)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise ValueError("url: expected wss://host[:port]/path")
+    if parts.username or parts.password:
+        raise ValueError("url: user and password in a URL end up in logs; use headers")
+    if parts.scheme == "ws" and not _is_loopback(parts.hostname):
+        raise ValueError(f"url: ws:// is not encrypted and reaches loopback only, not {parts.hostname}; use wss://")
+    return parts.hostname, parts.port or (443 if parts.scheme == "wss" else 80), parts.scheme == "wss"
+
+
+def _check_headers(headers):
+    for name, value in headers.items():
+        if name.lower().startswith("sec-websocket-") or name.lower() in ("host", "upgrade", "connection"):
+            raise ValueError(f"headers: {name} belongs to the handshake")
+        if any(character in name + value for character in "\r\n"):
+            raise ValueError(f"headers: {name!r} holds a line break")
+
+
+def _context(ca_file, timeouts):
+    try:
+        return _Context(ca_file, timeouts)
+    except (OSError, ssl.SSLError) as error:
+        raise ValueError(f"ca_file: {ca_file} cannot be used: {error.strerror or error}") from None
+
+
+def _is_loopback(host):
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _open_loopback(host, port, timeout):
+    """The first loopback address of `host` that accepts; "localhost" may be both ::1 and 127.0.0.1."""
+    refused = None
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        if not _is_loopback(address[0]):
+            raise ValueError(f"url: {host} resolves to {address[0]}, which is not loopback")
+        sock = _PlainSocket(family, kind, protocol)
+        try:
+            sock.settimeout(timeout)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.connect(address)
+            return sock
+        except ConnectionRefusedError as error:
+            sock.close()
+            refused = error
+        except OSError:
+            sock.close()
+            raise
+    raise refused or OSError(f"{host} has no address")
+
+
+def _check_answer(headers):
+    """What websocket-client leaves to the caller: RFC 6455 4.1, an extension or protocol that nobody asked for."""
+    for name in ("sec-websocket-extensions", "sec-websocket-protocol"):
+        if headers.get(name):
+            raise websocket.WebSocketException(f"the server chose {name} {headers[name]!r}, which was not offered")
+
+
+def _explain(error, where, phase, timeouts):
+    """One sentence; never the URL's path, nor headers or body of an answer."""
+    if isinstance(error, ValueError) and not isinstance(error, (OSError, UnicodeError)):
+        return error
+    if isinstance(error, (TimeoutError, websocket.WebSocketTimeoutException)):
+        return ConnectError(phase, f"{where}: no answer in phase {phase!r} within {timeouts[phase]:g} s")
+    if isinstance(error, ConnectionRefusedError):
+        return ConnectError(phase, f"{where}: refused; nothing listens there, or a firewall rejects it")
+    if isinstance(error, (websocket.WebSocketAddressException, socket.gaierror)):
+        return ConnectError(phase, f"{where}: the host name cannot be resolved ({error})")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in WRONG_HOST:
+            return ConnectError(phase, f"{where}: the certificate is for another host ({error.verify_message})")
+        return ConnectError(phase, f"{where}: the certificate is not trusted ({error.verify_message}); "
+                                   "ca_file names another authority")
+    if isinstance(error, ssl.SSLError):
+        return ConnectError(phase, f"{where}: TLS failed ({error.reason or error}); is it a TLS port?")
+    if isinstance(error, websocket.WebSocketProxyException):
+        return ConnectError(phase, f"{where}: the proxy refused ({error})")
+    if isinstance(error, websocket.WebSocketBadStatusException):
+        return ConnectError(phase, f"{where}: not a websocket at this path (HTTP status {error.status_code})")
+    if isinstance(error, websocket.WebSocketConnectionClosedException) or isinstance(error, ConnectionError):
+        return ConnectError(phase, f"{where}: the server ended the connection in phase {phase!r}")
+    if isinstance(error, websocket.WebSocketException):
+        return ConnectError(phase, f"{where}: not a websocket ({error})")
+    return ConnectError(phase, f"{where}: {error}")

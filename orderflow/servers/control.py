@@ -1,0 +1,260 @@
+"""The conversation with one exchange: its session, its native loop, and what the driver must do. No sockets here.
+
+    native loop ──Event──> Conversation ──frame, need_snapshot──> session
+                                │      <──Send, Fetch, ...──────┘
+    driver <──Connect, Fetch, Release──┘ ──SEND_FRAME, SNAPSHOT_BODY──> native loop
+
+The sync, async and direct drivers differ in how they connect and fetch; what is said, when, and again after how long is
+decided here. Control thread only.
+"""
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from orderflow._core.codec import DecodeStatus
+from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason, Role
+from orderflow._core.websocket import FrameFault
+from orderflow.exchanges.session import (
+    Endpoint,
+    Fetch,
+    Problem,
+    Ready,
+    Reconnect,
+    Request,
+    Send,
+    Session,
+    SnapshotBody,
+)
+
+SECOND_NS = 1_000_000_000
+NO_LISTING = 0xFFFFFFFF
+FIRST_PAUSE_NS = SECOND_NS // 4
+LONGEST_PAUSE_NS = 30 * SECOND_NS
+#: A connection that stayed open this long was a good one: the next attempt starts without a pause again.
+GOOD_NS = 10 * SECOND_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Driver: open this connection, then call `connected` or `connect_failed`."""
+
+    line: int
+    endpoint: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Driver: the native thread has let go of this connection's transport; close the socket."""
+
+    line: int
+
+
+Effect = Connect | Fetch | Release
+
+
+@dataclass(slots=True)
+class Line:
+    """One connection that should be open."""
+
+    endpoint: Endpoint
+    state: str = "closed"           # closed, connecting, open
+    epoch: int = 0
+    failures: int = 0
+    attempt_ns: int = 0             # not before
+    opened_ns: int = 0
+    ready: bool = False
+
+
+@dataclass(slots=True)
+class Health:
+    """What the user may ask about one exchange."""
+
+    connects: int = 0
+    losses: int = 0
+    refused_frames: int = 0
+    books: dict[int, str] = field(default_factory=dict)
+    last_problem: str = ""
+
+
+def stale(loop, listing: int, fault: BookFault) -> str:
+    """One line on a book that may not be believed any more."""
+    return f"book of {loop.symbol(listing)} is STALE ({fault.name}) and not read until it is in step again"
+
+
+def describe(loop, event, payload: bytes) -> str:
+    """One line on an event that a user should hear of; "" for any other."""
+    listing, value, detail = int(event["listing"]), int(event["value"]), int(event["detail"])
+    if event["kind"] == EventKind.BOOK_CHANGED and value == BookState.STALE:
+        return stale(loop, listing, BookFault(detail))
+    if event["kind"] == EventKind.FRAME_REFUSED:
+        name = f" of {loop.symbol(listing)}" if listing != NO_LISTING else ""
+        shown = payload[:120].decode(errors="replace")
+        return f"a frame{name} was refused: {DecodeStatus(value).name} at byte {detail}: {shown!r}"
+    return ""
+
+
+class Conversation:
+    """Joins one session with one native exchange loop.
+
+    Parameters
+    ----------
+    session : Session
+    loop : ExchangeLoop
+        Takes commands, gives events.
+    report : callable(str)
+        Told every problem in one line that a user understands.
+    seed : int
+        Of the jitter between attempts.
+    """
+
+    def __init__(self, session: Session, loop, report: Callable[[str], None], seed: int = 0):
+        self.session = session
+        self.loop = loop
+        self.name = session.settings.name
+        self.report = report
+        self.lines = [Line(endpoint) for endpoint in session.endpoints()]
+        self.health = Health()
+        self._random = random.Random(f"{self.name} {seed}")
+        self._stopping = False
+
+    # -- what the driver calls ------------------------------------------------------------------------------------
+
+    def due(self, now_ns: int) -> Iterator[Effect]:
+        """Connections to open now."""
+        for index, line in enumerate(self.lines):
+            if line.state == "closed" and now_ns >= line.attempt_ns and not self._stopping:
+                line.state = "connecting"
+                yield Connect(index, line.endpoint)
+
+    def next_due_ns(self) -> int | None:
+        """When `due` has something to do; None = nothing is planned."""
+        waiting = [line.attempt_ns for line in self.lines if line.state == "closed"]
+        return min(waiting) if waiting and not self._stopping else None
+
+    def connected(self, index: int, transport: int, now_ns: int, unix_ns: int) -> list[Effect]:
+        """A connection is open. `transport` is the native transport's address, 0 for one fed through a ring."""
+        line = self.lines[index]
+        line.state, line.epoch, line.opened_ns, line.ready = "open", line.epoch + 1, now_ns, False
+        self.health.connects += 1
+        books = int(line.endpoint.role == Role.MARKET_DATA)
+        self._command(CommandKind.CONNECTION_OPENED, index, role=line.endpoint.role, value=transport, argument=books)
+        return self._act(self.session.opened(line.endpoint.name, unix_ns))
+
+    def connect_failed(self, index: int, problem: str, now_ns: int) -> None:
+        """An attempt failed; another is planned."""
+        line = self.lines[index]
+        self._tell(f"{line.endpoint.name} connection: {problem}")
+        self._plan_again(line, now_ns)
+
+    def disconnected(self, index: int, code: int) -> None:
+        """A connection fed through a ring is gone: the native loop is told and will answer with its events."""
+        self._command(CommandKind.CONNECTION_ENDED, index, value=code)
+
+    def answered(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Effect]:
+        """A REST call was answered; status 0 = it failed, `body` says how."""
+        actions = self.session.answer(request, status, body, unix_ns)
+        if request.listing >= 0 and not any(isinstance(action, SnapshotBody) for action in actions):
+            self.loop.command(CommandKind.SNAPSHOT_FAILED, listing=request.listing)
+        return self._act(actions)
+
+    def stop(self) -> None:
+        """Ask the native loop to close every connection; no new one is opened."""
+        self._stopping = True
+        for index, line in enumerate(self.lines):
+            if line.state == "open":
+                self._command(CommandKind.CLOSE_CONNECTION, index)
+
+    @property
+    def quiet(self) -> bool:
+        """No connection is open or being opened."""
+        return all(line.state == "closed" for line in self.lines)
+
+    @property
+    def ready(self) -> bool:
+        """Every connection is open and set up."""
+        return all(line.state == "open" and line.ready for line in self.lines)
+
+    def events(self, now_ns: int, unix_ns: int) -> list[Effect]:
+        """Take what the native loop has to say."""
+        effects: list[Effect] = []
+        while (taken := self.loop.next_event()) is not None:
+            try:
+                effects += self._event(*taken, now_ns, unix_ns)
+            except (ValueError, LookupError, TypeError, AttributeError) as error:   # a frame that no document describes
+                self._tell(f"a session frame was not understood ({error!r}): {taken[1][:120].decode(errors='replace')}")
+        return effects
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _event(self, event, payload: bytes, now_ns: int, unix_ns: int) -> list[Effect]:
+        kind, index = int(event["kind"]), int(event["connection"])
+        if kind == EventKind.SESSION_FRAME:
+            return self._act(self.session.frame(self.lines[index].endpoint.name, payload, unix_ns))
+        if kind == EventKind.SNAPSHOT_NEEDED:
+            return self._act(self.session.need_snapshot(int(event["listing"]), unix_ns))
+        if kind == EventKind.BOOK_CHANGED:
+            self._book_changed(int(event["listing"]), BookState(int(event["value"])), BookFault(int(event["detail"])))
+        elif kind == EventKind.CONNECTION_LOST:
+            return self._lost(index, LossReason(int(event["value"])), int(event["detail"]), now_ns)
+        elif kind == EventKind.TRANSPORT_RELEASED:
+            return [Release(index)]
+        elif kind == EventKind.FRAME_REFUSED:
+            self.health.refused_frames += 1
+            self._tell(describe(self.loop, event, payload))
+        return []
+
+    def _book_changed(self, listing: int, state: BookState, fault: BookFault) -> None:
+        before = self.health.books.get(listing)
+        self.health.books[listing] = state.name
+        if state == BookState.STALE and not self._stopping:
+            self._tell(stale(self.loop, listing, fault))
+        elif state == BookState.LIVE and before == "STALE":
+            self._tell(f"book of {self.loop.symbol(listing)} is LIVE again")
+
+    def _lost(self, index: int, reason: LossReason, detail: int, now_ns: int) -> list[Effect]:
+        line = self.lines[index]
+        self.health.losses += 1
+        if not self._stopping:
+            named = FrameFault(detail).name if reason == LossReason.PROTOCOL_BROKEN else (
+                DecodeStatus(detail).name if reason == LossReason.FRAME_UNREADABLE else str(detail))
+            self._tell(f"{line.endpoint.name} connection lost: {reason.name} ({named})")
+        if now_ns - line.opened_ns > GOOD_NS:
+            line.failures = 0
+        self._plan_again(line, now_ns)
+        return [] if self.loop.borrows else [Release(index)]
+
+    def _plan_again(self, line: Line, now_ns: int) -> None:
+        pause = min(LONGEST_PAUSE_NS, FIRST_PAUSE_NS << min(line.failures, 10))
+        line.failures += 1
+        line.state, line.ready = "closed", False
+        line.attempt_ns = now_ns + int(pause * self._random.uniform(0.5, 1.0))
+
+    def _act(self, actions) -> list[Effect]:
+        effects: list[Effect] = []
+        for action in actions:
+            if isinstance(action, Send):
+                self._command(CommandKind.SEND_FRAME, self._index(action.connection), payload=action.text.encode())
+            elif isinstance(action, Fetch):
+                effects.append(action)
+            elif isinstance(action, SnapshotBody):
+                self.loop.command(CommandKind.SNAPSHOT_BODY, listing=action.listing, payload=action.body)
+            elif isinstance(action, Ready):
+                self.lines[self._index(action.connection)].ready = True
+            elif isinstance(action, Reconnect):
+                self._tell(f"{action.connection} connection is opened again: {action.reason}")
+                self._command(CommandKind.CLOSE_CONNECTION, self._index(action.connection))
+            elif isinstance(action, Problem):
+                self._tell(action.message)
+        return effects
+
+    def _index(self, name: str) -> int:
+        return next(i for i, line in enumerate(self.lines) if line.endpoint.name == name)
+
+    def _command(self, kind: CommandKind, index: int, **fields) -> None:
+        self.loop.command(kind, connection=index, epoch=self.lines[index].epoch, **fields)
+
+    def _tell(self, problem: str) -> None:
+        self.health.last_problem = problem
+        self.report(f"{self.name}: {problem}")

@@ -1,0 +1,132 @@
+"""Liquidity from a capture: recorded frames, played again to whoever subscribes to them.
+
+Playback begins when every recorded subscription is in place, and then does not wait for anybody but the sockets. The
+first pass over the file finds what was subscribed, the REST answers and the digits; the second pass plays, one line in
+memory. Frames are found again by what they are about (their stream), not by the connection that once carried
+them, so a client may spread its subscriptions over connections as it likes. Acks and heartbeats are made fresh.
+"""
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from orderflow.simulator.exchange import NEVER_NS
+from orderflow.simulator.recording import CaptureError, Record, read_capture
+
+BURST = 256             # frames per `advance`: how much may lie in the outbox before the driver's sockets are asked
+
+
+class Answer(NamedTuple):
+    """A recorded REST answer: what was asked, and the exact body."""
+    kind: str           # "metadata" or "depth"
+    symbol: str
+    body: bytes
+
+
+@dataclass
+class Contents:
+    """What a capture holds, found in one pass."""
+    protocol: str
+    streams: dict[Hashable, int] = field(default_factory=dict)      # stream -> frames
+    metadata: bytes | None = None
+    snapshots: dict[str, bytes] = field(default_factory=dict)       # symbol -> the first recorded REST snapshot
+    decimals: dict[str, tuple[int, int]] = field(default_factory=dict)  # symbol -> (price, quantity) on the wire
+
+
+def survey(path, dialect) -> Contents:
+    """Read a capture once and say what it holds, through the eyes of `dialect` (a class of simulator/dialects).
+
+    Raises CaptureError where the capture is of another protocol or holds nothing that can be played.
+    """
+    contents = Contents(dialect.protocol)
+    reader = dialect.reader()
+    line = 0
+    for record in read_capture(path):
+        line = record.line
+        if record.direction == "http":
+            answer = reader.answer(record)
+            if answer is not None and answer.kind == "metadata":
+                contents.metadata = contents.metadata or answer.body
+            elif answer is not None:
+                contents.snapshots.setdefault(answer.symbol, answer.body)
+        else:
+            stream = reader.stream(record)
+            if stream is not None:
+                contents.streams[stream] = contents.streams.get(stream, 0) + 1
+        for symbol, price, quantity in reader.digits(record):
+            known = contents.decimals.get(symbol, (0, 0))
+            contents.decimals[symbol] = (max(price, known[0]), max(quantity, known[1]))
+    if not contents.streams:
+        raise CaptureError(path, line, f"no frame of {dialect.protocol} was found in the whole file")
+    return contents
+
+
+class Playback:
+    """A capture as a source of market data.
+
+    `speed` 1.0 plays as recorded, 2.0 in half the time, 0 as fast as frames are taken. `streams` restricts what is
+    played and waited for (None: every recorded stream).
+    """
+
+    def __init__(self, path, dialect, speed: float = 1.0, streams=None):
+        if not speed >= 0:
+            raise ValueError(f"speed: {speed!r} must be 0 (as fast as frames are taken) or a positive multiple")
+        self.path = Path(path)
+        self.contents = survey(path, dialect)
+        self.expected = frozenset(self.contents.streams if streams is None else streams)
+        unknown = self.expected - self.contents.streams.keys()
+        if unknown:
+            raise ValueError(f"streams: {sorted(map(str, unknown))} are not in {self.path.name}")
+        self.instruments = dialect.recorded_instruments(self.contents)
+        self.started = False
+        self.finished = False
+        self.played = 0                     # frames handed out
+        self._speed = 0.0 if speed == float("inf") else speed
+        self._reader = dialect.reader()
+        self._frames = self._play()
+        self._next: tuple[int, Hashable, Record] | None = None
+        self._first_ns = 0                  # recorded time of the first frame
+        self._start_ns = 0                  # when it went out
+
+    def next_ns(self, exchange) -> int:
+        """When the next frame is due."""
+        if self.finished or not self.started:
+            return exchange.now_ns if self._ready(exchange) else NEVER_NS
+        return self._due_ns()
+
+    def advance(self, exchange, now_ns: int) -> None:
+        """Hand due frames to the exchange, at most BURST of them."""
+        if self.finished:
+            return
+        if not self.started:
+            if not self._ready(exchange):
+                return
+            self.started = True
+            self._start_ns = now_ns
+            self._next = next(self._frames, None)
+            self._first_ns = self._next[0] if self._next else 0
+        for _ in range(BURST):
+            if self._next is None:
+                self.finished = True
+                return
+            if self._due_ns() > now_ns:
+                return
+            _, stream, record = self._next
+            exchange.play(stream, record.payload)
+            self.played += 1
+            self._next = next(self._frames, None)
+
+    def _ready(self, exchange) -> bool:
+        return not self.started and self.expected <= exchange.subscribers.keys()
+
+    def _due_ns(self) -> int:
+        if not self._speed or self._next is None:
+            return self._start_ns
+        return self._start_ns + int((self._next[0] - self._first_ns) / self._speed)
+
+    def _play(self) -> Iterator[tuple[int, Hashable, Record]]:
+        for record in read_capture(self.path):
+            if record.direction != "http":
+                stream = self._reader.stream(record)
+                if stream in self.expected:
+                    yield record.local_ns, stream, record

@@ -1,0 +1,123 @@
+"""Captures of Binance markets: which stream a frame belongs to, REST answers, digits, instruments."""
+import re
+from collections.abc import Iterator
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+from orderflow.simulator.capture import Answer, Contents
+from orderflow.simulator.instruments import SimulatedInstrument
+from orderflow.simulator.numbers import decimals_of, to_scaled
+from orderflow.simulator.recording import Record
+
+
+class Combined(msgspec.Struct):
+    """A frame of a combined stream; `data` keeps the bytes as they were."""
+    stream: str
+    data: msgspec.Raw
+
+
+class _Payload(msgspec.Struct):
+    e: str = "bookTicker"           # spot sends its book ticker without an event type
+    s: str = ""
+
+
+combined_frame = msgspec.json.Decoder(Combined)
+_payload = msgspec.json.Decoder(_Payload)
+_LEVEL = re.compile(r'\["([0-9.]+)","([0-9.]+)"\]')
+_TRADE = re.compile(r'"p":"([0-9.]+)","q":"([0-9.]+)"')
+_KIND_OF_EVENT = {"depthUpdate": "depth"}
+_QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "BTC", "ETH", "BNB", "EUR", "TRY", "USD")
+
+
+def streams_of_path(path: str) -> list[str]:
+    """Streams named in the URL of a websocket: /ws/a, /ws/a/b, /stream?streams=a/b."""
+    parts = urlsplit(path)
+    names = dict(parse_qsl(parts.query)).get("streams", "")
+    if not names and "/ws/" in parts.path:
+        names = parts.path.split("/ws/", 1)[1]
+    return [name for name in names.split("/") if name]
+
+
+class BinanceReader:
+    """Reads the records of one capture in order."""
+
+    def __init__(self):
+        self._raw_names: dict[tuple[str, str], str] = {}    # (symbol, kind) -> stream, of raw connections
+
+    def stream(self, record: Record) -> str | None:
+        """Name of the stream that a received frame belongs to; None for anything else."""
+        if record.direction == "open":
+            self._learn(streams_of_path(record.payload))
+        elif record.direction == "tx":
+            self._learn(re.findall(r'"([^"]+@[^"]+)"', record.payload))
+        if record.direction != "rx":
+            return None
+        try:
+            return combined_frame.decode(record.payload).stream
+        except msgspec.MsgspecError:
+            pass
+        try:
+            payload = _payload.decode(record.payload)
+        except msgspec.MsgspecError:
+            return None
+        return self._raw_names.get((payload.s.lower(), _KIND_OF_EVENT.get(payload.e, payload.e)))
+
+    def answer(self, record: Record) -> Answer | None:
+        """The REST answer in an http record, if it is one that clients ask for."""
+        url = urlsplit(record.channel)
+        body = record.payload.encode()
+        if url.path.endswith("/exchangeInfo"):
+            return Answer("metadata", "", body)
+        if url.path.endswith("/depth"):
+            return Answer("depth", dict(parse_qsl(url.query)).get("symbol", ""), body)
+        return None
+
+    def digits(self, record: Record) -> Iterator[tuple[str, int, int]]:
+        """(symbol, decimals of the price, of the quantity) of the numbers in a depth or trade record."""
+        if record.direction == "http":
+            answer = self.answer(record)
+            symbol, pattern = (answer.symbol if answer else ""), _LEVEL
+        else:
+            symbol, kind, *_ = [*(self.stream(record) or "").split("@"), ""]
+            pattern = _LEVEL if kind == "depth" else _TRADE
+            if kind not in ("depth", "trade", "aggTrade"):
+                return
+        numbers = pattern.findall(record.payload) if symbol else ()
+        if numbers:
+            yield symbol.upper(), max(decimals_of(p) for p, _ in numbers), max(decimals_of(q) for _, q in numbers)
+
+    def _learn(self, streams) -> None:
+        for name in streams:
+            symbol, _, rest = name.partition("@")
+            self._raw_names[symbol, rest.partition("@")[0]] = name
+
+
+def recorded_instruments(contents: Contents) -> tuple[SimulatedInstrument, ...]:
+    """The instruments whose streams a capture holds: from its exchangeInfo, else from the digits on the wire."""
+    symbols = {str(stream).split("@")[0].upper() for stream in contents.streams}
+    if contents.metadata is not None:
+        listed = msgspec.json.decode(contents.metadata).get("symbols", ())
+        return tuple(_listed(entry) for entry in listed if entry["symbol"] in symbols)
+    return tuple(_guessed(symbol, *contents.decimals.get(symbol, (8, 8))) for symbol in sorted(symbols))
+
+
+def _listed(entry: dict) -> SimulatedInstrument:
+    filters = {item["filterType"]: item for item in entry["filters"]}
+    tick, step = filters["PRICE_FILTER"]["tickSize"], filters["LOT_SIZE"]["stepSize"]
+    notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
+    quantity_decimals = decimals_of(step)
+    return SimulatedInstrument(
+        entry["symbol"], entry["baseAsset"], entry["quoteAsset"], decimals_of(tick), quantity_decimals,
+        tick=max(1, to_scaled(tick, decimals_of(tick))), lot=max(1, to_scaled(step, quantity_decimals)),
+        minimum_quantity=max(1, to_scaled(filters["LOT_SIZE"]["minQty"], quantity_decimals)),
+        maximum_quantity=to_scaled(filters["LOT_SIZE"]["maxQty"], quantity_decimals),
+        minimum_notional=to_scaled(notional.get("minNotional", notional.get("notional", "0")), 8),
+        contract_size=int(entry.get("contractSize", 1)),
+    )
+
+
+def _guessed(symbol: str, price_decimals: int, quantity_decimals: int) -> SimulatedInstrument:
+    pair = symbol.partition("_")[0]
+    quote = next((name for name in _QUOTES if pair.endswith(name) and pair != name), pair[-3:])
+    return SimulatedInstrument(symbol, pair.removesuffix(quote), quote, price_decimals, quantity_decimals)

@@ -1,0 +1,155 @@
+"""Liquidity from agents: one matching engine an instrument, the agents' orders and ours in the order of their time.
+
+Whatever arrives, the agents' orders that are older than it are matched first. So the state at a time does not depend
+on when it was looked at, and the same orders at the same times give the same fills.
+"""
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orderflow._core.matching import MatchingEngine
+from orderflow._core.types import OrderType, Reason, Side, TimeInForce
+from orderflow.simulator.agents import Action, Flow, Temper
+from orderflow.simulator.instruments import SimulatedInstrument
+from orderflow.simulator.numbers import to_text
+
+GRID_NS = 10_000_000            # a driver is asked to come back at multiples of this, not for every single order
+BURST = 2000                    # moments per `advance`
+CAPACITY = 1 << 16              # resting orders of one instrument
+DEFAULT_PRICES = {"BTC": 60_000.0, "ETH": 3_000.0, "SOL": 150.0}
+
+
+@dataclass
+class MarketBook:
+    """One instrument's matching engine, and what its publishing needs to know."""
+    instrument: SimulatedInstrument
+    engine: MatchingEngine
+    flow: Flow
+    update_id: int = 1_000_000          # one for every order that changed the book
+    touch: tuple = (None, 0, None, 0)   # best bid and its quantity, best ask and its quantity
+
+    def look(self) -> tuple:
+        """Best bid, quantity there, best ask, quantity there; None and 0 for an empty side."""
+        engine = self.engine
+        bid, ask = engine.best_bid, engine.best_ask
+        return (bid, 0 if bid is None else engine.quantity_at(Side.BUY, bid),
+                ask, 0 if ask is None else engine.quantity_at(Side.SELL, ask))
+
+    def levels(self, side: int, count: int) -> list[tuple[int, int]]:
+        """The best levels of one side as (price, quantity), best first."""
+        return [(int(price), int(quantity)) for price, quantity in self.engine.depth(side, count).tolist()]
+
+    def changes(self) -> list[tuple[int, int, int]]:
+        """Levels that changed since the last call, as they are now: (side, price, quantity), by rising price."""
+        changed = self.engine.drain_changes()
+        if changed is None:
+            raise RuntimeError(f"{self.instrument.symbol}: more than {CAPACITY} levels changed since the last time")
+        return list(zip(*(changed[name].tolist() for name in ("side", "price", "quantity")), strict=True))
+
+    def price_text(self, price: int) -> str:
+        """A price as written on the wire."""
+        return to_text(price, self.instrument.price_decimals)
+
+    def quantity_text(self, quantity: int) -> str:
+        """A quantity as written on the wire."""
+        return to_text(quantity, self.instrument.quantity_decimals)
+
+
+class Market:
+    """A source of market data (see exchange.py) that really trades.
+
+    `origin_ns` is the unix time at which simulated time begins; exchanges with the same seed and origin share the
+    hidden price. `prices` gives the first price of a base asset.
+    """
+    contents = None             # nothing recorded
+    finished = False
+
+    def __init__(self, name: str, instruments: Sequence[SimulatedInstrument], seed, origin_ns: int,
+                 temper: Temper | None = None, prices: dict[str, float] | None = None):
+        if not instruments:
+            raise ValueError(f"instruments: exchange {name} trades nothing")
+        self.instruments = tuple(instruments)
+        self.origin_ns = origin_ns
+        self.books: dict[str, MarketBook] = {}
+        prices = DEFAULT_PRICES | (prices or {})
+        for instrument in self.instruments:
+            if instrument.base not in prices:
+                raise ValueError(f"prices: no first price for {instrument.base} of {instrument.symbol}")
+            flow = Flow(instrument, prices[instrument.base], seed, name, temper or Temper())
+            engine = MatchingEngine(tick=instrument.tick, capacity=CAPACITY, changes=CAPACITY)
+            self.books[instrument.symbol] = MarketBook(instrument, engine, flow)
+        self._reached_ns = origin_ns            # everything before has been done
+        self._publish_ns = origin_ns
+
+    def next_ns(self, exchange) -> int:
+        """The grid point by which something will have happened."""
+        due_ns = min([self._publish_ns, *(self.origin_ns + book.flow.next_ns for book in self.books.values())])
+        grid_ns = exchange.publish_every_ns if exchange.publish_every_ns < GRID_NS else GRID_NS
+        return max(-(-(due_ns - self.origin_ns) // grid_ns) * grid_ns + self.origin_ns, self._reached_ns)
+
+    def advance(self, exchange, now_ns: int) -> None:
+        """Let agents act and books be published up to now, in the order of time; at most BURST moments."""
+        for _ in range(BURST):
+            book = min(self.books.values(), key=lambda one: one.flow.next_ns)
+            due_ns = self.origin_ns + book.flow.next_ns
+            if min(due_ns, self._publish_ns) > now_ns:
+                self._reached_ns = max(self._reached_ns, now_ns + 1)
+                return
+            if self._publish_ns < due_ns:
+                for published in self.books.values():
+                    exchange.publish_book(published, self._publish_ns)
+                self._publish_ns += exchange.publish_every_ns
+            else:
+                for action in book.flow.take():
+                    self._act(exchange, book, action, due_ns)
+
+    def catch_up(self, exchange, now_ns: int) -> None:
+        """Do all that is older than an order which arrives now."""
+        while self._reached_ns <= now_ns:
+            self.advance(exchange, now_ns)
+
+    def submit(self, exchange, symbol: str, at_ns: int, order_id: int, side: int, quantity: int, price: int = 0, *,
+               order_type: int = OrderType.LIMIT, time_in_force: int = TimeInForce.GTC, post_only: bool = False,
+               owner: int = 0):
+        """Match an order of an account; trades go to the exchange before this returns a matching.Submitted."""
+        self.catch_up(exchange, at_ns)
+        book = self.books[symbol]
+        outcome = book.engine.submit(order_id, side, quantity, price, order_type=order_type,
+                                     time_in_force=time_in_force, post_only=post_only, owner=owner)
+        if outcome.reason == Reason.OK and (outcome.filled or outcome.resting):
+            self._changed(exchange, book, outcome.trades, at_ns)
+        return outcome
+
+    def cancel(self, exchange, symbol: str, at_ns: int, order_id: int):
+        """Cancel an order of an account: (Reason, quantity that was still resting)."""
+        self.catch_up(exchange, at_ns)
+        book = self.books[symbol]
+        reason, leaves = book.engine.cancel(order_id)
+        if reason == Reason.OK:
+            self._changed(exchange, book, (), at_ns)
+        return reason, leaves
+
+    def top(self, instrument: SimulatedInstrument, count: int) -> tuple[list, list]:
+        """Best levels as (price text, quantity text): bids, asks."""
+        book = self.books[instrument.symbol]
+        return tuple([(book.price_text(price), book.quantity_text(quantity))
+                      for price, quantity in book.levels(side, count)] for side in (Side.BUY, Side.SELL))
+
+    def _act(self, exchange, book: MarketBook, action: Action, at_ns: int) -> None:
+        if action.quantity == 0:
+            reason, _ = book.engine.cancel(action.order_id)
+            if reason == Reason.OK:
+                self._changed(exchange, book, (), at_ns)
+            return
+        outcome = book.engine.submit(action.order_id, action.side, action.quantity, action.price,
+                                     time_in_force=action.time_in_force, post_only=action.post_only)
+        if outcome.reason == Reason.OK and (outcome.filled or outcome.resting):
+            self._changed(exchange, book, outcome.trades, at_ns)
+
+    def _changed(self, exchange, book: MarketBook, trades, at_ns: int) -> None:
+        book.update_id += 1
+        if len(trades):
+            exchange.publish_trades(book, trades, at_ns)
+        touch = book.look()
+        if touch != book.touch:
+            book.touch = touch
+            exchange.publish_touch(book, at_ns)
