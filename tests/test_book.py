@@ -108,7 +108,7 @@ class BookMachine(RuleBasedStateMachine):
 
 
 TestBookMachine = BookMachine.TestCase
-TestBookMachine.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
+TestBookMachine.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
 
 
 @settings(deadline=None)
@@ -151,6 +151,16 @@ def test_recentring_is_rare():
         book.apply(Side.SELL, array((price + 1, 1), (price, 0)))
     assert book.levels(Side.BUY).tolist() == [(139_999, 1)] and book.levels(Side.SELL).tolist() == [(140_000, 1)]
     assert book.statistics["recentrings"] <= 2 * (40_000 // (WINDOW // 8) + 1)
+
+
+@pytest.mark.parametrize("side, sign", [(Side.BUY, -1), (Side.SELL, 1)])
+def test_window_follows_a_touch_that_gets_worse(side, sign):
+    book, twin = OrderBook(tick=1, window=WINDOW), Book()
+    apply_both(book, twin, side, [(100_000 + sign * i, 1) for i in range(0, WINDOW, 64)])
+    assert book.statistics["far_levels"] > 0, "the far end is beyond the window"
+    apply_both(book, twin, side, [(100_000 + sign * i, 0) for i in range(0, WINDOW // 4, 64)])
+    assert book.statistics["far_levels"] == 0
+    assert_same(book, twin)
 
 
 def test_jump_far_away_and_back():

@@ -130,11 +130,13 @@ cdef class OrderBook:
         cdef uint8_t name = _side(side)
         cdef const Level[::1] view = _levels(levels)
         cdef uint32_t number = view.shape[0]
+        cdef const Level *first
         cdef int fault
         if number == 0:
             return BookFault.NO_FAULT
+        first = &view[0]
         with nogil:
-            fault = book.apply(&self.book, name, &view[0], number)
+            fault = book.apply(&self.book, name, first, number)
         return BookFault(fault)
 
     def replace(self, bids, asks):
