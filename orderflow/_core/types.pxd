@@ -459,16 +459,6 @@ cdef struct InputRecord:        # 32 bytes: one input taken, or one board read, 
     uint8_t reserved
 
 
-cdef struct InputRecord:        # 32 bytes: one input taken, or one board read, by one loop
-    uint64_t sequence           # of the loop's inputs, from 1
-    int64_t event_ns            # monotonic; the `now` of that input
-    uint64_t number             # the source's own sequence; of a board read: epoch << 40 | version
-    uint32_t check              # CRC32C of the rest
-    uint16_t source             # which inbox; of a board read: listing
-    uint8_t kind                # InputKind
-    uint8_t reserved
-
-
 cdef struct Fault:              # a broken invariant: stops the thread
     uint64_t sequence
     int64_t event_ns

@@ -22,7 +22,6 @@ cdef Listing _listing
 cdef Message _message
 cdef InputRecord _input_record
 cdef TapeRecord _tape_record
-cdef InputRecord _input_record
 
 assert_size(_level, 16)
 assert_size(_wake, 64)
@@ -34,7 +33,6 @@ assert_size(_parent_order, 128)
 assert_size(_parent_report, 128)
 assert_size(_input_record, 32)
 assert_size(_tape_record, 128)
-assert_size(_input_record, 32)
 
 LEVEL_DTYPE = np.asarray(<Level[:1]>&_level).dtype
 WAKE_DTYPE = np.asarray(<Wake[:1]>&_wake).dtype
@@ -49,4 +47,3 @@ LISTING_DTYPE = np.asarray(<Listing[:1]>&_listing).dtype
 INPUT_RECORD_DTYPE = np.asarray(<InputRecord[:1]>&_input_record).dtype
 TAPE_DTYPE = np.asarray(<TapeRecord[:1]>&_tape_record).dtype
 MESSAGE_DTYPE = np.asarray(<Message[:1]>&_message).dtype
-INPUT_RECORD_DTYPE = np.asarray(<InputRecord[:1]>&_input_record).dtype
