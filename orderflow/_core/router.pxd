@@ -472,5 +472,5 @@ cdef nogil:
                 own_report(self, &self.table.orders[slot], ExecType.REPORT_IN_DOUBT, Reason.UNKNOWN_OUTCOME, now_ns)
             return
         slot = order_table.find_parent(self.table, key)
-        if slot != <uint32_t>NONE and not self.table.parents[slot].closing:
+        if slot != <uint32_t>NONE and self.table.parents[slot].status == ParentStatus.PARENT_WORKING:
             end_parent(self, slot, Reason.END_TIME, now_ns)

@@ -98,7 +98,7 @@ cdef class KrakenOrders(OrderCodec):
         and then published. Not from two threads at once.
         """
         cdef int generation = self.requests.token_generation + 1
-        check_text("token", token, kraken_requests.TOKEN_LIMIT)
+        check_text("token", token, kraken_requests.TOKEN_LIMIT, reserved="")
         set_piece(&self.requests.tokens[generation & 1], f'"token":"{token}"}},"req_id":')
         kraken_requests.store_release(&self.requests.token_generation, generation)
 
