@@ -123,8 +123,8 @@ def serve(sock, context):
                 due += PACE_NS
                 time.sleep(max(0, due - time.monotonic_ns()) / 1e9)
                 size = len(frames[number % PERIOD]) - 4
-                payload = b"%d" % time.monotonic_ns() + b" " * (size - 19)
-                peer.sock.sendall(peer.prepare([b"\x81\x7e" + struct.pack(">H", len(payload)) + payload[:size]]))
+                payload = (b"%d " % time.monotonic_ns()).ljust(size)
+                peer.sock.sendall(peer.prepare([b"\x81\x7e" + struct.pack(">H", size) + payload]))
         else:
             whole, rest = divmod(int(count), PERIOD)
             for number in range(whole + bool(rest)):

@@ -135,6 +135,24 @@ def test_what_the_kernel_does_not_take_is_kept_up_to_a_bound(ends):
     assert received() == taken + b"last"
 
 
+def test_a_new_write_waits_behind_what_was_kept(ends):
+    """Nobody flushed in between: write() itself sends the kept bytes first."""
+    ours, server = ends
+    taken = b""
+    while not ours.unsent:
+        frame = struct.pack(">I", len(taken)) * 3000
+        assert ours.write(frame) in (OK, WANT_WRITE), ours.error
+        taken += frame
+    received = in_thread(receive, server, len(taken) + 4)
+    assert select.select([], [ours.fileno()], [], TIMEOUT)[1]
+    status = ours.write(b"last")
+    while status == WANT_WRITE:
+        assert select.select([], [ours.fileno()], [], TIMEOUT)[1]
+        status = ours.flush()
+    assert status == OK, ours.error
+    assert received() == taken + b"last"
+
+
 def test_a_write_larger_than_the_buffer_is_refused(ends):
     ours, _ = ends
     assert ours.write(bytes((1 << 16) + 1)) == FULL
