@@ -12,9 +12,9 @@ import threading
 from pathlib import Path
 
 import numpy as np
+
 from orderflow._core.transport import BorrowedTransport, TransportKind
 from orderflow._core.websocket import FrameReader
-
 from orderflow.servers.connect import connect
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "native")]
