@@ -1,5 +1,5 @@
 """The exchange thread's receive path alone: read a block, cut its frames, look at each; no GIL, no decoding."""
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_THREAD_CPUTIME_ID, clock_gettime, timespec
 
 from orderflow._core cimport transport, websocket
@@ -23,7 +23,7 @@ cdef nogil:
         return value
 
     int receive(Transport *connection, Reader *reader, int64_t count, int64_t *latency_ns, int64_t *total) noexcept:
-        """Take `count` frames, sleeping when there is nothing. `latency_ns` (or NULL): arrival less the frame's stamp."""
+        """Take `count` frames, asleep when there is nothing. `latency_ns` (or NULL): arrival less the frame's stamp."""
         cdef char *room
         cdef size_t size, got
         cdef Frame frame

@@ -148,8 +148,8 @@ cdef nogil:
     inline bint pending(const Transport *transport) noexcept:
         """Whether read() may have something although the descriptor is silent. Look before going to sleep.
 
-        TLS keeps bytes in three places (decrypted, in its record buffer, in its read buffer), some of which may be half a
-        record. All of them are used up exactly when a read has ended in WANT_READ, so that is what is asked.
+        TLS keeps bytes in three places (decrypted, in its record buffer, in its read buffer), some of which may be half
+        a record. All of them are used up exactly when a read has ended in WANT_READ, so that is what is asked.
         """
         if transport.kind == TransportKind.PLAIN or transport.kind == TransportKind.RELEASED:
             return transport.glued_size > 0
