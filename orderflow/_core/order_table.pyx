@@ -2,9 +2,10 @@
 from collections import namedtuple
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport free
 
 from orderflow._core.index_map cimport Cell, IndexMap
+from orderflow._core.memory cimport zeroed
 from orderflow._core.parents cimport ListingFill, Parent
 from orderflow._core.positions cimport FEE_ASSETS, FeeSum
 from orderflow._core.types cimport Reason, Side
@@ -28,9 +29,7 @@ cdef int allocate_map(IndexMap *index_map, uint32_t entries) except -1:
     cdef uint32_t bits = 4
     while (<uint64_t>1 << bits) < 2 * <uint64_t>entries:
         bits += 1
-    index_map.cells = <Cell *>calloc(<size_t>1 << bits, sizeof(Cell))
-    if index_map.cells is NULL:
-        raise MemoryError()
+    index_map.cells = <Cell *>zeroed(<size_t>1 << bits, sizeof(Cell))
     index_map.mask = (<uint32_t>1 << bits) - 1
     index_map.shift = 64 - bits
     return 0
@@ -82,16 +81,13 @@ cdef class OrderTable:
     cdef int _allocate(self, uint32_t orders, uint32_t parents, uint32_t fills) except -1:
         cdef Table *table = &self.table
         cdef uint32_t i
-        table.orders = <Order *>calloc(orders, sizeof(Order))
-        table.parents = <Parent *>calloc(parents, sizeof(Parent))
-        table.listing_fills = <ListingFill *>calloc(<size_t>parents * table.listings_per_instrument,
+        table.orders = <Order *>zeroed(orders, sizeof(Order))
+        table.parents = <Parent *>zeroed(parents, sizeof(Parent))
+        table.listing_fills = <ListingFill *>zeroed(<size_t>parents * table.listings_per_instrument,
                                                     sizeof(ListingFill))
-        table.positions = <Position *>calloc(table.listing_count, sizeof(Position))
-        table.fills = <Fill *>calloc(fills, sizeof(Fill))
-        table.ordinals = <uint16_t *>calloc(table.listing_count, sizeof(uint16_t))
-        if (table.orders is NULL or table.parents is NULL or table.listing_fills is NULL or table.positions is NULL
-                or table.fills is NULL or table.ordinals is NULL):
-            raise MemoryError()
+        table.positions = <Position *>zeroed(table.listing_count, sizeof(Position))
+        table.fills = <Fill *>zeroed(fills, sizeof(Fill))
+        table.ordinals = <uint16_t *>zeroed(table.listing_count, sizeof(uint16_t))
         allocate_map(&table.by_client_order_id, orders)
         allocate_map(&table.by_parent_id, parents)
         allocate_map(&table.by_trade, fills)
