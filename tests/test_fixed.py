@@ -71,7 +71,7 @@ def test_grammar(text):
     status, _, consumed = fixed.parse_text(text, 8)
     found = NUMBER.match(text)
     begins_badly = found is None or re.match(
-        rb"-?0[0-9]|-?[0-9]+\.(?![0-9])|-?[0-9]+(\.[0-9]+)?[eE][+-]?(?![0-9])", text)
+        rb"-?0[0-9]|-?[0-9]+\.(?![0-9])|-?[0-9]+(\.[0-9]+)?[eE](?![+-]?[0-9])", text)
     assert (status == DecodeStatus.BAD_NUMBER) == bool(begins_badly)
     if not begins_badly:
         assert consumed == found.end()

@@ -1,20 +1,20 @@
 """Mutated streams: whatever the bytes and however they are cut, the native reader and the slow one say the same.
 
-ORDERFLOW_FUZZ_ROUNDS sets the number of rounds, ORDERFLOW_FUZZ_SEED where they begin; a failure names its seed, which alone
-reproduces it.
+ORDERFLOW_FUZZ_ROUNDS sets the number of rounds, ORDERFLOW_FUZZ_SEED where they begin; a failure names its seed, which
+alone reproduces it.
 """
 import os
 import random
 
-from reference.websocket import read_frames, server_frame
-
 from orderflow._core.websocket import FrameReader, FrameStatus
+from reference.websocket import read_frames, server_frame
 
 ROUNDS = int(os.environ.get("ORDERFLOW_FUZZ_ROUNDS", "3000"))
 SEED = int(os.environ.get("ORDERFLOW_FUZZ_SEED", "0"))
 LIMITS = (2500, 2000, 3)          # frame, message, fragments: small, so that all are reached
-TOKENS = [b"\x81\x7e", b"\x82\x7f", b"\x80\x00", b"\x01\x00", b"\x89\x00", b"\x88\x00", b"\x88\x01x", b"\x88\x02\x03\xe8", b"\x89\x7e\x00\x7e", b"\x00\x7d",
-          b"\x7f\xff\xff\xff\xff\xff\xff\xff", b"\x80" + bytes(7), b"\xe2\x82\xac", b"\xed\xa0\x80", b"\xf0\x9f", b"\xff"]
+TOKENS = [b"\x81\x7e", b"\x82\x7f", b"\x80\x00", b"\x01\x00", b"\x89\x00", b"\x88\x00", b"\x88\x01x",
+          b"\x88\x02\x03\xe8", b"\x89\x7e\x00\x7e", b"\x00\x7d", b"\x7f\xff\xff\xff\xff\xff\xff\xff",
+          b"\x80" + bytes(7), b"\xe2\x82\xac", b"\xed\xa0\x80", b"\xf0\x9f", b"\xff"]
 WORDS = ['{"e":"depthUpdate","b":[["61837.63","0.1"]]}', "€", "𝄞", "x" * 130, "y" * 1500, ""]
 
 

@@ -6,13 +6,15 @@ import urllib.request
 
 import pytest
 import websocket
+from orderflow._core.types import OrderType, Side, TimeInForce
 
-from orderflow._core.types import Side
+from orderflow.simulator.accounts import AccountSettings
 from orderflow.simulator.agents import FairPrice, Flow, Temper
 from orderflow.simulator.dialects import dialect
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import Market
+from orderflow.simulator.orders import Order
 from orderflow.simulator.server import SimulatedExchange
 from tests.reference.exchange_client import BinanceClient, KrakenClient
 
@@ -26,8 +28,8 @@ INSTRUMENTS = {
 }
 
 
-def exchange_of(protocol, seed=7, name="one", origin_ns=START_NS):
-    return dialect(protocol)(Market(name, [INSTRUMENTS[protocol]], seed, origin_ns), name)
+def exchange_of(protocol, seed=7, name="one", origin_ns=START_NS, **options):
+    return dialect(protocol)(Market(name, [INSTRUMENTS[protocol]], seed, origin_ns), name, **options)
 
 
 def run(exchange, seconds, step_ns=STEP_NS, start_ns=START_NS):
@@ -105,6 +107,26 @@ def test_kraken_books_are_cut_to_the_depth_and_their_checksums_hold(depth):
     assert seen.checksums > 100 and judge.trades > 20
 
 
+RICH = {"USDT": "10000000"}
+@pytest.mark.parametrize("depth", [10, 25])
+def test_kraken_deletes_no_level_that_merely_fell_out_of_the_depth(depth):
+    exchange = exchange_of("kraken_v2")
+    exchange.open(1, "/v2", START_NS)
+    run(exchange, 0.1)
+    exchange.message(1, f'{{"method":"subscribe","params":{{"channel":"book","symbol":["BTC/USD"],"depth":{depth}}}}}',
+                     START_NS + SECOND_NS // 10)
+    book, deleted = book_of(exchange), 0
+    for step in range(1, 200):
+        for frame in run(exchange, 0, start_ns=START_NS + SECOND_NS // 10 + step * 20_000_000):
+            message = json.loads(frame)
+            if message.get("channel") == "book" and message["type"] == "update":
+                for side, levels in ((Side.BUY, message["data"][0]["bids"]), (Side.SELL, message["data"][0]["asks"])):
+                    gone = [round(level["price"] * 10) for level in levels if not level["qty"]]
+                    assert not any(book.engine.quantity_at(side, price) for price in gone)
+                    deleted += len(gone)
+    assert deleted > 20
+
+
 STREAMS = "/stream?streams=btcusdt@depth@100ms/btcusdt@trade/btcusdt@aggTrade/btcusdt@bookTicker"
 
 
@@ -126,12 +148,13 @@ def test_our_orders_change_what_agents_find_and_not_what_they_do(monkeypatch):
     monkeypatch.setattr(Flow, "take", lambda flow: done[-1].extend(actions := take(flow)) or actions)
     for taking in (False, True):
         done.append([])
-        exchange = exchange_of("binance_spot")
+        exchange = exchange_of("binance_spot", accounts=[AccountSettings("key", balances=RICH)])
         run(exchange, 2)
         if taking:
-            outcome = exchange.source.submit(exchange, "BTCUSDT", START_NS + 2 * SECOND_NS, 1, Side.BUY, 10 * 10**5,
-                                             10**8)
-            assert outcome.filled == 10 * 10**5
+            order = Order(0, exchange.desk.accounts[0], exchange.instruments[0], Side.BUY, OrderType.MARKET,
+                          TimeInForce.IOC, 0, 10 * 10**5, "large")
+            exchange.desk.place(order, START_NS + 2 * SECOND_NS)
+            assert order.filled == order.quantity
         run(exchange, 2, start_ns=START_NS + 2 * SECOND_NS)
     assert done[0] == done[1]
 

@@ -14,21 +14,22 @@ Every function: exchange thread only.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from orderflow._core cimport board, book, integrity, pending, signals, tape, transport, websocket
-from orderflow._core.board cimport BOARD_DEPTH, BoardEntry, SequenceBoard
+from orderflow._core cimport board, book, gate, integrity, masking, pending, signals, tape, transport, websocket
+from orderflow._core.board cimport SequenceBoard
 from orderflow._core.byte_ring cimport ByteRingStatus, NativeByteRing
-from orderflow._core.codec cimport Codec, DecodeBuffer, DecodeStatus
+from orderflow._core.codec cimport ORDER_FRAME_LIMIT, Codec, DecodeBuffer, DecodeStatus, OrderCodec
 from orderflow._core.doorbell cimport NativeDoorbell
+from orderflow._core.gate cimport SENT_CAPACITY, Gate, SentOrder
 from orderflow._core.integrity cimport BookSync, Verdict
 from orderflow._core.latency cimport Histogram
 from orderflow._core.masking cimport MaskKeys
-from orderflow._core.ring cimport Ring64
+from orderflow._core.ring cimport Ring64, Ring128
 from orderflow._core.signals cimport SignalState
 from orderflow._core.tape cimport Tape
 from orderflow._core.transport cimport Transport, TransportStatus
 from orderflow._core.types cimport (
-    BookFault, BookState, Command, CommandKind, Event, EventKind, Level, Listing, LossReason, Message, MessageKind, Role,
-    Side, Signals, Wake)
+    BOARD_DEPTH, BoardEntry, BookFault, BookState, ChildKind, ChildOrder, Command, CommandKind, Event, EventKind, ExecType, ExecutionReport, Level,
+    Listing, LossReason, Message, MessageKind, Reason, Role, Side, Signals, TradingState, Wake)
 from orderflow._core.websocket cimport HEADER_ROOM, Frame, Opcode, Reader
 
 cdef enum:
@@ -64,6 +65,19 @@ cdef struct Connection:
     uint8_t loss                # LossReason
 
 
+cdef struct OrderPath:          # what an exchange that takes orders has besides
+    Ring128 *orders             # from the router
+    Ring128 *reports            # to the router
+    Gate gate
+    int64_t unix_offset_ns      # unix clock - monotonic clock
+    uint8_t *reports_full       # set when a report found no room: trading halts
+    Histogram *decided_to_sent  # router's decision -> bytes handed to the transport
+    Histogram *frame_to_sent    # frame that caused it -> the same
+    int32_t connection          # index of the order connection, -1 = none is open
+    uint64_t sent
+    uint64_t not_sent
+
+
 cdef struct ListingSignalState: # both owned by a ListingSignals
     SignalState *state
     Signals *values
@@ -74,7 +88,8 @@ cdef struct ExchangeState:
     BookSync **books            # by listing index; NULL = not of this exchange
     ListingSignalState *signals # by listing index
     void *market_codec          # Codec, kept alive by the loop's owner
-    void *order_codec
+    void *order_codec           # OrderCodec; NULL = market data only
+    OrderPath path
     DecodeBuffer *decoded
     SequenceBoard *board
     uint8_t *wake_pending       # by listing index, shared with the router
@@ -192,6 +207,9 @@ cdef nogil:
         cdef BookSync *sync
         if message.kind == MessageKind.IGNORED:
             return
+        if message.kind == MessageKind.REPORT:
+            on_report(self, &self.decoded.reports[message.report], now_ns)
+            return
         if message.kind == MessageKind.SESSION:
             tell(self, EventKind.SESSION_FRAME, connection, NO_LISTING, 0, 0, data, size, now_ns)
             return
@@ -208,6 +226,131 @@ cdef nogil:
             tape.trade(self.tape, message, sync.epoch, now_ns)
         elif message.kind == MessageKind.QUOTE:
             self.quotes += 1
+
+    # ------------------------------------------------------------------ orders and what became of them
+
+    inline void report(ExchangeState *self, const ExecutionReport *what) noexcept:
+        """To the router. The ring has room for every open order; if it fills after all, trading halts."""
+        if not self.path.reports.push(what):
+            pending.set_flag(self.path.reports_full)
+            tell(self, EventKind.REPORTS_FULL, CONNECTIONS, what.listing, 0, 0, NULL, 0, what.receive_ns)
+            return
+        self.router_bell.ring()
+
+    inline void on_report(ExchangeState *self, ExecutionReport *what, int64_t now_ns) noexcept:
+        """The exchange said something about an order."""
+        if self.path.reports is NULL:
+            return
+        what.receive_ns = now_ns
+        gate.observe(&self.path.gate, what)
+        report(self, what)
+
+    inline void answer(ExchangeState *self, const ChildOrder *order, uint8_t exec_type, uint8_t reason,
+                       int64_t now_ns) noexcept:
+        """We say something about an order ourselves: SENT, NOT_SENT, IN_DOUBT."""
+        cdef ExecutionReport what
+        memset(&what, 0, sizeof(ExecutionReport))
+        what.client_order_id = order.client_order_id
+        what.cumulative_quantity = -1
+        what.receive_ns = now_ns
+        what.listing = order.listing
+        what.slot = order.slot
+        what.side = order.side
+        what.exec_type = exec_type
+        what.reason = reason
+        report(self, &what)
+
+    inline int encode(ExchangeState *self, const ChildOrder *order, char *out, size_t capacity, int64_t now_ns) noexcept:
+        """The order's text at `out`; its size, or negative."""
+        cdef SentOrder *sent_order
+        cdef const char *exchange_order_id = NULL
+        cdef int64_t unix_ns = now_ns + self.path.unix_offset_ns
+        if order.kind == ChildKind.CANCEL_ORDER:
+            sent_order = gate.find(&self.path.gate, order.client_order_id)
+            if sent_order is not NULL and sent_order.exchange_order_id[0]:
+                exchange_order_id = sent_order.exchange_order_id
+            return (<OrderCodec>self.order_codec).encode_cancel(order, exchange_order_id, unix_ns, out, capacity)
+        return (<OrderCodec>self.order_codec).encode_new(order, unix_ns, out, capacity)
+
+    inline bint transmit(ExchangeState *self, uint32_t index, const ChildOrder *order, int64_t now_ns) noexcept:
+        """Encode where the frame is put together, mask in place, hand it over: one pass, no copy."""
+        cdef Connection *connection = &self.connections[index]
+        cdef char *payload
+        cdef uint32_t size
+        cdef int written
+        if connection.transport is NULL:
+            if self.frames_out.reserve(ORDER_FRAME_LIMIT, &payload) != ByteRingStatus.BYTE_RING_OK:
+                return False
+            written = encode(self, order, payload, ORDER_FRAME_LIMIT, now_ns)
+            if written <= 0:
+                return False
+            self.frames_out.commit(<size_t>written, index)
+            self.control_bell.ring()
+            connection.sent_ns = now_ns
+            return True
+        payload = connection.out + HEADER_ROOM
+        written = encode(self, order, payload, connection.out_capacity - HEADER_ROOM, now_ns)
+        if written <= 0:
+            return False
+        size = <uint32_t>websocket.seal(payload, <size_t>written, Opcode.TEXT, masking.next_key(self.mask_keys))
+        return sent(self, index, transport.write(connection.transport, payload - size, <size_t>written + size), now_ns)
+
+    inline void on_order(ExchangeState *self, const ChildOrder *order, int64_t now_ns) noexcept:
+        """One order of the router: through the gate, onto the wire, into the table; or back as NOT_SENT."""
+        cdef BookSync *sync = sync_of(self, <int32_t>order.listing)
+        cdef int32_t index = self.path.connection
+        cdef SentOrder *entry = NULL
+        cdef uint8_t reason
+        if sync is NULL:
+            answer(self, order, ExecType.REPORT_NOT_SENT, Reason.UNKNOWN_LISTING, now_ns)
+            return
+        reason = gate.check(&self.path.gate, order, index >= 0, sync.state, sync.epoch, now_ns)
+        if reason == Reason.OK:
+            if order.kind == ChildKind.NEW_ORDER:
+                entry = gate.remember(&self.path.gate, order)
+            if transmit(self, <uint32_t>index, order, now_ns):
+                self.path.sent += 1
+                answer(self, order, ExecType.REPORT_SENT, Reason.OK, now_ns)
+                return
+            reason = Reason.ENCODE_FAILED
+            if self.connections[index].state != ConnectionState.OPEN:
+                return                      # it may have gone out: `lose` has said IN_DOUBT for everything in the table
+            if entry is not NULL:
+                gate.forget(&self.path.gate, entry)
+        self.path.not_sent += 1
+        self.path.gate.refused += 1
+        answer(self, order, ExecType.REPORT_NOT_SENT, reason, now_ns)
+
+    inline void doubt_all(ExchangeState *self, int64_t now_ns) noexcept:
+        """The order connection is gone: nobody knows what became of what was sent."""
+        cdef ChildOrder order
+        cdef uint32_t i
+        for i in range(SENT_CAPACITY):
+            if self.path.gate.sent[i].client_order_id:
+                order.client_order_id = self.path.gate.sent[i].client_order_id
+                order.listing = self.path.gate.sent[i].listing
+                order.slot = self.path.gate.sent[i].slot
+                order.side = self.path.gate.sent[i].side
+                answer(self, &order, ExecType.REPORT_IN_DOUBT, Reason.NOT_CONNECTED, now_ns)
+
+    inline void cancel_all(ExchangeState *self, int64_t now_ns) noexcept:
+        """Kill: cancel everything in the table, without the router, without Python."""
+        cdef ChildOrder order
+        cdef uint32_t i
+        if self.path.connection < 0:
+            return
+        memset(&order, 0, sizeof(ChildOrder))
+        order.kind = ChildKind.CANCEL_ORDER
+        for i in range(SENT_CAPACITY):
+            if self.path.gate.sent[i].client_order_id:
+                order.client_order_id = self.path.gate.sent[i].client_order_id
+                order.listing = self.path.gate.sent[i].listing
+                order.slot = self.path.gate.sent[i].slot
+                order.side = self.path.gate.sent[i].side
+                order.quantity = self.path.gate.sent[i].quantity
+                transmit(self, <uint32_t>self.path.connection, &order, now_ns)
+
+    # ------------------------------------------------------------------ frames that cannot be read
 
     inline uint8_t fault_of(int status) noexcept:
         if status == DecodeStatus.NUMBER_INEXACT or status == DecodeStatus.NUMBER_RANGE:
@@ -271,6 +414,8 @@ cdef nogil:
         connection.epoch = command.epoch
         connection.carries_books = command.argument != 0
         connection.state = ConnectionState.OPEN
+        if command.role == Role.ORDERS:
+            self.path.connection = -1       # until the session says that it is logged in: TRADING_READY
         connection.received_ns = connection.sent_ns = now_ns
         connection.loss = 0
         if connection.transport is not NULL:
@@ -290,6 +435,9 @@ cdef nogil:
         connection.state = ConnectionState.LEAVING
         connection.loss = reason
         connection.loss_detail = detail
+        if connection.role == Role.ORDERS and self.path.reports is not NULL:
+            self.path.connection = -1
+            doubt_all(self, now_ns)
         if connection.carries_books:
             for i in range(self.listing_count):
                 if self.books[i] is not NULL:
@@ -386,6 +534,13 @@ cdef nogil:
                 memcpy(self.connections[index].keep_alive, payload, size)
                 self.connections[index].keep_alive_size = <uint32_t>size
                 self.connections[index].keep_alive_ns = command.value
+        elif command.kind == CommandKind.TRADING_READY:
+            if command.epoch == self.connections[index].epoch and self.connections[index].state == ConnectionState.OPEN:
+                self.path.connection = <int32_t>index
+        elif command.kind == CommandKind.SET_TRADING_STATE:
+            self.path.gate.trading_state = <uint8_t>command.value
+            if command.value == TradingState.HALTED and self.order_codec is not NULL:
+                cancel_all(self, now_ns)
         elif command.kind == CommandKind.CLOSE_CONNECTION:
             if command.epoch == self.connections[index].epoch:
                 lose(self, index, LossReason.ASKED_TO_CLOSE, 0, now_ns)

@@ -171,24 +171,45 @@ cdef nogil:
             magnitude = 0 - magnitude
         return scale(magnitude, <int64_t>to_decimals - from_decimals, value < 0, out)
 
+    inline uint64_t eight_digits(uint64_t value) noexcept:
+        """A number below 10**8 as eight characters with leading zeros, the first one lowest.
+
+        The reverse of digits_value: fours, pairs, digits; each division is a multiplication in all halves at once.
+        """
+        cdef uint64_t fours = value // 10000 | (value % 10000) << 32
+        cdef uint64_t hundreds = (fours * 10486 >> 20) & 0x0000007F0000007FULL
+        cdef uint64_t pairs = hundreds | (fours - 100 * hundreds) << 16
+        cdef uint64_t tens = (pairs * 103 >> 10) & 0x000F000F000F000FULL
+        return (tens | (pairs - 10 * tens) << 8) | 0x3030303030303030ULL
+
+    inline uint32_t write_digits_loosely(uint64_t value, char *out) noexcept:
+        """As write_digits, but up to 24 bytes at `out` are overwritten."""
+        cdef uint64_t head = value
+        cdef uint64_t text
+        cdef uint32_t blocks = 0
+        cdef uint32_t count, i
+        while head >= 100_000_000:
+            head = head // 100_000_000
+            blocks += 1
+        text = eight_digits(head)
+        count = 8 - (count_trailing_zeros((text ^ 0x3030303030303030ULL) | <uint64_t>1 << 63) >> 3)
+        text >>= 8 * (8 - count)
+        memcpy(out, &text, 8)
+        for i in range(blocks):
+            text = eight_digits(value // POWERS[8 * (blocks - 1 - i)] % 100_000_000)
+            memcpy(out + count + 8 * i, &text, 8)
+        return count + 8 * blocks
+
     inline uint32_t write_digits(uint64_t value, char *out) noexcept:
         """Decimal digits of an unsigned integer without leading zeros; returns how many (1 to 20)."""
-        cdef char[20] reversed_digits
-        cdef uint32_t count = 0
-        cdef uint32_t i
-        while True:
-            reversed_digits[count] = <char>(48 + value % 10)
-            value = value / 10
-            count += 1
-            if value == 0:
-                break
-        for i in range(count):
-            out[i] = reversed_digits[count - 1 - i]
+        cdef char[32] digits
+        cdef uint32_t count = write_digits_loosely(value, digits)
+        memcpy(out, digits, count)
         return count
 
     inline uint32_t write(int64_t value, uint8_t decimals, char *out) noexcept:
         """Text with all `decimals`: (5, 3) -> "0.005". Returns the length, at most decimals + 22."""
-        cdef char[20] digits
+        cdef char[32] digits
         cdef uint64_t magnitude = <uint64_t>value
         cdef uint32_t length = 0
         cdef uint32_t count, whole, i
@@ -196,7 +217,7 @@ cdef nogil:
             out[0] = b"-"
             length = 1
             magnitude = 0 - magnitude
-        count = write_digits(magnitude, digits)
+        count = write_digits_loosely(magnitude, digits)
         whole = count - decimals if count > decimals else 0
         for i in range(whole):
             out[length + i] = digits[i]

@@ -41,9 +41,9 @@ cdef nogil:
     inline void make_block(MaskKeys *keys) noexcept:
         """The next sixteen keys: one ChaCha20 block, counter advanced."""
         cdef uint32_t x[16]
-        cdef int i
+        cdef int i, _
         memcpy(x, keys.state, sizeof(x))
-        for i in range(10):
+        for _ in range(10):
             quarter_round(x, 0, 4, 8, 12)
             quarter_round(x, 1, 5, 9, 13)
             quarter_round(x, 2, 6, 10, 14)

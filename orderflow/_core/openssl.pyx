@@ -7,8 +7,8 @@ Modules/_ssl.c, each proven on the very object before it is used:
     PySSLContext  = object header, SSL_CTX *ctx, ...
 
 The words are read with process_vm_readv on ourselves, which fails where a dereference would crash. The candidate must
-hold the context's pointer in its first 8 KiB; only then is it given to OpenSSL, which must name the same context and the
-socket's own descriptor. Anything else is a BorrowError that says what did not fit, and the caller falls back.
+hold the context's pointer in its first 8 KiB; only then is it given to OpenSSL, which must name the same context and
+the socket's own descriptor. Anything else is a BorrowError that says what did not fit, and the caller falls back.
 """
 import _ssl
 import ssl as ssl_module
@@ -55,19 +55,24 @@ cdef void *symbol(void *handle, bytes name) except NULL:
     return address
 
 
+def path():
+    """File of the _ssl module, through which its OpenSSL is found; None where it is built into the interpreter."""
+    return getattr(_ssl, "__file__", None)
+
+
 cdef const OpenSSL *library() except NULL:
     """Resolved once, from the file of _ssl itself (or the interpreter where _ssl is built in), so that it is the copy
     that made the connection even when another OpenSSL is in the process."""
     global is_loaded
     cdef void *handle
-    cdef bytes path
+    cdef bytes file
     if is_loaded:
         return &found
-    if getattr(_ssl, "__file__", None):
-        path = _ssl.__file__.encode()
-        handle = dlopen(path, RTLD_LAZY | RTLD_NOLOAD)
-    else:
+    if path() is None:
         handle = dlopen(NULL, RTLD_LAZY)
+    else:
+        file = path().encode()
+        handle = dlopen(file, RTLD_LAZY | RTLD_NOLOAD)
     if handle is NULL:
         raise BorrowError("the _ssl module's own file is not loaded under its name")
     version = (<LastErrorFunction>symbol(handle, b"OpenSSL_version_num"))()

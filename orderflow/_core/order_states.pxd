@@ -17,7 +17,7 @@ States and precedence follow FIX 5.0 SP2 volume 4, appendix D (https://www.onixs
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from orderflow._core.types cimport ChildOrder, ExecType, ExecutionReport, OrderStatus, Reason
-from orderflow._core.wide cimport int128
+from orderflow._core.fixed cimport int128
 
 cdef enum Fact:
     SENT = 1                    # the bytes went to the socket

@@ -7,7 +7,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core.positions cimport FEE_ASSETS, FeeSum
 from orderflow._core.types cimport ParentOrder, ParentReport, ParentStatus
-from orderflow._core.wide cimport int128
+from orderflow._core.fixed cimport int128
 
 
 cdef struct ListingFill:        # of one parent on one listing, in the listing's scale

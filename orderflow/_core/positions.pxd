@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 
 from orderflow._core cimport wide
 from orderflow._core.types cimport Side
-from orderflow._core.wide cimport int128
+from orderflow._core.fixed cimport int128
 
 cdef enum:
     FEE_ASSETS = 4              # of one listing's fees: base, quote, the exchange's own, a spare

@@ -17,7 +17,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from orderflow._core cimport wide
 from orderflow._core.order_states cimport Order
 from orderflow._core.types cimport ChildOrder, Listing, OrderType, ParentOrder, Reason, Side, TradingState
-from orderflow._core.wide cimport int128
+from orderflow._core.fixed cimport int128
 
 cdef enum:
     FRACTION = 100000000        # collars are fractions in 1e-8

@@ -82,7 +82,7 @@ cdef nogil:
             out.valid |= SignalBit.TRADE_FLOW_VALID
 
     inline void add_return(SignalState *state, double mid, int64_t now_ns) noexcept:
-        """Fold the step from the last mid into the variance. Two mids of one time: the limit dt -> 0 of the same sum."""
+        """Fold the step from the last mid into the variance. At dt = 0 the sample is the limit of the same sum."""
         cdef double seconds = seconds_between(state.mid_ns, now_ns)
         cdef double change = mid / state.mid - 1
         cdef double weight

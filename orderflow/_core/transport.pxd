@@ -1,8 +1,8 @@
 """Reads and writes a borrowed descriptor or TLS connection without the GIL. Bytes only: frames are websocket.pxd.
 
-A reader that needs the GIL per read waits for whoever computes in Python, milliseconds at a time; so the exchange thread
-takes the descriptor of a plain socket, or the SSL * inside a connected ssl.SSLSocket, and owns it until it says RELEASED.
-Where that cannot be proven safe the FALLBACK reads through the Python socket and takes the GIL for it.
+A reader that needs the GIL per read waits for whoever computes in Python, milliseconds at a time; so the exchange
+thread takes the descriptor of a plain socket, or the SSL * inside a connected ssl.SSLSocket, and owns it until it says
+RELEASED. Where that cannot be proven safe the FALLBACK reads through the Python socket and takes the GIL for it.
 
 Nothing here blocks. The thread that waits must first have read until WANT_READ: decrypted bytes may be waiting inside
 OpenSSL while the descriptor is silent (see pending). TLS may want to write in order to read and the other way round:
@@ -216,8 +216,8 @@ cdef nogil:
         return status
 
     inline int write(Transport *transport, const char *data, size_t size) noexcept:
-        """All of `data` or, with FULL, nothing of it. OK: the kernel has it. WANT_*: kept; flush() when the descriptor is
-        ready. CLOSED and FAILED: how much went out is not known."""
+        """All of `data` or, with FULL, nothing of it. OK: the kernel has it. WANT_*: kept; flush() when the descriptor
+        is ready. CLOSED and FAILED: how much went out is not known."""
         cdef size_t done = 0
         cdef int status
         if size > transport.output_capacity - unsent(transport):

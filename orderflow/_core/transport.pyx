@@ -17,10 +17,10 @@ from orderflow._core.openssl import BorrowError
 cdef class BorrowedTransport:
     """A connected socket, borrowed.
 
-    Lifetime: from the constructor to `release()` the socket belongs to whoever drives this object, one thread at a time.
-    Nobody else may read, write, unwrap or close it. The thread's last act is its RELEASED event; only then does Python
-    call `release()`, which hands the socket back, and close it. The object must outlive the thread's use of
-    its struct.
+    Lifetime: from the constructor to `release()` the socket belongs to whoever drives this object, one thread at a
+    time. Nobody else may read, write, unwrap or close it. The thread's last act is its RELEASED event; only then does
+    Python call `release()`, which hands the socket back, and close it. The object must outlive the thread's use of its
+    struct.
 
     Parameters
     ----------
@@ -81,6 +81,10 @@ cdef class BorrowedTransport:
         self.transport.error = EBADF
         self.transport.output_begin = self.transport.output_end = 0
         return socket
+
+    def fileno(self):
+        """The descriptor, for select and poll; -1 after release()."""
+        return self.transport.fd
 
     # ------------------------------------------------------------------ one call each; none of them waits
 

@@ -5,7 +5,7 @@ Integers only. A price or quantity is scaled by its listing's (or instrument's) 
 name their clock: `exchange_ns` theirs (unix), `receive_ns` ours (monotonic, stamped at the socket). `ring_stamp` is the
 ring's own word (ring.hpp): nobody else writes it, and outside a ring it is zero.
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cpdef enum Side:
@@ -174,6 +174,7 @@ cpdef enum CommandKind:         # control (Python) -> a native thread
     CLOSE_CONNECTION = 5
     SET_TRADING_STATE = 6       # value: TradingState
     SNAPSHOT_FAILED = 7         # the REST call for `listing` failed; asked again later
+    TRADING_READY = 9           # the order connection is logged in
     KEEP_ALIVE = 8              # payload: text to send when nothing was sent for `value` nanoseconds
 
 
@@ -265,8 +266,8 @@ cdef struct Message:            # one event that a codec found in a frame; level
     uint8_t side                # TRADE: aggressor
     uint8_t has_checksum
     uint8_t has_chain           # first_id/last_id (and previous_id where the protocol has it) are set
-    uint8_t price_zeros         # checksum exchanges: digits on the wire beyond the listing's scale (zeros, all of them)
-    uint8_t quantity_zeros
+    int8_t price_zeros          # checksum exchanges: decimals on the wire less those of the listing's scale
+    int8_t quantity_zeros
     uint8_t reserved[6]
 
 
@@ -388,6 +389,36 @@ cdef struct ParentReport:       # 128 bytes: router -> strategizer
     uint64_t ring_stamp
 
 
+cdef struct Signals:            # of one listing, valid bits name what may be read
+    double mid
+    double microprice           # imbalance-weighted mid
+    double spread
+    double imbalance            # (qb - qa) / (qb + qa), -1 .. 1
+    double trade_flow           # signed traded quantity, exponentially decayed
+    double volatility           # EWMA, per square root of a second, as a fraction of the mid
+    uint64_t valid              # bit i = i-th field above
+
+
+cdef enum:
+    BOARD_DEPTH = 20
+
+
+cdef struct BoardEntry:         # what is known of one listing right now
+    uint32_t listing
+    uint32_t epoch              # of the market data connection
+    uint64_t version            # frames applied to this listing in this epoch
+    int64_t receive_ns          # monotonic, of the frame that gave this version
+    int64_t exchange_ns         # unix, 0 = not given
+    uint8_t book_state          # BookState
+    uint8_t fault               # BookFault
+    uint8_t bid_count           # levels in use, at most BOARD_DEPTH; what lies beyond means nothing
+    uint8_t ask_count
+    uint8_t reserved[4]
+    Signals signals
+    Level bids[BOARD_DEPTH]     # best first
+    Level asks[BOARD_DEPTH]     # best first
+
+
 cpdef enum TapeKind:
     TAPE_SNAPSHOT = 1
     TAPE_UPDATE = 2
@@ -416,16 +447,6 @@ cdef struct TapeRecord:         # 128 bytes: one normalised event, for whoever r
     uint8_t has_checksum        # and it was right
     uint8_t reserved[23]
     uint64_t ring_stamp
-
-
-cdef struct Signals:            # of one listing, valid bits name what may be read
-    double mid
-    double microprice           # imbalance-weighted mid
-    double spread
-    double imbalance            # (qb - qa) / (qb + qa), -1 .. 1
-    double trade_flow           # signed traded quantity, exponentially decayed
-    double volatility           # EWMA, per square root of a second, as a fraction of the mid
-    uint64_t valid              # bit i = i-th field above
 
 
 cdef struct InputRecord:        # 32 bytes: one input taken, or one board read, by one loop

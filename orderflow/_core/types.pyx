@@ -44,6 +44,6 @@ PARENT_ORDER_DTYPE = np.asarray(<ParentOrder[:1]>&_parent_order).dtype
 PARENT_REPORT_DTYPE = np.asarray(<ParentReport[:1]>&_parent_report).dtype
 SIGNALS_DTYPE = np.asarray(<Signals[:1]>&_signals).dtype
 LISTING_DTYPE = np.asarray(<Listing[:1]>&_listing).dtype
+INPUT_RECORD_DTYPE = np.asarray(<InputRecord[:1]>&_input_record).dtype
 TAPE_DTYPE = np.asarray(<TapeRecord[:1]>&_tape_record).dtype
 MESSAGE_DTYPE = np.asarray(<Message[:1]>&_message).dtype
-INPUT_RECORD_DTYPE = np.asarray(<InputRecord[:1]>&_input_record).dtype

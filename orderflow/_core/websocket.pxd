@@ -4,10 +4,10 @@
                         begin ^               end ^
 
 One buffer, read into at its end and cut from at its beginning. Before a read the unread remainder, which is the first
-part of one frame, moves to the front; a frame that starts at the front stays there until it is whole. So a byte is moved
-at most once, and small frames are always decoded in the same few cache lines. A frame in one piece is handed out in
-place; a fragmented message (rare: no exchange that we know of fragments) is put together in a bounded side buffer, the
-one copy. Both buffers have FRAME_PADDING readable bytes after their end.
+part of one frame, moves to the front; a frame that starts at the front stays there until it is whole. So a byte is
+moved at most once, and small frames are always decoded in the same few cache lines. A frame in one piece is handed out
+in place; a fragmented message (rare: no exchange that we know of fragments) is put together in a bounded side buffer,
+the one copy. Both buffers have FRAME_PADDING readable bytes after their end.
 
 Worst case: the peer announces a frame as large as the limit and sends it byte by byte. It costs one header parse a
 read and never more memory than was given at the start. Compression is never offered, so reserved bits are an error.
@@ -114,7 +114,7 @@ cdef nogil:
         reader.closed = 0
 
     inline size_t make_room(Reader *reader, char **out) noexcept:
-        """Where the next read goes; returns how much it may read: never 0 after NEED_MORE. Ends the last frame's life."""
+        """Where the next read goes; returns how much it may be, never 0 after NEED_MORE. Ends the last frame's life."""
         cdef size_t unread = reader.end - reader.begin
         cdef size_t room
         if reader.begin:

@@ -1,11 +1,19 @@
-"""128-bit integers: the product of two scaled 64-bit numbers, and sums of such products.
+"""Money wider than a word: products of two scaled 64-bit numbers, sums of such products, and totals of 192 bits.
+
+An all-in price is price * (1e8 +- fee), up to 90 bits, and it is multiplied by a quantity: more than 128 bits hold. Such
+a total is a Wide, high * 2**64 + low, and only what is needed exists: add a product, compare.
 
 Cython sees `int128` as a `long long`, the C++ compiler as what it is. So an operand is cast before it is multiplied,
-and every intermediate value has a variable of its own: Cython would give an anonymous temporary 64 bits. """
-from libc.stdint cimport int64_t
+and every intermediate value has a variable of its own: Cython would give an anonymous temporary 64 bits.
+"""
+from libc.stdint cimport int64_t, uint64_t
 
-cdef extern from *:
-    ctypedef long long int128 "__int128"
+from orderflow._core.fixed cimport int128
+
+
+cdef struct Wide:
+    int128 high
+    uint64_t low
 
 
 cdef nogil:
@@ -19,3 +27,20 @@ cdef nogil:
         cdef int128 remainder = amount - quotient * <int128>whole
         cdef int128 rest = remainder * <int128>part
         return quotient * <int128>part + rest / <int128>whole
+
+    inline void clear(Wide *total) noexcept:
+        total.high = 0
+        total.low = 0
+
+    inline void add_product(Wide *total, int128 factor, int64_t times) noexcept:
+        """total += factor * times; neither is negative."""
+        cdef int128 lower = <int128><uint64_t>factor * <uint64_t>times      # below 2**127: times has 63 bits
+        cdef uint64_t before = total.low
+        total.low += <uint64_t>lower
+        total.high += (factor >> 64) * times + (lower >> 64) + (total.low < before)
+
+    inline int compare(const Wide *a, const Wide *b) noexcept:
+        """-1, 0 or 1 as a is below, at or above b."""
+        if a.high != b.high:
+            return 1 if a.high > b.high else -1
+        return (a.low > b.low) - (a.low < b.low)

@@ -27,7 +27,7 @@ from orderflow.simulator.server import SimulatedExchange
 TAPE_RECORDS = 1 << 16
 NAME = "capture"
 #: How long a step of the playback may take before it is given up.
-PATIENCE_S = 120.0
+PATIENCE_S = 20.0
 
 
 class BooksError(Exception):
@@ -203,7 +203,7 @@ def _through_sockets(path, protocol: str, server: str, tls: bool, layout: str, w
             depth=contents.depth, subscribe=tuple(_subscriptions(playback)))
         request, marker = MARKERS[protocol.split("_")[0]]
         session = _Watched(session_for(protocol, settings), marker)
-        ca_file = str(authority.ca_file) if tls else None
+        ca_file = str(authority.path) if tls else None
         run = _Run(session, server, ca_file, layout, wait, played)
         try:
             run.start()

@@ -101,8 +101,8 @@ def connect(
     socket : socket.socket or ssl.SSLSocket
         Upgraded, for a BorrowedTransport. Close it when that has released it.
     glued : bytes
-        What was read past the upgrade answer, for the BorrowedTransport. Bytes that TLS has decrypted and nobody has read
-        stay inside the SSL object and are borrowed with it.
+        What was read past the upgrade answer, for the BorrowedTransport. Bytes that TLS has decrypted and nobody has
+        read stay inside the SSL object and are borrowed with it.
 
     Raises
     ------
@@ -122,8 +122,8 @@ def connect(
             opened = _open_loopback(host, port, connect_timeout)
             opened = context.wrap_socket(opened, server_hostname=host) if is_tls else context.upgrading(opened)
         client.connect(
-            url, socket=opened, timeout=connect_timeout, header=dict(headers or {}), suppress_origin=True, redirect_limit=0
-        )
+            url, socket=opened, timeout=connect_timeout, header=dict(headers or {}), suppress_origin=True,
+            redirect_limit=0)
         _check_answer(client.headers or {})
     except (OSError, websocket.WebSocketException, ValueError) as error:
         for sock in (client.sock, opened):

@@ -208,9 +208,9 @@ class Conversation:
     def _book_changed(self, listing: int, state: BookState, fault: BookFault) -> None:
         before = self.health.books.get(listing)
         self.health.books[listing] = state.name
-        if state == BookState.STALE:
+        if state == BookState.STALE and not self._stopping:
             self._tell(stale(self.loop, listing, fault))
-        elif before == "STALE":
+        elif state == BookState.LIVE and before == "STALE":
             self._tell(f"book of {self.loop.symbol(listing)} is LIVE again")
 
     def _lost(self, index: int, reason: LossReason, detail: int, now_ns: int) -> list[Effect]:

@@ -5,15 +5,38 @@ first pass over the file finds what was subscribed, the REST answers and the dig
 memory. Frames are found again by what they are about (their stream), not by the connection that once carried
 them, so a client may spread its subscriptions over connections as it likes. Acks and heartbeats are made fresh.
 """
+import itertools
+import sys
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from orderflow._core.types import Side
 from orderflow.simulator.exchange import NEVER_NS
+from orderflow.simulator.instruments import SimulatedInstrument
+from orderflow.simulator.numbers import to_scaled, to_text
+from orderflow.simulator.orders import Order, Submission
+from orderflow.simulator.recorded_book import RecordedBook
 from orderflow.simulator.recording import CaptureError, Record, read_capture
 
 BURST = 256             # frames per `advance`: how much may lie in the outbox before the driver's sockets are asked
+
+
+class RecordedLevels(NamedTuple):
+    """What a recorded frame says about a book; numbers as text."""
+    symbol: str
+    is_snapshot: bool
+    bids: list[tuple[str, str]]
+    asks: list[tuple[str, str]]
+
+
+class RecordedTrade(NamedTuple):
+    """What a recorded frame says about a trade; numbers as text."""
+    symbol: str
+    taker_side: int
+    price: str
+    quantity: str
 
 
 class Answer(NamedTuple):
@@ -78,12 +101,14 @@ class Playback:
         if unknown:
             raise ValueError(f"streams: {sorted(map(str, unknown))} are not in {self.path.name}")
         self.instruments = dialect.recorded_instruments(self.contents)
+        self._books: dict[str, RecordedBook] = {}       # by symbol; only where orders are taken
         self.started = False
         self.finished = False
         self.played = 0                     # frames handed out
         self._speed = 0.0 if speed == float("inf") else speed
         self._reader = dialect.reader()
         self._frames = self._play()
+        self._trade_numbers = itertools.count(1)
         self._next: tuple[int, Hashable, Record] | None = None
         self._first_ns = 0                  # recorded time of the first frame
         self._start_ns = 0                  # when it went out
@@ -114,7 +139,67 @@ class Playback:
             _, stream, record = self._next
             exchange.play(stream, record.payload)
             self.played += 1
+            if exchange.desk is not None:
+                for event in self._reader.events(stream, record.payload):
+                    self._take_in(exchange, event, now_ns)
             self._next = next(self._frames, None)
+
+    # orders against the recording (see recorded_book.py)
+
+    def catch_up(self, exchange, now_ns: int) -> None:
+        """Frames leave when the driver takes them, so there is nothing to catch up on."""
+
+    def submit(self, exchange, order: Order, at_ns: int) -> Submission:
+        """Match an order of an account."""
+        return self._book(order.instrument).submit(order)
+
+    def withdraw(self, exchange, order: Order, at_ns: int) -> None:
+        """Take a resting order of an account out of the book."""
+        self._book(order.instrument).withdraw(order)
+
+    def cost(self, instrument: SimulatedInstrument, quantity: int) -> int:
+        """Price times quantity of buying so much now, or all there is."""
+        notional = 0
+        for price, offered in self._book(instrument).levels(Side.SELL, sys.maxsize):
+            notional += price * min(quantity, offered)
+            quantity -= min(quantity, offered)
+        return notional
+
+    def top(self, instrument: SimulatedInstrument, count: int) -> tuple[list, list]:
+        """Best levels as (price text, quantity text): bids, asks; empty where no orders are taken."""
+        return tuple([(to_text(price, instrument.price_decimals), to_text(quantity, instrument.quantity_decimals))
+                      for price, quantity in self._book(instrument).levels(side, count)]
+                     for side in (Side.BUY, Side.SELL))
+
+    def _book(self, instrument: SimulatedInstrument) -> RecordedBook:
+        book = self._books.get(instrument.symbol)
+        if book is None:
+            depth = max((getattr(stream, "depth", 0) for stream in self.expected
+                         if getattr(stream, "symbol", None) == instrument.symbol), default=0)
+            book = self._books[instrument.symbol] = RecordedBook(self._trade_numbers, depth)
+            if instrument.symbol in self.contents.snapshots:
+                levels = self._reader.snapshot_levels(instrument.symbol, self.contents.snapshots[instrument.symbol])
+                self._show(book, instrument, levels)
+        return book
+
+    def _show(self, book: RecordedBook, instrument: SimulatedInstrument, levels: RecordedLevels) -> None:
+        if levels.is_snapshot:
+            book.clear()
+        for side, texts in ((Side.BUY, levels.bids), (Side.SELL, levels.asks)):
+            book.show(side, [_scaled(instrument, *level) for level in texts])
+        book.cut()
+
+    def _take_in(self, exchange, event: RecordedLevels | RecordedTrade, now_ns: int) -> None:
+        instrument = next((one for one in self.instruments if one.symbol == event.symbol), None)
+        if instrument is None:
+            return
+        book = self._book(instrument)
+        if isinstance(event, RecordedLevels):
+            self._show(book, instrument, event)
+            return
+        for fill in book.trade(event.taker_side, *_scaled(instrument, event.price, event.quantity)):
+            exchange.desk.maker_filled(*fill, now_ns)
+        book.forget_ended()
 
     def _ready(self, exchange) -> bool:
         return not self.started and self.expected <= exchange.subscribers.keys()
@@ -130,3 +215,7 @@ class Playback:
                 stream = self._reader.stream(record)
                 if stream in self.expected:
                     yield record.local_ns, stream, record
+
+
+def _scaled(instrument: SimulatedInstrument, price: str, quantity: str) -> tuple[int, int]:
+    return to_scaled(price, instrument.price_decimals), to_scaled(quantity, instrument.quantity_decimals)

@@ -36,6 +36,19 @@ class Authority:
         self._server.touch(mode=0o600)
         self._server.write_bytes(_server(name, key, now))
 
+    @classmethod
+    def opened(cls, files: tuple[str, str]) -> "Authority":
+        """The same authority in another process, by its `files`; it does not remove them."""
+        authority = cls.__new__(cls)
+        authority._folder = None
+        authority.path, authority._server = map(Path, files)
+        return authority
+
+    @property
+    def files(self) -> tuple[str, str]:
+        """What `opened` takes."""
+        return str(self.path), str(self._server)
+
     def server_context(self) -> ssl.SSLContext:
         """TLS settings of a server on localhost, 127.0.0.1 or ::1."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -48,7 +61,8 @@ class Authority:
 
     def close(self) -> None:
         """Remove the files."""
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def __enter__(self):
         return self

@@ -10,7 +10,10 @@ with the same times give the same bytes.
 """
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+if TYPE_CHECKING:
+    from orderflow.simulator.orders import OrderDesk
 
 SECOND_NS = 1_000_000_000
 NEVER_NS = 2**63 - 1
@@ -55,6 +58,7 @@ class Exchange:
 
     protocol: ClassVar[str]
     answers_at: ClassVar[tuple[str, ...]]       # websocket paths
+    takes_orders: ClassVar[bool] = False        # whether its third argument is the settings of accounts
     ping_every_ns: ClassVar[int] = 0            # 0 = the server sends no ping frames
     pong_within_ns: ClassVar[int] = 0
     publish_every_ns: ClassVar[int] = 100_000_000   # books made here are published at multiples of this
@@ -65,6 +69,7 @@ class Exchange:
         self.now_ns = 0
         self.connections: dict[int, Connection] = {}
         self.subscribers: dict[Hashable, dict[int, None]] = {}
+        self.desk: OrderDesk | None = None          # the orders of accounts, where orders are taken
         self._outbox: list[tuple[int, str | Ping | Close]] = []
 
     # what a driver calls
@@ -108,6 +113,8 @@ class Exchange:
         """Do what is due by now. Bounded work per call: call again while `next_ns() <= now`."""
         self.now_ns = now_ns
         self.source.advance(self, now_ns)
+        if self.desk is not None:
+            self.desk.advance(now_ns)
         for connection in list(self.connections.values()):
             self._keep_alive(connection, now_ns)
             self.housekeeping(connection, now_ns)
@@ -115,6 +122,8 @@ class Exchange:
     def next_ns(self) -> int:
         """Time at which `advance` has something to do; NEVER_NS when nothing is scheduled."""
         due = self.source.next_ns(self)
+        if self.desk is not None:
+            due = min(due, self.desk.next_ns())
         for connection in self.connections.values():
             due = min(due, connection.next_ping_ns, connection.pong_due_ns, self.housekeeping_ns(connection))
         return due
@@ -190,6 +199,21 @@ class Exchange:
 
     def publish_book(self, book, at_ns: int) -> None:
         """It is time to publish what changed in a book."""
+
+    # what the desk calls; `order` is an orders.Order, `fill` an orders.Fill
+
+    def order_accepted(self, order, at_ns: int) -> None:
+        """An order was taken; its fills, if any, follow."""
+
+    def order_filled(self, order, fill, at_ns: int) -> None:
+        """An order was filled, perhaps in part."""
+
+    def order_ended(self, order, at_ns: int) -> None:
+        """An order ended with something unfilled; its status says how."""
+
+    def order_name(self, order) -> str:
+        """The exchange's own id of an order, as it is spelled on the wire."""
+        return str(order.order_id)
 
     def _ping_payload(self, connection: Connection) -> bytes:
         return str((connection.next_ping_ns - self.ping_every_ns) // 1_000_000).encode()

@@ -27,3 +27,36 @@ class SimulatedInstrument:
             raise ValueError(f"instrument {self.symbol}: tick, lot and minimum_quantity must be at least 1")
         if not 0 <= self.price_decimals <= 12 or not 0 <= self.quantity_decimals <= 12:
             raise ValueError(f"instrument {self.symbol}: decimals must lie in 0..12")
+
+
+def _default(symbol: str, base: str, quote: str, tick: int, lot: int, **more) -> SimulatedInstrument:
+    return SimulatedInstrument(symbol, base, quote, 8, 8, tick, lot, **more)
+
+
+# What exchanges with agents trade where nothing else was said. Ticks are coarse enough for spreads of a few of them.
+_SPOT_FEES = {"maker_fee": 100_000, "taker_fee": 100_000, "minimum_notional": 5 * 10**8}
+_KRAKEN_FEES = {"maker_fee": 250_000, "taker_fee": 400_000, "minimum_notional": 5 * 10**7}
+_DEFAULTS = {
+    "binance_spot": (
+        _default("BTCUSDT", "BTC", "USDT", 10**8, 1_000, minimum_quantity=1_000, **_SPOT_FEES),
+        _default("ETHUSDT", "ETH", "USDT", 5 * 10**6, 10_000, minimum_quantity=10_000, **_SPOT_FEES),
+    ),
+    "binance_usdm": (
+        SimulatedInstrument("BTCUSDT", "BTC", "USDT", 2, 3, tick=100, minimum_notional=5 * 10**8),
+        SimulatedInstrument("ETHUSDT", "ETH", "USDT", 2, 3, tick=5, minimum_notional=5 * 10**8),
+    ),
+    "binance_coinm": (SimulatedInstrument("BTCUSD_PERP", "BTC", "USD", 1, 0, tick=10, contract_size=100),),
+    "kraken_v2": (
+        SimulatedInstrument("BTC/USDT", "BTC", "USDT", 1, 8, tick=10, minimum_quantity=5_000, rest_symbol="XBTUSDT",
+                            **_KRAKEN_FEES),
+        SimulatedInstrument("BTC/USD", "BTC", "USD", 1, 8, tick=10, minimum_quantity=5_000, rest_symbol="XXBTZUSD",
+                            **_KRAKEN_FEES),
+        SimulatedInstrument("ETH/USDT", "ETH", "USDT", 2, 8, tick=5, minimum_quantity=100_000, rest_symbol="ETHUSDT",
+                            **_KRAKEN_FEES),
+    ),
+}
+
+
+def default_instruments(protocol: str) -> tuple[SimulatedInstrument, ...]:
+    """What an exchange of that protocol trades where its settings name nothing."""
+    return _DEFAULTS[protocol]

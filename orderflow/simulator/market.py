@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orderflow._core.matching import MatchingEngine
-from orderflow._core.types import OrderType, Reason, Side, TimeInForce
+from orderflow._core.types import Reason, Side
 from orderflow.simulator.agents import Action, Flow, Temper
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import to_text
+from orderflow.simulator.orders import Order, Submission
 
 GRID_NS = 10_000_000            # a driver is asked to come back at multiples of this, not for every single order
 BURST = 2000                    # moments per `advance`
@@ -107,26 +108,30 @@ class Market:
         while self._reached_ns <= now_ns:
             self.advance(exchange, now_ns)
 
-    def submit(self, exchange, symbol: str, at_ns: int, order_id: int, side: int, quantity: int, price: int = 0, *,
-               order_type: int = OrderType.LIMIT, time_in_force: int = TimeInForce.GTC, post_only: bool = False,
-               owner: int = 0):
-        """Match an order of an account; trades go to the exchange before this returns a matching.Submitted."""
-        self.catch_up(exchange, at_ns)
-        book = self.books[symbol]
-        outcome = book.engine.submit(order_id, side, quantity, price, order_type=order_type,
-                                     time_in_force=time_in_force, post_only=post_only, owner=owner)
+    def submit(self, exchange, order: Order, at_ns: int) -> Submission:
+        """Match an order of an account, who has caught up; trades are published before this returns."""
+        book = self.books[order.instrument.symbol]
+        outcome = book.engine.submit(order.order_id, order.side, order.quantity, order.price,
+                                     order_type=order.order_type, time_in_force=order.time_in_force,
+                                     post_only=order.post_only, owner=order.account.index)
         if outcome.reason == Reason.OK and (outcome.filled or outcome.resting):
             self._changed(exchange, book, outcome.trades, at_ns)
-        return outcome
+        fills = zip(*(outcome.trades[name].tolist() for name in ("price", "quantity", "trade_id")), strict=True)
+        return Submission(outcome.reason, list(fills), outcome.resting)
 
-    def cancel(self, exchange, symbol: str, at_ns: int, order_id: int):
-        """Cancel an order of an account: (Reason, quantity that was still resting)."""
-        self.catch_up(exchange, at_ns)
-        book = self.books[symbol]
-        reason, leaves = book.engine.cancel(order_id)
-        if reason == Reason.OK:
-            self._changed(exchange, book, (), at_ns)
-        return reason, leaves
+    def withdraw(self, exchange, order: Order, at_ns: int) -> None:
+        """Take a resting order of an account out of the book."""
+        book = self.books[order.instrument.symbol]
+        book.engine.cancel(order.order_id)
+        self._changed(exchange, book, (), at_ns)
+
+    def cost(self, instrument: SimulatedInstrument, quantity: int) -> int:
+        """Price times quantity of buying so much now, or all there is."""
+        notional = 0
+        for price, offered in self.books[instrument.symbol].levels(Side.SELL, CAPACITY):
+            notional += price * min(quantity, offered)
+            quantity -= min(quantity, offered)
+        return notional
 
     def top(self, instrument: SimulatedInstrument, count: int) -> tuple[list, list]:
         """Best levels as (price text, quantity text): bids, asks."""
@@ -149,6 +154,9 @@ class Market:
         book.update_id += 1
         if len(trades):
             exchange.publish_trades(book, trades, at_ns)
+            for order_id, price, quantity, trade_id in trades[trades["maker_owner"] > 0][
+                    ["maker_id", "price", "quantity", "trade_id"]].tolist():
+                exchange.desk.maker_filled(order_id, price, quantity, trade_id, at_ns)
         touch = book.look()
         if touch != book.touch:
             book.touch = touch

@@ -1,4 +1,8 @@
-"""Exact decimals: scaled integers inside the simulator, text on its wire."""
+"""Exact decimals: scaled integers inside the simulator, text on its wire.
+
+Not the client's conversions (instrument.py): an exchange that shared them would share their mistakes, and go on as if
+nothing were wrong. This one refuses what a real exchange refuses: exponents, signs in odd places, digits too many.
+"""
 
 
 def decimals_of(text: str) -> int:

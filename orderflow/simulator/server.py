@@ -21,6 +21,7 @@ MAXIMUM_BEHIND = 64 * 1024 * 1024       # bytes a client may leave unread before
 MAXIMUM_REQUEST = 1024 * 1024
 TEXT, CLOSE, PING = 0x1, 0x8, 0x9       # RFC 6455 opcodes
 START_SECONDS = 30
+OWN_PATH = "/simulator/"
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,12 @@ class SimulatedExchange:
     """
 
     def __init__(self, exchange: Exchange, port: int = 0, tls_port: int = 0, authority: Authority | None = None,
-                 clock=time.time_ns):
+                 clock=time.time_ns, played=None):
         self.exchange = exchange
         self.authority = authority
         self.ports: Ports | None = None
-        self.played = threading.Event()             # set when a capture was played to its end
+        self.played = played or threading.Event()   # set when a capture was played to its end
+        self._announced = False
         self._wanted = Ports(port, tls_port)
         self._clock = clock
         self._clients: dict[int, _Client] = {}
@@ -149,12 +151,23 @@ class SimulatedExchange:
     async def _request(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("upgrade", "").lower() == "websocket" and self.exchange.accepts(request.path):
             return await self._websocket(request)
+        if request.path.startswith(OWN_PATH):
+            return self._own(request.path.removeprefix(OWN_PATH))
         headers = {name.lower(): value for name, value in request.headers.items()}
         answer = self.exchange.http(request.method, request.path, request.rel_url.raw_query_string, headers,
                                     await request.read(), self._clock())
         self._flush()
         self._changed.set()
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+
+    def _own(self, name: str) -> web.Response:
+        """What no real exchange offers: how far a capture was played, and what truly happened to orders."""
+        if name == "status":
+            return web.json_response({"exchange": self.exchange.name, "protocol": self.exchange.protocol,
+                                      "connections": len(self.exchange.connections), "played": self.exchange.finished})
+        if name == "truth" and self.exchange.desk is not None:
+            return web.json_response(self.exchange.desk.truth())
+        return web.Response(status=404)
 
     async def _websocket(self, request: web.Request) -> web.WebSocketResponse:
         websocket = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=MAXIMUM_REQUEST)
@@ -195,7 +208,8 @@ class SimulatedExchange:
             self._flush()
             for client in list(self._clients.values()):
                 await client.drained()
-            if self.exchange.finished:
+            if self.exchange.finished and not self._announced:
+                self._announced = True
                 self.played.set()
             due_ns, now_ns = self.exchange.next_ns(), self._clock()
             if due_ns <= now_ns:

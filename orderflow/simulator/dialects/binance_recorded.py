@@ -5,7 +5,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from orderflow.simulator.capture import Answer, Contents
+from orderflow._core.types import Side
+from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import decimals_of, to_scaled
 from orderflow.simulator.recording import Record
@@ -44,6 +45,8 @@ class BinanceReader:
 
     def __init__(self):
         self._raw_names: dict[tuple[str, str], str] = {}    # (symbol, kind) -> stream, of raw connections
+        self._snapshot_ids: dict[str, int] = {}
+        self._trade_kinds: dict[str, str] = {}
 
     def stream(self, record: Record) -> str | None:
         """Name of the stream that a received frame belongs to; None for anything else."""
@@ -87,6 +90,28 @@ class BinanceReader:
         if numbers:
             yield symbol.upper(), max(decimals_of(p) for p, _ in numbers), max(decimals_of(q) for _, q in numbers)
 
+    def events(self, stream: str, text: str) -> Iterator[RecordedLevels | RecordedTrade]:
+        """What a frame of a stream says about book and trades, newer than the snapshot of its symbol."""
+        kind = stream.split("@")[1]
+        if kind not in ("depth", "trade", "aggTrade"):
+            return
+        message = msgspec.json.decode(text)
+        data = message.get("data", message)
+        symbol = data["s"]
+        if kind == "depth":
+            if data["u"] > self._snapshot_ids.get(symbol, 0):
+                yield RecordedLevels(symbol, False, data["b"], data["a"])
+            return
+        self._trade_kinds.setdefault(symbol, kind)          # where both are recorded, the first kind counts
+        if self._trade_kinds[symbol] == kind:
+            yield RecordedTrade(symbol, Side.SELL if data["m"] else Side.BUY, data["p"], data["q"])
+
+    def snapshot_levels(self, symbol: str, body: bytes) -> RecordedLevels:
+        """A recorded REST snapshot; from now on `events` leaves out what it contains."""
+        data = msgspec.json.decode(body)
+        self._snapshot_ids[symbol] = data["lastUpdateId"]
+        return RecordedLevels(symbol, True, data["bids"], data["asks"])
+
     def _learn(self, streams) -> None:
         for name in streams:
             symbol, _, rest = name.partition("@")
@@ -98,20 +123,21 @@ def recorded_instruments(contents: Contents) -> tuple[SimulatedInstrument, ...]:
     symbols = {str(stream).split("@")[0].upper() for stream in contents.streams}
     if contents.metadata is not None:
         listed = msgspec.json.decode(contents.metadata).get("symbols", ())
-        return tuple(_listed(entry) for entry in listed if entry["symbol"] in symbols)
+        return tuple(_listed(entry, *contents.decimals.get(entry["symbol"], (0, 0)))
+                     for entry in listed if entry["symbol"] in symbols)
     return tuple(_guessed(symbol, *contents.decimals.get(symbol, (8, 8))) for symbol in sorted(symbols))
 
 
-def _listed(entry: dict) -> SimulatedInstrument:
+def _listed(entry: dict, price: int, quantity: int) -> SimulatedInstrument:
     filters = {item["filterType"]: item for item in entry["filters"]}
     tick, step = filters["PRICE_FILTER"]["tickSize"], filters["LOT_SIZE"]["stepSize"]
     notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
-    quantity_decimals = decimals_of(step)
+    price, quantity = max(price, decimals_of(tick)), max(quantity, decimals_of(step))
     return SimulatedInstrument(
-        entry["symbol"], entry["baseAsset"], entry["quoteAsset"], decimals_of(tick), quantity_decimals,
-        tick=max(1, to_scaled(tick, decimals_of(tick))), lot=max(1, to_scaled(step, quantity_decimals)),
-        minimum_quantity=max(1, to_scaled(filters["LOT_SIZE"]["minQty"], quantity_decimals)),
-        maximum_quantity=to_scaled(filters["LOT_SIZE"]["maxQty"], quantity_decimals),
+        entry["symbol"], entry["baseAsset"], entry["quoteAsset"], price, quantity,
+        tick=max(1, to_scaled(tick, price)), lot=max(1, to_scaled(step, quantity)),
+        minimum_quantity=max(1, to_scaled(filters["LOT_SIZE"]["minQty"], quantity)),
+        maximum_quantity=to_scaled(filters["LOT_SIZE"]["maxQty"], quantity),
         minimum_notional=to_scaled(notional.get("minNotional", notional.get("notional", "0")), 8),
         contract_size=int(entry.get("contractSize", 1)),
     )

@@ -1,11 +1,11 @@
 """Binance spot."""
-from orderflow.simulator.dialects.binance import Binance
+from orderflow.simulator.dialects.binance_orders import BinanceOrders
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import to_text
 
 
-class BinanceSpot(Binance):
+class BinanceSpot(BinanceOrders):
     """api.binance.com and stream.binance.com."""
 
     protocol = "binance_spot"

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from orderflow.simulator.capture import Answer, Contents
+from orderflow._core.types import Side
+from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import decimals_of, to_scaled
 from orderflow.simulator.recording import Record
@@ -84,6 +85,19 @@ class KrakenReader:
         numbers = _LEVEL.findall(record.payload)
         if numbers:
             yield stream.symbol, max(decimals_of(p) for p, _ in numbers), max(decimals_of(q) for _, q in numbers)
+
+    def events(self, stream: Subscription, text: str) -> Iterator[RecordedLevels | RecordedTrade]:
+        """What a frame says about book and trades."""
+        if stream.channel not in ("book", "trade"):
+            return
+        message = json.loads(text, parse_float=str, parse_int=str)
+        if stream.channel == "book":
+            data = message["data"][0]
+            yield RecordedLevels(stream.symbol, message["type"] == "snapshot", *(
+                [(level["price"], level["qty"]) for level in data[side]] for side in ("bids", "asks")))
+        elif message["type"] == "update":
+            for trade in message["data"]:
+                yield RecordedTrade(trade["symbol"], Side[trade["side"].upper()], trade["price"], trade["qty"])
 
     def _learn(self, connection: str, request: _Request) -> None:
         if request.method == "subscribe" and request.params is not None and request.params.channel == "book":

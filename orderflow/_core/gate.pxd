@@ -1,0 +1,150 @@
+"""The send gate: the last look before an order becomes bytes, and the table of what went out.
+
+The router decided on a book that it saw some microseconds ago; here, in the thread that owns the connection, it is asked
+once more: may this exchange be sent anything, is the connection the one that was meant, is the own book still LIVE, is
+there a rate token, has the deadline passed. A refusal costs nothing: it goes back as NOT_SENT.
+
+The table holds every order that was sent and has not been seen to end. It is what kill cancels from, without the router
+or Python, and what becomes IN_DOUBT when the connection is lost. Open addressing by client order id; deletion moves the
+following entries back (Knuth, vol. 3, 6.4, algorithm R), so there are no tombstones and a probe is as long as the load
+makes it. Worst case: full; then new orders are refused (TABLE_FULL).
+
+Exchange thread only, but for `halted`, which anybody may set and every gate reads.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from orderflow._core cimport pending
+from orderflow._core.types cimport BookState, ChildKind, ChildOrder, ExecType, ExecutionReport, Reason, TradingState
+
+cdef enum:
+    SENT_CAPACITY = 4096        # slots, a power of two
+    SENT_LIMIT = 2048           # orders at most: half full
+
+
+cdef struct SentOrder:
+    uint64_t client_order_id    # 0 = free
+    char exchange_order_id[32]
+    int64_t quantity
+    int64_t filled              # as far as reports said
+    uint32_t listing
+    uint32_t slot               # in the router's table
+    uint8_t side
+
+
+cdef struct TokenBucket:        # `rate` tokens every `period_ns`, at most `rate` saved
+    int64_t period_ns
+    int64_t rate
+    int64_t credit_ns           # time worth of tokens; a token costs period_ns / rate
+    int64_t refilled_ns
+
+
+cdef struct Gate:
+    SentOrder *sent
+    const uint8_t *halted       # shared by all gates: kill
+    uint32_t sent_count
+    uint8_t trading_state       # TradingState of this exchange
+    TokenBucket orders
+    uint64_t refused
+
+
+cdef nogil:
+    # ------------------------------------------------------------------ tokens
+
+    inline bint take_token(TokenBucket *bucket, int64_t now_ns, int64_t reserve) noexcept:
+        """One token, leaving `reserve` of them for cancels; False = wait."""
+        cdef int64_t cost
+        if bucket.rate == 0:
+            return True
+        cost = bucket.period_ns // bucket.rate
+        bucket.credit_ns += now_ns - bucket.refilled_ns if now_ns > bucket.refilled_ns else 0
+        bucket.refilled_ns = now_ns
+        if bucket.credit_ns > bucket.period_ns:
+            bucket.credit_ns = bucket.period_ns
+        if bucket.credit_ns < cost * (1 + reserve):
+            return False
+        bucket.credit_ns -= cost
+        return True
+
+    # ------------------------------------------------------------------ what was sent
+
+    inline uint32_t home(uint64_t client_order_id) noexcept:
+        return <uint32_t>((client_order_id * 0x9E3779B97F4A7C15ULL) >> 40) & (SENT_CAPACITY - 1)
+
+    inline SentOrder *find(Gate *self, uint64_t client_order_id) noexcept:
+        cdef uint32_t at = home(client_order_id)
+        while self.sent[at].client_order_id:
+            if self.sent[at].client_order_id == client_order_id:
+                return &self.sent[at]
+            at = (at + 1) & (SENT_CAPACITY - 1)
+        return NULL
+
+    inline SentOrder *remember(Gate *self, const ChildOrder *order) noexcept:
+        cdef uint32_t at = home(order.client_order_id)
+        cdef SentOrder *entry
+        while self.sent[at].client_order_id:
+            at = (at + 1) & (SENT_CAPACITY - 1)
+        entry = &self.sent[at]
+        entry.client_order_id = order.client_order_id
+        memset(entry.exchange_order_id, 0, sizeof(entry.exchange_order_id))
+        entry.quantity = order.quantity
+        entry.filled = 0
+        entry.listing = order.listing
+        entry.slot = order.slot
+        entry.side = order.side
+        self.sent_count += 1
+        return entry
+
+    inline void forget(Gate *self, SentOrder *entry) noexcept:
+        cdef uint32_t hole = <uint32_t>(entry - self.sent)
+        cdef uint32_t at = hole
+        cdef uint32_t wanted
+        self.sent_count -= 1
+        while True:
+            at = (at + 1) & (SENT_CAPACITY - 1)
+            if self.sent[at].client_order_id == 0:
+                break
+            wanted = home(self.sent[at].client_order_id)
+            if ((at - wanted) & (SENT_CAPACITY - 1)) >= ((at - hole) & (SENT_CAPACITY - 1)):
+                self.sent[hole] = self.sent[at]
+                hole = at
+        self.sent[hole].client_order_id = 0
+
+    inline void observe(Gate *self, ExecutionReport *report) noexcept:
+        """Keep the table in step with what the exchange says, and tell the router its slot."""
+        cdef SentOrder *entry = find(self, report.client_order_id) if report.client_order_id else NULL
+        if entry is NULL:
+            return
+        report.slot = entry.slot
+        if entry.exchange_order_id[0] == 0:
+            memcpy(entry.exchange_order_id, report.exchange_order_id, sizeof(entry.exchange_order_id))
+        if report.exec_type == ExecType.REPORT_FILL:
+            entry.filled += report.last_quantity
+        if report.cumulative_quantity > entry.filled:
+            entry.filled = report.cumulative_quantity
+        if (report.exec_type == ExecType.REPORT_CANCELED or report.exec_type == ExecType.REPORT_REJECTED
+                or report.exec_type == ExecType.REPORT_EXPIRED or entry.filled >= entry.quantity):
+            forget(self, entry)
+
+    # ------------------------------------------------------------------ the last look
+
+    inline uint8_t check(Gate *self, const ChildOrder *order, bint connected, uint8_t book_state, uint32_t book_epoch,
+                         int64_t now_ns) noexcept:
+        """Reason.OK, or why this order must not become bytes."""
+        if not connected:
+            return Reason.NOT_CONNECTED
+        if order.kind == ChildKind.CANCEL_ORDER:
+            return Reason.OK if take_token(&self.orders, now_ns, 0) else Reason.RATE_LIMITED
+        if pending.is_set(self.halted) or self.trading_state == TradingState.HALTED:
+            return Reason.TRADING_HALTED
+        if book_state != BookState.LIVE:
+            return Reason.BOOK_NOT_LIVE
+        if order.book_epoch != book_epoch:
+            return Reason.EPOCH_CHANGED
+        if order.deadline_ns and now_ns > order.deadline_ns:
+            return Reason.DEADLINE_PASSED
+        if self.sent_count >= SENT_LIMIT:
+            return Reason.TABLE_FULL
+        if not take_token(&self.orders, now_ns, self.orders.rate // 5):
+            return Reason.RATE_LIMITED
+        return Reason.OK

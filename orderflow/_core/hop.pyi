@@ -1,0 +1,26 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from orderflow._core.doorbell import Doorbell
+from orderflow._core.ring import Ring
+
+class CacheLine:
+    def __init__(self) -> None: ...
+    def answer(self, hops: int) -> None: ...
+    def ask(self, batches: int, batch: int) -> NDArray[np.int64]: ...
+
+def exchange_parking(
+    inbox: Ring,
+    outbox: Ring,
+    own: Doorbell,
+    other: Doorbell,
+    hops: int,
+    begins: bool,
+    most_spins: int = 0,
+    seed: int = 1,
+    patience_ns: int = 2_000_000_000,
+) -> dict[str, int]: ...
+def answer_spinning(inbox: Ring, outbox: Ring, hops: int) -> int: ...
+def ask_spinning(inbox: Ring, outbox: Ring, batches: int, batch: int) -> tuple[NDArray[np.int64], int]: ...
+def produce(outbox: Ring, records: int) -> int: ...
+def consume(inbox: Ring, records: int) -> tuple[int, int]: ...

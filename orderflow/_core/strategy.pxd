@@ -1,0 +1,66 @@
+"""The strategy interface: the same for built-in strategies, your own Cython against the installed wheel, and Python.
+
+A strategy is told what changed and answers with parent orders. It never sees a socket, an exchange order id or another
+strategy's money. Its methods run in the strategizer thread, without the GIL, one call per event; what it does there must
+not block, allocate or raise.
+
+    from orderflow cimport BoardEntry, ParentOrder, Side, Strategy, StrategyContext, submit
+
+    cdef class Buyer(Strategy):
+        cdef void on_signal(self, StrategyContext *context, const BoardEntry *entry) noexcept nogil:
+            if entry.signals.imbalance > 0.9: ...
+
+This file and types.pxd need no header and no include path: a strategy compiles against the installed wheel as it is.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from orderflow._core.types cimport (
+    BoardEntry, Algorithm, Listing, ParentKind, ParentOrder, ParentReport)
+
+cdef enum:
+    STRATEGY_ORDERS = 64        # parent orders that one call may emit
+
+
+cdef struct StrategyContext:    # valid during one call
+    int64_t now_ns              # monotonic; the time of the event
+    const Listing *listings
+    const BoardEntry *views     # by listing: the last that was read of each board
+    ParentOrder *orders         # emitted in this call
+    uint64_t counter            # of this strategy's parent orders
+    uint32_t order_count
+    uint32_t listing_count
+    uint16_t strategy           # index of this strategy
+    int64_t wake_ns             # set it to be called by on_timer then; 0 = never
+
+
+cdef nogil:
+    inline ParentOrder *submit(StrategyContext *context, uint32_t instrument, uint8_t side, int64_t quantity,
+                               int64_t limit_price) noexcept:
+        """A new parent order, working at once, in the instrument's scale; limit_price 0 = none. Set further fields on
+        what is returned; NULL = too many in one call."""
+        cdef ParentOrder *order
+        if context.order_count == STRATEGY_ORDERS:
+            return NULL
+        order = &context.orders[context.order_count]
+        context.order_count += 1
+        context.counter += 1
+        memset(order, 0, sizeof(ParentOrder))
+        order.parent_id = <uint64_t>context.strategy << 48 | context.counter
+        order.instrument = instrument
+        order.side = side
+        order.quantity = quantity
+        order.limit_price = limit_price
+        order.strategy = context.strategy
+        order.kind = ParentKind.SUBMIT_PARENT
+        order.algorithm = Algorithm.IMMEDIATE
+        order.created_ns = order.start_ns = context.now_ns
+        return order
+
+
+cdef class Strategy:
+    cdef readonly str name
+
+    cdef void on_signal(self, StrategyContext *context, const BoardEntry *entry) noexcept nogil
+    cdef void on_report(self, StrategyContext *context, const ParentReport *report) noexcept nogil
+    cdef void on_timer(self, StrategyContext *context) noexcept nogil

@@ -1,0 +1,181 @@
+"""The split against brute force over all feasible splits, and worked examples of where greedy is not enough."""
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from orderflow._core.types import LISTING_DTYPE, Side
+from reference import allocation as reference
+
+from orderflow._core.allocation import Splitter
+
+BUY, SELL = Side.BUY, Side.SELL
+
+
+def listing_table(*rows):
+    """Listings from dicts of what differs from: factors, tick and lot 1, nothing else."""
+    table = np.zeros(len(rows), LISTING_DTYPE)
+    for name in ("price_factor", "quantity_factor", "tick", "lot"):
+        table[name] = 1
+    for line, row in zip(table, rows, strict=True):
+        for name, value in row.items():
+            line[name] = value
+    return table
+
+
+def optional(strategy):
+    return st.one_of(st.none(), st.none(), strategy)
+
+
+@st.composite
+def problems(draw, lots=(1, 1, 2, 3, 5, 10), minimums=True):
+    side = draw(st.sampled_from([BUY, SELL]))
+    rows, ladders, caps, funds = [], [], [], []
+    for _ in range(draw(st.integers(1, 3))):
+        row = {"taker_fee": draw(st.sampled_from([-10_000, 0, 20_000, 100_000, 1_000_000])),
+               "price_factor": draw(st.sampled_from([1, 1, 5])),
+               "quantity_factor": draw(st.sampled_from([1, 1, 1, 2])),
+               "lot": draw(st.sampled_from(lots)),
+               "tick": draw(st.sampled_from([1, 1, 2])),
+               "price_decimals": draw(st.sampled_from([0, 2])),
+               "quantity_decimals": draw(st.sampled_from([0, 1, 8]))}
+        near = 100 // row["price_factor"]
+        if minimums:
+            unit = 10 ** (8 - row["price_decimals"] - row["quantity_decimals"]) \
+                if row["price_decimals"] + row["quantity_decimals"] <= 8 else 1
+            row["minimum_quantity"] = draw(st.sampled_from([0, 0, 1, 4, 9]))
+            row["maximum_quantity"] = draw(st.sampled_from([0, 0, 0, 11]))
+            row["minimum_notional"] = draw(st.sampled_from([0, 0, 3, 8])) * near * unit
+            caps.append(draw(optional(st.integers(0, 15))))
+            funds.append(draw(optional(st.integers(0, 15).map(lambda n, near=near, unit=unit: n * near * unit + n))))
+        else:
+            caps.append(None)
+            funds.append(None)
+        prices = draw(st.sets(st.integers(max(near - 4, 1), near + 4), max_size=3))
+        ladders.append([(price, draw(st.integers(1, 8))) for price in sorted(prices, reverse=side == SELL)])
+        rows.append(row)
+    usable = [draw(st.sampled_from([True] * 7 + [False])) for _ in rows]
+    limit = draw(st.sampled_from([0, 0, 98, 100, 102]))
+    return listing_table(*rows), side, draw(st.integers(0, 40)), ladders, limit, usable, caps, funds
+
+
+def check(problem):
+    listings, side, quantity, ladders, limit, usable, caps, funds = problem
+    got = Splitter(listings).split(side, quantity, ladders, limit=limit, usable=usable, quantities=caps, funds=funds)
+    assert got[:4] == reference.split(*problem)
+    assert got.exact
+    return got
+
+
+@settings(max_examples=150, deadline=None)
+@given(problems())
+def test_equals_brute_force(problem):
+    check(problem)
+
+
+@settings(max_examples=60, deadline=None)
+@given(problems(lots=(1,), minimums=False))
+def test_equals_brute_force_where_greedy_is_proven_and_needs_one_node_then(problem):
+    got = check(problem)
+    if len({int(factor) for factor in problem[0]["quantity_factor"]}) == 1:
+        assert got.nodes == 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 6), st.integers(1, 14)), min_size=2, max_size=3),
+       st.integers(1, 30))
+def test_ties_between_splits_that_branching_finds(offers, quantity):
+    listings = listing_table(*[{"lot": lot, "minimum_quantity": minimum} for lot, minimum, _ in offers])
+    nothing = [None] * len(offers)
+    check((listings, BUY, quantity, [[(100, available)] for _, _, available in offers], 0, [True] * len(offers),
+           nothing, nothing))
+
+
+def test_ties_found_on_a_later_branch_still_go_to_the_listing_that_stands_first():
+    listings = listing_table(*[{"lot": lot, "minimum_quantity": minimum} for lot, minimum in ((3, 3), (6, 3), (2, 2))])
+    got = Splitter(listings).split(BUY, 6, [[(100, 3)], [(100, 11)], [(100, 6)]])
+    assert [quantity for quantity, _ in got.parts] == [0, 6, 0] and got.nodes > 1
+
+
+def test_worked_split_with_fees():
+    listings = listing_table({"taker_fee": 100_000}, {"taker_fee": 20_000}, {"taker_fee": -10_000})
+    asks = [[(10000, 300), (10002, 500)], [(10006, 400), (10009, 400)], [(10011, 200), (10013, 600)]]
+    got = Splitter(listings).split(BUY, 1000, asks)
+    assert got.parts == [(300, 10000), (500, 10009), (200, 10011)]
+    assert got.all_in == 100_093_0044 * 10**6         # 100 093.0044: prices at 2 decimals, fees at 8
+    assert (got.quantity, got.nodes, got.exact) == (1000, 1, True)
+
+
+def test_worked_unequal_lots_where_greedy_strands_a_unit():
+    got = Splitter(listing_table({"lot": 3}, {"lot": 2})).split(BUY, 4, [[(1000, 3)], [(1001, 4)]])
+    assert got.parts == [(0, 0), (4, 1001)]
+    assert got.notional == 4004
+
+
+def test_worked_minimum_quantity_forces_a_dearer_listing_or_none():
+    listings = listing_table({}, {"minimum_quantity": 5})
+    asks = [[(100, 6), (110, 10)], [(101, 10)]]
+    assert Splitter(listings).split(BUY, 8, asks).parts == [(3, 100), (5, 101)]
+    assert Splitter(listings).split(BUY, 4, asks).parts == [(4, 100), (0, 0)]
+    assert Splitter(listings).split(BUY, 7, [[(100, 6)], [(101, 10)]]).parts == [(2, 100), (5, 101)]
+
+
+def test_worked_minimum_notional():
+    listings = listing_table({"minimum_notional": 10 * 10**8, "price_decimals": 2, "quantity_decimals": 1}, {})
+    asks = [[(100, 200)], [(101, 50)]]          # 1.00 each: 10 units = 100 tenths
+    assert Splitter(listings).split(BUY, 99, asks).parts == [(0, 0), (50, 101)]
+    assert Splitter(listings).split(BUY, 100, asks).parts == [(100, 100), (0, 0)]
+
+
+def test_a_seller_can_meet_gaps_in_what_can_be_sent():
+    listings = listing_table({"minimum_notional": 400 * 10**8})
+    bids = [[(100, 4), (50, 10)]]
+    assert [Splitter(listings).split(SELL, q, bids).quantity for q in (3, 4, 5, 7, 8)] == [0, 4, 4, 4, 8]
+
+
+def test_ties_go_to_the_listing_that_stands_first():
+    listings = listing_table({}, {}, {})
+    asks = [[(100, 5)]] * 3
+    assert Splitter(listings).split(BUY, 7, asks).parts == [(5, 100), (2, 100), (0, 0)]
+
+
+def test_levels_off_the_tick_are_reached_by_the_next_price_on_it():
+    listings = listing_table({"tick": 10})
+    assert Splitter(listings).split(BUY, 1, [[(101, 5)]]).parts == [(1, 110)]
+    assert Splitter(listings).split(BUY, 1, [[(101, 5)]], limit=105).parts == [(0, 0)]
+    assert Splitter(listings).split(SELL, 1, [[(109, 5)]]).parts == [(1, 100)]
+
+
+def test_lots_of_powers_of_ten_need_one_node():
+    listings = listing_table(*[{"lot": 10}] * 9, {"lot": 1})
+    asks = [[(100 + i, 100)] for i in range(9)] + [[(500, 3)]]
+    got = Splitter(listings).split(BUY, 615, asks)
+    assert got.quantity == 613 and got.parts[9] == (3, 500) and got.nodes == 1
+
+
+def test_numbers_at_the_edge():
+    listings = listing_table({"taker_fee": 99_999_999})
+    price = quantity = 2**61 - 1
+    got = Splitter(listings).split(BUY, quantity, [[(price, quantity)]])
+    assert got.all_in == price * quantity * 199_999_999 and got.quantity == quantity
+
+
+def test_a_search_cut_short_says_so():
+    listings = listing_table(*[{"minimum_quantity": 7 + i, "lot": 1 + i % 3} for i in range(12)])
+    asks = [[(100 + i, 8 + i)] for i in range(12)]
+    got = Splitter(listings, nodes=1).split(BUY, 50, asks)
+    assert not got.exact and got.nodes == 1
+    assert Splitter(listings).split(BUY, 50, asks).exact
+
+
+def test_more_levels_than_there_is_room_for_are_refused():
+    with pytest.raises(ValueError, match=r"ladders\[0\]: 2 levels"):
+        Splitter(listing_table({}), depth=1).split(BUY, 9, [[(100, 5), (101, 5)]])
+
+
+def test_wrong_arguments_say_so():
+    with pytest.raises(ValueError, match="factor"):
+        Splitter(np.zeros(1, LISTING_DTYPE))
+    splitter = Splitter(listing_table({}))
+    for wrong in ({"side": 0}, {"quantity": -1}, {"ladders": []}, {"funds": [1, 2]}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            splitter.split(**{"side": BUY, "quantity": 1, "ladders": [[]], **wrong})
