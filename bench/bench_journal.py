@@ -1,6 +1,6 @@
-"""Nanoseconds per journal append: 128-byte records, policy `crash` (in the page cache before it returns), no system call.
+"""Nanoseconds per journal append: 128-byte records, policy `crash` (in the page cache when it returns), no system call.
 
-Each append is stamped natively before and after; what the two stamps cost by themselves is printed beside it and not taken off.
+Each append is stamped natively before and after; what two stamps cost by themselves is printed beside, not taken off.
 Run alone: `python bench/bench_journal.py`.
 """
 import sys

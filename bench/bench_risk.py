@@ -8,11 +8,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-
-from orderflow._core import journal
-from orderflow._core.journal import JournalFiles
-from orderflow._core.orders import Orders
-from orderflow._core.risk import RiskBook
 from orderflow._core.types import (
     CHILD_ORDER_DTYPE,
     LISTING_DTYPE,
@@ -22,6 +17,11 @@ from orderflow._core.types import (
     Side,
     TradingState,
 )
+
+from orderflow._core import journal
+from orderflow._core.journal import JournalFiles
+from orderflow._core.orders import Orders
+from orderflow._core.risk import RiskBook
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "native")]
 
@@ -52,7 +52,8 @@ def desk(epoch):
     parent = table.open_parent(record(PARENT_ORDER_DTYPE, parent_id=1, side=Side.BUY, quantity=10**8))
     book.register_parent(table, parent)
     slot = table.open_child(record(CHILD_ORDER_DTYPE, client_order_id=epoch << 40 | 1, parent_id=1, side=Side.BUY,
-                                   price=10_000, quantity=100_000, kind=ChildKind.NEW_ORDER, order_type=OrderType.LIMIT))
+                                   price=10_000, quantity=100_000, kind=ChildKind.NEW_ORDER,
+                                   order_type=OrderType.LIMIT))
     return table, book, slot
 
 

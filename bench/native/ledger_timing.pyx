@@ -1,4 +1,4 @@
-"""Loops around one journal append, one risk check and one report, timed inside native code: a stamp before, a stamp after."""
+"""Loops around one journal append, one risk check and one report: a native stamp before each, a stamp after."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 

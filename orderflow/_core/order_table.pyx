@@ -15,6 +15,7 @@ import numpy as np
 from orderflow._core.types import LISTING_DTYPE
 
 MAXIMUM_EPOCH = (1 << 24) - 1
+MAXIMUM_LISTINGS = 1 << 16      # what an InputRecord can name
 
 OrderView = namedtuple("OrderView", "slot client_order_id parent_id listing side status price quantity cumulative "
                        "stated notional working in_doubt ended_ns reason exchange_order_id")
@@ -63,9 +64,10 @@ cdef class OrderTable:
             raise TypeError(f"listings: expected LISTING_DTYPE, got {listings.dtype}")
         if not 0 < epoch <= MAXIMUM_EPOCH:
             raise ValueError(f"epoch: {epoch} is outside 1 to {MAXIMUM_EPOCH}")
-        for name, value in (("orders", orders), ("parents", parents), ("fills", fills), ("listings", len(listings))):
-            if not 0 < value <= 1 << 24:
-                raise ValueError(f"{name}: {value} is outside 1 to {1 << 24}")
+        for name, value, most in (("orders", orders, 1 << 24), ("parents", parents, 1 << 24), ("fills", fills, 1 << 24),
+                                  ("listings", len(listings), MAXIMUM_LISTINGS)):
+            if not 0 < value <= most:
+                raise ValueError(f"{name}: {value} is outside 1 to {most}")
         if self.table.orders is not NULL:
             raise RuntimeError("an order table is initialised once")
         self.listings_owner = np.ascontiguousarray(listings)
