@@ -1,0 +1,60 @@
+import os
+from collections.abc import Iterator
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orderflow._core.order_table import OrderTable
+from orderflow._core.risk import RiskBook
+from orderflow._core.segments import SegmentFiles
+from orderflow._core.types import Reason
+
+class RecordKind(IntEnum):
+    RUN_START = 1
+    PARENT = 2
+    INTENT = 3
+    CANCEL = 4
+    REPORT = 5
+    STATE = 6
+    RUN_END = 7
+
+class Record(NamedTuple):
+    sequence: int
+    kind: int
+    monotonic_ns: int
+    wall_ns: int
+    payload: bytes
+    def decode(self) -> Any: ...
+
+class Verification(NamedTuple):
+    path: Path
+    epoch: int
+    records: int
+    last_sequence: int
+    end: int
+    fault: str
+    damaged: bool
+
+class JournalError(Exception): ...
+
+class JournalFiles(SegmentFiles):
+    def __init__(self, directory: str | os.PathLike[str], *, segment_bytes: int = 67108864) -> None: ...
+    def start_run(self, **fields: Any) -> int: ...
+    def end_run(self, **fields: Any) -> int: ...
+    def append(self, kind: int, record: NDArray[np.void], now_ns: int) -> int: ...
+    def send(self, book: RiskBook, table: OrderTable, slot: int, now_ns: int) -> tuple[Reason, np.void | None]: ...
+    def next_client_order_id(self) -> int: ...
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def lost(self) -> int: ...
+    @property
+    def unsealed(self) -> int: ...
+
+def next_epoch(directory: str | os.PathLike[str]) -> int: ...
+def lock(directory: str | os.PathLike[str]) -> int: ...
+def read(path: str | os.PathLike[str]) -> Iterator[Record]: ...
+def verify(path: str | os.PathLike[str]) -> list[Verification]: ...
