@@ -14,7 +14,7 @@ import orderflow
 HEADERS = Path(orderflow.__file__).parent / "_core"
 PROGRAMS = Path(__file__).parent / "native"
 COMPILER = os.environ.get("CXX", "g++").split()
-THREAD = ["-fsanitize=thread"]
+THREAD = ["-fsanitize=thread", "-fno-builtin-memcpy"]      # a copy that is expanded in place is not looked at
 ADDRESS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 #: program, what turns its ordering into a data race
 PLANTED = [("ring_stress", "ORDERFLOW_WEAKEN_RING"), ("byte_ring_stress", "ORDERFLOW_WEAKEN_BYTE_RING"),
