@@ -80,7 +80,8 @@ def test_wheel_has_what_users_need_and_no_more(wheel):
         if source.suffix in (".py", ".pxd", ".pyi", ".hpp") or source.name == "py.typed":
             assert str(source) in names, f"{source} is not shipped"
         if source.suffix == ".pyx":
-            compiled = [name for name in names if name.startswith(f"{source.with_suffix('')}.") and name.endswith(".so")]
+            stem = f"{source.with_suffix('')}."
+            compiled = [name for name in names if name.startswith(stem) and name.endswith(".so")]
             assert len(compiled) == 1, f"{source} is not compiled"
     assert not [name for name in names if name.endswith((".pyx", ".cpp", ".c", ".html"))]
     tops = {name.split("/")[0] for name in names}
