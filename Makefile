@@ -19,8 +19,8 @@ lint: build .venv/.lint         ## style, spelling, types, and stubs against the
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint orderflow bench
 	$(BIN)/codespell
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest --concise --allowlist tests/stubtest_allowlist.txt \
-		--ignore-unused-allowlist --ignore-disjoint-bases orderflow._core
+	$(BIN)/python -m mypy.stubtest --concise --mypy-config-file pyproject.toml --allowlist \
+		tests/stubtest_allowlist.txt --ignore-unused-allowlist --ignore-disjoint-bases orderflow._core
 
 bench: build .venv/.test        ## every bar with its measurement; fails on a MISS
 	$(BIN)/python bench/run.py
