@@ -204,7 +204,8 @@ cdef class MatchingEngine:
         matching.cancel(&self.matching, order_id, &outcome)
         return types.Reason(outcome.reason), outcome.cancelled
 
-    def run(self, const Instruction[::1] instructions, MatchReport[::1] reports, Outcome[::1] outcomes):
+    def run(self, const Instruction[::1] instructions, MatchReport[::1] reports, Outcome[::1] outcomes,
+            bint look_ahead=True):
         """Apply instructions in order without the GIL, as a simulator's loop does.
 
         Parameters
@@ -214,6 +215,8 @@ cdef class MatchingEngine:
             Filled from the start, across instructions.
         outcomes : array of OUTCOME_DTYPE, shape (n,) or (0,)
             One for each instruction; empty = not wanted.
+        look_ahead : bool
+            Ask memory for the orders of later instructions in time. Off, it costs what orders cost one at a time.
 
         Returns
         -------
@@ -234,7 +237,7 @@ cdef class MatchingEngine:
         with nogil:
             while i < count:
                 # Ids are scattered over memory: two cache misses an instruction, unless they are asked for in time.
-                if i + LOOK_AHEAD < count:
+                if look_ahead and i + LOOK_AHEAD < count:
                     resting.expect_id(&self.matching.resting, next_one[LOOK_AHEAD].order_id)
                     resting.expect_order(&self.matching.resting, next_one[LOOK_AHEAD // 2].order_id)
                 matching.apply(&self.matching, next_one, out + written, room - written, &outcome)
