@@ -9,17 +9,19 @@ if TYPE_CHECKING:
     from orderflow._core.strategy import Strategy
     from orderflow._core.types import Algorithm, BookFault, BookState, ParentStatus, Reason, Side
     from orderflow.config import ConfigError, Settings, load
+    from orderflow.engine import Engine, EngineError, Limits, ParentState
     from orderflow.instrument import Instrument, Listing
 
 __version__ = "0.1.0"
 
-__all__ = ["Algorithm", "BookFault", "BookState", "ConfigError", "Instrument", "Listing", "ParentStatus", "Reason",
-           "Settings", "Side", "Strategy", "load"]
+__all__ = ["Algorithm", "BookFault", "BookState", "ConfigError", "Engine", "EngineError", "Instrument", "Limits",
+           "Listing", "ParentState", "ParentStatus", "Reason", "Settings", "Side", "Strategy", "load"]
 
 _HOMES = {
     "_core.strategy": ("Strategy",),
     "_core.types": ("Algorithm", "BookFault", "BookState", "ParentStatus", "Reason", "Side"),
     "config": ("ConfigError", "Settings", "load"),
+    "engine": ("Engine", "EngineError", "Limits", "ParentState"),
     "instrument": ("Instrument", "Listing"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -25,11 +25,12 @@ STAGES = """
     consolidated placeable allocation
     queue_ladder resting matching
     latency
-    pending gate exchange
+    pending gate exchange router strategizer
     codecs/assets codecs/fields codecs/outbox codecs/text codecs/prepared
     codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_orders
-    codecs/kraken
-    loops
+    codecs/open_orders codecs/kraken codecs/kraken_requests codecs/kraken_reports codecs/kraken_orders
+    strategies/dislocation strategies/python
+    loops loop_router
 """.split()
 
 #: The layers of Python, lowest first. A layer imports from itself and from lower ones.
@@ -43,7 +44,7 @@ ALLOWED_IMPORTS = {
 #: Where the GIL may be taken: the transport's fallback, and the call of a Python strategy.
 TAKES_GIL = {"transport.pyx", "strategies/python.pyx"}
 #: Who may read the clock: the loops, and the measurement of a hop between two threads.
-READS_CLOCK = {"loops.pyx", "hop.pyx"}
+READS_CLOCK = {"loops.pyx", "loop_router.pyx", "hop.pyx"}
 BANNED_WORDS = {"manager", "handler", "helper", "util", "processor"}
 
 CIMPORT = re.compile(r"^\s*from\s+(orderflow[\w.]*)\s+cimport\s+(\([^)]*\)|[^\n#]*)", re.MULTILINE)

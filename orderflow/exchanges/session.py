@@ -130,6 +130,7 @@ class Session(Protocol):
 
     settings: SessionSettings
     rule: SyncRule                      # of its books
+    assets: list[str]                   # names of ExecutionReport.fee_asset, by index
 
     def metadata(self) -> list[Request]:
         """Calls whose answers `listings` needs."""
