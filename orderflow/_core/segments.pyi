@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 from pathlib import Path
 from struct import Struct
 from types import TracebackType
@@ -6,6 +7,13 @@ from typing import NamedTuple, Self
 from typing_extensions import Buffer
 
 HEADER: Struct
+=======
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+>>>>>>> main
 MINIMUM_BYTES: int
 
 class Header(NamedTuple):
@@ -22,6 +30,7 @@ class Header(NamedTuple):
 class SegmentError(Exception): ...
 class DamagedHeader(SegmentError): ...
 
+<<<<<<< HEAD
 def checksum(data: Buffer, seed: int = 0, *, portable: bool = False) -> int: ...
 def seed_for(salt: int, number: int) -> int: ...
 def number_of(path: Path) -> int: ...
@@ -51,4 +60,36 @@ class SegmentFiles:
     def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+=======
+def checksum(data: bytes, seed: int = 0, *, portable: bool = False) -> int: ...
+def seed_for(salt: int, number: int) -> int: ...
+def number_of(path: Path) -> int: ...
+def segment_paths(directory: str | os.PathLike[str], name: str) -> list[Path]: ...
+def read_header(path: str | os.PathLike[str], data: bytes) -> Header: ...
+def sync_directory(directory: str | os.PathLike[str]) -> None: ...
+
+class SegmentFiles:
+    directory: Path
+    name: str
+    epoch: int
+    error: Exception | None
+    closed: bool
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        name: str,
+        kind: int,
+        epoch: int,
+        first_sequence: int,
+        segment_bytes: int,
+    ) -> None: ...
+    def wait_prepared(self, timeout: float = 10.0) -> bool: ...
+    def flush(self) -> None: ...
+    def close(self) -> None: ...
+    @property
+    def failed(self) -> bool: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+>>>>>>> main
     ) -> None: ...
