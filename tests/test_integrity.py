@@ -4,8 +4,8 @@ import bisect
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason
+
 from tests.feed import SECOND_NS, Feed, depth, kraken, rest
 
 NEED = (EventKind.SNAPSHOT_NEEDED, 0)
@@ -42,7 +42,7 @@ def pairs():
     return feed
 
 
-# -- gaps -------------------------------------------------------------------------------------------------------------
+# -- gaps ---------------------------------------------------------------------------------------------------
 
 def test_a_gap_is_stale_before_anyone_can_read(spot):
     assert spot.frame(depth(14, 15, {1000: 0}, {})) == [changed(STALE, BookFault.GAP), NEED]
@@ -135,7 +135,7 @@ def test_what_is_kept_has_a_bound_and_is_never_joined_over_a_hole():
     assert feed.shown()[0] == list(BIDS.items())
 
 
-# -- futures: ids of all symbols in one sequence ------------------------------------------------------------------------
+# -- futures: ids of all symbols in one sequence --------------------------------------------------------------
 
 def futures():
     feed = Feed("binance_usdm", ["AB"])
@@ -160,7 +160,7 @@ def test_a_snapshot_between_two_updates_of_a_symbol_joins():
     assert feed.shown()[0][0] == (1000, 2)
 
 
-# -- what a book itself shows -------------------------------------------------------------------------------------------
+# -- what a book itself shows ---------------------------------------------------------------------------------
 
 def test_a_wrong_checksum_concerns_that_book_only(pairs):
     assert pairs.frame(kraken("update", "A/B", {1000: 1000}, {}, checksum=1)) == [
@@ -212,7 +212,7 @@ def test_trailing_zeros_are_no_digits(spot):
     assert spot.frame(frame) == []
 
 
-# -- frames that cannot be read -----------------------------------------------------------------------------------------
+# -- frames that cannot be read -------------------------------------------------------------------------------
 
 def test_a_bad_frame_that_names_its_book_concerns_that_book_only(pairs):
     good = kraken("update", "A/B", {1000: 1}, {}, (BIDS, ASKS))
@@ -238,7 +238,7 @@ def test_garbage_ends_the_connection_and_every_book_on_it(spot, garbage):
     assert spot.state()[0] == STALE
 
 
-# -- connections --------------------------------------------------------------------------------------------------------
+# -- connections ----------------------------------------------------------------------------------------------
 
 def test_nothing_survives_a_reconnect(spot):
     spot.frame(depth(14, 15, {}, {}))           # STALE, with an update kept
@@ -275,7 +275,7 @@ def test_a_kraken_book_needs_its_snapshot_first():
     assert feed.state()[0] == SYNCING and feed.shown() == [[], []]
 
 
-# -- the property -------------------------------------------------------------------------------------------------------
+# -- the property ---------------------------------------------------------------------------------------------
 
 class Truth:
     """An exchange that publishes diffs: the book after every id, in dicts."""
