@@ -1,20 +1,49 @@
 """Engine: settings -> core objects -> threads."""
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 
+from orderflow._core.allocation import Splitter
 from orderflow._core.board import Board
 from orderflow._core.doorbell import Doorbell, WaitPolicy
+from orderflow._core.input_log import InputLogFiles
+from orderflow._core.journal import JournalFiles
+from orderflow._core.loop_router import RouterLoop, StrategizerLoop
 from orderflow._core.loops import ExchangeLoop, NativeThread
+from orderflow._core.orders import Orders
 from orderflow._core.ring import Ring
+from orderflow._core.risk import RiskBook
+from orderflow._core.router import RoutePolicy
+from orderflow._core.strategies.python import PythonStrategy
+from orderflow._core.strategy import Strategy
+from orderflow._core.types import (
+    PARENT_ORDER_DTYPE,
+    Algorithm,
+    BookState,
+    CommandKind,
+    ParentKind,
+    ParentStatus,
+    Reason,
+    Side,
+    TradingState,
+)
 from orderflow.exchanges.session import Session
-from orderflow.instrument import Instrument, Listing, instruments_of, table
+from orderflow.instrument import Instrument, Listing, decimal, from_scaled, instruments_of, table, to_scaled
 from orderflow.servers.control import Conversation
+
+BOARD_DEPTH = 20
+JOURNAL_BYTES = 16 << 20
+#: Room of the rings between router and exchange threads: every order that may be open, several reports each.
+ORDER_RING = 4096
+REPORT_RING = 16384
 
 
 def power_of_two(count: int) -> int:
@@ -46,10 +75,14 @@ class Core:
     wakes: dict[str, Ring] = field(default_factory=dict)
     loops: dict[str, ExchangeLoop] = field(default_factory=dict)
     tapes: dict[str, Ring] = field(default_factory=dict)
+    orders: dict[str, Ring] = field(default_factory=dict)
+    reports: dict[str, Ring] = field(default_factory=dict)
+    flags: np.ndarray = field(default_factory=lambda: np.zeros(128, np.uint8))
 
 
 def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borrows: bool, layout: str = "split",
-               tape_records: int = 0, book_options: dict | None = None) -> Core:
+               tape_records: int = 0, book_options: dict | None = None, trade: bool = False,
+               unix_offset_ns: int | None = None, control_bell: Doorbell | None = None) -> Core:
     """Make the native objects for these sessions; nothing runs yet.
 
     Parameters
@@ -64,13 +97,20 @@ def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borr
         Whether every loop has a doorbell of its own.
     tape_records : int
         Room of each exchange's tape; 0 = no tape.
+    trade : bool
+        Make order paths for the sessions that trade.
+    unix_offset_ns : int, optional
+        Unix clock - monotonic clock, where the clock is a virtual one.
+    control_bell : Doorbell, optional
+        Of the control thread, if there is one already.
     """
     names = [session.settings.name for session in sessions]
     rows = table(listings, names)
     core = Core(list(listings), instruments_of(listings), rows, Board(max(1, len(listings))),
-                np.zeros(max(1, len(listings)), np.uint8), Doorbell())
+                np.zeros(max(1, len(listings)), np.uint8), control_bell or Doorbell())
     shared = Doorbell()
-    core.bells["router"] = shared if layout == "fused" else Doorbell()
+    for name in ("router", "strategizer"):
+        core.bells[name] = shared if layout == "fused" else Doorbell()
     for index, session in enumerate(sessions):
         name = names[index]
         own = {i: listing.symbol for i, listing in enumerate(listings) if listing.exchange == name}
@@ -80,11 +120,15 @@ def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borr
         core.wakes[name] = Ring(power_of_two(max(1, len(listings))), 64)
         if tape_records:
             core.tapes[name] = Ring(power_of_two(tape_records), 128)
+        order_codec = session.order_codec(rows, symbols) if trade else None
+        if order_codec is not None:
+            core.orders[name], core.reports[name] = Ring(ORDER_RING, 128), Ring(REPORT_RING, 128)
         core.loops[name] = ExchangeLoop(
             name, index, rows, own, session.rule, session.market_codec(rows, symbols),
-            session.order_codec(rows, symbols), core.board, core.wake_pending, core.wakes[name], core.bells[name],
+            order_codec, core.board, core.wake_pending, core.wakes[name], core.bells[name],
             core.bells["router"], core.control_bell, tape=core.tapes.get(name), borrows=borrows,
-            book_options=book_options)
+            book_options=book_options, orders=core.orders.get(name), reports=core.reports.get(name), flags=core.flags,
+            unix_offset_ns=unix_offset_ns)
     return core
 
 
@@ -142,3 +186,389 @@ def wait_until(condition: Callable[[], bool], timeout: float, what: str, pause: 
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} did not happen within {timeout:g} s")
         time.sleep(pause)
+
+
+class EngineError(Exception):
+    """The engine cannot start or go on; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What risk allows for one instrument. Decimals as text.
+
+    Attributes
+    ----------
+    maximum_position : str
+        Long or short, everything open filled, in the base currency.
+    maximum_order_quantity : str
+    maximum_order_notional : str
+        In the quote currency.
+    collar : str
+        How far beyond the reference price an order may be priced, as a fraction.
+    reference_age_seconds : float
+        How old the reference price may be.
+    """
+
+    maximum_position: str
+    maximum_order_quantity: str
+    maximum_order_notional: str
+    collar: str = "0.02"
+    reference_age_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ParentState:
+    """How a parent order stands: an immutable copy, decimals in base and quote currency.
+
+    Attributes
+    ----------
+    by_exchange : dict of str -> dict
+        filled, average_price, fees (by asset) of each exchange that filled something.
+    """
+
+    id: int
+    instrument: str
+    side: str
+    status: str
+    reason: str
+    quantity: Decimal
+    filled: Decimal
+    in_doubt: Decimal
+    average_price: Decimal | None
+    arrival_price: Decimal | None
+    children: int
+    fees: dict[str, Decimal]
+    by_exchange: dict[str, dict]
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will happen to it by itself."""
+        return self.status in ("PARENT_DONE", "PARENT_DENIED", "PARENT_ENDED_IN_DOUBT")
+
+    @property
+    def slippage_bps(self) -> Decimal | None:
+        """Average price against arrival price; positive is a cost."""
+        if self.average_price is None or not self.arrival_price:
+            return None
+        sign = 1 if self.side == "BUY" else -1
+        return sign * (self.average_price - self.arrival_price) / self.arrival_price * 10_000
+
+
+class Engine:
+    """Settings -> core objects -> threads.
+
+    Parameters
+    ----------
+    sessions : sequence of Session
+        One an exchange; see `orderflow.exchanges.session_for`.
+    server : SyncServer, AsyncServer or DirectServer
+        Moves the bytes.
+    strategies : sequence
+        Cython strategies, or plain Python objects with on_signal, on_report, on_timer (see PythonStrategy).
+    limits : dict of str -> Limits
+        By instrument name; an instrument without limits cannot be traded.
+    directory : path, optional
+        Of the journal and the input log; None = a temporary one that is removed at the end.
+    policy : "best" or "single"
+        Whether a parent is split over all exchanges or sent to the one that is best for the whole.
+    fees : dict of str -> (maker, taker)
+        By exchange name, as fractions; overrides what the exchange's metadata says.
+    layout, wait, cpus
+        Of the native threads; see EngineSettings.
+    """
+
+    def __init__(self, sessions: Sequence[Session], server, *, strategies: Sequence = (),
+                 limits: dict[str, Limits] | None = None, directory=None, policy: str = "best",
+                 fees: dict[str, tuple[str, str]] | None = None, layout: str = "split", wait: str = "park",
+                 cpus: dict[str, int] | None = None, report: Callable[[str], None] | None = None):
+        self.sessions = list(sessions)
+        self.server = server
+        self.problems: list[str] = []
+        self._report = report or self.problems.append
+        self._limits = dict(limits or {})
+        self._policy = policy
+        self._fees = fees or {}
+        self._layout, self._wait, self._cpus = layout, wait, cpus
+        self._strategies = [item if isinstance(item, Strategy) else PythonStrategy(item) for item in strategies]
+        self._temporary = tempfile.TemporaryDirectory(prefix="orderflow-") if directory is None else None
+        self.directory = Path(self._temporary.name if self._temporary else directory)
+        self._counter = 0
+        self._direct = server.name == "direct"
+        self.started = False
+        self.stopped = False
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    def start(self, timeout: float = 30.0) -> Engine:
+        """Fetch metadata, wire the core, run the threads, and wait until every book is LIVE and every exchange ready.
+
+        Raises
+        ------
+        EngineError
+            An exchange does not answer, does not offer a symbol, or is not ready in time; the message names it.
+        """
+        listings = self._fetch_listings()
+        self._build(listings)
+        self.started = True
+        if self._direct:
+            self.server.start(self.conversations, [*self.core.loops.values(), self.router, self.strategizer])
+        else:
+            self.threads.start()
+            self.server.start(self.conversations)
+        self._wait_ready(timeout)
+        self.trade()
+        return self
+
+    def _fetch_listings(self) -> list[Listing]:
+        listings: list[Listing] = []
+        for session in self.sessions:
+            name = session.settings.name
+            try:
+                bodies = (self.server.fetch_now(name, session.metadata()) if self._direct
+                          else self.server.fetch_now(session.metadata()))
+            except ConnectionError as error:
+                raise EngineError(f"exchange {name}: {error}") from None
+            for listing in session.listings(bodies):
+                maker, taker = self._fees.get(name, (listing.maker_fee, listing.taker_fee))
+                listings.append(listing.with_fees(decimal(maker, "maker_fee"), decimal(taker, "taker_fee")))
+        return listings
+
+    def _build(self, listings: list[Listing]) -> None:
+        core = self.core = build_core(
+            self.sessions, listings, borrows=self.server.borrows, layout=self._layout, trade=True,
+            unix_offset_ns=0 if self._direct else None, control_bell=getattr(self.server, "bell", None))
+        self.table, self.instruments = core.table, {item.name: item for item in core.instruments}
+        self.journal = JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES)
+        epoch = self.journal.epoch
+        self.logs = {name: InputLogFiles(self.directory, name, epoch) for name in ("router", "strategizer")}
+        width = max(len(item.listings) for item in core.instruments)
+        self.orders = Orders(self.table, epoch, listings_per_instrument=width)
+        self.risk = RiskBook(self.table)
+        self._set_limits(core)
+        rings = {"parents": Ring(1024, 128), "parent_reports": Ring(8192, 128),
+                 "wakes": Ring(power_of_two(max(1, len(listings))), 64)}
+        strategy_pending = np.zeros(max(1, len(listings)), np.uint8)
+        ports = [(name, core.wakes[name], core.reports.get(name), core.orders.get(name), core.bells[name])
+                 for name in core.loops]
+        policy = RoutePolicy.SINGLE if self._policy == "single" else RoutePolicy.BEST
+        self.router = RouterLoop(
+            self.table, ports, core.board, core.wake_pending, strategy_pending, self.orders, self.risk, self.journal,
+            self.logs["router"], Splitter(self.table, depth=BOARD_DEPTH), rings["parents"], rings["parent_reports"],
+            rings["wakes"], core.bells["router"], core.bells["strategizer"], core.flags[64:], policy=policy)
+        self.strategizer = StrategizerLoop(
+            self.table, self._strategies, core.board, strategy_pending, self.logs["strategizer"], rings["wakes"],
+            rings["parent_reports"], rings["parents"], core.bells["strategizer"], core.bells["router"])
+        for strategy in self._strategies:
+            if isinstance(strategy, PythonStrategy):
+                strategy.bind(core.listings, core.instruments)
+        self.conversations = conversations(core, self.sessions, self._report)
+        self.threads = self._threads()
+        self.journal.start_run(exchanges=[session.settings.name for session in self.sessions],
+                               symbols=[[item.exchange, item.symbol] for item in core.listings])
+
+    def _threads(self) -> Threads:
+        core = self.core
+        if self._layout == "fused":
+            loops = [*core.loops.values(), self.router, self.strategizer]
+            return Threads([("fused", loops, core.bells["router"])], self._wait, self._cpus)
+        groups = [(name, [loop], core.bells[name]) for name, loop in core.loops.items()]
+        groups += [("router", [self.router], core.bells["router"]),
+                   ("strategizer", [self.strategizer], core.bells["strategizer"])]
+        return Threads(groups, self._wait, self._cpus)
+
+    def _set_limits(self, core: Core) -> None:
+        for instrument in core.instruments:
+            limits = self._limits.get(instrument.name)
+            if limits is None:
+                continue
+            self.risk.set_instrument(
+                instrument.index, maximum_position=instrument.quantity(limits.maximum_position),
+                collar=to_scaled(limits.collar, 8, "collar"),
+                reference_age_ns=int(limits.reference_age_seconds * 1e9))
+            for index in instrument.listings:
+                listing = core.listings[index]
+                self.risk.set_listing(index, maximum_quantity=listing.quantity(limits.maximum_order_quantity),
+                                      maximum_notional=to_scaled(limits.maximum_order_notional, 8, "notional"))
+
+    def _wait_ready(self, timeout: float) -> None:
+        def ready() -> bool:
+            return (all(conversation.ready for conversation in self.conversations)
+                    and all(loop.can_trade for name, loop in self.core.loops.items() if name in self.core.orders)
+                    and all(self.book_state(index) == "LIVE" for index in range(len(self.core.listings))))
+
+        if self._direct:
+            self.server.run_until(self.server.now_ns + int(timeout * 1e9), ready)
+        else:
+            deadline = time.monotonic() + timeout
+            while not ready() and time.monotonic() < deadline:
+                time.sleep(0.005)
+        if not ready():
+            waiting = [conversation.name for conversation in self.conversations if not conversation.ready]
+            waiting += [f"{item.exchange} {item.symbol} ({self.book_state(index)})"
+                        for index, item in enumerate(self.core.listings) if self.book_state(index) != "LIVE"]
+            self.stop()
+            raise EngineError(f"not ready within {timeout:g} s: {', '.join(waiting) or 'order connections'}; "
+                              + "; ".join(self.problems[-3:]))
+
+    def trade(self) -> None:
+        """Let orders pass: risk and every gate ACTIVE. The engine does so itself once it is ready."""
+        self.risk.state = TradingState.ACTIVE
+        for loop in self.core.loops.values():
+            loop.command(CommandKind.SET_TRADING_STATE, value=TradingState.ACTIVE)
+
+    def halt(self) -> None:
+        """Kill: every gate refuses from now on and every exchange thread cancels what it has sent."""
+        self.core.flags[0] = 1
+        self.risk.state = TradingState.HALTED
+        for loop in self.core.loops.values():
+            loop.command(CommandKind.SET_TRADING_STATE, value=TradingState.HALTED)
+
+    def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        """Let time pass: real time, or the virtual clock of the direct server."""
+        if self._direct:
+            self.server.run_until(self.server.now_ns + int(seconds * 1e9), until)
+            return
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and not until():
+            time.sleep(min(0.01, max(0.0, deadline - time.monotonic())))
+
+    def stop(self) -> None:
+        """Close connections, end threads, flush the journal. Idempotent; what can be read stays readable."""
+        if self.stopped:
+            return
+        self.stopped = True
+        for loop in self.core.loops.values():
+            loop.close_tape()
+        self.server.stop()
+        if not self._direct:
+            self.threads.stop()
+        self.journal.end_run(problems=len(self.problems))
+        for files in (self.journal, *self.logs.values()):
+            files.close()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    def __enter__(self) -> Engine:
+        return self if self.started else self.start()
+
+    def __exit__(self, *_) -> None:
+        self.stop()
+
+    # -- asking ---------------------------------------------------------------------------------------------------
+
+    @property
+    def now_ns(self) -> int:
+        """The engine's monotonic clock."""
+        return self.server.now_ns if self._direct else time.monotonic_ns()
+
+    def submit(self, instrument: str, side: str, quantity: object, limit_price: object = None, *,
+               seconds: float | None = None, exchanges: Sequence[str] = ()) -> int:
+        """Submit a parent order; returns its id.
+
+        Parameters
+        ----------
+        instrument : str
+            As in `engine.instruments`.
+        side : "buy" or "sell"
+        quantity, limit_price : Decimal, str or int
+            Base and quote currency; no limit = the collar's.
+        seconds : float, optional
+            When it ends at the latest.
+        exchanges : sequence of str
+            Where it may go; empty = everywhere.
+        """
+        if instrument not in self.instruments:
+            raise ValueError(f"instrument {instrument!r}: there are {', '.join(self.instruments)}")
+        if side.lower() not in ("buy", "sell"):
+            raise ValueError(f"side {side!r}: expected buy or sell")
+        item = self.instruments[instrument]
+        record = np.zeros(1, PARENT_ORDER_DTYPE)[0]
+        self._counter += 1
+        record["parent_id"] = self._counter
+        record["quantity"] = item.quantity(quantity)
+        record["limit_price"] = item.price(limit_price) if limit_price is not None else 0
+        record["instrument"] = item.index
+        record["kind"] = ParentKind.SUBMIT_PARENT
+        record["side"] = Side.BUY if side.lower() == "buy" else Side.SELL
+        record["algorithm"] = Algorithm.IMMEDIATE
+        record["created_ns"] = record["start_ns"] = self.now_ns
+        record["end_ns"] = self.now_ns + int(seconds * 1e9) if seconds is not None else 0
+        for place, index in enumerate(item.listings):
+            if self.core.listings[index].exchange in exchanges:
+                record["listings"] |= np.uint64(1 << place)
+        if exchanges and not record["listings"]:
+            raise ValueError(f"exchanges {list(exchanges)}: none of them lists {instrument}")
+        if not self.strategizer.submit(record):
+            raise EngineError("too many parent orders wait to be taken")
+        return self._counter
+
+    def cancel(self, parent_id: int) -> None:
+        """Ask for the end of a parent order."""
+        record = np.zeros(1, PARENT_ORDER_DTYPE)[0]
+        record["parent_id"], record["kind"] = parent_id, ParentKind.CANCEL_PARENT
+        self.strategizer.submit(record)
+
+    def parent(self, parent_id: int) -> ParentState | None:
+        """How a parent order stands now; None = not taken yet."""
+        for view in self.orders.parents():
+            if view.parent_id == parent_id:
+                return self._parent_state(view)
+        return None
+
+    def parents(self) -> list[ParentState]:
+        """Every parent order that is still in the table."""
+        return [self._parent_state(view) for view in self.orders.parents()]
+
+    def wait(self, parent_id: int, timeout: float = 30.0) -> ParentState:
+        """Let time pass until a parent order has ended; TimeoutError if it does not."""
+        def ended() -> bool:
+            state = self.parent(parent_id)
+            return state is not None and state.done
+        self.run(timeout, ended)
+        if not ended():
+            raise TimeoutError(f"parent order {parent_id} has not ended within {timeout:g} s")
+        return self.parent(parent_id)
+
+    def book(self, exchange: str, symbol: str) -> np.void:
+        """What the board shows of a listing: one record of BOARD_ENTRY_DTYPE (scaled integers, best first)."""
+        return self.core.board.read(self.index(exchange, symbol))
+
+    def index(self, exchange: str, symbol: str) -> int:
+        """Index of a listing; ValueError names those there are."""
+        for index, listing in enumerate(self.core.listings):
+            if (listing.exchange, listing.symbol) == (exchange, symbol):
+                return index
+        names = ", ".join(f"{item.exchange} {item.symbol}" for item in self.core.listings)
+        raise ValueError(f"{exchange} {symbol}: no such listing; there are {names}")
+
+    def book_state(self, index: int) -> str:
+        """EMPTY, SYNCING, LIVE or STALE."""
+        return BookState(int(self.core.board.read(index)["book_state"])).name
+
+    def position(self, index: int):
+        """PositionView of a listing, scaled integers."""
+        return self.orders.position(index)
+
+    def _parent_state(self, view) -> ParentState:
+        item = self.core.instruments[view.instrument]
+        scale = item.price_decimals + item.quantity_decimals
+        by_exchange, fees = {}, {}
+        for fill in view.by_listing:
+            listing = self.core.listings[fill.listing]
+            assets = self.sessions[int(self.table[fill.listing]["exchange"])].assets
+            charged = {assets[asset]: from_scaled(amount, decimals) for asset, (amount, decimals) in fill.fees.items()}
+            for asset, amount in charged.items():
+                fees[asset] = fees.get(asset, Decimal(0)) + amount
+            filled = from_scaled(fill.filled, listing.quantity_decimals)
+            notional = from_scaled(fill.notional, listing.price_decimals + listing.quantity_decimals)
+            if fill.filled:
+                by_exchange[listing.exchange] = {"filled": filled, "average_price": notional / filled, "fees": charged,
+                                                 "fills": fill.fills}
+        filled = from_scaled(view.filled, item.quantity_decimals)
+        return ParentState(
+            view.parent_id, item.name, Side(view.side).name, ParentStatus(view.status).name, Reason(view.reason).name,
+            from_scaled(view.quantity, item.quantity_decimals), filled,
+            from_scaled(view.in_doubt, item.quantity_decimals),
+            from_scaled(view.notional, scale) / filled if filled else None,
+            from_scaled(view.arrival_price, item.price_decimals) if view.arrival_price else None,
+            view.children, fees, by_exchange)

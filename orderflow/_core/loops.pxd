@@ -35,6 +35,9 @@ cdef class ExchangeLoop(Loop):
     cdef Codec order_codec
     cdef DecodeOutput decoded
     cdef readonly LatencyHistogram frame_to_board
+    cdef readonly LatencyHistogram decided_to_sent
+    cdef readonly LatencyHistogram frame_to_sent
+    cdef bint virtual_clock
     cdef readonly str name
     cdef readonly bint borrows
     cdef dict books
@@ -43,6 +46,7 @@ cdef class ExchangeLoop(Loop):
 
     cdef int take_commands(self, int64_t now_ns) noexcept nogil
     cdef int receive(self, uint32_t index, int64_t now_ns) noexcept nogil
+    cdef int take_orders(self, int64_t now_ns) noexcept nogil
     cdef int take_frames(self, int64_t now_ns) noexcept nogil
     cdef void decode(self, uint32_t index, const char *data, size_t size, int64_t now_ns) noexcept nogil
 

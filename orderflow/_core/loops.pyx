@@ -20,13 +20,14 @@ from orderflow._core.byte_ring cimport ByteRing, ByteRingStatus
 from orderflow._core.codec cimport Codec, DecodeOutput
 from orderflow._core.doorbell cimport POLLIN, POLLOUT, Doorbell, WaitPolicy, pollfd, relax
 from orderflow._core.exchange cimport CONNECTIONS, POLL_NS, Connection, ConnectionState, ListingSignalState
+from orderflow._core.gate cimport SENT_CAPACITY, SentOrder
 from orderflow._core.integrity cimport BookSync
 from orderflow._core.latency cimport LatencyHistogram
 from orderflow._core.masking cimport MASK_SEED_SIZE
 from orderflow._core.ring cimport Ring
 from orderflow._core.signals cimport ListingSignals
 from orderflow._core.transport cimport TransportStatus
-from orderflow._core.types cimport Command, Event, LossReason
+from orderflow._core.types cimport ChildOrder, Command, Event, LossReason
 from orderflow._core.websocket cimport Frame, FrameReader, FrameStatus, Opcode
 
 import os
@@ -38,6 +39,9 @@ from orderflow._core.types import EVENT_DTYPE, BookState as StateName
 
 cdef enum:
     READS = 8                       # blocks read from one connection before the others get their turn
+    ORDERS = 64                     # orders sent before frames are looked at again
+    KILL_FLAG = 0                   # in `flags`
+    REPORT_LOST_FLAG = 64
     FRAMES = 256                    # frames taken from the ring before commands are looked at again
     COMMAND_BYTES = 1 << 24
     EVENT_BYTES = 1 << 22
@@ -101,12 +105,21 @@ cdef class ExchangeLoop(Loop):
         Largest websocket frame, in bytes.
     book_options : dict, optional
         Passed to OrderBook: window, far_capacity.
+    orders, reports : Ring of 128, optional
+        From and to the router, where this exchange takes orders.
+    flags : numpy array of uint8, shape (128,)
+        Of all exchanges: 0 = kill, a cache line of its own; 64 = a report was lost.
+    order_rate : (int, int)
+        Orders allowed in so many nanoseconds; 0 orders = not limited. A fifth is kept for cancels.
+    unix_offset_ns : int, optional
+        Unix clock - monotonic clock; given where the clock is a virtual one.
     """
 
     def __init__(self, str name, int exchange_index, table, dict symbols, int rule, Codec market_codec,
                  Codec order_codec, Board board, unsigned char[::1] wake_pending, Ring wakes, Doorbell bell,
                  Doorbell router_bell, Doorbell control_bell, Ring tape=None, bint lossy_tape=False,
-                 bint borrows=False, size_t frame_limit=4 << 20, dict book_options=None):
+                 bint borrows=False, size_t frame_limit=4 << 20, dict book_options=None, Ring orders=None,
+                 Ring reports=None, unsigned char[::1] flags=None, order_rate=(0, 1), unix_offset_ns=None):
         cdef bytes entropy = os.urandom(MASK_SEED_SIZE)
         self.name = name
         self.borrows = borrows
@@ -140,8 +153,27 @@ cdef class ExchangeLoop(Loop):
             self.tape.closed = &self.tape_closed
             self.tape.lossy = lossy_tape
             self.state.tape = &self.tape
+        self.virtual_clock = unix_offset_ns is not None
+        self.state.path.unix_offset_ns = (unix_offset_ns if self.virtual_clock
+                                          else clock.unix_ns() - clock.monotonic_ns())
+        self._make_order_path(orders, reports, flags, order_rate)
         self._make_books(exchange_index, table, rule, book_options or {})
         self._make_connections(frame_limit if borrows else 1)
+
+    def _make_order_path(self, Ring orders, Ring reports, unsigned char[::1] flags, order_rate):
+        self.decided_to_sent, self.frame_to_sent = LatencyHistogram(), LatencyHistogram()
+        self.state.path.connection = -1
+        if orders is None:
+            return
+        self.kept_alive += [orders, reports, flags]
+        self.state.path.orders, self.state.path.reports = orders.of128, reports.of128
+        self.state.path.reports_full = &flags[REPORT_LOST_FLAG]
+        self.state.path.gate.halted = &flags[KILL_FLAG]
+        self.state.path.gate.orders.rate, self.state.path.gate.orders.period_ns = order_rate
+        self.state.path.gate.orders.credit_ns = self.state.path.gate.orders.period_ns
+        self.state.path.gate.sent = <SentOrder *>calloc(SENT_CAPACITY, sizeof(SentOrder))
+        if self.state.path.gate.sent is NULL:
+            raise MemoryError()
 
     def _make_books(self, int exchange_index, table, int rule, dict options):
         cdef uint32_t n = len(table)
@@ -191,6 +223,7 @@ cdef class ExchangeLoop(Loop):
         if self.syncs is not NULL:
             for i in range(self.state.listing_count):
                 free(self.syncs[i].kept)
+        free(self.state.path.gate.sent)
         free(self.syncs)
         free(self.state.books)
         free(self.state.signals)
@@ -206,6 +239,8 @@ cdef class ExchangeLoop(Loop):
             if self.state.connections[i].state == ConnectionState.OPEN and self.state.connections[i].transport is not NULL:
                 work += self.receive(i, now_ns)
         work += self.take_frames(now_ns)
+        if self.state.path.orders is not NULL:
+            work += self.take_orders(now_ns)
         if now_ns - self.state.polled_ns >= POLL_NS:
             self.state.polled_ns = now_ns
             exchange.on_timer(&self.state, now_ns)
@@ -280,6 +315,26 @@ cdef class ExchangeLoop(Loop):
             work += 1
         return work
 
+    cdef int take_orders(self, int64_t now_ns) noexcept nogil:
+        """Orders of the router: through the gate and out."""
+        cdef const ChildOrder *order
+        cdef uint64_t sent
+        cdef int work = 0
+        while work < ORDERS:
+            order = <const ChildOrder *>self.state.path.orders.peek()
+            if order is NULL:
+                break
+            sent = self.state.path.sent
+            exchange.on_order(&self.state, order, now_ns)
+            if self.state.path.sent != sent and not self.virtual_clock:
+                now_ns = clock.monotonic_ns()
+                latency.record(&self.decided_to_sent.histogram, now_ns - order.decided_ns)
+                if order.cause_receive_ns:
+                    latency.record(&self.frame_to_sent.histogram, now_ns - order.cause_receive_ns)
+            self.state.path.orders.release()
+            work += 1
+        return work
+
     cdef void decode(self, uint32_t index, const char *data, size_t size, int64_t now_ns) noexcept nogil:
         cdef int64_t started = clock.monotonic_ns()
         exchange.on_frame(&self.state, index, data, size, now_ns)
@@ -289,6 +344,8 @@ cdef class ExchangeLoop(Loop):
         cdef uint32_t size, tag, i
         cdef Connection *connection
         if self.state.commands.peek(&size, &tag) is not NULL or self.state.frames_in.peek(&size, &tag) is not NULL:
+            return True
+        if self.state.path.orders is not NULL and self.state.path.orders.peek() is not NULL:
             return True
         for i in range(CONNECTIONS):
             connection = &self.state.connections[i]
@@ -399,6 +456,16 @@ cdef class ExchangeLoop(Loop):
             "checksums_ok": sync.checksums_ok, "checksums_failed": sync.checksums_failed, "snapshots": sync.snapshots,
             "updates_dropped": sync.updates_dropped, "resyncs": sync.resyncs, "last_id": sync.last_id,
         }
+
+    @property
+    def sent_orders(self):
+        """(sent, refused by the gate)."""
+        return self.state.path.sent, self.state.path.not_sent
+
+    @property
+    def can_trade(self):
+        """Whether an order connection is open and logged in."""
+        return self.state.path.connection >= 0
 
     @property
     def totals(self):

@@ -5,16 +5,21 @@ derivatives documentation.
 """
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 from collections.abc import Sequence
 from decimal import Decimal
 from urllib.parse import parse_qsl, urlsplit
 
 from orderflow._core.codecs.binance import BinanceMarketData
+from orderflow._core.codecs.binance_orders import BinanceOrders
 from orderflow._core.integrity import SyncRule
+from orderflow._core.signing import Signer
 from orderflow._core.types import Role
 from orderflow.exchanges.session import (
     Action,
+    Credentials,
     Endpoint,
     Fetch,
     Problem,
@@ -34,6 +39,7 @@ MARKETS = {
     "usdm": ("https://fapi.binance.com", "/fapi/v1", "wss://fstream.binance.com/public", "depth@0ms", 1000),
     "coinm": ("https://dapi.binance.com", "/dapi/v1", "wss://dstream.binance.com", "depth@0ms", 1000),
 }
+USER_STREAM = "user-stream"
 ORDERS = "wss://ws-api.binance.com:443/ws-api/v3"
 
 
@@ -52,6 +58,7 @@ class BinanceSession:
         self.orders = settings.orders or ORDERS
         self.rule = SyncRule.CONTIGUOUS_RANGE if market == "spot" else SyncRule.PREVIOUS_ID
         self.indices: dict[int, Listing] = {}
+        self.assets: list[str] = []
 
     # -- metadata -----------------------------------------------------------------------------------------------
 
@@ -127,14 +134,30 @@ class BinanceSession:
 
     def order_codec(self, table, symbols: dict[str, int]):
         """Codec of the order connection; only spot has one so far."""
-        return None
+        if not self.settings.trade:
+            return None
+        if self.market != "spot":
+            raise SessionError(f"exchange {self.settings.name}: orders are not supported on this market yet; "
+                               "set trade = false")
+        credentials = self._credentials()
+        self.assets = sorted({asset for item in self.indices.values() for asset in (item.base, item.quote)} | {"BNB"})
+        return BinanceOrders(table, symbols, api_key=credentials.key, signer=Signer.hmac_sha256(credentials.secret),
+                             assets=self.assets)
+
+    def _credentials(self) -> Credentials:
+        if self.settings.credentials is None:
+            raise SessionError(f"exchange {self.settings.name}: trade = true needs a key and a secret")
+        return self.settings.credentials
 
     def endpoints(self) -> list[Endpoint]:
         """One market data connection, and one for orders when trading."""
-        return [Endpoint("market", Role.MARKET_DATA, f"{self.stream}/stream")]
+        market = Endpoint("market", Role.MARKET_DATA, f"{self.stream}/stream")
+        return [market, Endpoint("orders", Role.ORDERS, self.orders)] if self.settings.trade else [market]
 
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
         """Subscribe."""
+        if connection == "orders":
+            return [Send(connection, json.dumps(self._user_stream(unix_ns)))]
         if self.settings.subscribe:
             return [Send(connection, text) for text in self.settings.subscribe]
         trade = "trade" if self.market == "spot" else "aggTrade"
@@ -142,9 +165,19 @@ class BinanceSession:
                    for kind in (self.depth_stream, trade, "bookTicker")]
         return [Send(connection, json.dumps({"method": "SUBSCRIBE", "params": streams, "id": 1}))]
 
+    def _user_stream(self, unix_ns: int) -> dict:
+        """userDataStream.subscribe.signature: execution reports on the connection that carries the orders."""
+        credentials = self._credentials()
+        params = {"apiKey": credentials.key, "timestamp": unix_ns // 1_000_000}
+        payload = "&".join(f"{key}={params[key]}" for key in sorted(params))
+        params["signature"] = hmac.new(credentials.secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+        return {"id": USER_STREAM, "method": "userDataStream.subscribe.signature", "params": params}
+
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Subscribe acknowledgements, errors, shutdown notices."""
         message = json.loads(text)
+        if connection == "orders":
+            return self._order_frame(message)
         if "result" in message and message["result"] is None:
             return [Ready(connection)]
         data = message.get("data", message)
@@ -153,6 +186,15 @@ class BinanceSession:
         if "error" in message or "code" in message:
             error = message.get("error", message)
             return [Problem(f"{error.get('msg', error)} (code {error.get('code')})")]
+        return []
+
+    def _order_frame(self, message: dict) -> list[Action]:
+        if message.get("id") == USER_STREAM:
+            if message.get("status") == 200:
+                return [Ready("orders")]
+            return [Problem(f"the user stream was refused: {message.get('error')}")]
+        if message.get("event", message).get("e") in ("eventStreamTerminated", "serverShutdown"):
+            return [Reconnect("orders", "the exchange ended the user stream")]
         return []
 
     def need_snapshot(self, listing: int, unix_ns: int) -> list[Action]:

@@ -1,18 +1,25 @@
 """Kraken spot, WebSocket API v2. Source: docs.kraken.com, "Spot WebSocket v2"."""
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 from collections.abc import Sequence
 from decimal import Decimal
+from urllib.parse import urlencode
 
 from orderflow._core.codecs.kraken import KrakenMarketData
+from orderflow._core.codecs.kraken_orders import KrakenOrders
 from orderflow._core.integrity import SyncRule
 from orderflow._core.types import Role
 from orderflow.exchanges.session import (
     Action,
     Endpoint,
+    Fetch,
     Problem,
     Ready,
+    Reconnect,
     Request,
     Send,
     SessionError,
@@ -41,6 +48,7 @@ class KrakenSession:
         self.orders = settings.orders or ORDERS
         self.depth = settings.depth or 1000
         self.indices: dict[int, Listing] = {}
+        self.assets: list[str] = []
 
     def metadata(self) -> list[Request]:
         """AssetPairs."""
@@ -91,14 +99,35 @@ class KrakenSession:
 
     def order_codec(self, table, symbols: dict[str, int]):
         """Codec of the order connection."""
-        return None
+        if not self.settings.trade:
+            return None
+        if self.settings.credentials is None:
+            raise SessionError(f"exchange {self.settings.name}: trade = true needs a key and a secret")
+        self.assets = sorted({asset for item in self.indices.values() for asset in (item.base, item.quote)})
+        self._order_codec = KrakenOrders(table, symbols, assets=self.assets)
+        return self._order_codec
 
     def endpoints(self) -> list[Endpoint]:
         """One market data connection, and one for orders when trading."""
-        return [Endpoint("market", Role.MARKET_DATA, f"{self.stream}/v2")]
+        market = Endpoint("market", Role.MARKET_DATA, f"{self.stream}/v2")
+        return [market, Endpoint("orders", Role.ORDERS, f"{self.orders}/v2")] if self.settings.trade else [market]
+
+    def _token_request(self, unix_ns: int) -> Request:
+        """GetWebSocketsToken; signed with HMAC-SHA512 over the path and the SHA-256 of nonce and body."""
+        path = "/0/private/GetWebSocketsToken"
+        nonce = str(unix_ns // 1000)
+        body = urlencode({"nonce": nonce})
+        digest = hashlib.sha256((nonce + body).encode()).digest()
+        secret = base64.b64decode(self.settings.credentials.secret)
+        signature = base64.b64encode(hmac.new(secret, path.encode() + digest, hashlib.sha512).digest()).decode()
+        headers = (("API-Key", self.settings.credentials.key), ("API-Sign", signature),
+                   ("Content-Type", "application/x-www-form-urlencoded"))
+        return Request("token", "POST", f"{self.rest}{path}", headers, body.encode())
 
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
-        """Subscribe."""
+        """Subscribe; the order connection needs a token first."""
+        if connection == "orders":
+            return [Fetch(self._token_request(unix_ns))]
         if self.settings.subscribe:
             return [Send(connection, text) for text in self.settings.subscribe]
         symbols = list(self.settings.symbols)
@@ -125,5 +154,14 @@ class KrakenSession:
                 for method in ("unsubscribe", "subscribe")]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
-        """Kraken's books need no REST."""
-        return []
+        """The token of the order connection; Kraken's books need no REST."""
+        if request.purpose != "token":
+            return []
+        answer = json.loads(body) if status == 200 else {"error": [body[:200].decode(errors="replace")]}
+        if answer.get("error"):
+            return [Problem(f"no token for the order connection: {answer['error']}"),
+                    Reconnect("orders", "it has no token")]
+        token = answer["result"]["token"]
+        self._order_codec.set_token(token)
+        return [Send("orders", json.dumps({"method": "subscribe", "params": {
+            "channel": "executions", "snap_orders": True, "snap_trades": False, "token": token}, "req_id": 1}))]

@@ -241,7 +241,10 @@ class Conversation:
             elif isinstance(action, SnapshotBody):
                 self.loop.command(CommandKind.SNAPSHOT_BODY, listing=action.listing, payload=action.body)
             elif isinstance(action, Ready):
-                self.lines[self._index(action.connection)].ready = True
+                index = self._index(action.connection)
+                self.lines[index].ready = True
+                if self.lines[index].endpoint.role == Role.ORDERS:
+                    self._command(CommandKind.TRADING_READY, index)
             elif isinstance(action, Reconnect):
                 self.tell(f"{action.connection} connection is opened again: {action.reason}")
                 self._command(CommandKind.CLOSE_CONNECTION, self._index(action.connection))

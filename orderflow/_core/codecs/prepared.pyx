@@ -7,12 +7,13 @@ from orderflow._core.codecs cimport assets, text
 from orderflow._core.types cimport Listing
 
 
-cdef int check_text(str what, value, int limit) except -1:
-    """Text goes into frames and signed payloads as it is, so nothing in it may need escaping in either."""
+cdef int check_text(str what, value, int limit, str reserved="&= ") except -1:
+    """Text goes into frames and signed payloads as it is, so nothing in it may need escaping in either; `reserved` is
+    what signed payloads cannot hold."""
     if not 0 < len(value.encode()) <= limit:
         raise ValueError(f"{what}: 1 to {limit} bytes are possible, got {len(value.encode())}")
-    if not value.isprintable() or any(character in value for character in '"\\&= '):
-        raise ValueError(f"{what}: a control character, space, quote, backslash, '&' or '=' cannot be part of it")
+    if not value.isprintable() or any(character in value for character in '"\\' + reserved):
+        raise ValueError(f"{what}: a control character, quote, backslash or one of {reserved!r} cannot be part of it")
     return 0
 
 

@@ -1,0 +1,19 @@
+from libc.stdint cimport int32_t, int64_t
+
+from orderflow._core.codec cimport DecodeBuffer, OrderCodec
+from orderflow._core.codecs cimport assets, kraken_reports, kraken_requests, text
+from orderflow._core.types cimport ChildOrder
+
+
+cdef class KrakenOrders(OrderCodec):
+    cdef kraken_requests.Requests requests
+    cdef kraken_reports.Reports reports
+    cdef int32_t *rows
+    cdef text.Piece *places
+    cdef assets.Asset *asset_names
+
+    cdef int _prepare_places(self) except -1
+    cdef int encode_new(self, const ChildOrder *order, int64_t unix_ns, char *out, size_t capacity) noexcept nogil
+    cdef int encode_cancel(self, const ChildOrder *order, const char *exchange_order_id, int64_t unix_ns,
+                           char *out, size_t capacity) noexcept nogil
+    cdef int decode(self, const char *data, size_t size, int64_t receive_ns, DecodeBuffer *out) noexcept nogil

@@ -1,0 +1,289 @@
+"""The router's loop and the strategizer's loop: memory, set-up, and one look at every inbox per step."""
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+from orderflow._core cimport clock, latency, pending, router, strategizer, timers
+from orderflow._core.allocation cimport Splitter
+from orderflow._core.board cimport Board
+from orderflow._core.byte_ring cimport ByteRing
+from orderflow._core.doorbell cimport Doorbell
+from orderflow._core.input_log cimport InputLogFiles
+from orderflow._core.journal cimport JournalFiles
+from orderflow._core.loops cimport Loop
+from orderflow._core.ring cimport Ring
+from orderflow._core.router cimport MAXIMUM_EXCHANGES, REFUSALS, ListingState, Port
+from orderflow._core.strategizer cimport STRATEGIES
+from orderflow._core.strategy cimport Strategy
+from orderflow._core.types cimport BoardEntry, ExecutionReport, Listing, ParentOrder, ParentReport, Wake
+
+import numpy as np
+
+from orderflow._core.latency import LatencyHistogram as PythonHistogram
+from orderflow._core.timers import TimerHeap as PythonTimers
+from orderflow._core.types import PARENT_ORDER_DTYPE, Reason
+
+cdef enum:
+    BATCH = 64                      # records taken from one inbox before the others get their turn
+    ACTIVE_PARENTS = 1024
+
+
+cdef class RouterLoop(Loop):
+    """The sequencer; see router.pxd.
+
+    Parameters
+    ----------
+    table : numpy structured array of LISTING_DTYPE
+    ports : list of (name, wakes, reports, orders, bell)
+        One an exchange, in index order; `reports` and `orders` are None where it takes no orders.
+    board, wake_pending, strategy_pending
+        Shared with the exchange threads and the strategizer.
+    orders, risk, journal, log, splitter
+        Written by this loop only, once it runs.
+    parents, parent_reports, wakes : Ring
+        From and to the strategizer.
+    policy : RoutePolicy
+    child_deadline_ns : int
+        How long an order may wait for its turn in the exchange thread.
+    """
+
+    def __init__(self, table, list ports, Board board, unsigned char[::1] wake_pending,
+                 unsigned char[::1] strategy_pending, orders, risk, JournalFiles journal, InputLogFiles log,
+                 Splitter splitter, Ring parents, Ring parent_reports, Ring wakes, Doorbell bell,
+                 Doorbell strategizer_bell, unsigned char[::1] reports_full, int policy=router.RoutePolicy.BEST,
+                 int64_t child_deadline_ns=250_000_000):
+        cdef uint32_t n = len(table)
+        cdef uint32_t i
+        cdef Port *port
+        if len(ports) > MAXIMUM_EXCHANGES:
+            raise ValueError(f"ports: {len(ports)} exchanges, at most {MAXIMUM_EXCHANGES} are possible")
+        self.bell = bell
+        self.orders, self.risk = orders, risk
+        self.timers = PythonTimers(1 << 15)
+        self.frame_to_decision, self.step_time = PythonHistogram(), PythonHistogram()
+        self.kept_alive = [table, board, wake_pending, strategy_pending, journal, log, splitter, parents, parent_reports,
+                           wakes, strategizer_bell, ports, reports_full]
+        self.names = [entry[0] for entry in ports]
+        cdef const Listing[::1] listings = table
+        self.state.listings = &listings[0]
+        self.state.listing_count = n
+        self._make_members(table, n)
+        self.state.views = <BoardEntry *>calloc(n, sizeof(BoardEntry))
+        self.state.states = <ListingState *>calloc(n, sizeof(ListingState))
+        self.state.active = <uint32_t *>calloc(ACTIVE_PARENTS, sizeof(uint32_t))
+        if self.state.views is NULL or self.state.states is NULL or self.state.active is NULL:
+            raise MemoryError()
+        self.state.active_capacity = ACTIVE_PARENTS
+        self.state.board = board.native
+        self.state.wake_pending, self.state.strategy_pending = &wake_pending[0], &strategy_pending[0]
+        self.state.reports_full = &reports_full[0]
+        self.state.table, self.state.risk = &self.orders.table, &self.risk.risk
+        self.state.journal, self.state.log = &journal.journal, &log.log
+        self.state.allocator, self.state.timers = &splitter.allocator, &self.timers.timers
+        self.state.parents, self.state.parent_reports = parents.of128, parent_reports.of128
+        self.state.wakes, self.state.strategizer_bell = wakes.of64, strategizer_bell.native
+        self.state.frame_to_decision = &self.frame_to_decision.histogram
+        self.state.policy, self.state.child_deadline_ns = policy, child_deadline_ns
+        self.state.port_count = len(ports)
+        for i, (_, wake_ring, report_ring, order_ring, port_bell) in enumerate(ports):
+            port = &self.state.ports[i]
+            port.wakes = (<Ring?>wake_ring).of64
+            port.reports = (<Ring?>report_ring).of128 if report_ring is not None else NULL
+            port.orders = (<Ring?>order_ring).of128 if order_ring is not None else NULL
+            port.bell = (<Doorbell?>port_bell).native
+
+    def _make_members(self, table, uint32_t n):
+        """Listings instrument by instrument, and where each instrument begins."""
+        instruments = int(table["instrument"].max()) + 1 if n else 0
+        order = np.argsort(table["instrument"], kind="stable").astype(np.uint32)
+        first = np.searchsorted(table["instrument"][order], np.arange(instruments + 1)).astype(np.uint32)
+        self.kept_alive += [order, first]
+        cdef const uint32_t[::1] members = order
+        cdef const uint32_t[::1] begins = first
+        self.state.members, self.state.first = &members[0], &begins[0]
+
+    def __dealloc__(self):
+        free(self.state.views)
+        free(self.state.states)
+        free(self.state.active)
+
+    cdef int step(self, int64_t now_ns) noexcept nogil:
+        cdef const ParentOrder *order
+        cdef uint64_t key
+        cdef uint32_t i
+        cdef int work = 0
+        cdef int taken = 0
+        if pending.is_set(self.state.reports_full):
+            self.state.risk.state = 0               # HALTED: a report was lost, nobody knows what is out
+        for i in range(self.state.port_count):
+            work += self.take_port(i, now_ns)
+        while taken < BATCH:
+            order = <const ParentOrder *>self.state.parents.peek()
+            if order is NULL:
+                break
+            router.on_parent(&self.state, order, now_ns)
+            self.state.parents.release()
+            taken += 1
+        while timers.expire(self.state.timers, now_ns, &key):
+            router.on_timer(&self.state, key, now_ns)
+            work += 1
+        router.catch_up(&self.state, now_ns)
+        if work + taken:
+            latency.record(&self.step_time.histogram, clock.monotonic_ns() - now_ns)
+        return work + taken
+
+    cdef int take_port(self, uint32_t index, int64_t now_ns) noexcept nogil:
+        """Reports first: what is filled must be known before the next split."""
+        cdef Port *port = &self.state.ports[index]
+        cdef const ExecutionReport *report
+        cdef const Wake *wake
+        cdef int work = 0
+        while port.reports is not NULL and work < BATCH:
+            report = <const ExecutionReport *>port.reports.peek()
+            if report is NULL:
+                break
+            router.on_report(&self.state, index, report, now_ns)
+            port.reports.release()
+            work += 1
+        while work < 2 * BATCH:
+            wake = <const Wake *>port.wakes.peek()
+            if wake is NULL:
+                break
+            router.on_wake(&self.state, index, wake, now_ns)
+            port.wakes.release()
+            work += 1
+        return work
+
+    cdef bint has_work(self) noexcept nogil:
+        cdef uint32_t i
+        if self.state.parents.peek() is not NULL:
+            return True
+        for i in range(self.state.port_count):
+            if self.state.ports[i].wakes.peek() is not NULL:
+                return True
+            if self.state.ports[i].reports is not NULL and self.state.ports[i].reports.peek() is not NULL:
+                return True
+        return False
+
+    cdef int64_t wake_ns(self) noexcept nogil:
+        return timers.next_deadline(self.state.timers)
+
+    def run_once(self, int64_t now_ns):
+        """One step at a given time: the direct server. Returns how much was done."""
+        cdef int work
+        with nogil:
+            work = self.step(now_ns)
+        return work
+
+    @property
+    def counts(self):
+        """What the router did, as a dict; refusals by the name of their Reason."""
+        return {
+            "parents": self.state.parents_taken, "splits": self.state.splits, "inexact": self.state.inexact_splits,
+            "wakes": sum(self.state.ports[i].wakes_taken for i in range(self.state.port_count)),
+            "reports": sum(self.state.ports[i].reports_taken for i in range(self.state.port_count)),
+            "refusals": {Reason(i).name: self.state.refusals[i] for i in range(REFUSALS) if self.state.refusals[i]},
+        }
+
+
+cdef class StrategizerLoop(Loop):
+    """Runs the strategies; see strategizer.pxd.
+
+    Parameters
+    ----------
+    table : numpy structured array of LISTING_DTYPE
+    strategies : list of Strategy
+        Their index in reports and parent ids is their place here plus one; 0 is what Python submits.
+    wakes, parent_reports, parents : Ring
+        From and to the router.
+    """
+
+    def __init__(self, table, list strategies, Board board, unsigned char[::1] strategy_pending, InputLogFiles log,
+                 Ring wakes, Ring parent_reports, Ring parents, Doorbell bell, Doorbell router_bell):
+        cdef uint32_t n = len(table)
+        cdef uint32_t i
+        if len(strategies) >= STRATEGIES:
+            raise ValueError(f"strategies: {len(strategies)}, at most {STRATEGIES - 1} are possible")
+        cdef const Listing[::1] listings = table
+        self.bell = bell
+        self.commands = ByteRing(1 << 18)
+        self.step_time = PythonHistogram()
+        self.kept_alive = [table, board, strategy_pending, log, wakes, parent_reports, parents, router_bell,
+                           list(strategies)]
+        self.state.listings, self.state.listing_count = &listings[0], n
+        self.state.views = <BoardEntry *>calloc(n, sizeof(BoardEntry))
+        if self.state.views is NULL:
+            raise MemoryError()
+        self.state.board, self.state.strategy_pending = board.native, &strategy_pending[0]
+        self.state.wakes, self.state.parent_reports = wakes.of64, parent_reports.of128
+        self.state.parents, self.state.router_bell = parents.of128, router_bell.native
+        self.state.commands, self.state.log = self.commands.native, &log.log
+        self.state.strategy_count = len(strategies) + 1
+        for i in range(1, self.state.strategy_count):
+            self.state.strategies[i] = <void *><Strategy?>strategies[i - 1]
+            self.state.contexts[i].listings = self.state.listings
+            self.state.contexts[i].listing_count = n
+            self.state.contexts[i].views = self.state.views
+            self.state.contexts[i].orders = self.state.emitted
+            self.state.contexts[i].strategy = <unsigned short>i
+
+    def __dealloc__(self):
+        free(self.state.views)
+
+    cdef int step(self, int64_t now_ns) noexcept nogil:
+        cdef const ParentReport *report
+        cdef const Wake *wake
+        cdef const char *record
+        cdef uint32_t size, tag
+        cdef int work = 0
+        while work < BATCH:
+            report = <const ParentReport *>self.state.parent_reports.peek()
+            if report is NULL:
+                break
+            strategizer.on_report(&self.state, report, now_ns)
+            self.state.parent_reports.release()
+            work += 1
+        while work < 2 * BATCH:
+            wake = <const Wake *>self.state.wakes.peek()
+            if wake is NULL:
+                break
+            strategizer.on_wake(&self.state, wake, now_ns)
+            self.state.wakes.release()
+            work += 1
+        while True:
+            record = self.state.commands.peek(&size, &tag)
+            if record is NULL:
+                break
+            strategizer.on_command(&self.state, <const ParentOrder *>record, now_ns)
+            self.state.commands.release()
+            work += 1
+        work += strategizer.fire_timers(&self.state, now_ns)
+        if work:
+            latency.record(&self.step_time.histogram, clock.monotonic_ns() - now_ns)
+        return work
+
+    cdef bint has_work(self) noexcept nogil:
+        cdef uint32_t size, tag
+        return (self.state.wakes.peek() is not NULL or self.state.parent_reports.peek() is not NULL
+                or self.state.commands.peek(&size, &tag) is not NULL)
+
+    cdef int64_t wake_ns(self) noexcept nogil:
+        cdef int64_t earliest = 0x7FFFFFFFFFFFFFFF
+        cdef uint32_t i
+        for i in range(1, self.state.strategy_count):
+            if self.state.contexts[i].wake_ns and self.state.contexts[i].wake_ns < earliest:
+                earliest = self.state.contexts[i].wake_ns
+        return earliest
+
+    def submit(self, record):
+        """Queue a parent order (one element of PARENT_ORDER_DTYPE); False = too many wait. Control thread only."""
+        data = np.asarray(record, PARENT_ORDER_DTYPE).tobytes()
+        taken = self.commands.push(data)
+        self.bell.native.ring()
+        return taken
+
+    def run_once(self, int64_t now_ns):
+        """One step at a given time: the direct server. Returns how much was done."""
+        cdef int work
+        with nogil:
+            work = self.step(now_ns)
+        return work

@@ -1,0 +1,1 @@
+"""Python names of the enums of router.pxd."""

@@ -1,0 +1,153 @@
+"""Cross-exchange dislocation: buy where it is cheap and sell where it is dear when the difference pays all fees.
+
+    edge = bid * (1 - fee of the one) - ask * (1 + fee of the other)
+
+per unit, both legs taken at once as parent orders that are bound to one listing each and end quickly. The quantity is what
+both best levels hold, within a cap. Legs may fill unequally: what was bought and not sold (or the other way round) is
+the leg risk of every such strategy, and it is closed at once, wherever that is cheapest, before the next trade. Nothing is done
+while a leg is open. Source of the rule: the no-arbitrage band of two markets with proportional fees.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from orderflow._core.strategy cimport Strategy, StrategyContext, submit
+from orderflow._core.types cimport BoardEntry, BookState, Listing, ParentOrder, ParentReport, ParentStatus, Side
+
+cdef enum:
+    FEE_UNIT = 100000000
+
+
+cdef extern from *:
+    """
+    namespace orderflow {
+    // Whether bid * (1 - sell fee) > ask * (1 + buy fee) * (1 + edge), all fractions in 1e-8, exactly.
+    inline bool pays(long long bid, long long sell_fee, long long ask, long long buy_fee, long long edge) noexcept {
+        const __int128 unit = 100000000;
+        return (__int128)bid * (unit - sell_fee) * unit > (__int128)ask * (unit + buy_fee) * (unit + edge);
+    }
+    }
+    """
+    bint pays "orderflow::pays"(int64_t bid, int64_t sell_fee, int64_t ask, int64_t buy_fee, int64_t edge) noexcept nogil
+
+
+cdef class Dislocation(Strategy):
+    """Trades one instrument whenever two of its listings are further apart than their fees.
+
+    Parameters
+    ----------
+    instrument : int
+        Index of the instrument.
+    maximum_quantity : int
+        Of one trade, in the instrument's scale.
+    edge : int
+        What must be left after fees, as a fraction in 1e-8 (1 bp = 10_000).
+    leg_ns : int
+        How long a leg may work.
+    """
+    cdef uint32_t instrument
+    cdef int64_t maximum_quantity
+    cdef int64_t edge
+    cdef int64_t leg_ns
+    cdef uint64_t legs[2]           # ids of the legs that are open; 0 = none
+    cdef int64_t imbalance          # bought less sold, instrument scale
+    cdef int64_t counted[2]         # filled of each leg that is in `imbalance` already
+    cdef int sides[2]
+    cdef readonly uint64_t trades
+
+    def __init__(self, uint32_t instrument, int64_t maximum_quantity, int64_t edge=10_000,
+                 int64_t leg_ns=1_000_000_000):
+        super().__init__("dislocation")
+        if maximum_quantity <= 0 or leg_ns <= 0:
+            raise ValueError("maximum_quantity and leg_ns must be positive")
+        self.instrument, self.maximum_quantity, self.edge, self.leg_ns = instrument, maximum_quantity, edge, leg_ns
+
+    cdef void on_signal(self, StrategyContext *context, const BoardEntry *entry) noexcept nogil:
+        cdef uint32_t cheap, dear
+        if self.legs[0] or self.legs[1]:
+            return
+        if self.imbalance:
+            self.close(context)
+        elif self.find(context, &cheap, &dear):
+            self.trade(context, cheap, dear)
+
+    cdef bint find(self, StrategyContext *context, uint32_t *cheap, uint32_t *dear) noexcept nogil:
+        """The two listings to trade, if there are any: the last pair that pays."""
+        cdef const BoardEntry *a
+        cdef const BoardEntry *b
+        cdef uint32_t i, j
+        cdef bint found = False
+        for i in range(context.listing_count):
+            a = &context.views[i]
+            if context.listings[i].instrument != self.instrument or a.book_state != BookState.LIVE or not a.ask_count:
+                continue
+            for j in range(context.listing_count):
+                b = &context.views[j]
+                if (i == j or context.listings[j].instrument != self.instrument or b.book_state != BookState.LIVE
+                        or not b.bid_count):
+                    continue
+                if pays(b.bids[0].price * context.listings[j].price_factor, context.listings[j].taker_fee,
+                        a.asks[0].price * context.listings[i].price_factor, context.listings[i].taker_fee, self.edge):
+                    cheap[0] = i
+                    dear[0] = j
+                    found = True
+        return found
+
+    cdef void trade(self, StrategyContext *context, uint32_t cheap, uint32_t dear) noexcept nogil:
+        cdef const BoardEntry *a = &context.views[cheap]
+        cdef const BoardEntry *b = &context.views[dear]
+        cdef int64_t quantity = self.maximum_quantity
+        cdef int64_t lot = self.lot(context, cheap)
+        quantity = min(quantity, a.asks[0].quantity * context.listings[cheap].quantity_factor)
+        quantity = min(quantity, b.bids[0].quantity * context.listings[dear].quantity_factor)
+        lot = max(lot, self.lot(context, dear))
+        quantity -= quantity % lot
+        if quantity < self.least(context, cheap) or quantity < self.least(context, dear):
+            return
+        self.leg(context, 0, Side.BUY, quantity, a.asks[0].price * context.listings[cheap].price_factor, cheap)
+        self.leg(context, 1, Side.SELL, quantity, b.bids[0].price * context.listings[dear].price_factor, dear)
+        self.trades += 1
+
+    cdef int64_t lot(self, StrategyContext *context, uint32_t listing) noexcept nogil:
+        return context.listings[listing].lot * context.listings[listing].quantity_factor
+
+    cdef int64_t least(self, StrategyContext *context, uint32_t listing) noexcept nogil:
+        return context.listings[listing].minimum_quantity * context.listings[listing].quantity_factor
+
+    cdef void leg(self, StrategyContext *context, int which, uint8_t side, int64_t quantity, int64_t limit,
+                  uint32_t listing) noexcept nogil:
+        """A parent order bound to one listing; `listing` beyond the table = free to go anywhere."""
+        cdef ParentOrder *order = submit(context, self.instrument, side, quantity, limit)
+        cdef uint32_t place = 0
+        cdef uint32_t i
+        if order is NULL:
+            return
+        for i in range(listing if listing < context.listing_count else 0):
+            place += context.listings[i].instrument == self.instrument
+        order.listings = <uint64_t>1 << place if listing < context.listing_count else 0
+        order.end_ns = context.now_ns + self.leg_ns
+        self.legs[which] = order.parent_id
+        self.sides[which] = side
+        self.counted[which] = 0
+
+    cdef void close(self, StrategyContext *context) noexcept nogil:
+        """Give back what only one leg has traded, wherever it costs least."""
+        cdef uint8_t side = Side.SELL if self.imbalance > 0 else Side.BUY
+        cdef int64_t quantity = self.imbalance if self.imbalance > 0 else -self.imbalance
+        cdef int64_t least = 0x7FFFFFFFFFFFFFFF
+        cdef uint32_t i
+        for i in range(context.listing_count):
+            if context.listings[i].instrument == self.instrument:
+                least = min(least, self.least(context, i))
+        if quantity >= least:                   # less than any exchange takes stays until it is more
+            self.leg(context, 0, side, quantity, 0, context.listing_count)
+
+    cdef void on_report(self, StrategyContext *context, const ParentReport *report) noexcept nogil:
+        cdef int which
+        cdef int64_t more
+        for which in range(2):
+            if self.legs[which] != report.parent_id or report.parent_id == 0:
+                continue
+            more = report.filled - self.counted[which]
+            self.counted[which] = report.filled
+            self.imbalance += more if self.sides[which] == Side.BUY else -more
+            if report.status == ParentStatus.PARENT_DONE or report.status == ParentStatus.PARENT_DENIED:
+                self.legs[which] = 0

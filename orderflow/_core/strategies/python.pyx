@@ -1,0 +1,111 @@
+"""A plain Python object as a strategy: the door for notebooks. Takes the GIL for every event.
+
+One of the two places that do (the other is the transport's fallback); nothing but the strategizer thread waits for it.
+"""
+from libc.stdint cimport int64_t, uint64_t
+
+import sys
+import traceback
+
+import numpy as np
+
+from orderflow._core.strategy cimport Strategy, StrategyContext, submit
+from orderflow._core.types cimport BoardEntry, ParentOrder, ParentReport
+
+from orderflow._core.board import BOARD_ENTRY_DTYPE
+from orderflow._core.types import PARENT_REPORT_DTYPE, Side
+
+
+cdef class Market:
+    """What a Python strategy may ask and do; valid during one call.
+
+    Attributes
+    ----------
+    listings : list of Listing
+        By listing index.
+    instruments : dict of str -> Instrument
+    """
+    cdef StrategyContext *context
+    cdef readonly object listings
+    cdef readonly dict instruments
+
+    @property
+    def now_ns(self):
+        """Monotonic time of the event."""
+        return self.context.now_ns
+
+    def submit(self, str instrument, str side, quantity, limit_price=None, seconds=None):
+        """Emit a parent order; returns its id. Decimals as text, Decimal or int."""
+        item = self.instruments[instrument]
+        cdef ParentOrder *order = submit(self.context, item.index, Side[side.upper()], item.quantity(quantity),
+                                         item.price(limit_price) if limit_price is not None else 0)
+        if order is NULL:
+            raise RuntimeError("too many parent orders in one call")
+        if seconds is not None:
+            order.end_ns = self.context.now_ns + <int64_t>(seconds * 1e9)
+        return order.parent_id
+
+    def call_at(self, int64_t when_ns):
+        """Ask for on_timer at a monotonic time."""
+        self.context.wake_ns = when_ns
+
+    def book(self, uint64_t listing):
+        """The last that was read of a listing's board: one record of BOARD_ENTRY_DTYPE, a copy."""
+        if listing >= self.context.listing_count:
+            raise IndexError(f"listing {listing} is not one of {self.context.listing_count}")
+        return _record(&self.context.views[listing], sizeof(BoardEntry), BOARD_ENTRY_DTYPE)
+
+
+cdef _record(const void *source, size_t size, dtype):
+    return np.frombuffer((<const char *>source)[:size], dtype, 1)[0]
+
+
+cdef class PythonStrategy(Strategy):
+    """Calls a Python object's on_signal(market, listing, entry), on_report(market, report) and on_timer(market), those
+    that it has. An exception is printed, kept in `failures` and does not stop anything else."""
+    cdef object target
+    cdef object on_signal_of
+    cdef object on_report_of
+    cdef object on_timer_of
+    cdef Market market
+    cdef readonly list failures
+
+    def __init__(self, target):
+        super().__init__(type(target).__name__)
+        self.target = target
+        self.on_signal_of = getattr(target, "on_signal", None)
+        self.on_report_of = getattr(target, "on_report", None)
+        self.on_timer_of = getattr(target, "on_timer", None)
+        self.market = Market()
+        self.failures = []
+
+    def bind(self, listings, instruments):
+        """Tell the strategy what there is to trade; called by the engine before it starts."""
+        self.market.listings = listings
+        self.market.instruments = {item.name: item for item in instruments}
+
+    cdef void on_signal(self, StrategyContext *context, const BoardEntry *entry) noexcept nogil:
+        with gil:
+            if self.on_signal_of is not None:
+                self.call(context, self.on_signal_of, (entry.listing, _record(entry, sizeof(BoardEntry),
+                                                                              BOARD_ENTRY_DTYPE)))
+
+    cdef void on_report(self, StrategyContext *context, const ParentReport *report) noexcept nogil:
+        with gil:
+            if self.on_report_of is not None:
+                self.call(context, self.on_report_of, (_record(report, sizeof(ParentReport), PARENT_REPORT_DTYPE),))
+
+    cdef void on_timer(self, StrategyContext *context) noexcept nogil:
+        with gil:
+            if self.on_timer_of is not None:
+                self.call(context, self.on_timer_of, ())
+
+    cdef void call(self, StrategyContext *context, function, tuple arguments) noexcept:
+        """User code: whatever it raises is kept for the user and goes no further."""
+        self.market.context = context
+        try:
+            function(self.market, *arguments)
+        except Exception as error:
+            if len(self.failures) < 100:
+                self.failures.append(error)
+                traceback.print_exc(file=sys.stderr)
