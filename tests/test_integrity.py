@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason
 
-from tests.feed import SECOND_NS, Feed, depth, kraken, rest
+from feed import SECOND_NS, Feed, depth, kraken, rest
 
 NEED = (EventKind.SNAPSHOT_NEEDED, 0)
 LIVE, STALE, SYNCING = BookState.LIVE, BookState.STALE, BookState.SYNCING

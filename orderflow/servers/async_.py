@@ -16,6 +16,7 @@ from picows import WSAutoPingStrategy, WSError, WSFrame, WSListener, WSMsgType, 
 
 from orderflow._core.doorbell import Doorbell
 from orderflow.exchanges.session import Fetch, Request
+from orderflow.servers.connect import check_url, explain
 from orderflow.servers.control import Connect, Conversation, Release
 from orderflow.servers.rest import async_client, call_async, trust
 
@@ -168,7 +169,7 @@ class AsyncServer:
                         conversation.stop()
                 self._turn()
                 await self._sleep(woken)
-            for listener in self._open:
+            for listener in list(self._open):
                 listener.transport.disconnect(False)
             for task in self._tasks:
                 task.cancel()
@@ -242,15 +243,17 @@ class AsyncServer:
     async def _connect(self, conversation: Conversation, effect: Connect) -> Listener | None:
         url = effect.endpoint.url
         listener = Listener(conversation, effect.line, self._admit)
+        where = urlsplit(url).netloc
         try:
+            check_url(url)
             async with asyncio.timeout(self.connect_timeout):
                 await ws_connect(
                     lambda: listener, url, ssl_context=self._trust if url.startswith("wss") else None,
                     max_frame_size=LARGEST_FRAME, enable_auto_ping=False, enable_auto_pong=True,
                     auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE)
         except (OSError, WSError, TimeoutError, ValueError) as error:
-            where = urlsplit(url).netloc
-            conversation.connect_failed(effect.line, f"{where}: {error or type(error).__name__}", time.monotonic_ns())
+            problem = str(explain(error, where, "connect, tls, upgrade", self.connect_timeout))
+            conversation.connect_failed(effect.line, problem, time.monotonic_ns())
             self.bell.ring()
             return None
         return listener
