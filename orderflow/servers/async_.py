@@ -7,6 +7,9 @@ from that exchange pauses: frames are never dropped.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +29,26 @@ WAITING_BYTES = 16 << 20
 RETRY_S = 0.001
 #: How long a peer may take to answer our goodbye.
 LEAVE_S = 1.0
+
+
+async def open_socket(host: str, port: int) -> socket.socket:
+    """Connected to the first address of `host` that accepts."""
+    loop = asyncio.get_running_loop()
+    refused = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        opened = socket.socket(family, kind, protocol)
+        opened.setblocking(False)
+        try:
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.sock_connect(opened, address)
+            return opened
+        except OSError as error:
+            opened.close()
+            refused = error
+        except BaseException:
+            opened.close()
+            raise
+    raise refused
 
 
 class Listener(WSListener):
@@ -245,18 +268,35 @@ class AsyncServer:
         listener = Listener(conversation, effect.line, self._admit)
         where = urlsplit(url).netloc
         try:
-            check_url(url)
-            async with asyncio.timeout(self.connect_timeout):
-                await ws_connect(
-                    lambda: listener, url, ssl_context=self._trust if url.startswith("wss") else None,
-                    max_frame_size=LARGEST_FRAME, enable_auto_ping=False, enable_auto_pong=True,
-                    auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE)
+            host, port, is_tls = check_url(url)
+            await self._upgrade(listener, url, host, port, self._trust if is_tls else None)
         except (OSError, WSError, TimeoutError, ValueError) as error:
             problem = str(explain(error, where, "connect, tls, upgrade", self.connect_timeout))
             conversation.connect_failed(effect.line, problem, time.monotonic_ns())
             self.bell.ring()
             return None
         return listener
+
+    async def _upgrade(self, listener: Listener, url: str, host: str, port: int,
+                       trusted: ssl.SSLContext | None) -> None:
+        """picows cancelled in its handshake would leave the socket open; shut down, it ends by itself and closes it."""
+        opened = None
+        making = None
+        try:
+            async with asyncio.timeout(self.connect_timeout):
+                opened = await open_socket(host, port)
+                making = self._loop.create_task(ws_connect(
+                    lambda: listener, url, ssl_context=trusted, socket_factory=lambda _: opened, max_redirects=0,
+                    max_frame_size=LARGEST_FRAME, websocket_handshake_timeout=None, enable_auto_ping=False,
+                    enable_auto_pong=True, auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE))
+                await asyncio.shield(making)
+        except (TimeoutError, asyncio.CancelledError):
+            if making is not None and not making.done():
+                with contextlib.suppress(OSError):
+                    opened.shutdown(socket.SHUT_RDWR)
+                await asyncio.wait([making])
+                making.exception()              # looked at: it says no more than that we shut it down
+            raise
 
     def _admit(self, listener: Listener) -> None:
         conversation = listener.conversation
