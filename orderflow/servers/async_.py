@@ -23,6 +23,8 @@ LARGEST_FRAME = 4 << 20
 #: Bytes that may wait outside a full ring before the connection is given up: its books go STALE, never wrong.
 WAITING_BYTES = 16 << 20
 RETRY_S = 0.001
+#: How long a peer may take to answer our goodbye.
+LEAVE_S = 1.0
 
 
 class Listener(WSListener):
@@ -113,6 +115,7 @@ class AsyncServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
         self._listeners: dict[tuple[str, int], Listener] = {}
+        self._open: set[Listener] = set()       # connected, or on their way out
         self._tasks: set[asyncio.Task] = set()
 
     def fetch_now(self, requests: Sequence[Request]) -> dict[str, bytes]:
@@ -158,13 +161,15 @@ class AsyncServer:
         self._loop.add_reader(self.bell.fileno(), woken.set)
         async with async_client(self.ca_file) as self._client:
             deadline = None
-            while deadline is None or (self._listeners and time.monotonic_ns() < deadline):
+            while deadline is None or (self._open and time.monotonic_ns() < deadline):
                 if self._stopping and deadline is None:
                     deadline = time.monotonic_ns() + 2_000_000_000
                     for conversation in self.conversations:
                         conversation.stop()
                 self._turn()
                 await self._sleep(woken)
+            for listener in self._open:
+                listener.transport.disconnect(False)
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -184,7 +189,9 @@ class AsyncServer:
         due = [at for at in (conversation.next_due_ns() for conversation in self.conversations) if at is not None]
         pause = max(0.0, min([0.5, *((at - now_ns) / 1e9 for at in due)]))
         self.bell.prepare_park()
-        if self._stopping or any(conversation.loop.has_events for conversation in self.conversations):
+        if self._stopping:
+            pause = RETRY_S         # closing sockets ring no bell
+        elif any(conversation.loop.has_events for conversation in self.conversations):
             pause = 0.0
         try:
             await asyncio.wait_for(woken.wait(), pause)
@@ -196,20 +203,43 @@ class AsyncServer:
     def _perform(self, conversation: Conversation, effects) -> None:
         for effect in effects:
             if isinstance(effect, Connect):
-                self._spawn(self._connect(conversation, effect))
+                self._spawn(self._attend(conversation, effect))
             elif isinstance(effect, Fetch):
                 self._spawn(self._fetch(conversation, effect.request))
             elif isinstance(effect, Release):
                 listener = self._listeners.pop((conversation.name, effect.line), None)
                 if listener is not None and not listener.transport.is_disconnected:
-                    listener.transport.disconnect()
+                    self._spawn(self._leave(listener))
 
     def _spawn(self, coroutine) -> None:
         task = self._loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _connect(self, conversation: Conversation, effect: Connect) -> None:
+    async def _leave(self, listener: Listener) -> None:
+        """Close with good manners; a peer that does not answer is not waited for."""
+        listener.transport.disconnect()
+        try:
+            async with asyncio.timeout(LEAVE_S):
+                await listener.transport.wait_disconnected()
+        except TimeoutError:
+            listener.transport.disconnect(False)
+        except WSError:
+            pass                        # told by _attend
+
+    async def _attend(self, conversation: Conversation, effect: Connect) -> None:
+        """A connection from its making to its end."""
+        listener = await self._connect(conversation, effect)
+        if listener is None:
+            return
+        try:
+            await listener.transport.wait_disconnected()
+        except WSError as error:
+            conversation.tell(f"{effect.endpoint.name} connection: {error}")
+        finally:
+            self._open.discard(listener)
+
+    async def _connect(self, conversation: Conversation, effect: Connect) -> Listener | None:
         url = effect.endpoint.url
         listener = Listener(conversation, effect.line, self._admit)
         try:
@@ -222,11 +252,13 @@ class AsyncServer:
             where = urlsplit(url).netloc
             conversation.connect_failed(effect.line, f"{where}: {error or type(error).__name__}", time.monotonic_ns())
             self.bell.ring()
-            return
+            return None
+        return listener
 
     def _admit(self, listener: Listener) -> None:
         conversation = listener.conversation
         self._listeners[conversation.name, listener.line] = listener
+        self._open.add(listener)
         effects = conversation.connected(listener.line, 0, time.monotonic_ns(), time.time_ns())
         listener.epoch = conversation.lines[listener.line].epoch
         self._perform(conversation, effects)

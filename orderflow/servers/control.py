@@ -145,7 +145,7 @@ class Conversation:
     def connect_failed(self, index: int, problem: str, now_ns: int) -> None:
         """An attempt failed; another is planned."""
         line = self.lines[index]
-        self._tell(f"{line.endpoint.name} connection: {problem}")
+        self.tell(f"{line.endpoint.name} connection: {problem}")
         self._plan_again(line, now_ns)
 
     def disconnected(self, index: int, code: int) -> None:
@@ -183,7 +183,7 @@ class Conversation:
             try:
                 effects += self._event(*taken, now_ns, unix_ns)
             except (ValueError, LookupError, TypeError, AttributeError) as error:   # a frame that no document describes
-                self._tell(f"a session frame was not understood ({error!r}): {taken[1][:120].decode(errors='replace')}")
+                self.tell(f"a session frame was not understood ({error!r}): {taken[1][:120].decode(errors='replace')}")
         return effects
 
     # -- inside ---------------------------------------------------------------------------------------------------
@@ -202,16 +202,16 @@ class Conversation:
             return [Release(index)]
         elif kind == EventKind.FRAME_REFUSED:
             self.health.refused_frames += 1
-            self._tell(describe(self.loop, event, payload))
+            self.tell(describe(self.loop, event, payload))
         return []
 
     def _book_changed(self, listing: int, state: BookState, fault: BookFault) -> None:
         before = self.health.books.get(listing)
         self.health.books[listing] = state.name
         if state == BookState.STALE and not self._stopping:
-            self._tell(stale(self.loop, listing, fault))
+            self.tell(stale(self.loop, listing, fault))
         elif state == BookState.LIVE and before == "STALE":
-            self._tell(f"book of {self.loop.symbol(listing)} is LIVE again")
+            self.tell(f"book of {self.loop.symbol(listing)} is LIVE again")
 
     def _lost(self, index: int, reason: LossReason, detail: int, now_ns: int) -> list[Effect]:
         line = self.lines[index]
@@ -219,7 +219,7 @@ class Conversation:
         if not self._stopping:
             named = FrameFault(detail).name if reason == LossReason.PROTOCOL_BROKEN else (
                 DecodeStatus(detail).name if reason == LossReason.FRAME_UNREADABLE else str(detail))
-            self._tell(f"{line.endpoint.name} connection lost: {reason.name} ({named})")
+            self.tell(f"{line.endpoint.name} connection lost: {reason.name} ({named})")
         if now_ns - line.opened_ns > GOOD_NS:
             line.failures = 0
         self._plan_again(line, now_ns)
@@ -246,10 +246,10 @@ class Conversation:
                 if self.lines[index].endpoint.role == Role.ORDERS:
                     self._command(CommandKind.TRADING_READY, index)
             elif isinstance(action, Reconnect):
-                self._tell(f"{action.connection} connection is opened again: {action.reason}")
+                self.tell(f"{action.connection} connection is opened again: {action.reason}")
                 self._command(CommandKind.CLOSE_CONNECTION, self._index(action.connection))
             elif isinstance(action, Problem):
-                self._tell(action.message)
+                self.tell(action.message)
         return effects
 
     def _index(self, name: str) -> int:
@@ -258,6 +258,7 @@ class Conversation:
     def _command(self, kind: CommandKind, index: int, **fields) -> None:
         self.loop.command(kind, connection=index, epoch=self.lines[index].epoch, **fields)
 
-    def _tell(self, problem: str) -> None:
+    def tell(self, problem: str) -> None:
+        """One line that a user should hear."""
         self.health.last_problem = problem
         self.report(f"{self.name}: {problem}")
