@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from orderflow._core.types import LISTING_DTYPE, Side
-from reference import consolidated as reference
+from tests.reference import consolidated as reference
 
 from orderflow._core.consolidated import ConsolidatedBook
 

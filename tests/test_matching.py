@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from orderflow._core.types import OrderType, Reason, Side, TimeInForce
-from reference import matching as reference
+from tests.reference import matching as reference
 
 from orderflow._core.matching import (
     INSTRUCTION_DTYPE,

@@ -8,7 +8,7 @@ import sys
 import threading
 
 import pytest
-from loopback import HOST, TIMEOUT, Authority, BytesOfTLS, tcp_pair, tls_pair
+from tests.loopback import HOST, TIMEOUT, Authority, BytesOfTLS, tcp_pair, tls_pair
 
 from orderflow._core import openssl
 from orderflow._core.transport import BorrowedTransport, TransportKind, TransportStatus

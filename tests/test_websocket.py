@@ -14,8 +14,8 @@ from orderflow._core.websocket import (
     Opcode,
     is_utf8,
 )
-from reference.websocket import is_utf8 as reference_is_utf8
-from reference.websocket import read_frames, server_frame
+from tests.reference.websocket import is_utf8 as reference_is_utf8
+from tests.reference.websocket import read_frames, server_frame
 from websocket._abnf import ABNF, frame_buffer
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
