@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 
 import httpx
 
 from orderflow._core.doorbell import Doorbell
 from orderflow._core.strategies.dislocation import Dislocation
+from orderflow.cli import reconcile, summary
 from orderflow.engine import Engine, Limits, ParentState
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Credentials, SessionSettings
@@ -34,6 +37,8 @@ KEY = "demonstration"
 DIRECT_START_NS = 1_700_000_000 * 10**9
 WARM_UP_S = 2.0
 PARENT_S = 10.0
+#: How long orders that are under way at the end may take to be answered.
+SETTLE_S = 5.0
 #: The agents' markets have been running for so long when the engine connects.
 HISTORY_NS = 5 * 10**9
 
@@ -82,15 +87,35 @@ class Plan:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of it; `engine` is stopped and can still be read."""
+    """What came of it; `engine` is stopped and can still be read.
+
+    Attributes
+    ----------
+    alone : dict of str -> Decimal
+        All-in price of buying everything at once on that exchange alone, when the parent order was submitted.
+    exchanges : list of dict
+        Frames and books as they were before the connections closed.
+    truth : dict of str -> dict
+        What each exchange itself has on record.
+    orders : Journalled
+        What we have.
+    differences : list of str
+        Where the two do not agree, and what the audit of the order table found; empty when conservation holds.
+    mid : Decimal or None
+        Of all books together, at the end.
+    """
 
     plan: Plan
     engine: Engine
-    parent: ParentState
+    parent: ParentState | None
     alone: dict[str, Decimal]
+    exchanges: list[dict]
     truth: dict[str, dict]
+    orders: reconcile.Journalled
+    differences: list[str]
+    mid: Decimal | None
     elapsed_s: float
-    strategy: Dislocation
+    trades: int
     problems: list[str] = field(default_factory=list)
 
 
@@ -137,6 +162,10 @@ class Demonstration:
         self.exchanges: dict = {}
         self.engine: Engine | None = None
         self.parent_id = 0
+        self.alone: dict[str, Decimal] = {}
+        self.passed_s = 0.0
+        self._temporary = tempfile.TemporaryDirectory(prefix="orderflow-") if plan.directory is None else None
+        self.directory = Path(self._temporary.name if self._temporary else plan.directory)
 
     def __enter__(self) -> Demonstration:
         try:
@@ -161,7 +190,7 @@ class Demonstration:
         self.strategy = Dislocation(0, 5 * 10**7, edge=10_000)
         self.engine = Engine(
             sessions, server, strategies=[self.strategy], limits=LIMITS, policy=plan.policy, layout=plan.layout,
-            wait=plan.wait, directory=plan.directory, report=self._report,
+            wait=plan.wait, directory=self.directory, report=self._report,
             fees={venue.name: (venue.maker_fee, venue.taker_fee) for venue in VENUES})
         self.engine.start()
 
@@ -185,25 +214,28 @@ class Demonstration:
         """Warm up, submit the parent order, let the time pass; `watch` is called every `step_s` seconds."""
         began = time.monotonic()
         engine, plan = self.engine, self.plan
-        passed = 0.0
-        alone: dict[str, Decimal] = {}
-        while passed < plan.seconds:
-            if not self.parent_id and passed >= min(WARM_UP_S, plan.seconds / 4):
+        while self.passed_s < plan.seconds:
+            if not self.parent_id and self.passed_s >= min(WARM_UP_S, plan.seconds / 4):
                 quantity = Decimal(plan.quantity) if plan.quantity else self._fitting_quantity()
-                alone = self.cost_alone(quantity)
+                self.alone = self.cost_alone(quantity)
                 self.parent_id = engine.submit(INSTRUMENT, "buy", quantity, seconds=min(PARENT_S, plan.seconds / 2))
             engine.run(step_s)
-            passed += step_s
+            self.passed_s += step_s
             watch(self)
-        engine.run(5.0, self._settled)
-        parent = engine.parent(self.parent_id)
+        engine.pause()
+        engine.run(SETTLE_S, lambda: engine.settled)
+        exchanges, mid = summary.exchanges(engine), summary.mid(engine, INSTRUMENT)
         engine.stop()
-        return Outcome(plan, engine, parent, alone, self._truth(), time.monotonic() - began, self.strategy,
-                       self.problems)
+        orders, truth = reconcile.journalled(self.directory, engine), self._truth()
+        wrong = [*self._excesses(), *engine.orders.audit(), *reconcile.differences(orders, engine, truth, BALANCES)]
+        return Outcome(plan, engine, engine.parent(self.parent_id), self.alone, exchanges, truth, orders, wrong, mid,
+                       time.monotonic() - began, self.strategy.trades, self.problems)
 
-    def _settled(self) -> bool:
-        """No parent works any more and no order is under way; the strategy is stopped first."""
-        return all(parent.done for parent in self.engine.parents())
+    def _excesses(self) -> list[str]:
+        """Parents of which more was filled, works or is in doubt than was asked for."""
+        return [f"parent order {view.parent_id}: {view.filled} filled, {view.working} working and {view.in_doubt} in "
+                f"doubt of {view.quantity}" for view in self.engine.orders.parents()
+                if view.filled + view.working + view.in_doubt > view.quantity]
 
     def _fitting_quantity(self) -> Decimal:
         deepest = max(sum((quantity for _, quantity in self._asks(index)), Decimal(0))
@@ -240,7 +272,7 @@ class Demonstration:
 
     def close(self) -> None:
         """Take everything down. Idempotent."""
-        if self.engine is not None and self.engine.started:
+        if self.engine is not None:
             self.engine.stop()
         for process in self.processes:
             process.stop()
@@ -248,3 +280,5 @@ class Demonstration:
         if self.authority is not None:
             self.authority.close()
             self.authority = None
+        if self._temporary is not None:
+            self._temporary.cleanup()

@@ -128,6 +128,7 @@ class Session(Protocol):
     """What every exchange file provides. Times are unix nanoseconds."""
 
     settings: SessionSettings
+    protocol: str                       # its name in `exchanges.SESSIONS`
     rule: int                           # integrity.SyncRule of its books
 
     def metadata(self) -> list[Request]:
