@@ -7,7 +7,6 @@ no tolerance.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from orderflow._core import client_id
 from orderflow._core.journal import RecordKind, read
 from orderflow._core.types import ExecType
+from orderflow.cli import summary
 from orderflow.engine import Engine
 from orderflow.instrument import from_scaled
 
@@ -168,7 +168,7 @@ def differences(ours: Journalled, engine: Engine, truth: dict[str, dict], funds:
     wrong += [f"{theirs[number].exchange}: order {client_id.encode(number)} was never journalled"
               for number in theirs.keys() - ours.orders.keys()]
     wrong += _table_differences(ours, engine)
-    return wrong + _balance_differences(ours, engine, truth, funds, account)
+    return wrong + _balance_differences(engine, truth, funds, account)
 
 
 def _unlike(name: str, order: OrderRecord, other: OrderRecord) -> list[str]:
@@ -197,30 +197,14 @@ def _table_differences(ours: Journalled, engine: Engine) -> list[str]:
     return wrong
 
 
-def flows(orders: Iterable[OrderRecord], engine: Engine, exchange: str = "") -> dict[str, Decimal]:
-    """What trading changed of each asset, fees included; of one exchange or of all."""
-    changed: dict[str, Decimal] = {}
-    assets = {(item.exchange, item.symbol): (item.base, item.quote) for item in engine.core.listings}
-    for order in orders:
-        if exchange not in ("", order.exchange):
-            continue
-        base, quote = assets[order.exchange, order.symbol]
-        sign = 1 if order.side == "buy" else -1
-        moves: Sequence[tuple[str, Decimal]] = [(base, sign * order.filled), (quote, -sign * order.cash)]
-        for asset, amount in (*moves, *((asset, -fee) for asset, fee in order.fees.items())):
-            changed[asset] = changed.get(asset, Decimal(0)) + amount
-    return changed
-
-
-def _balance_differences(ours: Journalled, engine: Engine, truth: dict[str, dict], funds: dict[str, str],
-                         account: str) -> list[str]:
-    """Every balance must be what it was and what trading changed."""
+def _balance_differences(engine: Engine, truth: dict[str, dict], funds: dict[str, str], account: str) -> list[str]:
+    """Every balance must be what it was and what the positions say that trading changed."""
     wrong = []
     for exchange, record in truth.items():
-        changed = flows(ours.orders.values(), engine, exchange)
+        changed = summary.flows(engine, exchange)
         for asset, balance in record["balances"][account].items():
             expected = Decimal(funds.get(asset, "0")) + changed.get(asset, Decimal(0))
             held = Decimal(balance["free"]) + Decimal(balance["locked"])
             if held != expected:
-                wrong.append(f"{exchange}: {held} {asset} on the account, {expected} by our records")
+                wrong.append(f"{exchange}: {held} {asset} on the account, {expected} by our positions")
     return wrong

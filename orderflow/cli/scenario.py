@@ -27,6 +27,7 @@ from orderflow.servers.async_ import AsyncServer
 from orderflow.servers.direct import DirectServer
 from orderflow.servers.sync import SyncServer
 from orderflow.simulator.accounts import AccountSettings
+from orderflow.simulator.agents import Temper
 from orderflow.simulator.certificates import Authority
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.launch import ExchangeProcess, SimulatorSettings, build
@@ -55,10 +56,16 @@ class Venue:
 
 
 VENUES = (
-    Venue("alpha", "binance_spot", "BTCUSDT", "0.0003", "0.00050"),
-    Venue("beta", "binance_spot", "BTCUSDT", "0.0002", "0.00040"),
-    Venue("gamma", "kraken_v2", "BTC/USDT", "0.0002", "0.00045"),
+    Venue("alpha", "binance_spot", "BTCUSDT", "0.0001", "0.00030"),
+    Venue("beta", "binance_spot", "BTCUSDT", "0.0001", "0.00020"),
+    Venue("gamma", "kraken_v2", "BTC/USDT", "0.0001", "0.00025"),
 )
+#: Dislocations larger than both fees, as often as a minute of a nervous market has them, so that a demonstration of
+#: twenty seconds sees some. Fees are those of an exchange's largest customers for the same reason.
+TEMPER = Temper(jumps=0.12, jump=6.0)
+#: The parent order buys so many times what the deepest exchange shows: more than any one of them holds, about what they
+#: hold together. At five times, patience begins to pay more than breadth, which is another lesson.
+APPETITE = 2
 BALANCES = {"BTC": "1000", "USDT": "100000000"}
 LIMITS = {INSTRUMENT: Limits(maximum_position="500", maximum_order_quantity="100",
                              maximum_order_notional="20000000", collar="0.01")}
@@ -71,7 +78,7 @@ class Plan:
     Attributes
     ----------
     quantity : str
-        Of the parent order; empty = one and a half times what the deepest exchange shows.
+        Of the parent order; empty = APPETITE times what the deepest exchange shows.
     """
 
     seconds: float = 20.0
@@ -139,7 +146,7 @@ def simulator_settings(venue: Venue, seed: int, start_ns: int) -> SimulatorSetti
     """A simulated exchange with agents and one funded account."""
     account = AccountSettings(KEY, secret_of(venue), balances=BALANCES)
     return SimulatorSettings(venue.name, venue.protocol, seed=seed, origin_ns=start_ns - HISTORY_NS,
-                             instruments=(instrument_of(venue),), accounts=(account,))
+                             instruments=(instrument_of(venue),), accounts=(account,), temper=TEMPER)
 
 
 def session_of(venue: Venue, rest: str, stream: str):
@@ -240,7 +247,7 @@ class Demonstration:
     def _fitting_quantity(self) -> Decimal:
         deepest = max(sum((quantity for _, quantity in self._asks(index)), Decimal(0))
                       for index in range(len(self.engine.core.listings)))
-        return (deepest * 3 / 2).quantize(Decimal("0.001"))
+        return (deepest * APPETITE).quantize(Decimal("0.001"))
 
     def _asks(self, index: int) -> list[tuple[Decimal, Decimal]]:
         listing = self.engine.core.listings[index]
@@ -250,17 +257,21 @@ class Demonstration:
                 for level in entry["asks"][:int(entry["ask_count"])]]
 
     def cost_alone(self, quantity: Decimal) -> dict[str, Decimal]:
-        """Average all-in price of buying everything at once on each exchange alone, where its shown book holds it; beyond
-        that its last shown price is assumed to go on."""
+        """All-in price of buying everything at once on each exchange alone. Beyond what it shows, its book is assumed to
+        go on as thick as it is shown; an exchange that shows nothing is left out."""
         prices = {}
         for index, listing in enumerate(self.engine.core.listings):
-            left, cost, price = quantity, Decimal(0), Decimal(0)
-            for price, available in self._asks(index):
+            asks = self._asks(index)
+            if not asks:
+                continue
+            left, cost = quantity, Decimal(0)
+            for price, available in asks:
                 taken = min(left, available)
                 cost += taken * price
                 left -= taken
-            if price:
-                prices[listing.exchange] = (cost + left * price) / quantity * (1 + listing.taker_fee)
+            first, last, shown = asks[0][0], asks[-1][0], sum(available for _, available in asks)
+            cost += left * (last + left * (last - first) / shown / 2)
+            prices[listing.exchange] = cost / quantity * (1 + listing.taker_fee)
         return prices
 
     def _truth(self) -> dict[str, dict]:

@@ -77,6 +77,26 @@ def positions(engine: Engine) -> dict[str, dict[str, str]]:
     return found
 
 
+def flows(engine: Engine, exchange: str = "") -> dict[str, Decimal]:
+    """What trading changed of each asset, fees included; on one exchange or on all. Exact."""
+    changed: dict[str, Decimal] = {}
+
+    def add(asset: str, amount: Decimal) -> None:
+        changed[asset] = changed.get(asset, Decimal(0)) + amount
+
+    for index, listing in enumerate(engine.core.listings):
+        if exchange not in ("", listing.exchange):
+            continue
+        view = engine.position(index)
+        add(listing.base, from_scaled(view.net, listing.quantity_decimals))
+        add(listing.quote, from_scaled(view.sold_notional - view.bought_notional,
+                                       listing.price_decimals + listing.quantity_decimals))
+        assets = engine.sessions[int(engine.table[index]["exchange"])].assets
+        for asset, (amount, decimals) in view.fees.items():
+            add(assets[asset], -from_scaled(amount, decimals))
+    return changed
+
+
 def profit(flows: dict[str, Decimal], prices: dict[str, Decimal], quote: str) -> dict[str, str | None]:
     """What trading changed of each asset after fees, and what that is worth in `quote` at these prices.
 
