@@ -222,8 +222,13 @@ class ParentState:
 
     Attributes
     ----------
+    fees : dict of str -> Decimal
+        By the asset they were charged in; positive is a cost.
+    fees_quote : Decimal
+        All of them in the quote currency: those in the base currency at the average price. Fees in a third asset are in
+        `fees` alone.
     by_exchange : dict of str -> dict
-        filled, average_price, fees (by asset) of each exchange that filled something.
+        filled, average_price, fees (by asset) and fills of each exchange that filled something.
     """
 
     id: int
@@ -238,6 +243,7 @@ class ParentState:
     arrival_price: Decimal | None
     children: int
     fees: dict[str, Decimal]
+    fees_quote: Decimal
     by_exchange: dict[str, dict]
 
     @property
@@ -252,6 +258,14 @@ class ParentState:
             return None
         sign = 1 if self.side == "BUY" else -1
         return sign * (self.average_price - self.arrival_price) / self.arrival_price * 10_000
+
+    @property
+    def all_in_price(self) -> Decimal | None:
+        """Average price with fees: what a unit cost, or brought."""
+        if self.average_price is None:
+            return None
+        each = self.fees_quote / self.filled
+        return self.average_price + (each if self.side == "BUY" else -each)
 
 
 class Engine:
@@ -294,6 +308,10 @@ class Engine:
         self.directory = Path(self._temporary.name if self._temporary else directory)
         self._counter = 0
         self._direct = server.name == "direct"
+        self.core: Core | None = None
+        self.threads: Threads | None = None
+        self.journal: JournalFiles | None = None
+        self._files: list = []              # journal and input logs that are open
         self.started = False
         self.stopped = False
 
@@ -307,15 +325,18 @@ class Engine:
         EngineError
             An exchange does not answer, does not offer a symbol, or is not ready in time; the message names it.
         """
-        listings = self._fetch_listings()
-        self._build(listings)
-        self.started = True
-        if self._direct:
-            self.server.start(self.conversations, [*self.core.loops.values(), self.router, self.strategizer])
-        else:
-            self.threads.start()
-            self.server.start(self.conversations)
-        self._wait_ready(timeout)
+        try:
+            self._build(self._fetch_listings())
+            self.started = True
+            if self._direct:
+                self.server.start(self.conversations, [*self.core.loops.values(), self.router, self.strategizer])
+            else:
+                self.threads.start()
+                self.server.start(self.conversations)
+            self._wait_ready(timeout)
+        except BaseException:
+            self.stop()
+            raise
         self.trade()
         return self
 
@@ -339,8 +360,12 @@ class Engine:
             unix_offset_ns=0 if self._direct else None, control_bell=getattr(self.server, "bell", None))
         self.table, self.instruments = core.table, {item.name: item for item in core.instruments}
         self.journal = JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES)
+        self._files.append(self.journal)
         epoch = self.journal.epoch
-        self.logs = {name: InputLogFiles(self.directory, name, epoch) for name in ("router", "strategizer")}
+        self.logs = {}
+        for name in ("router", "strategizer"):
+            self.logs[name] = InputLogFiles(self.directory, name, epoch)
+            self._files.append(self.logs[name])
         width = max(len(item.listings) for item in core.instruments)
         self.orders = Orders(self.table, epoch, listings_per_instrument=width)
         self.risk = RiskBook(self.table)
@@ -407,7 +432,6 @@ class Engine:
             waiting = [conversation.name for conversation in self.conversations if not conversation.ready]
             waiting += [f"{item.exchange} {item.symbol} ({self.book_state(index)})"
                         for index, item in enumerate(self.core.listings) if self.book_state(index) != "LIVE"]
-            self.stop()
             raise EngineError(f"not ready within {timeout:g} s: {', '.join(waiting) or 'order connections'}; "
                               + "; ".join(self.problems[-3:]))
 
@@ -424,6 +448,18 @@ class Engine:
         for loop in self.core.loops.values():
             loop.command(CommandKind.SET_TRADING_STATE, value=TradingState.HALTED)
 
+    def pause(self, paused: bool = True) -> None:
+        """Let strategies hear of nothing but their own parent orders, so that they begin nothing new; or of everything
+        again. Parent orders go on working."""
+        if not self.strategizer.pause(paused):
+            raise EngineError("too many commands wait to be taken")
+
+    @property
+    def settled(self) -> bool:
+        """Whether strategies are paused, every parent order was taken, and none works any more."""
+        return (self.strategizer.paused and self.router.counts["parents"] == self.strategizer.counts["parents"]
+                and all(parent.done for parent in self.parents()))
+
     def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
         """Let time pass: real time, or the virtual clock of the direct server."""
         if self._direct:
@@ -434,17 +470,20 @@ class Engine:
             time.sleep(min(0.01, max(0.0, deadline - time.monotonic())))
 
     def stop(self) -> None:
-        """Close connections, end threads, flush the journal. Idempotent; what can be read stays readable."""
+        """Close connections, end threads, flush the journal. Idempotent, also after a start that failed half way; what
+        can be read stays readable."""
         if self.stopped:
             return
         self.stopped = True
-        for loop in self.core.loops.values():
-            loop.close_tape()
+        if self.core is not None:
+            for loop in self.core.loops.values():
+                loop.close_tape()
         self.server.stop()
-        if not self._direct:
+        if self.threads is not None:
             self.threads.stop()
-        self.journal.end_run(problems=len(self.problems))
-        for files in (self.journal, *self.logs.values()):
+        if self.journal is not None:
+            self.journal.end_run(problems=len(self.problems))
+        for files in self._files:
             files.close()
         if self._temporary is not None:
             self._temporary.cleanup()
@@ -567,10 +606,11 @@ class Engine:
                 by_exchange[listing.exchange] = {"filled": filled, "average_price": notional / filled, "fees": charged,
                                                  "fills": fill.fills}
         filled = from_scaled(view.filled, item.quantity_decimals)
+        average = from_scaled(view.notional, scale) / filled if filled else None
+        base, quote = self.core.listings[item.listings[0]].base, self.core.listings[item.listings[0]].quote
         return ParentState(
             view.parent_id, item.name, Side(view.side).name, ParentStatus(view.status).name, Reason(view.reason).name,
             from_scaled(view.quantity, item.quantity_decimals), filled,
             from_scaled(view.in_doubt, item.quantity_decimals),
-            from_scaled(view.notional, scale) / filled if filled else None,
-            from_scaled(view.arrival_price, item.price_decimals) if view.arrival_price else None,
-            view.children, fees, by_exchange)
+            average, from_scaled(view.arrival_price, item.price_decimals) if view.arrival_price else None,
+            view.children, fees, fees.get(quote, Decimal(0)) + fees.get(base, Decimal(0)) * (average or 0), by_exchange)

@@ -13,7 +13,7 @@ from orderflow._core.journal cimport JournalFiles
 from orderflow._core.loops cimport Loop
 from orderflow._core.ring cimport Ring
 from orderflow._core.router cimport MAXIMUM_EXCHANGES, REFUSALS, ListingState, Port
-from orderflow._core.strategizer cimport STRATEGIES
+from orderflow._core.strategizer cimport STRATEGIES, StrategizerCommand
 from orderflow._core.strategy cimport Strategy
 from orderflow._core.types cimport BoardEntry, ExecutionReport, Listing, ParentOrder, ParentReport, TradingState, Wake
 
@@ -293,7 +293,7 @@ cdef class StrategizerLoop(Loop):
             record = self.state.commands.peek(&size, &tag)
             if record is NULL:
                 break
-            strategizer.on_command(&self.state, <const ParentOrder *>record, now_ns)
+            strategizer.on_command(&self.state, tag, <const ParentOrder *>record, now_ns)
             self.state.commands.release()
             work += 1
         work += strategizer.fire_timers(&self.state, now_ns)
@@ -309,6 +309,8 @@ cdef class StrategizerLoop(Loop):
     cdef int64_t wake_ns(self) noexcept nogil:
         cdef int64_t earliest = 0x7FFFFFFFFFFFFFFF
         cdef uint32_t i
+        if self.state.paused:
+            return earliest
         for i in range(1, self.state.strategy_count):
             if self.state.contexts[i].wake_ns and self.state.contexts[i].wake_ns < earliest:
                 earliest = self.state.contexts[i].wake_ns
@@ -317,9 +319,29 @@ cdef class StrategizerLoop(Loop):
     def submit(self, record):
         """Queue a parent order (one element of PARENT_ORDER_DTYPE); False = too many wait. Control thread only."""
         data = np.asarray(record, PARENT_ORDER_DTYPE).tobytes()
-        taken = self.commands.push(data)
+        taken = self.commands.push(data, StrategizerCommand.SUBMIT)
         self.bell.native.ring()
         return taken
+
+    def pause(self, bint paused=True):
+        """Queue that strategies hear of nothing but their own parents from now on, or of everything again; False = too
+        much waits. Control thread only."""
+        taken = self.commands.push(b"", StrategizerCommand.PAUSE if paused else StrategizerCommand.RESUME)
+        self.bell.native.ring()
+        return taken
+
+    @property
+    def paused(self):
+        """Whether strategies are paused."""
+        return self.state.paused != 0
+
+    @property
+    def counts(self):
+        """What the strategizer did, as a dict; `parents` are orders and cancels that went to the router, `lost` those
+        that found its ring full."""
+        return {"wakes": self.state.wakes_taken, "reports": self.state.reports_taken,
+                "commands": self.state.commands_taken, "parents": self.state.orders_sent,
+                "lost": self.state.orders_lost}
 
     def run_once(self, int64_t now_ns):
         """One step at a given time: the direct server. Returns how much was done."""
