@@ -2,11 +2,10 @@
 import bisect
 
 import pytest
+from feed import SECOND_NS, Feed, depth, kraken, rest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason
-
-from feed import SECOND_NS, Feed, depth, kraken, rest
 
 NEED = (EventKind.SNAPSHOT_NEEDED, 0)
 LIVE, STALE, SYNCING = BookState.LIVE, BookState.STALE, BookState.SYNCING

@@ -8,11 +8,11 @@ from decimal import Decimal
 
 import pytest
 from loopback import HOST, server
+from orderflow._core.types import Side
 from reference.websocket import server_frame
 from test_connect import answer_to, read_request
 
 from orderflow._core.doorbell import Doorbell
-from orderflow._core.types import Side
 from orderflow.engine import build_core, conversations, exchange_threads, wait_until
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
