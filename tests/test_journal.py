@@ -7,11 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import test_risk
 from hypothesis import given
 from hypothesis import strategies as st
-from orderflow._core.journal import JournalError, JournalFiles, RecordKind
-from orderflow._core.segments import checksum
 from orderflow._core.types import (
     CHILD_ORDER_DTYPE,
     COMMAND_DTYPE,
@@ -23,6 +20,9 @@ from orderflow._core.types import (
 
 import orderflow
 from orderflow._core import journal
+from orderflow._core.journal import JournalError, JournalFiles, RecordKind
+from orderflow._core.segments import checksum
+from tests import test_risk
 
 SMALL = 8192
 RECORD_BYTES = 168              # of a 128-byte payload

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from orderflow._core.orders import Orders
-from orderflow._core.risk import RiskBook, product_limit
 from orderflow._core.types import (
     CHILD_ORDER_DTYPE,
     EXECUTION_REPORT_DTYPE,
@@ -20,9 +18,11 @@ from orderflow._core.types import (
     Side,
     TradingState,
 )
-from reference import risk as reference
 
 import orderflow
+from orderflow._core.orders import Orders
+from orderflow._core.risk import RiskBook, product_limit
+from tests.reference import risk as reference
 
 EPOCH, PARENT, AGE_NS = 1, 7, 1_000_000_000
 LIMITS = dict(maximum_quantity=100_000, maximum_notional=5_000 * 10**8, maximum_position=300_000, collar=2_000_000,
@@ -210,6 +210,11 @@ def test_conservation_from_risks_own_books():
     assert desk.risk.committed(0) == 15_000
     desk.report(second, ExecType.REPORT_CANCELED, cumulative_quantity=300)      # 300 are filled, though not yet seen
     assert desk.risk.committed(0) == 8_000 == desk.orders.parent(0).filled + desk.orders.parent(0).in_doubt
+
+
+def test_a_parent_may_be_committed_to_the_last_unit():
+    desk = Desk(parent_quantity=20_000)
+    assert [desk.send()[1].code for _ in range(3)] == [Reason.OK, Reason.OK, Reason.EXCEEDS_PARENT]
 
 
 def test_conservation_does_not_believe_the_routers_books():

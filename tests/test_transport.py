@@ -8,10 +8,10 @@ import sys
 import threading
 
 import pytest
-from loopback import HOST, TIMEOUT, Authority, BytesOfTLS, tcp_pair, tls_pair
-from orderflow._core.transport import BorrowedTransport, TransportKind, TransportStatus
 
 from orderflow._core import openssl
+from orderflow._core.transport import BorrowedTransport, TransportKind, TransportStatus
+from tests.loopback import HOST, TIMEOUT, Authority, BytesOfTLS, tcp_pair, tls_pair
 
 OK, WANT_READ, WANT_WRITE = TransportStatus.OK, TransportStatus.WANT_READ, TransportStatus.WANT_WRITE
 CLOSED, FAILED, FULL = TransportStatus.CLOSED, TransportStatus.FAILED, TransportStatus.FULL
@@ -132,6 +132,24 @@ def test_what_the_kernel_does_not_take_is_kept_up_to_a_bound(ends):
         assert select.select([], [ours.fileno()], [], TIMEOUT)[1]
     assert (status, ours.unsent) == (OK, 0)
     assert ours.write(b"last") == OK
+    assert received() == taken + b"last"
+
+
+def test_a_new_write_waits_behind_what_was_kept(ends):
+    """Nobody flushed in between: write() itself sends the kept bytes first."""
+    ours, server = ends
+    taken = b""
+    while not ours.unsent:
+        frame = struct.pack(">I", len(taken)) * 3000
+        assert ours.write(frame) in (OK, WANT_WRITE), ours.error
+        taken += frame
+    received = in_thread(receive, server, len(taken) + 4)
+    assert select.select([], [ours.fileno()], [], TIMEOUT)[1]
+    status = ours.write(b"last")
+    while status == WANT_WRITE:
+        assert select.select([], [ours.fileno()], [], TIMEOUT)[1]
+        status = ours.flush()
+    assert status == OK, ours.error
     assert received() == taken + b"last"
 
 

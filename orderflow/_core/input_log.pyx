@@ -11,7 +11,6 @@ from orderflow._core.types import INPUT_RECORD_DTYPE
 KIND = 2
 HEADER_BYTES = 64
 BOARD_VERSION_MASK = (1 << 40) - 1
-MAXIMUM_LISTINGS = 1 << 16
 
 
 cdef class InputLogFiles(segments.SegmentFiles):

@@ -6,8 +6,7 @@ ctypedef int (*NumberFunction)(const void *ssl) noexcept nogil
 ctypedef int (*ShutdownFunction)(void *ssl) noexcept nogil
 ctypedef int (*GetErrorFunction)(const void *ssl, int result) noexcept nogil
 ctypedef long (*ControlFunction)(void *ssl, int command, long larg, void *parg) noexcept nogil
-ctypedef void *(*GetContextFunction)(const void *ssl) noexcept nogil
-ctypedef void (*SetFunction)(void *ssl, int value) noexcept nogil
+ctypedef void *(*PointerFunction)(const void *ssl) noexcept nogil
 ctypedef void (*ClearErrorFunction)() noexcept nogil
 ctypedef unsigned long (*LastErrorFunction)() noexcept nogil
 ctypedef void (*ErrorTextFunction)(unsigned long code, char *out, size_t size) noexcept nogil
@@ -23,14 +22,11 @@ cdef enum:                      # openssl/ssl.h; part of its ABI since 1.1.1
 cdef struct OpenSSL:
     ReadFunction read
     WriteFunction write
-    NumberFunction pending      # decrypted bytes that wait
-    NumberFunction has_pending  # any bytes that wait, decrypted or not
     ShutdownFunction shutdown
     GetErrorFunction get_error
     NumberFunction get_fd
-    GetContextFunction get_context
+    PointerFunction get_context
     ControlFunction control
-    SetFunction set_read_ahead
     ClearErrorFunction clear_error
     LastErrorFunction last_error
     ErrorTextFunction error_text

@@ -38,9 +38,18 @@ cdef enum:
     SSL_MODE_ENABLE_PARTIAL_WRITE = 1
     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER = 2
     SSL_MODE_RELEASE_BUFFERS = 16
+    BIO_C_SET_BUFF_SIZE = 117
+    READ_BUFFER = 65536
     SEARCHED_WORDS = 1024       # of the SSL struct; in OpenSSL 3.0 the context's pointer lies about 2 KiB in
 
+ctypedef void *(*NewFunction)() noexcept
+ctypedef void *(*PushFunction)(void *first, void *second) noexcept
+ctypedef int (*CountFunction)(void *bio) noexcept
+ctypedef long (*SizeFunction)(void *bio, int command, long size, int which) noexcept
+ctypedef void (*SetReaderFunction)(void *ssl, void *bio) noexcept
+
 cdef OpenSSL found
+cdef void *library_handle = NULL
 cdef bint is_loaded = False
 
 
@@ -63,7 +72,7 @@ def path():
 cdef const OpenSSL *library() except NULL:
     """Resolved once, from the file of _ssl itself (or the interpreter where _ssl is built in), so that it is the copy
     that made the connection even when another OpenSSL is in the process."""
-    global is_loaded
+    global is_loaded, library_handle
     cdef void *handle
     cdef bytes file
     if is_loaded:
@@ -80,17 +89,15 @@ cdef const OpenSSL *library() except NULL:
         raise BorrowError(f"found OpenSSL {version:#x}, but ssl uses {ssl_module.OPENSSL_VERSION_NUMBER:#x}")
     found.read = <ReadFunction>symbol(handle, b"SSL_read_ex")
     found.write = <WriteFunction>symbol(handle, b"SSL_write_ex")
-    found.pending = <NumberFunction>symbol(handle, b"SSL_pending")
-    found.has_pending = <NumberFunction>symbol(handle, b"SSL_has_pending")
     found.shutdown = <ShutdownFunction>symbol(handle, b"SSL_shutdown")
     found.get_error = <GetErrorFunction>symbol(handle, b"SSL_get_error")
     found.get_fd = <NumberFunction>symbol(handle, b"SSL_get_fd")
-    found.get_context = <GetContextFunction>symbol(handle, b"SSL_get_SSL_CTX")
+    found.get_context = <PointerFunction>symbol(handle, b"SSL_get_SSL_CTX")
     found.control = <ControlFunction>symbol(handle, b"SSL_ctrl")
-    found.set_read_ahead = <SetFunction>symbol(handle, b"SSL_set_read_ahead")
     found.clear_error = <ClearErrorFunction>symbol(handle, b"ERR_clear_error")
     found.last_error = <LastErrorFunction>symbol(handle, b"ERR_peek_last_error")
     found.error_text = <ErrorTextFunction>symbol(handle, b"ERR_error_string_n")
+    library_handle = handle
     is_loaded = True
     return &found
 
@@ -144,6 +151,28 @@ def words_of(socket):
             read_word(<uintptr_t><void *>inner + header + sizeof(void *), "SSL"))
 
 
+cdef int buffer_reads(void *ssl) except -1:
+    """Put a buffer between the connection and its socket, for reading: a filter BIO, as OpenSSL itself offers.
+
+    Without it OpenSSL asks the kernel twice for each record, header and body. Its own read-ahead moves all that waits
+    to the front of its buffer at each record: measured, a third slower when records are small.
+    """
+    cdef void *socket_bio = (<PointerFunction>symbol(library_handle, b"SSL_get_wbio"))(ssl)
+    if (<PointerFunction>symbol(library_handle, b"SSL_get_rbio"))(ssl) != socket_bio:
+        return 0            # borrowed before: it has its buffer
+    cdef const void *kind = (<NewFunction>symbol(library_handle, b"BIO_f_buffer"))()
+    cdef PushFunction push = <PushFunction>symbol(library_handle, b"BIO_push")
+    cdef SetReaderFunction set_reader = <SetReaderFunction>symbol(library_handle, b"SSL_set0_rbio")
+    cdef void *buffer = (<PointerFunction>symbol(library_handle, b"BIO_new"))(kind)
+    if buffer is NULL or socket_bio is NULL:
+        raise BorrowError("OpenSSL gave no buffer")
+    if (<SizeFunction>symbol(library_handle, b"BIO_int_ctrl"))(buffer, BIO_C_SET_BUFF_SIZE, READ_BUFFER, 0) != 1:
+        raise BorrowError("OpenSSL gave no buffer of that size")
+    (<CountFunction>symbol(library_handle, b"BIO_up_ref"))(socket_bio)     # it stays the connection's writer
+    set_reader(ssl, push(buffer, socket_bio))
+    return 0
+
+
 cdef void *borrow(object socket) except NULL:
     """The SSL * of a connected ssl.SSLSocket, proven; set up for non-blocking writes. Raises BorrowError."""
     if sys.implementation.name != "cpython" or not (3, 11) <= sys.version_info[:2] <= (3, 14):
@@ -158,9 +187,8 @@ cdef void *borrow(object socket) except NULL:
         raise BorrowError("SSL_get_SSL_CTX names another context: the layout is another one")
     if openssl.get_fd(ssl) != socket.fileno():
         raise BorrowError("SSL_get_fd names another descriptor: the layout is another one")
-    # A write that was cut short may be repeated from another address, and takes what fits. The read buffer is kept
-    # and filled by one system call for many records; without it OpenSSL asks the kernel twice for each record.
+    # A write that was cut short may be repeated from another address, and takes what fits; buffers are kept.
     openssl.control(ssl, SSL_CTRL_MODE, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, NULL)
     openssl.control(ssl, SSL_CTRL_CLEAR_MODE, SSL_MODE_RELEASE_BUFFERS, NULL)
-    openssl.set_read_ahead(ssl, 1)
+    buffer_reads(ssl)
     return ssl

@@ -2,9 +2,10 @@
 from collections import namedtuple
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport free
 
 from orderflow._core.index_map cimport Cell, IndexMap
+from orderflow._core.memory cimport zeroed
 from orderflow._core.parents cimport ListingFill, Parent
 from orderflow._core.positions cimport FEE_ASSETS, FeeSum
 from orderflow._core.types cimport Reason, Side
@@ -14,6 +15,7 @@ import numpy as np
 from orderflow._core.types import LISTING_DTYPE
 
 MAXIMUM_EPOCH = (1 << 24) - 1
+MAXIMUM_LISTINGS = 1 << 16      # what an InputRecord can name
 
 OrderView = namedtuple("OrderView", "slot client_order_id parent_id listing side status price quantity cumulative "
                        "stated notional working in_doubt ended_ns reason exchange_order_id")
@@ -28,9 +30,7 @@ cdef int allocate_map(IndexMap *index_map, uint32_t entries) except -1:
     cdef uint32_t bits = 4
     while (<uint64_t>1 << bits) < 2 * <uint64_t>entries:
         bits += 1
-    index_map.cells = <Cell *>calloc(<size_t>1 << bits, sizeof(Cell))
-    if index_map.cells is NULL:
-        raise MemoryError()
+    index_map.cells = <Cell *>zeroed(<size_t>1 << bits, sizeof(Cell))
     index_map.mask = (<uint32_t>1 << bits) - 1
     index_map.shift = 64 - bits
     return 0
@@ -64,9 +64,10 @@ cdef class OrderTable:
             raise TypeError(f"listings: expected LISTING_DTYPE, got {listings.dtype}")
         if not 0 < epoch <= MAXIMUM_EPOCH:
             raise ValueError(f"epoch: {epoch} is outside 1 to {MAXIMUM_EPOCH}")
-        for name, value in (("orders", orders), ("parents", parents), ("fills", fills), ("listings", len(listings))):
-            if not 0 < value <= 1 << 24:
-                raise ValueError(f"{name}: {value} is outside 1 to {1 << 24}")
+        for name, value, most in (("orders", orders, 1 << 24), ("parents", parents, 1 << 24), ("fills", fills, 1 << 24),
+                                  ("listings", len(listings), MAXIMUM_LISTINGS)):
+            if not 0 < value <= most:
+                raise ValueError(f"{name}: {value} is outside 1 to {most}")
         if self.table.orders is not NULL:
             raise RuntimeError("an order table is initialised once")
         self.listings_owner = np.ascontiguousarray(listings)
@@ -82,16 +83,13 @@ cdef class OrderTable:
     cdef int _allocate(self, uint32_t orders, uint32_t parents, uint32_t fills) except -1:
         cdef Table *table = &self.table
         cdef uint32_t i
-        table.orders = <Order *>calloc(orders, sizeof(Order))
-        table.parents = <Parent *>calloc(parents, sizeof(Parent))
-        table.listing_fills = <ListingFill *>calloc(<size_t>parents * table.listings_per_instrument,
+        table.orders = <Order *>zeroed(orders, sizeof(Order))
+        table.parents = <Parent *>zeroed(parents, sizeof(Parent))
+        table.listing_fills = <ListingFill *>zeroed(<size_t>parents * table.listings_per_instrument,
                                                     sizeof(ListingFill))
-        table.positions = <Position *>calloc(table.listing_count, sizeof(Position))
-        table.fills = <Fill *>calloc(fills, sizeof(Fill))
-        table.ordinals = <uint16_t *>calloc(table.listing_count, sizeof(uint16_t))
-        if (table.orders is NULL or table.parents is NULL or table.listing_fills is NULL or table.positions is NULL
-                or table.fills is NULL or table.ordinals is NULL):
-            raise MemoryError()
+        table.positions = <Position *>zeroed(table.listing_count, sizeof(Position))
+        table.fills = <Fill *>zeroed(fills, sizeof(Fill))
+        table.ordinals = <uint16_t *>zeroed(table.listing_count, sizeof(uint16_t))
         allocate_map(&table.by_client_order_id, orders)
         allocate_map(&table.by_parent_id, parents)
         allocate_map(&table.by_trade, fills)

@@ -2,9 +2,10 @@
 from collections import namedtuple
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport free
 from libc.string cimport memset
 
+from orderflow._core.memory cimport zeroed
 from orderflow._core.order_table cimport OrderTable
 
 import numpy as np
@@ -58,13 +59,10 @@ cdef class RiskBook:
         self._allocate()
 
     cdef int _allocate(self) except -1:
-        self.risk.limits = <ListingLimits *>calloc(self.risk.listing_count, sizeof(ListingLimits))
-        self.risk.exposures = <Exposure *>calloc(self.risk.instrument_count, sizeof(Exposure))
-        self.risk.commitments = <Commitment *>calloc(self.risk.parent_capacity, sizeof(Commitment))
-        self.risk.held = <Held *>calloc(self.risk.order_capacity, sizeof(Held))
-        if (self.risk.limits is NULL or self.risk.exposures is NULL or self.risk.commitments is NULL
-                or self.risk.held is NULL):
-            raise MemoryError()
+        self.risk.limits = <ListingLimits *>zeroed(self.risk.listing_count, sizeof(ListingLimits))
+        self.risk.exposures = <Exposure *>zeroed(self.risk.instrument_count, sizeof(Exposure))
+        self.risk.commitments = <Commitment *>zeroed(self.risk.parent_capacity, sizeof(Commitment))
+        self.risk.held = <Held *>zeroed(self.risk.order_capacity, sizeof(Held))
         return 0
 
     def __dealloc__(self):

@@ -146,19 +146,14 @@ cdef nogil:
         return status
 
     inline bint pending(const Transport *transport) noexcept:
-        """Whether read() has something although the descriptor may be silent. Look before going to sleep.
+        """Whether read() may have something although the descriptor is silent. Look before going to sleep.
 
-        OpenSSL's own has_pending also counts half a record, of which nothing can be read: it says nothing new once a
-        read has ended in WANT_READ.
+        TLS keeps bytes in three places (decrypted, in its record buffer, in its read buffer), some of which may be half
+        a record. All of them are used up exactly when a read has ended in WANT_READ, so that is what is asked.
         """
-        if transport.glued_size:
-            return True
-        if transport.kind == TransportKind.FALLBACK:
-            return not transport.drained
-        if transport.kind != TransportKind.TLS:
-            return False
-        return (transport.openssl.pending(transport.ssl) > 0
-                or (not transport.drained and transport.openssl.has_pending(transport.ssl) == 1))
+        if transport.kind == TransportKind.PLAIN or transport.kind == TransportKind.RELEASED:
+            return transport.glued_size > 0
+        return transport.glued_size > 0 or not transport.drained
 
     # ------------------------------------------------------------------ out
 

@@ -148,13 +148,14 @@ cdef class BorrowedTransport:
     def send_all(self, const unsigned char[::1] data not None, int timeout_ms=10_000):
         """Write everything, in pieces that fit the output buffer. TimeoutError if the peer takes nothing."""
         cdef size_t size = data.shape[0]
+        cdef const char *source = <const char *>&data[0] if size else NULL
         cdef size_t at = 0
         cdef size_t piece
         cdef int status = TransportStatus.OK
         with nogil:
             while at < size and status == TransportStatus.OK:
                 piece = min(size - at, self.transport.output_capacity)
-                status = write(&self.transport, <const char *>&data[at], piece)
+                status = write(&self.transport, source + at, piece)
                 at += piece
                 while status == TransportStatus.WANT_READ or status == TransportStatus.WANT_WRITE:
                     if wait(&self.transport, status, timeout_ms) <= 0:

@@ -10,6 +10,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import websocket
@@ -25,32 +26,41 @@ class ConnectError(ConnectionError):
         self.phase = phase
 
 
-class _BoundedReads:
+class _PlainSocket(socket.socket):
     """A socket's timeout bounds one read; a server that sends a byte a second needs a deadline for all of them."""
 
     deadline: float | None = None
 
-    def recv(self, size, flags=0):
-        if self.deadline is not None:
-            left = self.deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("timed out")
-            self.settimeout(left)
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        _keep_deadline(self)
         return super().recv(size, flags)
 
 
-class _PlainSocket(_BoundedReads, socket.socket):
-    pass
+class _TLSSocket(ssl.SSLSocket):
+    """The same over TLS."""
+
+    deadline: float | None = None
+
+    def recv(self, size: int = 1024, flags: int = 0) -> bytes:
+        _keep_deadline(self)
+        return super().recv(size, flags)
 
 
-class _TLSSocket(_BoundedReads, ssl.SSLSocket):
-    pass
+def _keep_deadline(sock: "_PlainSocket | _TLSSocket") -> None:
+    if sock.deadline is not None:
+        left = sock.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        sock.settimeout(left)
 
 
 class _Context(ssl.SSLContext):
     """Verifies (PROTOCOL_TLS_CLIENT: chain and host name), and notices where the connection has got to."""
 
-    def __new__(cls, ca_file, timeouts):
+    timeouts: dict[str, float]
+    phase: str
+
+    def __new__(cls, ca_file: str | None, timeouts: dict[str, float]) -> "_Context":
         self = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
         self.minimum_version = ssl.TLSVersion.TLSv1_2
         self.sslsocket_class = _TLSSocket
@@ -62,16 +72,18 @@ class _Context(ssl.SSLContext):
             self.load_verify_locations(cafile=ca_file)
         return self
 
-    def wrap_socket(self, sock, **options):
+    def wrap_socket(self, sock: socket.socket, *arguments: Any, **options: Any) -> ssl.SSLSocket:
         self.phase = "tls"
         sock.settimeout(self.timeouts["tls"])
-        return self.upgrading(super().wrap_socket(sock, **options))
+        wrapped = super().wrap_socket(sock, *arguments, **options)
+        assert isinstance(wrapped, _TLSSocket)
+        self.start_upgrade(wrapped)
+        return wrapped
 
-    def upgrading(self, sock):
+    def start_upgrade(self, sock: _PlainSocket | _TLSSocket) -> None:
         self.phase = "upgrade"
         sock.settimeout(self.timeouts["upgrade"])
         sock.deadline = time.monotonic() + self.timeouts["upgrade"]
-        return sock
 
 
 def connect(
@@ -116,12 +128,15 @@ def connect(
     timeouts = {"connect": connect_timeout, "tls": tls_timeout, "upgrade": upgrade_timeout}
     context = _context(ca_file, timeouts)
     client = websocket.WebSocket(sslopt={"context": context}, enable_multithread=False)
-    opened = None
+    opened: socket.socket | None = None
     try:
         if _is_loopback(host):          # never through a proxy
-            opened = _open_loopback(host, port, connect_timeout)
-            opened = context.wrap_socket(opened, server_hostname=host) if is_tls else context.upgrading(opened)
-        client.connect(
+            opened = plain = _open_loopback(host, port, connect_timeout)
+            if is_tls:
+                opened = context.wrap_socket(plain, server_hostname=host)
+            else:
+                context.start_upgrade(plain)
+        client.connect(  # type: ignore[no-untyped-call]  # not annotated there
             url, socket=opened, timeout=connect_timeout, header=dict(headers or {}), suppress_origin=True,
             redirect_limit=0)
         _check_answer(client.headers or {})
@@ -130,9 +145,10 @@ def connect(
             if sock is not None:
                 sock.close()
         raise explain(error, f"{host}:{port}", context.phase, timeouts[context.phase]) from None
-    sock, client.sock = client.sock, None
-    sock.deadline = None
-    return sock, b"".join(client.frame_buffer.recv_buffer)
+    connected, client.sock = client.sock, None
+    assert isinstance(connected, _PlainSocket | _TLSSocket)
+    connected.deadline = None
+    return connected, b"".join(client.frame_buffer.recv_buffer)
 
 
 def check_url(url: str) -> tuple[str, int, bool]:
@@ -147,7 +163,7 @@ def check_url(url: str) -> tuple[str, int, bool]:
     return parts.hostname, parts.port or (443 if parts.scheme == "wss" else 80), parts.scheme == "wss"
 
 
-def _check_headers(headers):
+def _check_headers(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if name.lower().startswith("sec-websocket-") or name.lower() in ("host", "upgrade", "connection"):
             raise ValueError(f"headers: {name} belongs to the handshake")
@@ -155,14 +171,14 @@ def _check_headers(headers):
             raise ValueError(f"headers: {name!r} holds a line break")
 
 
-def _context(ca_file, timeouts):
+def _context(ca_file: str | None, timeouts: dict[str, float]) -> _Context:
     try:
         return _Context(ca_file, timeouts)
     except (OSError, ssl.SSLError) as error:
         raise ValueError(f"ca_file: {ca_file} cannot be used: {error.strerror or error}") from None
 
 
-def _is_loopback(host):
+def _is_loopback(host: str | int) -> bool:
     if host == "localhost":
         return True
     try:
@@ -171,9 +187,9 @@ def _is_loopback(host):
         return False
 
 
-def _open_loopback(host, port, timeout):
+def _open_loopback(host: str, port: int, timeout: float) -> _PlainSocket:
     """The first loopback address of `host` that accepts; "localhost" may be both ::1 and 127.0.0.1."""
-    refused = None
+    refused: OSError | None = None
     for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         if not _is_loopback(address[0]):
             raise ValueError(f"url: {host} resolves to {address[0]}, which is not loopback")
@@ -192,7 +208,7 @@ def _open_loopback(host, port, timeout):
     raise refused or OSError(f"{host} has no address")
 
 
-def _check_answer(headers):
+def _check_answer(headers: Mapping[str, str]) -> None:
     """What websocket-client leaves to the caller: RFC 6455 4.1, an extension or protocol that nobody asked for."""
     for name in ("sec-websocket-extensions", "sec-websocket-protocol"):
         if headers.get(name):

@@ -1,0 +1,86 @@
+"""Nanoseconds per risk check, per journalled intent and per fill applied, as the router does them.
+
+Each is stamped natively before and after; what two stamps cost by themselves is printed beside and not taken off.
+Run alone: `python bench/bench_risk.py`.
+"""
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from orderflow._core.types import (
+    CHILD_ORDER_DTYPE,
+    LISTING_DTYPE,
+    PARENT_ORDER_DTYPE,
+    ChildKind,
+    OrderType,
+    Side,
+    TradingState,
+)
+
+from orderflow._core import journal
+from orderflow._core.journal import JournalFiles
+from orderflow._core.orders import Orders
+from orderflow._core.risk import RiskBook
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "native")]
+
+from bars import bar  # noqa: E402
+
+import build  # noqa: E402
+
+COUNT = 200_000
+FILLS = 50_000
+
+
+def record(dtype, **fields):
+    row = np.zeros(1, dtype)
+    for name, value in fields.items():
+        row[name] = value
+    return row
+
+
+def desk(epoch):
+    """One listing with every limit set, one parent, one child that passes all of them."""
+    listings = record(LISTING_DTYPE, tick=5, lot=10, minimum_quantity=20, price_factor=1, quantity_factor=1,
+                      price_decimals=2, quantity_decimals=3, minimum_notional=10**9)
+    table, book = Orders(listings, epoch), RiskBook(listings)
+    book.set_listing(0, maximum_quantity=10**6, maximum_notional=10**14)
+    book.set_instrument(0, maximum_position=10**9, collar=2_000_000, reference_age_ns=1 << 62)
+    book.set_reference(0, 10_000, 0)
+    book.state = TradingState.ACTIVE
+    parent = table.open_parent(record(PARENT_ORDER_DTYPE, parent_id=1, side=Side.BUY, quantity=10**8))
+    book.register_parent(table, parent)
+    slot = table.open_child(record(CHILD_ORDER_DTYPE, client_order_id=epoch << 40 | 1, parent_id=1, side=Side.BUY,
+                                   price=10_000, quantity=100_000, kind=ChildKind.NEW_ORDER,
+                                   order_type=OrderType.LIMIT))
+    return table, book, slot
+
+
+def percentiles(taken):
+    return {percentile: float(np.percentile(taken, percentile)) for percentile in (50, 99, 99.9)}
+
+
+def test_risk_check_and_intent(tmp_path):
+    build.build("ledger_timing")
+    import ledger_timing
+    with JournalFiles(tmp_path) as files:
+        assert files.wait_prepared()
+        table, book, slot = desk(files.epoch)
+        checks, intents = map(percentiles, ledger_timing.time_sends(files, book, table, slot, COUNT))
+        fills = percentiles(ledger_timing.time_fills(table, files.epoch << 40 | 1, slot, FILLS))
+        assert book.counts == {"approved": COUNT, "refused": 0, "strangers": 0} and book.committed(0) == 0
+        assert table.order(slot).cumulative == FILLS == table.position(0).net and table.audit() == []
+    assert [each.records for each in journal.verify(tmp_path)] == [COUNT]
+    print(f"risk check: {checks} ns; journal intent: {intents} ns; fill: {fills} ns; "
+          f"two stamps alone: {percentiles(ledger_timing.time_nothing(COUNT))} ns")
+    met = [bar("risk check p50", checks[50], 1_000, 100, "lower", "ns"),
+           bar("risk check p99", checks[99], 2_000, 500, "lower", "ns"),
+           bar("journal intent p50", intents[50], 1_000, 100, "lower", "ns"),
+           bar("order table fill p50", fills[50], 1_000, 150, "lower", "ns")]
+    assert all(met)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as directory:
+        test_risk_check_and_intent(directory)
