@@ -9,13 +9,13 @@ import sys
 import urllib.request
 
 import pytest
-from process import COMMAND, ENVIRONMENT
 
 import orderflow.cli
 from orderflow.cli import main
 from orderflow.cli.application import COMMANDS
 from orderflow.cli.examination import CHECKS, Finding
 from orderflow.simulator.dialects import PROTOCOLS
+from tests.process import COMMAND, ENVIRONMENT
 
 DEPTH = ('{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":2,"s":"BTCUSDT","U":%d,"u":%d,'
          '"b":[["%s","1.00"]],"a":[["11.00","2.00"]]}}')

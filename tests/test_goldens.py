@@ -3,9 +3,9 @@ import json
 import subprocess
 
 import pytest
-from process import COMMAND, ENVIRONMENT
 
 from orderflow.research.books import books
+from tests.process import COMMAND, ENVIRONMENT
 
 COMPARED = {
     "updates_applied", "gaps", "checksums_ok", "checksums_failed", "trades", "trade_volume", "levels_changed",
