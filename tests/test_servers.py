@@ -318,6 +318,23 @@ def test_a_bad_exchange_is_named_and_the_others_run_on(kind, case):
 
 
 @pytest.mark.parametrize("kind", SERVERS)
+def test_stopping_closes_the_websocket_as_the_protocol_asks(kind):
+    received = []
+
+    def script(sock):
+        sock.sendall(answer_to(read_request(sock)))
+        while data := sock.recv(65536):
+            received.append(data)
+
+    with server(script) as port, Run(kind, [session_of("kraken_v2", port)],
+                                     listings=[listing("kraken_v2", "BTC/USDT")]) as run:
+        wait_until(lambda: len(b"".join(received)) > 100, PATIENCE, "the subscription")
+        assert run.problems == []
+    opcode, length = b"".join(received)[-8:-6]          # masked: two bytes, a key of four, a code of two
+    assert (opcode, length) == (0x88, 0x82)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
 def test_nobody_listens(kind):
     with socket.create_server((HOST, 0)) as taken:
         port = taken.getsockname()[1]
