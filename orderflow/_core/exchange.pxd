@@ -28,9 +28,10 @@ from orderflow._core.signals cimport SignalState
 from orderflow._core.tape cimport Tape
 from orderflow._core.transport cimport Transport, TransportStatus
 from orderflow._core.types cimport (
-    BOARD_DEPTH, BoardEntry, BookFault, BookState, ChildKind, ChildOrder, Command, CommandKind, Event, EventKind, ExecType, ExecutionReport, Level,
-    Listing, LossReason, Message, MessageKind, Reason, Recorded, RecordedKind, Role, Side, Signals, TradingState, Wake)
-from orderflow._core.websocket cimport HEADER_ROOM, Frame, Opcode, Reader
+    BOARD_DEPTH, BoardEntry, BookFault, BookState, ChildKind, ChildOrder, Command, CommandKind, Event, EventKind,
+    ExecType, ExecutionReport, Level, Listing, LossReason, Message, MessageKind, Reason, Recorded, RecordedKind, Role,
+    Side, Signals, TradingState, Wake)
+from orderflow._core.websocket cimport HEADER_ROOM, CloseCode, Frame, Opcode, Reader
 
 cdef enum:
     POLL_NS = 100_000_000       # how often timers are looked at
@@ -533,15 +534,18 @@ cdef nogil:
             send(self, index, Opcode.CLOSE, NULL, 0, now_ns)
             lose(self, index, LossReason.PEER_CLOSED, frame.close_code, now_ns)
 
+    inline void say_goodbye(ExchangeState *self, uint32_t index, uint16_t code) noexcept:
+        """A close frame, if it can be sent at once; the async server sends its own."""
+        cdef Connection *connection = &self.connections[index]
+        cdef size_t n
+        if connection.state == ConnectionState.OPEN and connection.transport is not NULL:
+            n = websocket.write_close(connection.out, connection.out_capacity, code, self.mask_keys)
+            transport.write(connection.transport, connection.out, n)
+
     inline void break_off(ExchangeState *self, uint32_t index, int64_t now_ns) noexcept:
         """The peer broke RFC 6455 or a limit: say with which code we leave, and leave."""
         cdef Connection *connection = &self.connections[index]
-        cdef size_t n
-        if connection.state != ConnectionState.OPEN:
-            return
-        n = websocket.write_close(connection.out, connection.out_capacity,
-                                  websocket.close_code(connection.reader.fault), self.mask_keys)
-        transport.write(connection.transport, connection.out, n)
+        say_goodbye(self, index, websocket.close_code(connection.reader.fault))
         lose(self, index, LossReason.PROTOCOL_BROKEN, connection.reader.fault, now_ns)
 
     # ------------------------------------------------------------------ commands and timers
@@ -577,6 +581,7 @@ cdef nogil:
                 cancel_all(self, now_ns)
         elif command.kind == CommandKind.CLOSE_CONNECTION:
             if command.epoch == self.connections[index].epoch:
+                say_goodbye(self, index, CloseCode.NORMAL_CLOSURE)
                 lose(self, index, LossReason.ASKED_TO_CLOSE, 0, now_ns)
 
     inline void on_timer(ExchangeState *self, int64_t now_ns) noexcept:
