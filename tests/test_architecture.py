@@ -13,7 +13,7 @@ CORE = PACKAGE / "_core"
 
 #: The stages: a file cimports only what stands above it.
 STAGES = """
-    types
+    types memory
     clock fixed wide timers index_map
     ring byte_ring doorbell hop board
     openssl transport signing utf8 masking websocket
