@@ -10,14 +10,9 @@ import sys
 import time
 
 import numpy as np
-<<<<<<< HEAD
 
 from orderflow._core.journal import JournalFiles, RecordKind
-=======
->>>>>>> main
 from orderflow._core.types import EXECUTION_REPORT_DTYPE
-
-from orderflow._core.journal import JournalFiles, RecordKind
 
 
 def append_for_ever(directory, pipe):

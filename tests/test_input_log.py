@@ -2,7 +2,6 @@
 import os
 
 import pytest
-<<<<<<< HEAD
 
 from orderflow._core import input_log
 from orderflow._core.input_log import InputLogFiles
@@ -10,15 +9,6 @@ from orderflow._core.journal import JournalFiles
 from orderflow._core.segments import SegmentError
 from orderflow._core.types import INPUT_RECORD_DTYPE, InputKind
 
-=======
-from orderflow._core.types import INPUT_RECORD_DTYPE, InputKind
-
-from orderflow._core import input_log
-from orderflow._core.input_log import InputLogFiles
-from orderflow._core.journal import JournalFiles
-from orderflow._core.segments import SegmentError
-
->>>>>>> main
 SMALL = 4096
 PER_SEGMENT = (SMALL - 64) // 32
 

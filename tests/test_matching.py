@@ -3,10 +3,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-<<<<<<< HEAD
-=======
-from orderflow._core.types import OrderType, Reason, Side, TimeInForce
->>>>>>> main
 
 from orderflow._core.matching import (
     INSTRUCTION_DTYPE,
@@ -15,10 +11,7 @@ from orderflow._core.matching import (
     MatchingEngine,
     MatchStatus,
 )
-<<<<<<< HEAD
 from orderflow._core.types import OrderType, Reason, Side, TimeInForce
-=======
->>>>>>> main
 from tests.reference import matching as reference
 
 BUY, SELL = Side.BUY, Side.SELL
