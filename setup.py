@@ -16,7 +16,7 @@ FLAGS = {
     "release": ["-O3"],
     "debug": ["-O1", "-g"],
     "asan": ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"],
-    "tsan": ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=thread"],
+    "tsan": ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=thread", "-fno-builtin-memcpy", "-Wno-tsan"],
     "coverage": ["-O0", "-g"],
 }
 if BUILD not in FLAGS:
