@@ -42,7 +42,7 @@ Cython.Compiler.Options.warning_errors = True
 
 
 def hint_is_error(position, message, env):
-    if env.directives["show_performance_hints"]:
+    if env.directives["show_performance_hints"] and not (checked and "boundscheck" in message):
         Errors.error(position, f"performance hint: {message}")
 
 
