@@ -79,7 +79,7 @@ cdef struct OrderPath:          # what an exchange that takes orders has besides
     uint64_t not_sent
 
 
-cdef struct ListingSignalState: # both owned by a ListingSignals
+cdef struct ListingSignalState:     # both owned by a ListingSignals
     SignalState *state
     Signals *values
 
@@ -87,7 +87,7 @@ cdef struct ListingSignalState: # both owned by a ListingSignals
 cdef struct ExchangeState:
     const Listing *listings     # the engine's table
     BookSync **books            # by listing index; NULL = not of this exchange
-    ListingSignalState *signals # by listing index
+    ListingSignalState *signals     # by listing index
     void *market_codec          # Codec, kept alive by the loop's owner
     void *order_codec           # OrderCodec; NULL = market data only
     OrderPath path
@@ -290,7 +290,8 @@ cdef nogil:
         what.reason = reason
         report(self, &what)
 
-    inline int encode(ExchangeState *self, const ChildOrder *order, char *out, size_t capacity, int64_t now_ns) noexcept:
+    inline int encode(ExchangeState *self, const ChildOrder *order, char *out, size_t capacity,
+                      int64_t now_ns) noexcept:
         """The order's text at `out`; its size, or negative."""
         cdef SentOrder *sent_order
         cdef const char *exchange_order_id = NULL

@@ -62,8 +62,8 @@ cdef class RouterLoop(Loop):
         self.timers = PythonTimers(1 << 15)
         self.commands = ByteRing(4096)
         self.frame_to_decision, self.step_time = PythonHistogram(), PythonHistogram()
-        self.kept_alive = [table, board, wake_pending, strategy_pending, journal, log, splitter, parents, parent_reports,
-                           wakes, strategizer_bell, ports, reports_full]
+        self.kept_alive = [table, board, wake_pending, strategy_pending, journal, log, splitter, parents,
+                           parent_reports, wakes, strategizer_bell, ports, reports_full]
         self.names = [entry[0] for entry in ports]
         cdef const Listing[::1] listings = table
         self.state.listings = &listings[0]

@@ -5,10 +5,12 @@
                                        └─> depth board ·····>
 
 A loop is a state and a step: it looks once at everything that may have come in, deals with it, and says how much it
-did. A thread runs an array of loops over and over: with one loop a thread the layout is `split`, with all of them in one
-thread it is `fused`; the code is the same. When no loop had anything to do the thread spins or parks, as it was told.
+did. A thread runs an array of loops over and over: with one loop a thread the layout is `split`, with all of them in
+one thread it is `fused`; the code is the same. When no loop had anything to do the thread spins or parks, as it was
+told.
 
-Only this file reads the clock. In the `direct` server nothing here runs a thread: a virtual clock is handed in, step by step.
+Only this file reads the clock. In the `direct` server nothing here runs a thread: a virtual clock is handed in, step by
+step.
 """
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
@@ -245,7 +247,8 @@ cdef class ExchangeLoop(Loop):
         cdef int work = self.take_commands(now_ns)
         cdef uint32_t i
         for i in range(<uint32_t>CONNECTIONS):
-            if self.state.connections[i].state == ConnectionState.OPEN and self.state.connections[i].transport is not NULL:
+            if (self.state.connections[i].state == ConnectionState.OPEN
+                    and self.state.connections[i].transport is not NULL):
                 work += self.receive(i, now_ns)
         work += self.take_frames(now_ns)
         if self.state.path.orders is not NULL:

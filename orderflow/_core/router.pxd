@@ -95,7 +95,7 @@ cdef struct RouterState:
     uint32_t *active            # slots of parents that are not done
     Histogram *frame_to_decision
     Port ports[MAXIMUM_EXCHANGES]
-    uint64_t refusals[REFUSALS] # by Reason: child orders that risk refused
+    uint64_t refusals[REFUSALS]     # by Reason: child orders that risk refused
     uint64_t parents_taken
     uint64_t splits
     uint64_t inexact_splits
@@ -113,7 +113,8 @@ cdef nogil:
     # ------------------------------------------------------------------ to the strategizer
 
     inline void tell(RouterState *self, const ParentReport *report) noexcept:
-        """A report for a strategy. When its ring is full the strategizer is LAGGED: it gets a snapshot once it reads."""
+        """A report for a strategy. When its ring is full the strategizer is LAGGED: it gets a snapshot once it
+        reads."""
         if self.lagged or not self.parent_reports.push(report):
             self.lagged = 1
             return
@@ -186,8 +187,8 @@ cdef nogil:
 
     # ------------------------------------------------------------------ children
 
-    inline uint8_t send_child(RouterState *self, uint32_t parent_slot, uint32_t listing, int64_t quantity, int64_t price,
-                              int64_t now_ns, int64_t cause_ns) noexcept:
+    inline uint8_t send_child(RouterState *self, uint32_t parent_slot, uint32_t listing, int64_t quantity,
+                              int64_t price, int64_t now_ns, int64_t cause_ns) noexcept:
         """One IOC order: order table, risk, journal, exchange thread. Reason.OK, or who refused."""
         cdef const ParentOrder *parent = &self.table.parents[parent_slot].order
         cdef Port *port = &self.ports[self.listings[listing].exchange]
@@ -291,7 +292,8 @@ cdef nogil:
 
     inline void choose_single(RouterState *self, Parent *parent, Offer *offers, Cap *caps, uint32_t count,
                               int64_t quantity) noexcept:
-        """Policy SINGLE: keep the one listing that fills most, and of those the cheapest, for the parent's whole life."""
+        """Policy SINGLE: keep the one listing that fills most, and of those the cheapest, for the parent's whole
+        life."""
         cdef Split splits[MAXIMUM_OFFERS]
         cdef Allocation alone
         cdef Allocation best
@@ -444,7 +446,8 @@ cdef nogil:
         apply_report(self, report, now_ns)
 
     inline void apply_report(RouterState *self, const ExecutionReport *report, int64_t now_ns) noexcept:
-        """What became of an order: journal, order table, risk's own books, the strategy; then what remains is routed."""
+        """What became of an order: journal, order table, risk's own books, the strategy; then what remains is
+        routed."""
         cdef Outcome outcome
         cdef Order *order
         cdef ListingState *state

@@ -326,7 +326,7 @@ cdef struct ExecutionReport:    # 128 bytes: exchange -> router
     uint64_t trade_id
     int64_t last_price
     int64_t last_quantity
-    int64_t cumulative_quantity # -1 = not stated
+    int64_t cumulative_quantity     # -1 = not stated
     int64_t fee                 # positive = cost; value = fee / 10**fee_decimals of fee_asset
     int64_t exchange_ns
     int64_t receive_ns          # monotonic
