@@ -275,12 +275,15 @@ class Engine:
         By exchange name, as fractions; overrides what the exchange's metadata says.
     layout, wait, cpus
         Of the native threads; see EngineSettings.
+    maximum_orders, maximum_parents : int
+        How many the order table holds, those that ended less than a minute ago included; more are refused.
     """
 
     def __init__(self, sessions: Sequence[Session], server, *, strategies: Sequence = (),
                  limits: dict[str, Limits] | None = None, directory=None, policy: str = "best",
                  fees: dict[str, tuple[str, str]] | None = None, layout: str = "split", wait: str = "park",
-                 cpus: dict[str, int] | None = None, report: Callable[[str], None] | None = None):
+                 cpus: dict[str, int] | None = None, report: Callable[[str], None] | None = None,
+                 maximum_orders: int = 16384, maximum_parents: int = 1024):
         self.sessions = list(sessions)
         self.server = server
         self.problems: list[str] = []
@@ -289,6 +292,7 @@ class Engine:
         self._policy = policy
         self._fees = fees or {}
         self._layout, self._wait, self._cpus = layout, wait, cpus
+        self._room = {"orders": maximum_orders, "parents": maximum_parents}
         self._strategies = [item if isinstance(item, Strategy) else PythonStrategy(item) for item in strategies]
         self._temporary = tempfile.TemporaryDirectory(prefix="orderflow-") if directory is None else None
         self.directory = Path(self._temporary.name if self._temporary else directory)
@@ -342,8 +346,8 @@ class Engine:
         epoch = self.journal.epoch
         self.logs = {name: InputLogFiles(self.directory, name, epoch) for name in ("router", "strategizer")}
         width = max(len(item.listings) for item in core.instruments)
-        self.orders = Orders(self.table, epoch, listings_per_instrument=width)
-        self.risk = RiskBook(self.table)
+        self.orders = Orders(self.table, epoch, listings_per_instrument=width, **self._room)
+        self.risk = RiskBook(self.table, **self._room)
         self._set_limits(core)
         rings = {"parents": Ring(1024, 128), "parent_reports": Ring(8192, 128),
                  "wakes": Ring(power_of_two(max(1, len(listings))), 64)}
