@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from orderflow._core.types import LISTING_DTYPE, Side
-from reference import allocation as reference
 
 from orderflow._core.allocation import Splitter
+from tests.reference import allocation as reference
 
 BUY, SELL = Side.BUY, Side.SELL
 

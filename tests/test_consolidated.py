@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from orderflow._core.types import LISTING_DTYPE, Side
-from reference import consolidated as reference
 
 from orderflow._core.consolidated import ConsolidatedBook
+from tests.reference import consolidated as reference
 
 BUY, SELL = Side.BUY, Side.SELL
 

@@ -7,7 +7,7 @@ import os
 import random
 
 from orderflow._core.websocket import FrameReader, FrameStatus
-from reference.websocket import read_frames, server_frame
+from tests.reference.websocket import read_frames, server_frame
 
 ROUNDS = int(os.environ.get("ORDERFLOW_FUZZ_ROUNDS", "3000"))
 SEED = int(os.environ.get("ORDERFLOW_FUZZ_SEED", "0"))

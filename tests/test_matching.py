@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from orderflow._core.types import OrderType, Reason, Side, TimeInForce
-from reference import matching as reference
 
 from orderflow._core.matching import (
     INSTRUCTION_DTYPE,
@@ -13,6 +12,7 @@ from orderflow._core.matching import (
     MatchingEngine,
     MatchStatus,
 )
+from tests.reference import matching as reference
 
 BUY, SELL = Side.BUY, Side.SELL
 IOC, FOK = TimeInForce.IOC, TimeInForce.FOK

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from orderflow._core.types import Side
-from reference import signals as reference
 
 from orderflow._core.signals import ListingSignals, sample_weight, weighted_mean
+from tests.reference import signals as reference
 
 SECOND = 10**9
 

@@ -325,7 +325,7 @@ cdef nogil:
         """The order connection is gone: nobody knows what became of what was sent."""
         cdef ChildOrder order
         cdef uint32_t i
-        for i in range(SENT_CAPACITY):
+        for i in range(<uint32_t>SENT_CAPACITY):
             if self.path.gate.sent[i].client_order_id:
                 order.client_order_id = self.path.gate.sent[i].client_order_id
                 order.listing = self.path.gate.sent[i].listing
@@ -341,7 +341,7 @@ cdef nogil:
             return
         memset(&order, 0, sizeof(ChildOrder))
         order.kind = ChildKind.CANCEL_ORDER
-        for i in range(SENT_CAPACITY):
+        for i in range(<uint32_t>SENT_CAPACITY):
             if self.path.gate.sent[i].client_order_id:
                 order.client_order_id = self.path.gate.sent[i].client_order_id
                 order.listing = self.path.gate.sent[i].listing
@@ -549,7 +549,7 @@ cdef nogil:
         """Every POLL_NS: keep-alives, snapshots that never came, events that found no room."""
         cdef Connection *connection
         cdef uint32_t i
-        for i in range(CONNECTIONS):
+        for i in range(<uint32_t>CONNECTIONS):
             connection = &self.connections[i]
             if connection.state == ConnectionState.LEAVING:
                 leave(self, i, now_ns)

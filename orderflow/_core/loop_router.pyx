@@ -94,6 +94,7 @@ cdef class RouterLoop(Loop):
     def _make_members(self, table, uint32_t n):
         """Listings instrument by instrument, and where each instrument begins."""
         instruments = int(table["instrument"].max()) + 1 if n else 0
+        self.state.instrument_count = instruments
         order = np.argsort(table["instrument"], kind="stable").astype(np.uint32)
         first = np.searchsorted(table["instrument"][order], np.arange(instruments + 1)).astype(np.uint32)
         self.kept_alive += [order, first]

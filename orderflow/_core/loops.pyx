@@ -202,7 +202,7 @@ cdef class ExchangeLoop(Loop):
         cdef uint32_t i
         cdef Connection *connection
         cdef FrameReader reader
-        for i in range(CONNECTIONS):
+        for i in range(<uint32_t>CONNECTIONS):
             connection = &self.state.connections[i]
             connection.out_capacity = OUT_BYTES
             connection.out = <char *>malloc(OUT_BYTES)
@@ -221,7 +221,7 @@ cdef class ExchangeLoop(Loop):
         free(self.syncs)
         free(self.state.books)
         free(self.state.signals)
-        for i in range(CONNECTIONS):
+        for i in range(<uint32_t>CONNECTIONS):
             free(self.state.connections[i].out)
 
     # ---------------------------------------------------------------------------------------- the thread's side
@@ -229,7 +229,7 @@ cdef class ExchangeLoop(Loop):
     cdef int step(self, int64_t now_ns) noexcept nogil:
         cdef int work = self.take_commands(now_ns)
         cdef uint32_t i
-        for i in range(CONNECTIONS):
+        for i in range(<uint32_t>CONNECTIONS):
             if self.state.connections[i].state == ConnectionState.OPEN and self.state.connections[i].transport is not NULL:
                 work += self.receive(i, now_ns)
         work += self.take_frames(now_ns)
@@ -341,7 +341,7 @@ cdef class ExchangeLoop(Loop):
             return True
         if self.state.path.orders is not NULL and self.state.path.orders.peek() is not NULL:
             return True
-        for i in range(CONNECTIONS):
+        for i in range(<uint32_t>CONNECTIONS):
             connection = &self.state.connections[i]
             if (connection.state == ConnectionState.OPEN and connection.transport is not NULL
                     and transport.pending(connection.transport)):
@@ -355,7 +355,7 @@ cdef class ExchangeLoop(Loop):
         cdef uint32_t i
         cdef uint32_t n = 0
         cdef Connection *connection
-        for i in range(CONNECTIONS):
+        for i in range(<uint32_t>CONNECTIONS):
             connection = &self.state.connections[i]
             if connection.state != ConnectionState.OPEN or connection.transport is NULL or n == capacity:
                 continue

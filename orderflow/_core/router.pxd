@@ -45,7 +45,11 @@ cdef enum:
     REFUSALS = 48               # codes of Reason
     ANSWER_NS = 5_000_000_000   # an order that nobody answered for so long is in doubt
 
-cdef const uint64_t CHILD_TIMER = 1 << 63       # timer keys: client order ids carry it, parent ids do not
+cdef extern from *:
+    """
+    #define ORDERFLOW_CHILD_TIMER (UINT64_C(1) << 63)
+    """
+    const uint64_t CHILD_TIMER "ORDERFLOW_CHILD_TIMER"     # timer keys: those of child orders carry it, of parents not
 
 
 cpdef enum RoutePolicy:
@@ -98,6 +102,7 @@ cdef struct RouterState:
     int64_t child_deadline_ns   # how long an order may wait for its turn in the exchange thread
     uint32_t port_count
     uint32_t listing_count
+    uint32_t instrument_count
     uint32_t active_count
     uint32_t active_capacity
     uint8_t policy              # RoutePolicy
@@ -412,6 +417,9 @@ cdef nogil:
             if known != <uint32_t>NONE:
                 end_parent(self, known, Reason.CANCELLED_BY_USER, now_ns)
             return
+        if order.instrument >= self.instrument_count:
+            deny_parent(self, order, Reason.UNKNOWN_LISTING, now_ns)
+            return
         if self.lagged:
             deny_parent(self, order, Reason.LAGGED, now_ns)
             return
@@ -443,6 +451,8 @@ cdef nogil:
         journal.append_report(self.journal, report, now_ns)
         orders.apply(self.table, report, &outcome)
         if outcome.order == <uint32_t>NONE:
+            if outcome.flags & OutcomeFlag.RETIRED and report.exec_type == ExecType.REPORT_FILL:
+                self.risk.state = TradingState.HALTED   # ours, and no position has it: that must be reconciled first
             return
         order = &self.table.orders[outcome.order]
         risk.observe(self.risk, order)
