@@ -53,12 +53,6 @@ cdef enum:
     PARK_NS = 100_000_000           # longest sleep: timers are coarse
 
 
-cdef struct FrameHeader:            # of a record in frames_in
-    int64_t receive_ns
-    uint32_t epoch
-    uint32_t connection
-
-
 cdef class Loop:
 
     cdef int step(self, int64_t now_ns) noexcept nogil:
