@@ -24,7 +24,7 @@ class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Base of all settings: unknown keys are errors."""
 
 
-class ExchangeSettings(Struct):
+class ExchangeSettings(Struct, frozen=True):
     """One exchange.
 
     Attributes
@@ -58,7 +58,7 @@ class ExchangeSettings(Struct):
     instruments: dict[str, str] = {}
 
 
-class EngineSettings(Struct):
+class EngineSettings(Struct, frozen=True):
     """How the native loops run.
 
     Attributes
@@ -82,7 +82,7 @@ class EngineSettings(Struct):
     connect_timeout: Annotated[float, msgspec.Meta(gt=0, le=120)] = 10.0
 
 
-class Settings(Struct):
+class Settings(Struct, frozen=True):
     """Everything that one run needs."""
 
     engine: EngineSettings = EngineSettings()

@@ -17,7 +17,7 @@ from orderflow._core.doorbell import Doorbell, WaitPolicy
 from orderflow._core.input_log import InputLogFiles
 from orderflow._core.journal import JournalFiles
 from orderflow._core.loop_router import RouterLoop, StrategizerLoop
-from orderflow._core.loops import ExchangeLoop, NativeThread
+from orderflow._core.loops import ExchangeLoop, Loop, NativeThread
 from orderflow._core.orders import Orders
 from orderflow._core.ring import Ring
 from orderflow._core.risk import RiskBook
@@ -369,9 +369,10 @@ class Engine:
     def _threads(self) -> Threads:
         core = self.core
         if self._layout == "fused":
-            loops = [*core.loops.values(), self.router, self.strategizer]
+            loops: list[Loop] = [*core.loops.values(), self.router, self.strategizer]
             return Threads([("fused", loops, core.bells["router"])], self._wait, self._cpus)
-        groups = [(name, [loop], core.bells[name]) for name, loop in core.loops.items()]
+        groups: list[tuple[str, list[Loop], Doorbell]] = [
+            (name, [loop], core.bells[name]) for name, loop in core.loops.items()]
         groups += [("router", [self.router], core.bells["router"]),
                    ("strategizer", [self.strategizer], core.bells["strategizer"])]
         return Threads(groups, self._wait, self._cpus)
@@ -552,7 +553,8 @@ class Engine:
     def _parent_state(self, view) -> ParentState:
         item = self.core.instruments[view.instrument]
         scale = item.price_decimals + item.quantity_decimals
-        by_exchange, fees = {}, {}
+        by_exchange: dict[str, dict] = {}
+        fees: dict[str, Decimal] = {}
         for fill in view.by_listing:
             listing = self.core.listings[fill.listing]
             assets = self.sessions[int(self.table[fill.listing]["exchange"])].assets

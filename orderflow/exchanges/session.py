@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from orderflow._core.codec import Codec, OrderCodec
+from orderflow._core.integrity import SyncRule
 from orderflow._core.types import Role
 from orderflow.instrument import Listing
 
@@ -128,7 +129,8 @@ class Session(Protocol):
     """What every exchange file provides. Times are unix nanoseconds."""
 
     settings: SessionSettings
-    rule: int                           # integrity.SyncRule of its books
+    rule: SyncRule                      # of its books
+    assets: list[str]                   # names of ExecutionReport.fee_asset, by index
 
     def metadata(self) -> list[Request]:
         """Calls whose answers `listings` needs."""

@@ -92,7 +92,8 @@ class Listener(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """Gone, whoever ended it."""
         handshake = transport.close_handshake
-        self.conversation.disconnected(self.line, int(handshake.recv.code) if handshake and handshake.recv else 0)
+        code = handshake.recv.code if handshake and handshake.recv else 0
+        self.conversation.disconnected(self.line, int(code))    # type: ignore[arg-type]   # an IntEnum at run time
 
 
 class AsyncServer:

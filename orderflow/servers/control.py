@@ -181,7 +181,7 @@ class Conversation:
         effects: list[Effect] = []
         while (taken := self.loop.next_event()) is not None:
             try:
-                effects += self._event(*taken, now_ns, unix_ns)
+                effects += self._event(taken[0], taken[1], now_ns, unix_ns)
             except (ValueError, LookupError, TypeError, AttributeError) as error:   # a frame that no document describes
                 self._tell(f"a session frame was not understood ({error!r}): {taken[1][:120].decode(errors='replace')}")
         return effects

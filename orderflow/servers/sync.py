@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from socket import socket as Socket
 
 from orderflow._core.doorbell import Doorbell
 from orderflow._core.transport import BorrowedTransport
@@ -52,7 +53,7 @@ class SyncServer:
         self._client = client(ca_file)
         self._pool = ThreadPoolExecutor(POOL, thread_name_prefix="orderflow-blocking")
         self._results: queue.SimpleQueue[Callable[[], list[Effect]]] = queue.SimpleQueue()
-        self._transports: dict[tuple[str, int], tuple[object, BorrowedTransport]] = {}
+        self._transports: dict[tuple[str, int], tuple[Socket, BorrowedTransport]] = {}
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
 
