@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from orderflow._core.types import ChildKind, OrderType, Side, TimeInForce
 
 from orderflow._core.matching import INSTRUCTION_DTYPE, MATCH_REPORT_DTYPE, OUTCOME_DTYPE, MatchingEngine
+from orderflow._core.types import ChildKind, OrderType, Side, TimeInForce
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "native")]
 

@@ -1,1 +1,40 @@
-"""Algorithmic order router for many exchanges."""
+"""Algorithmic order router for many exchanges.
+
+The public names below are loaded when they are first used, so that `import orderflow` costs next to nothing.
+"""
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orderflow._core.strategy import Strategy
+    from orderflow._core.types import Algorithm, BookFault, BookState, ParentStatus, Reason, Side
+    from orderflow.config import ConfigError, Settings, load
+    from orderflow.engine import Engine, EngineError, Limits, ParentState
+    from orderflow.instrument import Instrument, Listing
+
+__version__ = "0.1.0"
+
+__all__ = ["Algorithm", "BookFault", "BookState", "ConfigError", "Engine", "EngineError", "Instrument", "Limits",
+           "Listing", "ParentState", "ParentStatus", "Reason", "Settings", "Side", "Strategy", "load"]
+
+_HOMES = {
+    "_core.strategy": ("Strategy",),
+    "_core.types": ("Algorithm", "BookFault", "BookState", "ParentStatus", "Reason", "Side"),
+    "config": ("ConfigError", "Settings", "load"),
+    "engine": ("Engine", "EngineError", "Limits", "ParentState"),
+    "instrument": ("Instrument", "Listing"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -24,7 +24,7 @@ class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Base of all settings: unknown keys are errors."""
 
 
-class ExchangeSettings(Struct):
+class ExchangeSettings(Struct, frozen=True):
     """One exchange.
 
     Attributes
@@ -58,7 +58,7 @@ class ExchangeSettings(Struct):
     instruments: dict[str, str] = {}
 
 
-class EngineSettings(Struct):
+class EngineSettings(Struct, frozen=True):
     """How the native loops run.
 
     Attributes
@@ -110,7 +110,7 @@ class LimitSettings(Struct):
     reference_age_seconds: Annotated[float, msgspec.Meta(gt=0)] = 5.0
 
 
-class Settings(Struct):
+class Settings(Struct, frozen=True):
     """Everything that one run needs."""
 
     engine: EngineSettings = EngineSettings()
@@ -145,7 +145,7 @@ def parse(document: dict) -> Settings:
     try:
         settings = msgspec.convert(document, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(_named(str(error))) from None
+        raise ConfigError(_named(str(error)).replace("exchanges.*", f"exchanges.{_culprit(document)}")) from None
     return check(settings)
 
 
@@ -224,9 +224,21 @@ def _check_threads(settings: Settings) -> None:
                           "other's way; use wait = \"park\" or layout = \"fused\"")
 
 
+def _culprit(document: dict) -> str:
+    """The exchange that cannot be converted: msgspec says of a table's entry that it is one, not which."""
+    for name, entry in document.get("exchanges", {}).items():
+        try:
+            msgspec.convert({name: entry}, dict[NAME, ExchangeSettings])
+        except msgspec.ValidationError:
+            return name
+    return "*"
+
+
 def _named(message: str) -> str:
     """msgspec's message with the key first: "Expected `int`, got `str` - at `$.engine.x`"."""
     problem, _, where = message.partition(" - at `")
+    if where.startswith("key` in `"):               # a table's entry has a wrong name
+        where = where.removeprefix("key` in `").rstrip("`") + "[...]"
     key = where.rstrip("`").removeprefix("$").removeprefix(".").replace("[...]", ".*")
     field = problem.partition("unknown field `")[2].rstrip("`")
     if field:

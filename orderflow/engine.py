@@ -1,11 +1,12 @@
 """Engine: settings -> core objects -> threads."""
 from __future__ import annotations
 
+import json
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from orderflow._core.doorbell import Doorbell, WaitPolicy
 from orderflow._core.input_log import InputLogFiles
 from orderflow._core.journal import JournalFiles
 from orderflow._core.loop_router import RouterLoop, StrategizerLoop
-from orderflow._core.loops import ExchangeLoop, NativeThread
+from orderflow._core.loops import ExchangeLoop, Loop, NativeThread
 from orderflow._core.orders import Orders
 from orderflow._core.ring import Ring
 from orderflow._core.risk import RiskBook
@@ -35,15 +36,18 @@ from orderflow._core.types import (
     Side,
     TradingState,
 )
-from orderflow.exchanges.session import Session
+from orderflow.exchanges import session_for
+from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.instrument import Instrument, Listing, decimal, from_scaled, instruments_of, table, to_scaled
 from orderflow.servers.control import Conversation
+from orderflow.servers.recorder import Recorder
 
 BOARD_DEPTH = 20
 JOURNAL_BYTES = 16 << 20
 #: Room of the rings between router and exchange threads: every order that may be open, several reports each.
 ORDER_RING = 4096
 REPORT_RING = 16384
+RUN_FILE, TABLE_FILE = "run.json", "table.npy"
 
 
 def power_of_two(count: int) -> int:
@@ -82,7 +86,8 @@ class Core:
 
 def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borrows: bool, layout: str = "split",
                tape_records: int = 0, book_options: dict | None = None, trade: bool = False,
-               unix_offset_ns: int | None = None, control_bell: Doorbell | None = None) -> Core:
+               unix_offset_ns: int | None = None, control_bell: Doorbell | None = None,
+               record: bool = False) -> Core:
     """Make the native objects for these sessions; nothing runs yet.
 
     Parameters
@@ -103,6 +108,8 @@ def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borr
         Unix clock - monotonic clock, where the clock is a virtual one.
     control_bell : Doorbell, optional
         Of the control thread, if there is one already.
+    record : bool
+        Let every loop record what decides its boards.
     """
     names = [session.settings.name for session in sessions]
     rows = table(listings, names)
@@ -128,7 +135,7 @@ def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borr
             order_codec, core.board, core.wake_pending, core.wakes[name], core.bells[name],
             core.bells["router"], core.control_bell, tape=core.tapes.get(name), borrows=borrows,
             book_options=book_options, orders=core.orders.get(name), reports=core.reports.get(name), flags=core.flags,
-            unix_offset_ns=unix_offset_ns)
+            unix_offset_ns=unix_offset_ns, record=record)
     return core
 
 
@@ -186,6 +193,46 @@ def wait_until(condition: Callable[[], bool], timeout: float, what: str, pause: 
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} did not happen within {timeout:g} s")
         time.sleep(pause)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a recorded run was: everything a replay needs besides journal, input log and frames.
+
+    Attributes
+    ----------
+    exchanges : list of (protocol, name)
+    listings : list of dict
+        The fields of each Listing; decimals as text.
+    limits : dict of str -> dict
+    trading : list of str
+        Exchanges with an order connection.
+    """
+
+    epoch: int
+    policy: str
+    exchanges: list
+    listings: list
+    limits: dict
+    trading: list
+
+    @classmethod
+    def load(cls, fields: dict) -> Run:
+        """From the JSON that was written."""
+        return cls(**fields)
+
+    def listings_again(self) -> list[Listing]:
+        """The listings as they were."""
+        exact = ("tick", "lot", "minimum_quantity", "maximum_quantity", "minimum_notional", "maker_fee", "taker_fee")
+        return [Listing(**{name: Decimal(value) if name in exact else value for name, value in fields.items()})
+                for fields in self.listings]
+
+
+class _NoServer:
+    """Stands where a replay has no server."""
+
+    name = "replay"
+    borrows = False
 
 
 class EngineError(Exception):
@@ -289,12 +336,15 @@ class Engine:
         By exchange name, as fractions; overrides what the exchange's metadata says.
     layout, wait, cpus
         Of the native threads; see EngineSettings.
+    record : bool
+        Keep the frames beside journal and input log, so that the run can be replayed (orderflow.research.replay).
     """
 
     def __init__(self, sessions: Sequence[Session], server, *, strategies: Sequence = (),
                  limits: dict[str, Limits] | None = None, directory=None, policy: str = "best",
                  fees: dict[str, tuple[str, str]] | None = None, layout: str = "split", wait: str = "park",
-                 cpus: dict[str, int] | None = None, report: Callable[[str], None] | None = None):
+                 cpus: dict[str, int] | None = None, report: Callable[[str], None] | None = None,
+                 record: bool = False):
         self.sessions = list(sessions)
         self.server = server
         self.problems: list[str] = []
@@ -312,6 +362,8 @@ class Engine:
         self.threads: Threads | None = None
         self.journal: JournalFiles | None = None
         self._files: list = []              # journal and input logs that are open
+        self._record = record
+        self._recorder: Recorder | None = None
         self.started = False
         self.stopped = False
 
@@ -357,22 +409,36 @@ class Engine:
     def _build(self, listings: list[Listing]) -> None:
         core = self.core = build_core(
             self.sessions, listings, borrows=self.server.borrows, layout=self._layout, trade=True,
-            unix_offset_ns=0 if self._direct else None, control_bell=getattr(self.server, "bell", None))
+            unix_offset_ns=0 if self._direct else None, control_bell=getattr(self.server, "bell", None),
+            record=self._record)
+        self._build_router(core, JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES))
+        for strategy in self._strategies:
+            if isinstance(strategy, PythonStrategy):
+                strategy.bind(core.listings, core.instruments)
+        self.conversations = conversations(core, self.sessions, self._report)
+        self.threads = self._threads()
+        if self._record:
+            self._write_run()
+            self._recorder = Recorder(self.directory, list(core.loops.values()))
+            self._recorder.start()
+
+    def _build_router(self, core: Core, journal: JournalFiles) -> None:
+        """Everything that the router and the strategizer write, and their loops."""
         self.table, self.instruments = core.table, {item.name: item for item in core.instruments}
-        self.journal = JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES)
-        self._files.append(self.journal)
-        epoch = self.journal.epoch
+        self.journal = journal
+        self._files.append(journal)
+        epoch = journal.epoch
         self.logs = {}
         for name in ("router", "strategizer"):
-            self.logs[name] = InputLogFiles(self.directory, name, epoch)
+            self.logs[name] = InputLogFiles(journal.directory, name, epoch)
             self._files.append(self.logs[name])
         width = max(len(item.listings) for item in core.instruments)
         self.orders = Orders(self.table, epoch, listings_per_instrument=width)
         self.risk = RiskBook(self.table)
         self._set_limits(core)
         rings = {"parents": Ring(1024, 128), "parent_reports": Ring(8192, 128),
-                 "wakes": Ring(power_of_two(max(1, len(listings))), 64)}
-        strategy_pending = np.zeros(max(1, len(listings)), np.uint8)
+                 "wakes": Ring(power_of_two(max(1, len(core.listings))), 64)}
+        strategy_pending = np.zeros(max(1, len(core.listings)), np.uint8)
         ports = [(name, core.wakes[name], core.reports.get(name), core.orders.get(name), core.bells[name])
                  for name in core.loops]
         policy = RoutePolicy.SINGLE if self._policy == "single" else RoutePolicy.BEST
@@ -383,20 +449,17 @@ class Engine:
         self.strategizer = StrategizerLoop(
             self.table, self._strategies, core.board, strategy_pending, self.logs["strategizer"], rings["wakes"],
             rings["parent_reports"], rings["parents"], core.bells["strategizer"], core.bells["router"])
-        for strategy in self._strategies:
-            if isinstance(strategy, PythonStrategy):
-                strategy.bind(core.listings, core.instruments)
-        self.conversations = conversations(core, self.sessions, self._report)
-        self.threads = self._threads()
+        self._rings = (rings["parent_reports"], rings["wakes"], *core.orders.values(), *core.wakes.values())
         self.journal.start_run(exchanges=[session.settings.name for session in self.sessions],
                                symbols=[[item.exchange, item.symbol] for item in core.listings])
 
     def _threads(self) -> Threads:
         core = self.core
         if self._layout == "fused":
-            loops = [*core.loops.values(), self.router, self.strategizer]
+            loops: list[Loop] = [*core.loops.values(), self.router, self.strategizer]
             return Threads([("fused", loops, core.bells["router"])], self._wait, self._cpus)
-        groups = [(name, [loop], core.bells[name]) for name, loop in core.loops.items()]
+        groups: list[tuple[str, list[Loop], Doorbell]] = [
+            (name, [loop], core.bells[name]) for name, loop in core.loops.items()]
         groups += [("router", [self.router], core.bells["router"]),
                    ("strategizer", [self.strategizer], core.bells["strategizer"])]
         return Threads(groups, self._wait, self._cpus)
@@ -436,14 +499,14 @@ class Engine:
 
     def trade(self) -> None:
         """Let orders pass: risk and every gate ACTIVE. The engine does so itself once it is ready."""
-        self.risk.state = TradingState.ACTIVE
+        self.router.set_state(TradingState.ACTIVE)
         for loop in self.core.loops.values():
             loop.command(CommandKind.SET_TRADING_STATE, value=TradingState.ACTIVE)
 
     def halt(self) -> None:
         """Kill: every gate refuses from now on and every exchange thread cancels what it has sent."""
         self.core.flags[0] = 1
-        self.risk.state = TradingState.HALTED
+        self.router.set_state(TradingState.HALTED)
         for loop in self.core.loops.values():
             loop.command(CommandKind.SET_TRADING_STATE, value=TradingState.HALTED)
 
@@ -480,12 +543,58 @@ class Engine:
         self.server.stop()
         if self.threads is not None:
             self.threads.stop()
+        if self._recorder is not None:
+            self._recorder.stop()
         if self.journal is not None:
             self.journal.end_run(problems=len(self.problems))
-        for files in self._files:
-            files.close()
+        self.close_files()
         if self._temporary is not None:
             self._temporary.cleanup()
+
+    def close_files(self) -> None:
+        """Flush and unlock journal and input logs. Idempotent."""
+        for files in self._files:
+            files.close()
+        self._files = []
+
+    # -- replay ---------------------------------------------------------------------------------------------------
+
+    def _write_run(self) -> None:
+        """What a replay needs besides journal, input log and frames."""
+        np.save(self.directory / TABLE_FILE, self.table)
+        run = Run(self.journal.epoch, self._policy,
+                  [(session.protocol, session.settings.name) for session in self.sessions],
+                  [asdict(listing) for listing in self.core.listings],
+                  {name: asdict(limits) for name, limits in self._limits.items()},
+                  [name for name in self.core.orders])
+        (self.directory / RUN_FILE).write_text(json.dumps(asdict(run), default=str, indent=1))
+
+    @classmethod
+    def for_replay(cls, run: Run, table: np.ndarray, directory) -> Engine:
+        """An engine without server and threads whose router is fed by hand (orderflow.research.replay).
+
+        Its journal begins with the epoch of the recorded run, so that client order ids come out the same.
+        """
+        listings = run.listings_again()
+        sessions = [session_for(protocol, SessionSettings(
+            name, symbols=tuple(item.symbol for item in listings if item.exchange == name)))
+            for protocol, name in run.exchanges]
+        engine = cls(sessions, _NoServer(), limits={name: Limits(**limits) for name, limits in run.limits.items()},
+                     policy=run.policy, directory=directory)
+        core = engine.core = build_core(sessions, listings, borrows=False, unix_offset_ns=0)
+        if not np.array_equal(core.table, table):
+            raise EngineError(f"{TABLE_FILE} does not agree with {RUN_FILE}")
+        for name in run.trading:
+            core.orders[name], core.reports[name] = Ring(ORDER_RING, 128), Ring(REPORT_RING, 128)
+        Path(directory, "epoch").write_text(f"{run.epoch - 1}\n")
+        engine._build_router(core, JournalFiles(directory, segment_bytes=JOURNAL_BYTES))
+        return engine
+
+    def drain_rings(self) -> None:
+        """Take what the router has put into its rings: in a replay nobody else does."""
+        for ring in self._rings:
+            while ring.pop() is not None:
+                pass
 
     def __enter__(self) -> Engine:
         return self if self.started else self.start()
@@ -591,7 +700,8 @@ class Engine:
     def _parent_state(self, view) -> ParentState:
         item = self.core.instruments[view.instrument]
         scale = item.price_decimals + item.quantity_decimals
-        by_exchange, fees = {}, {}
+        by_exchange: dict[str, dict] = {}
+        fees: dict[str, Decimal] = {}
         for fill in view.by_listing:
             listing = self.core.listings[fill.listing]
             assets = self.sessions[int(self.table[fill.listing]["exchange"])].assets

@@ -9,6 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+import orderflow
+from orderflow._core import journal
+from orderflow._core.journal import JournalError, JournalFiles, RecordKind
+from orderflow._core.segments import checksum
 from orderflow._core.types import (
     CHILD_ORDER_DTYPE,
     COMMAND_DTYPE,
@@ -17,11 +22,6 @@ from orderflow._core.types import (
     ChildKind,
     Reason,
 )
-
-import orderflow
-from orderflow._core import journal
-from orderflow._core.journal import JournalError, JournalFiles, RecordKind
-from orderflow._core.segments import checksum
 from tests import test_risk
 
 SMALL = 8192

@@ -34,8 +34,8 @@ class MatchingEngine:
         quantity: int,
         price: int = 0,
         *,
-        order_type: int = 1,
-        time_in_force: int = 1,
+        order_type: int = ...,
+        time_in_force: int = ...,
         post_only: bool = False,
         owner: int = 0,
     ) -> Submitted: ...

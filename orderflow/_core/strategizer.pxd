@@ -77,12 +77,12 @@ cdef nogil:
         cdef StrategyContext *context
         cdef uint32_t i
         self.wakes_taken += 1
-        input_log.take(self.log, InputKind.INPUT_WAKE, 0, self.wakes_taken, now_ns)
+        input_log.take(self.log, InputKind.INPUT_WAKE, 0, listing, now_ns)
         pending.lower_flag(&self.strategy_pending[listing])
         if board.read(self.board, listing, &self.views[listing]) != board.ReadStatus.READ_OK:
             self.views[listing].book_state = BookState.STALE
         else:
-            input_log.board_read(self.log, listing, self.views[listing].epoch, self.views[listing].version)
+            input_log.board_read(self.log, listing, self.views[listing].epoch, self.views[listing].publication)
         if self.paused:
             return
         for i in range(1, self.strategy_count):

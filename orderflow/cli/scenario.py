@@ -134,12 +134,13 @@ def secret_of(venue: Venue) -> str:
 
 def instrument_of(venue: Venue) -> SimulatedInstrument:
     """What the exchange trades: the protocol's usual digits, this exchange's fees."""
-    fees = {"maker_fee": int(Decimal(venue.maker_fee) * 10**8), "taker_fee": int(Decimal(venue.taker_fee) * 10**8)}
+    maker_fee, taker_fee = (int(Decimal(fee) * 10**8) for fee in (venue.maker_fee, venue.taker_fee))
     if venue.protocol == "kraken_v2":
         return SimulatedInstrument(venue.symbol, "BTC", "USDT", 1, 8, tick=10, minimum_quantity=5_000,
-                                   minimum_notional=5 * 10**7, rest_symbol="XBTUSDT", **fees)
+                                   minimum_notional=5 * 10**7, rest_symbol="XBTUSDT", maker_fee=maker_fee,
+                                   taker_fee=taker_fee)
     return SimulatedInstrument(venue.symbol, "BTC", "USDT", 8, 8, tick=10**8, lot=1_000, minimum_quantity=1_000,
-                               minimum_notional=5 * 10**8, **fees)
+                               minimum_notional=5 * 10**8, maker_fee=maker_fee, taker_fee=taker_fee)
 
 
 def simulator_settings(venue: Venue, seed: int, start_ns: int) -> SimulatorSettings:

@@ -1,11 +1,13 @@
 """Exchanges, by the name of the protocol that they speak: one line each."""
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from orderflow.exchanges.binance import BinanceSession
 from orderflow.exchanges.kraken import KrakenSession
 from orderflow.exchanges.session import Session, SessionSettings
 
-SESSIONS = {
+SESSIONS: dict[str, Callable[[SessionSettings], Session]] = {
     "binance_spot": lambda settings: BinanceSession(settings, "spot"),
     "binance_usdm": lambda settings: BinanceSession(settings, "usdm"),
     "binance_coinm": lambda settings: BinanceSession(settings, "coinm"),

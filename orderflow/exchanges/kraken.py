@@ -158,7 +158,7 @@ class KrakenSession:
         """The token of the order connection; Kraken's books need no REST."""
         if request.purpose != "token":
             return []
-        answer = json.loads(body) if status == 200 else {"error": [body[:200].decode(errors="replace")]}
+        answer: dict = json.loads(body) if status == 200 else {"error": [body[:200].decode(errors="replace")]}
         if answer.get("error"):
             return [Problem(f"no token for the order connection: {answer['error']}"),
                     Reconnect("orders", "it has no token")]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from orderflow._core.codec import Codec, OrderCodec
+from orderflow._core.integrity import SyncRule
 from orderflow._core.types import Role
 from orderflow.instrument import Listing
 
@@ -129,7 +130,8 @@ class Session(Protocol):
 
     settings: SessionSettings
     protocol: str                       # its name in `exchanges.SESSIONS`
-    rule: int                           # integrity.SyncRule of its books
+    rule: SyncRule                      # of its books
+    assets: list[str]                   # names of ExecutionReport.fee_asset, by index
 
     def metadata(self) -> list[Request]:
         """Calls whose answers `listings` needs."""

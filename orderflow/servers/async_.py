@@ -7,24 +7,49 @@ from that exchange pauses: frames are never dropped.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
-from picows import WSAutoPingStrategy, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSAutoPingStrategy, WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from orderflow._core.doorbell import Doorbell
 from orderflow.exchanges.session import Fetch, Request
+from orderflow.servers.connect import check_url, explain
 from orderflow.servers.control import Connect, Conversation, Release
 from orderflow.servers.rest import async_client, call_async, trust
 
 LARGEST_FRAME = 4 << 20
+MOST_FRAGMENTS = 1024
 #: Bytes that may wait outside a full ring before the connection is given up: its books go STALE, never wrong.
 WAITING_BYTES = 16 << 20
 RETRY_S = 0.001
 #: How long a peer may take to answer our goodbye.
 LEAVE_S = 1.0
+
+
+async def open_socket(host: str, port: int) -> socket.socket:
+    """Connected to the first address of `host` that accepts."""
+    loop = asyncio.get_running_loop()
+    refused = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        opened = socket.socket(family, kind, protocol)
+        opened.setblocking(False)
+        try:
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.sock_connect(opened, address)
+            return opened
+        except OSError as error:
+            opened.close()
+            refused = error
+        except BaseException:
+            opened.close()
+            raise
+    raise refused
 
 
 class Listener(WSListener):
@@ -53,7 +78,9 @@ class Listener(WSListener):
             transport.send_close(frame.get_close_code())
             transport.disconnect()
         elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
-            if frame.fin and not self._fragments and not self._waiting:
+            if (kind == WSMsgType.CONTINUATION) != bool(self._fragments):
+                self._break_off("a continuation of nothing, or a message inside another")
+            elif frame.fin and not self._fragments and not self._waiting:
                 payload = frame.get_payload_as_memoryview()
                 if not self.loop.push_frame(self.line, self.epoch, payload):
                     self._wait(bytes(payload))
@@ -62,12 +89,22 @@ class Listener(WSListener):
 
     def _fragment(self, frame: WSFrame) -> None:
         self._fragments.append(frame.get_payload_as_bytes())
+        if sum(map(len, self._fragments)) > LARGEST_FRAME or len(self._fragments) > MOST_FRAGMENTS:
+            self._break_off(f"a message of more than {LARGEST_FRAME} bytes or {MOST_FRAGMENTS} fragments")
+            return
         if not frame.fin:
             return
         payload = b"".join(self._fragments)
         self._fragments.clear()
         if self._waiting or not self.loop.push_frame(self.line, self.epoch, payload):
             self._wait(payload)
+
+    def _break_off(self, problem: str) -> None:
+        """The peer broke RFC 6455 or a limit."""
+        self._fragments.clear()
+        self.conversation.tell(f"{self.conversation.lines[self.line].endpoint.name} connection: {problem}")
+        self.transport.send_close(WSCloseCode.PROTOCOL_ERROR)
+        self.transport.disconnect()
 
     def _wait(self, payload: bytes) -> None:
         if not self._waiting:
@@ -94,7 +131,8 @@ class Listener(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """Gone, whoever ended it."""
         handshake = transport.close_handshake
-        self.conversation.disconnected(self.line, int(handshake.recv.code) if handshake and handshake.recv else 0)
+        code = handshake.recv.code if handshake and handshake.recv else 0
+        self.conversation.disconnected(self.line, int(code))    # type: ignore[arg-type]   # an IntEnum at run time
 
 
 class AsyncServer:
@@ -168,7 +206,7 @@ class AsyncServer:
                         conversation.stop()
                 self._turn()
                 await self._sleep(woken)
-            for listener in self._open:
+            for listener in list(self._open):
                 listener.transport.disconnect(False)
             for task in self._tasks:
                 task.cancel()
@@ -218,6 +256,7 @@ class AsyncServer:
 
     async def _leave(self, listener: Listener) -> None:
         """Close with good manners; a peer that does not answer is not waited for."""
+        listener.transport.send_close(WSCloseCode.OK)
         listener.transport.disconnect()
         try:
             async with asyncio.timeout(LEAVE_S):
@@ -242,18 +281,37 @@ class AsyncServer:
     async def _connect(self, conversation: Conversation, effect: Connect) -> Listener | None:
         url = effect.endpoint.url
         listener = Listener(conversation, effect.line, self._admit)
+        where = urlsplit(url).netloc
         try:
-            async with asyncio.timeout(self.connect_timeout):
-                await ws_connect(
-                    lambda: listener, url, ssl_context=self._trust if url.startswith("wss") else None,
-                    max_frame_size=LARGEST_FRAME, enable_auto_ping=False, enable_auto_pong=True,
-                    auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE)
+            host, port, is_tls = check_url(url)
+            await self._upgrade(listener, url, host, port, self._trust if is_tls else None)
         except (OSError, WSError, TimeoutError, ValueError) as error:
-            where = urlsplit(url).netloc
-            conversation.connect_failed(effect.line, f"{where}: {error or type(error).__name__}", time.monotonic_ns())
+            problem = str(explain(error, where, "connect, tls, upgrade", self.connect_timeout))
+            conversation.connect_failed(effect.line, problem, time.monotonic_ns())
             self.bell.ring()
             return None
         return listener
+
+    async def _upgrade(self, listener: Listener, url: str, host: str, port: int,
+                       trusted: ssl.SSLContext | None) -> None:
+        """picows cancelled in its handshake would leave the socket open; shut down, it ends by itself and closes it."""
+        opened = None
+        making = None
+        try:
+            async with asyncio.timeout(self.connect_timeout):
+                opened = await open_socket(host, port)
+                making = self._loop.create_task(ws_connect(
+                    lambda: listener, url, ssl_context=trusted, socket_factory=lambda _: opened, max_redirects=0,
+                    max_frame_size=LARGEST_FRAME, websocket_handshake_timeout=None, enable_auto_ping=False,
+                    enable_auto_pong=True, auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE))
+                await asyncio.shield(making)
+        except (TimeoutError, asyncio.CancelledError):
+            if making is not None and not making.done():
+                with contextlib.suppress(OSError):
+                    opened.shutdown(socket.SHUT_RDWR)
+                await asyncio.wait([making])
+                making.exception()              # looked at: it says no more than that we shut it down
+            raise
 
     def _admit(self, listener: Listener) -> None:
         conversation = listener.conversation

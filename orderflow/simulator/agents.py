@@ -13,7 +13,7 @@ import heapq
 import math
 import random
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from orderflow._core.types import Side, TimeInForce
 from orderflow.simulator.exchange import SECOND_NS
@@ -95,7 +95,7 @@ class Flow:
         self._ticks = 10**instrument.price_decimals / instrument.tick           # per unit of price
         self._basis_point = start_price * BASIS_POINT * self._ticks             # in ticks
         self._lots = 10**instrument.quantity_decimals / instrument.lot / start_price   # per unit of notional
-        self._due: list[tuple[int, int, object]] = []                           # (time, sequence, cancel or arrival)
+        self._due: list[tuple[int, int, Any]] = []                              # (time, sequence, cancel or arrival)
         self._sequence = FIRST_ORDER_ID
         for rate, agent in ((temper.near_rate, self._near), (temper.deep_rate, self._deep),
                             (temper.noise_rate, self._noise), (temper.arbitrage_rate, self._arbitrage)):

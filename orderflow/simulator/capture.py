@@ -165,7 +165,7 @@ class Playback:
             quantity -= min(quantity, offered)
         return notional
 
-    def top(self, instrument: SimulatedInstrument, count: int) -> tuple[list, list]:
+    def top(self, instrument: SimulatedInstrument, count: int) -> tuple[list, ...]:
         """Best levels as (price text, quantity text): bids, asks; empty where no orders are taken."""
         return tuple([(to_text(price, instrument.price_decimals), to_text(quantity, instrument.quantity_decimals))
                       for price, quantity in self._book(instrument).levels(side, count)]

@@ -52,7 +52,7 @@ def build(settings: SimulatorSettings) -> Exchange:
     """
     speaker = dialect(settings.protocol)
     if settings.capture:
-        source = Playback(settings.capture, speaker, settings.speed, settings.streams)
+        source: Playback | Market = Playback(settings.capture, speaker, settings.speed, settings.streams)
     else:
         instruments = settings.instruments or default_instruments(settings.protocol)
         source = Market(settings.name, instruments, settings.seed, settings.origin_ns or time.time_ns(),

@@ -133,7 +133,7 @@ class Market:
             quantity -= min(quantity, offered)
         return notional
 
-    def top(self, instrument: SimulatedInstrument, count: int) -> tuple[list, list]:
+    def top(self, instrument: SimulatedInstrument, count: int) -> tuple[list, ...]:
         """Best levels as (price text, quantity text): bids, asks."""
         book = self.books[instrument.symbol]
         return tuple([(book.price_text(price), book.quantity_text(quantity))

@@ -64,7 +64,8 @@ cdef nogil:
         return True
 
     inline bint read_rfc3339(const char *at, size_t size, int64_t *unix_ns) noexcept:
-        """2023-09-22T10:33:05[.709950]Z to nanoseconds, up to nine decimals; Hinnant's days_from_civil. False if not."""
+        """2023-09-22T10:33:05[.709950]Z to nanoseconds, up to nine decimals; Hinnant's days_from_civil. False if
+        not."""
         cdef uint64_t year, month, day, hour, minute, second, era, year_of_era, day_of_year, fraction = 0
         cdef uint64_t unit = 1000000000
         cdef size_t i = 20

@@ -134,7 +134,7 @@ def _level_text(book: MarketBook, price: int, quantity: int) -> str:
 
 
 def _changes_text(book: MarketBook, changed: dict[tuple[int, int], int]) -> str:
-    levels = {Side.BUY: [], Side.SELL: []}
+    levels: dict[int, list[str]] = {Side.BUY: [], Side.SELL: []}
     for (side, price), quantity in sorted(changed.items()):
         levels[side].append(_level_text(book, price, quantity))
     return f'"b":[{",".join(levels[Side.BUY])}],"a":[{",".join(levels[Side.SELL])}]'

@@ -1,4 +1,6 @@
 """Binance USD-M futures: market data."""
+from typing import ClassVar
+
 from orderflow.simulator.dialects.binance import Binance
 from orderflow.simulator.dialects.binance_publishing import Trade
 from orderflow.simulator.exchange import SECOND_NS
@@ -11,7 +13,8 @@ class BinanceUsdm(Binance):
     """fapi.binance.com and fstream.binance.com, the routed and the older paths."""
 
     protocol = "binance_usdm"
-    answers_at = ("/ws", "/stream", "/public/ws", "/public/stream", "/market/ws", "/market/stream")
+    answers_at: ClassVar[tuple[str, ...]] = (
+        "/ws", "/stream", "/public/ws", "/public/stream", "/market/ws", "/market/stream")
     rest_root = "/fapi/v1"
     depth_limits = (5, 10, 20, 50, 100, 500, 1000)
     default_depth = 500

@@ -1,0 +1,50 @@
+# What a newcomer needs is `make demo` and `make test`: Python 3.11 or newer, a C++20 compiler, and nothing else.
+
+PYTHON ?= python3
+BIN := .venv/bin
+NATIVE := $(shell find orderflow -name '*.pyx' -o -name '*.pxd' -o -name '*.hpp')
+
+.PHONY: demo build test lint bench soak asan tsan clean
+
+demo: build                     ## trade for 20 seconds on three simulated exchanges
+	$(BIN)/orderflow demo --seconds 20 --seed 7
+
+build: .venv/.built             ## compile in place and install into .venv
+
+test: build .venv/.test         ## all tests; those that build and install a wheel in CI only
+	$(BIN)/python -m pytest $(if $(CI),,-m "not wheel")
+
+lint: build .venv/.lint         ## style, spelling, types, and stubs against the compiled modules
+	$(BIN)/ruff check .
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint orderflow bench
+	$(BIN)/codespell
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest --concise --mypy-config-file pyproject.toml --allowlist \
+		tests/stubtest_allowlist.txt --ignore-unused-allowlist --ignore-disjoint-bases orderflow._core
+
+bench: build .venv/.test        ## every bar with its measurement; fails on a MISS
+	$(BIN)/python bench/run.py
+
+soak: build .venv/.test         ## ten minutes of trading; fails when memory grows
+	$(BIN)/python bench/soak.py
+
+asan tsan: .venv/.test          ## the tests again with a sanitizer in the compiled modules
+	.ci/sanitize $@
+
+clean:
+	rm -rf build dist .venv *.egg-info
+	find orderflow bench \( -name '*.so' -o -name '*.cpp' \) -delete
+
+.venv/.pip:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip      # --group needs 25.1
+	@touch $@
+
+.venv/.built: .venv/.pip pyproject.toml setup.py $(NATIVE)
+	@echo "Compiling; the first time this takes a few minutes."
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/.test .venv/.lint: .venv/.%: .venv/.pip pyproject.toml
+	$(BIN)/python -m pip install --quiet --group $*
+	@touch $@

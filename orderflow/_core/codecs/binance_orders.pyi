@@ -1,0 +1,14 @@
+from collections.abc import Sequence
+
+from orderflow._core.codec import OrderCodec
+from orderflow._core.signing import Signer
+
+class BinanceOrders(OrderCodec):
+    def configure(
+        self,
+        *,
+        api_key: str | None = None,
+        signer: Signer | None = None,
+        receive_window_ms: int = 0,
+        assets: Sequence[str] = (),
+    ) -> None: ...

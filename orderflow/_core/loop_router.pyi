@@ -1,0 +1,70 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orderflow._core.allocation import Splitter
+from orderflow._core.board import Board
+from orderflow._core.doorbell import Doorbell
+from orderflow._core.input_log import InputLogFiles
+from orderflow._core.journal import JournalFiles
+from orderflow._core.latency import LatencyHistogram
+from orderflow._core.loops import Loop
+from orderflow._core.order_table import OrderTable
+from orderflow._core.ring import Ring
+from orderflow._core.risk import RiskBook
+from orderflow._core.strategy import Strategy
+
+class RouterLoop(Loop):
+    def __init__(
+        self,
+        table: NDArray[np.void],
+        ports: Sequence[tuple[str, Ring, Ring | None, Ring | None, Doorbell]],
+        board: Board,
+        wake_pending: NDArray[np.uint8],
+        strategy_pending: NDArray[np.uint8],
+        orders: OrderTable,
+        risk: RiskBook,
+        journal: JournalFiles,
+        log: InputLogFiles,
+        splitter: Splitter,
+        parents: Ring,
+        parent_reports: Ring,
+        wakes: Ring,
+        bell: Doorbell,
+        strategizer_bell: Doorbell,
+        reports_full: NDArray[np.uint8],
+        policy: int = ...,
+        child_deadline_ns: int = 250000000,
+    ) -> None: ...
+    @property
+    def orders(self) -> OrderTable: ...
+    @property
+    def risk(self) -> RiskBook: ...
+    @property
+    def frame_to_decision(self) -> LatencyHistogram: ...
+    @property
+    def step_time(self) -> LatencyHistogram: ...
+    def run_once(self, now_ns: int) -> int: ...
+    @property
+    def counts(self) -> dict[str, Any]: ...
+
+class StrategizerLoop(Loop):
+    def __init__(
+        self,
+        table: NDArray[np.void],
+        strategies: Sequence[Strategy],
+        board: Board,
+        strategy_pending: NDArray[np.uint8],
+        log: InputLogFiles,
+        wakes: Ring,
+        parent_reports: Ring,
+        parents: Ring,
+        bell: Doorbell,
+        router_bell: Doorbell,
+    ) -> None: ...
+    @property
+    def step_time(self) -> LatencyHistogram: ...
+    def submit(self, record: Any) -> bool: ...
+    def run_once(self, now_ns: int) -> int: ...

@@ -1,0 +1,31 @@
+from collections.abc import Sequence
+from decimal import Decimal
+
+import numpy as np
+
+from orderflow._core.strategy import Strategy
+from orderflow.instrument import Instrument, Listing
+
+class Market:
+    @property
+    def listings(self) -> Sequence[Listing]: ...
+    @property
+    def instruments(self) -> dict[str, Instrument]: ...
+    @property
+    def now_ns(self) -> int: ...
+    def submit(
+        self,
+        instrument: str,
+        side: str,
+        quantity: str | int | Decimal,
+        limit_price: str | int | Decimal | None = None,
+        seconds: float | None = None,
+    ) -> int: ...
+    def call_at(self, when_ns: int) -> None: ...
+    def book(self, listing: int) -> np.void: ...
+
+class PythonStrategy(Strategy):
+    def __init__(self, target: object) -> None: ...
+    @property
+    def failures(self) -> list[Exception]: ...
+    def bind(self, listings: Sequence[Listing], instruments: Sequence[Instrument]) -> None: ...
