@@ -259,8 +259,11 @@ class Demonstration:
                 for level in entry["asks"][:int(entry["ask_count"])]]
 
     def cost_alone(self, quantity: Decimal) -> dict[str, Decimal]:
-        """All-in price of buying everything at once on each exchange alone. Beyond what it shows, its book is assumed to
-        go on as thick as it is shown; an exchange that shows nothing is left out."""
+        """All-in price of buying everything at once on each exchange alone, by exchange.
+
+        Beyond what it shows, a book is assumed to go on as thick as it is shown; an exchange that shows nothing is left
+        out.
+        """
         prices = {}
         for index, listing in enumerate(self.engine.core.listings):
             asks = self._asks(index)
