@@ -2,7 +2,6 @@
 import bisect
 
 import pytest
-from feed import SECOND_NS, Feed, depth, kraken, rest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -375,7 +374,7 @@ def sent(fates):
 
 
 class Snapshots:
-    """Answers requests some frames later, with the book as it was when asked, or (odd delays) as it is when answered."""
+    """Answers requests some frames later, with the book of when it was asked, or (odd delays) of when it answers."""
 
     def __init__(self, feed, truth, delays):
         self.feed, self.truth, self.delays = feed, truth, delays
