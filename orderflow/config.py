@@ -116,7 +116,7 @@ def parse(document: dict) -> Settings:
     try:
         settings = msgspec.convert(document, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(_named(str(error))) from None
+        raise ConfigError(_named(str(error)).replace("exchanges.*", f"exchanges.{_culprit(document)}")) from None
     return check(settings)
 
 
@@ -175,9 +175,21 @@ def _check_threads(settings: Settings) -> None:
                           "other's way; use wait = \"park\" or layout = \"fused\"")
 
 
+def _culprit(document: dict) -> str:
+    """The exchange that cannot be converted: msgspec says of a table's entry that it is one, not which."""
+    for name, entry in document.get("exchanges", {}).items():
+        try:
+            msgspec.convert({name: entry}, dict[NAME, ExchangeSettings])
+        except msgspec.ValidationError:
+            return name
+    return "*"
+
+
 def _named(message: str) -> str:
     """msgspec's message with the key first: "Expected `int`, got `str` - at `$.engine.x`"."""
     problem, _, where = message.partition(" - at `")
+    if where.startswith("key` in `"):               # a table's entry has a wrong name
+        where = where.removeprefix("key` in `").rstrip("`") + "[...]"
     key = where.rstrip("`").removeprefix("$").removeprefix(".").replace("[...]", ".*")
     field = problem.partition("unknown field `")[2].rstrip("`")
     if field:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason
+from tests.feed import SECOND_NS, Feed, depth, kraken, rest
 
 NEED = (EventKind.SNAPSHOT_NEEDED, 0)
 LIVE, STALE, SYNCING = BookState.LIVE, BookState.STALE, BookState.SYNCING
@@ -219,6 +220,15 @@ def test_a_bad_frame_that_names_its_book_concerns_that_book_only(pairs):
     assert pairs.frame(good[:good.index("asks")]) == [
         (EventKind.FRAME_REFUSED,), changed(STALE, BookFault.MALFORMED), NEED]
     assert pairs.state(1)[0] == LIVE
+
+
+def test_a_bad_frame_that_holds_more_than_one_book_ends_the_connection(pairs):
+    """The entry before the bad one was not applied either."""
+    first = kraken("update", "A/B", {1000: 1}, {}, ({**BIDS, 1000: 1}, ASKS))
+    second = kraken("update", "C/D", {1000: 1}, {}, checksum=1).replace('"qty": 0.001', '"qty": 0.0001')
+    both = first[:-2] + ", " + second[second.index('{"symbol"'):]
+    assert pairs.frame(both)[-1] == lost(LossReason.FRAME_UNREADABLE)
+    assert pairs.state(0) == pairs.state(1) == (STALE, BookFault.DISCONNECTED)
 
 
 def test_an_unknown_message_is_told_and_changes_nothing(spot):

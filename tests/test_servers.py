@@ -7,9 +7,6 @@ import time
 from decimal import Decimal
 
 import pytest
-from loopback import HOST, server
-from reference.websocket import server_frame
-from test_connect import answer_to, read_request
 
 from orderflow._core.doorbell import Doorbell
 from orderflow._core.types import Side
@@ -23,6 +20,9 @@ from orderflow.simulator.certificates import Authority
 from orderflow.simulator.exchange import Close
 from orderflow.simulator.launch import SimulatorSettings, build
 from orderflow.simulator.server import SimulatedExchange
+from tests.loopback import HOST, server
+from tests.reference.websocket import server_frame
+from tests.test_connect import answer_to, read_request
 
 SERVERS = {"sync": SyncServer, "async": AsyncServer}
 PATIENCE = 8.0
@@ -268,6 +268,7 @@ def hang_up(sock):
     sock.sendall(server_frame(1, b'{"stream":"x"}')[:-3])       # and then nothing more: cut in mid-frame
 
 
+ENDLESS = server_frame(1, b"{", final=False) + 9 * server_frame(0, b" " * (1 << 19), final=False)
 BAD = {
     "silence": (say_nothing, {"sync": ["no answer in phase 'upgrade'"], "async": ["no answer"]}),
     "not a websocket": (lambda sock: sock.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
@@ -280,6 +281,11 @@ BAD = {
     "oversized frame": (upgrade_then(b"\x81\x7f" + (1 << 40).to_bytes(8)), {
         "sync": ["lost: PROTOCOL_BROKEN (FRAME_TOO_LARGE)"], "async": ["lost"]}),
     "not a frame": (upgrade_then(b"HTTP/1.1 500 Oops\r\n\r\n"), {"sync": ["lost: PROTOCOL_BROKEN"], "async": ["lost"]}),
+    "message without end": (upgrade_then(ENDLESS), {
+        "sync": ["lost: PROTOCOL_BROKEN (MESSAGE_TOO_LARGE)"], "async": ["a message of more than"]}),
+    "continuation of nothing": (upgrade_then(server_frame(0, b"{}")), {
+        "sync": ["lost: PROTOCOL_BROKEN (CONTINUATION_OF_NOTHING)"], "async": ["continuation of nothing"]}),
+    "close without a code": (upgrade_then(server_frame(8, b"")), {"": ["lost: PEER_CLOSED"]}),
     "cut in mid-frame": (hang_up, {"": ["lost: PEER_CLOSED"]}),
 }
 
@@ -309,6 +315,23 @@ def test_a_bad_exchange_is_named_and_the_others_run_on(kind, case):
                 assert not any(problem.startswith("kraken_v2") for problem in run.problems)
     finally:
         good.stop()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_stopping_closes_the_websocket_as_the_protocol_asks(kind):
+    received = []
+
+    def script(sock):
+        sock.sendall(answer_to(read_request(sock)))
+        while data := sock.recv(65536):
+            received.append(data)
+
+    with server(script) as port, Run(kind, [session_of("kraken_v2", port)],
+                                     listings=[listing("kraken_v2", "BTC/USDT")]) as run:
+        wait_until(lambda: len(b"".join(received)) > 100, PATIENCE, "the subscription")
+        assert run.problems == []
+    opcode, length = b"".join(received)[-8:-6]          # masked: two bytes, a key of four, a code of two
+    assert (opcode, length) == (0x88, 0x82)
 
 
 @pytest.mark.parametrize("kind", SERVERS)

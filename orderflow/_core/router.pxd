@@ -182,7 +182,7 @@ cdef nogil:
         if board.read(self.board, listing, &self.views[listing]) != board.ReadStatus.READ_OK:
             self.views[listing].book_state = BookState.STALE
             return False
-        input_log.board_read(self.log, listing, self.views[listing].epoch, self.views[listing].version)
+        input_log.board_read(self.log, listing, self.views[listing].epoch, self.views[listing].publication)
         return True
 
     # ------------------------------------------------------------------ children
@@ -397,7 +397,7 @@ cdef nogil:
         cdef uint32_t listing = wake.listing
         cdef Wake forward = wake[0]
         self.ports[port].wakes_taken += 1
-        input_log.take(self.log, InputKind.INPUT_WAKE, <uint16_t>port, self.ports[port].wakes_taken, now_ns)
+        input_log.take(self.log, InputKind.INPUT_WAKE, <uint16_t>port, listing, now_ns)
         pending.lower_flag(&self.wake_pending[listing])
         read_board(self, listing)
         refresh_reference(self, self.listings[listing].instrument, now_ns)
@@ -405,7 +405,7 @@ cdef nogil:
             self.wakes.push(&forward)           # one slot per listing: cannot be full
             self.strategizer_bell.ring()
         if self.active_count:
-            route_instrument(self, self.listings[listing].instrument, now_ns, wake.receive_ns)
+            route_instrument(self, self.listings[listing].instrument, now_ns, self.views[listing].receive_ns)
 
     inline void on_parent(RouterState *self, const ParentOrder *order, int64_t now_ns) noexcept:
         """A strategy wants something done, or no longer."""
@@ -474,6 +474,11 @@ cdef nogil:
         drop_if_done(self, outcome.parent)
         if outcome.parent_status == ParentStatus.PARENT_WORKING:
             route(self, outcome.parent, now_ns, 0)
+
+    inline void on_state(RouterState *self, uint8_t state, int64_t now_ns) noexcept:
+        """Trading is allowed, reduced or halted from here on."""
+        input_log.take(self.log, InputKind.INPUT_COMMAND, 0, state, now_ns)
+        self.risk.state = state
 
     inline void on_timer(RouterState *self, uint64_t key, int64_t now_ns) noexcept:
         """A parent's time is up, or an order has not been answered."""

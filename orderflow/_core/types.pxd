@@ -413,10 +413,27 @@ cdef struct BoardEntry:         # what is known of one listing right now
     uint8_t fault               # BookFault
     uint8_t bid_count           # levels in use, at most BOARD_DEPTH; what lies beyond means nothing
     uint8_t ask_count
-    uint8_t reserved[4]
+    uint32_t publication        # how often this entry was written in this run: names a state exactly
     Signals signals
     Level bids[BOARD_DEPTH]     # best first
     Level asks[BOARD_DEPTH]     # best first
+
+
+cpdef enum RecordedKind:        # what an exchange thread records of its market data, so that a run can be replayed
+    RECORDED_FRAME = 1          # payload: a frame of the market data connection
+    RECORDED_OPENED = 2         # the connection was opened
+    RECORDED_LOST = 3           # it was lost; `value`: LossReason
+    RECORDED_SNAPSHOT = 4       # payload: REST depth snapshot of `listing`
+
+
+cdef struct Recorded:           # 32 bytes, payload behind it
+    int64_t now_ns              # monotonic: the time that the frame was given
+    int64_t value
+    uint32_t epoch
+    uint32_t listing
+    uint8_t kind                # RecordedKind
+    uint8_t connection
+    uint8_t reserved[6]
 
 
 cpdef enum TapeKind:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 
 import httpx
 
 from orderflow._core.doorbell import Doorbell
 from orderflow._core.strategies.dislocation import Dislocation
+from orderflow.cli import reconcile, summary
 from orderflow.engine import Engine, Limits, ParentState
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Credentials, SessionSettings
@@ -24,6 +27,7 @@ from orderflow.servers.async_ import AsyncServer
 from orderflow.servers.direct import DirectServer
 from orderflow.servers.sync import SyncServer
 from orderflow.simulator.accounts import AccountSettings
+from orderflow.simulator.agents import Temper
 from orderflow.simulator.certificates import Authority
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.launch import ExchangeProcess, SimulatorSettings, build
@@ -34,6 +38,8 @@ KEY = "demonstration"
 DIRECT_START_NS = 1_700_000_000 * 10**9
 WARM_UP_S = 2.0
 PARENT_S = 10.0
+#: How long orders that are under way at the end may take to be answered.
+SETTLE_S = 5.0
 #: The agents' markets have been running for so long when the engine connects.
 HISTORY_NS = 5 * 10**9
 
@@ -50,10 +56,16 @@ class Venue:
 
 
 VENUES = (
-    Venue("alpha", "binance_spot", "BTCUSDT", "0.0003", "0.00050"),
-    Venue("beta", "binance_spot", "BTCUSDT", "0.0002", "0.00040"),
-    Venue("gamma", "kraken_v2", "BTC/USDT", "0.0002", "0.00045"),
+    Venue("alpha", "binance_spot", "BTCUSDT", "0.0001", "0.00030"),
+    Venue("beta", "binance_spot", "BTCUSDT", "0.0001", "0.00020"),
+    Venue("gamma", "kraken_v2", "BTC/USDT", "0.0001", "0.00025"),
 )
+#: Dislocations larger than both fees, as often as a minute of a nervous market has them, so that a demonstration of
+#: twenty seconds sees some. Fees are those of an exchange's largest customers for the same reason.
+TEMPER = Temper(jumps=0.12, jump=6.0)
+#: The parent order buys so many times what the deepest exchange shows: more than any one of them holds, about what they
+#: hold together. At five times, patience begins to pay more than breadth, which is another lesson.
+APPETITE = 2
 BALANCES = {"BTC": "1000", "USDT": "100000000"}
 LIMITS = {INSTRUMENT: Limits(maximum_position="500", maximum_order_quantity="100",
                              maximum_order_notional="20000000", collar="0.01")}
@@ -66,7 +78,7 @@ class Plan:
     Attributes
     ----------
     quantity : str
-        Of the parent order; empty = one and a half times what the deepest exchange shows.
+        Of the parent order; empty = APPETITE times what the deepest exchange shows.
     """
 
     seconds: float = 20.0
@@ -82,15 +94,35 @@ class Plan:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of it; `engine` is stopped and can still be read."""
+    """What came of it; `engine` is stopped and can still be read.
+
+    Attributes
+    ----------
+    alone : dict of str -> Decimal
+        All-in price of buying everything at once on that exchange alone, when the parent order was submitted.
+    exchanges : list of dict
+        Frames and books as they were before the connections closed.
+    truth : dict of str -> dict
+        What each exchange itself has on record.
+    orders : Journalled
+        What we have.
+    differences : list of str
+        Where the two do not agree, and what the audit of the order table found; empty when conservation holds.
+    mid : Decimal or None
+        Of all books together, at the end.
+    """
 
     plan: Plan
     engine: Engine
-    parent: ParentState
+    parent: ParentState | None
     alone: dict[str, Decimal]
+    exchanges: list[dict]
     truth: dict[str, dict]
+    orders: reconcile.Journalled
+    differences: list[str]
+    mid: Decimal | None
     elapsed_s: float
-    strategy: Dislocation
+    trades: int
     problems: list[str] = field(default_factory=list)
 
 
@@ -115,7 +147,7 @@ def simulator_settings(venue: Venue, seed: int, start_ns: int) -> SimulatorSetti
     """A simulated exchange with agents and one funded account."""
     account = AccountSettings(KEY, secret_of(venue), balances=BALANCES)
     return SimulatorSettings(venue.name, venue.protocol, seed=seed, origin_ns=start_ns - HISTORY_NS,
-                             instruments=(instrument_of(venue),), accounts=(account,))
+                             instruments=(instrument_of(venue),), accounts=(account,), temper=TEMPER)
 
 
 def session_of(venue: Venue, rest: str, stream: str):
@@ -138,6 +170,10 @@ class Demonstration:
         self.exchanges: dict = {}
         self.engine: Engine | None = None
         self.parent_id = 0
+        self.alone: dict[str, Decimal] = {}
+        self.passed_s = 0.0
+        self._temporary = tempfile.TemporaryDirectory(prefix="orderflow-") if plan.directory is None else None
+        self.directory = Path(self._temporary.name if self._temporary else plan.directory)
 
     def __enter__(self) -> Demonstration:
         try:
@@ -162,7 +198,7 @@ class Demonstration:
         self.strategy = Dislocation(0, 5 * 10**7, edge=10_000)
         self.engine = Engine(
             sessions, server, strategies=[self.strategy], limits=LIMITS, policy=plan.policy, layout=plan.layout,
-            wait=plan.wait, directory=plan.directory, report=self._report,
+            wait=plan.wait, directory=self.directory, report=self._report,
             fees={venue.name: (venue.maker_fee, venue.taker_fee) for venue in VENUES})
         self.engine.start()
 
@@ -186,30 +222,33 @@ class Demonstration:
         """Warm up, submit the parent order, let the time pass; `watch` is called every `step_s` seconds."""
         began = time.monotonic()
         engine, plan = self.engine, self.plan
-        passed = 0.0
-        alone: dict[str, Decimal] = {}
-        while passed < plan.seconds:
-            if not self.parent_id and passed >= min(WARM_UP_S, plan.seconds / 4):
+        while self.passed_s < plan.seconds:
+            if not self.parent_id and self.passed_s >= min(WARM_UP_S, plan.seconds / 4):
                 quantity = Decimal(plan.quantity) if plan.quantity else self._fitting_quantity()
-                alone = self.cost_alone(quantity)
+                self.alone = self.cost_alone(quantity)
                 self.parent_id = engine.submit(INSTRUMENT, "buy", quantity, seconds=min(PARENT_S, plan.seconds / 2))
             engine.run(step_s)
-            passed += step_s
+            self.passed_s += step_s
             watch(self)
-        engine.run(5.0, self._settled)
-        parent = engine.parent(self.parent_id)
+        engine.pause()
+        engine.run(SETTLE_S, lambda: engine.settled)
+        exchanges, mid = summary.exchanges(engine), summary.mid(engine, INSTRUMENT)
         engine.stop()
-        return Outcome(plan, engine, parent, alone, self._truth(), time.monotonic() - began, self.strategy,
-                       self.problems)
+        orders, truth = reconcile.journalled(self.directory, engine), self._truth()
+        wrong = [*self._excesses(), *engine.orders.audit(), *reconcile.differences(orders, engine, truth, BALANCES)]
+        return Outcome(plan, engine, engine.parent(self.parent_id), self.alone, exchanges, truth, orders, wrong, mid,
+                       time.monotonic() - began, self.strategy.trades, self.problems)
 
-    def _settled(self) -> bool:
-        """No parent works any more and no order is under way; the strategy is stopped first."""
-        return all(parent.done for parent in self.engine.parents())
+    def _excesses(self) -> list[str]:
+        """Parents of which more was filled, works or is in doubt than was asked for."""
+        return [f"parent order {view.parent_id}: {view.filled} filled, {view.working} working and {view.in_doubt} in "
+                f"doubt of {view.quantity}" for view in self.engine.orders.parents()
+                if view.filled + view.working + view.in_doubt > view.quantity]
 
     def _fitting_quantity(self) -> Decimal:
         deepest = max(sum((quantity for _, quantity in self._asks(index)), Decimal(0))
                       for index in range(len(self.engine.core.listings)))
-        return (deepest * 3 / 2).quantize(Decimal("0.001"))
+        return (deepest * APPETITE).quantize(Decimal("0.001"))
 
     def _asks(self, index: int) -> list[tuple[Decimal, Decimal]]:
         listing = self.engine.core.listings[index]
@@ -219,17 +258,21 @@ class Demonstration:
                 for level in entry["asks"][:int(entry["ask_count"])]]
 
     def cost_alone(self, quantity: Decimal) -> dict[str, Decimal]:
-        """Average all-in price of buying everything at once on each exchange alone, where its shown book holds it;
-        beyond that its last shown price is assumed to go on."""
+        """All-in price of buying everything at once on each exchange alone. Beyond what it shows, its book is assumed to
+        go on as thick as it is shown; an exchange that shows nothing is left out."""
         prices = {}
         for index, listing in enumerate(self.engine.core.listings):
-            left, cost, price = quantity, Decimal(0), Decimal(0)
-            for price, available in self._asks(index):
+            asks = self._asks(index)
+            if not asks:
+                continue
+            left, cost = quantity, Decimal(0)
+            for price, available in asks:
                 taken = min(left, available)
                 cost += taken * price
                 left -= taken
-            if price:
-                prices[listing.exchange] = (cost + left * price) / quantity * (1 + listing.taker_fee)
+            first, last, shown = asks[0][0], asks[-1][0], sum(available for _, available in asks)
+            cost += left * (last + left * (last - first) / shown / 2)
+            prices[listing.exchange] = cost / quantity * (1 + listing.taker_fee)
         return prices
 
     def _truth(self) -> dict[str, dict]:
@@ -241,7 +284,7 @@ class Demonstration:
 
     def close(self) -> None:
         """Take everything down. Idempotent."""
-        if self.engine is not None and self.engine.started:
+        if self.engine is not None:
             self.engine.stop()
         for process in self.processes:
             process.stop()
@@ -249,3 +292,5 @@ class Demonstration:
         if self.authority is not None:
             self.authority.close()
             self.authority = None
+        if self._temporary is not None:
+            self._temporary.cleanup()

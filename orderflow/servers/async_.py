@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
-from picows import WSAutoPingStrategy, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSAutoPingStrategy, WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from orderflow._core.doorbell import Doorbell
 from orderflow.exchanges.session import Fetch, Request
@@ -24,6 +24,7 @@ from orderflow.servers.control import Connect, Conversation, Release
 from orderflow.servers.rest import async_client, call_async, trust
 
 LARGEST_FRAME = 4 << 20
+MOST_FRAGMENTS = 1024
 #: Bytes that may wait outside a full ring before the connection is given up: its books go STALE, never wrong.
 WAITING_BYTES = 16 << 20
 RETRY_S = 0.001
@@ -77,7 +78,9 @@ class Listener(WSListener):
             transport.send_close(frame.get_close_code())
             transport.disconnect()
         elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
-            if frame.fin and not self._fragments and not self._waiting:
+            if (kind == WSMsgType.CONTINUATION) != bool(self._fragments):
+                self._break_off("a continuation of nothing, or a message inside another")
+            elif frame.fin and not self._fragments and not self._waiting:
                 payload = frame.get_payload_as_memoryview()
                 if not self.loop.push_frame(self.line, self.epoch, payload):
                     self._wait(bytes(payload))
@@ -86,12 +89,22 @@ class Listener(WSListener):
 
     def _fragment(self, frame: WSFrame) -> None:
         self._fragments.append(frame.get_payload_as_bytes())
+        if sum(map(len, self._fragments)) > LARGEST_FRAME or len(self._fragments) > MOST_FRAGMENTS:
+            self._break_off(f"a message of more than {LARGEST_FRAME} bytes or {MOST_FRAGMENTS} fragments")
+            return
         if not frame.fin:
             return
         payload = b"".join(self._fragments)
         self._fragments.clear()
         if self._waiting or not self.loop.push_frame(self.line, self.epoch, payload):
             self._wait(payload)
+
+    def _break_off(self, problem: str) -> None:
+        """The peer broke RFC 6455 or a limit."""
+        self._fragments.clear()
+        self.conversation.tell(f"{self.conversation.lines[self.line].endpoint.name} connection: {problem}")
+        self.transport.send_close(WSCloseCode.PROTOCOL_ERROR)
+        self.transport.disconnect()
 
     def _wait(self, payload: bytes) -> None:
         if not self._waiting:
@@ -243,6 +256,7 @@ class AsyncServer:
 
     async def _leave(self, listener: Listener) -> None:
         """Close with good manners; a peer that does not answer is not waited for."""
+        listener.transport.send_close(WSCloseCode.OK)
         listener.transport.disconnect()
         try:
             async with asyncio.timeout(LEAVE_S):
