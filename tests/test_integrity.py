@@ -2,7 +2,6 @@
 import bisect
 
 import pytest
-from feed import SECOND_NS, Feed, depth, kraken, rest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
