@@ -206,11 +206,11 @@ def _latency_lines(outcome: Outcome) -> list[str]:
     for stage, found in summary.latency(outcome.engine).items():
         rows.append((stage.replace("_", " "), f"{found['count']:,}", f"{found['p50'] / 1000:,.1f}",
                      f"{found['p99'] / 1000:,.1f}"))
-    found = ["Latency"]
-    summary.table(rows, write=found.append)
+    written = ["Latency"]
+    summary.table(rows, write=written.append)
     if outcome.plan.server == "direct":
-        found.append("  (on a virtual clock only the work on a frame takes time)")
-    return found
+        written.append("  (on a virtual clock only the work on a frame takes time)")
+    return written
 
 
 def _verdict(outcome: Outcome) -> str:
