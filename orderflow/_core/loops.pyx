@@ -227,14 +227,13 @@ cdef class ExchangeLoop(Loop):
     # ---------------------------------------------------------------------------------------- the thread's side
 
     cdef int step(self, int64_t now_ns) noexcept nogil:
-        """Orders before anything is read: a read that finds nothing is a system call for which the order would wait.
-        So would the router; connections are read from the last to the first, which is market data: what is filled is
-        known before the book changes, and nothing is asked of the kernel between a frame and what comes of it."""
+        """Orders go out before anything is read: a read that finds nothing is a system call that they would wait for.
+        The order connection is read after market data: of what the exchange sent before a frame nothing is missed."""
         cdef int work = self.take_commands(now_ns)
         cdef uint32_t i
         if self.state.path.orders is not NULL:
             work += self.take_orders(now_ns)
-        for i in reversed(range(<uint32_t>CONNECTIONS)):
+        for i in range(<uint32_t>CONNECTIONS):
             if self.state.connections[i].state == ConnectionState.OPEN and self.state.connections[i].transport is not NULL:
                 work += self.receive(i, now_ns)
         work += self.take_frames(now_ns)
