@@ -338,13 +338,15 @@ class Engine:
         Of the native threads; see EngineSettings.
     record : bool
         Keep the frames beside journal and input log, so that the run can be replayed (orderflow.research.replay).
+    maximum_orders, maximum_parents : int
+        How many the order table holds, those that ended less than a minute ago included; more are refused.
     """
 
     def __init__(self, sessions: Sequence[Session], server, *, strategies: Sequence = (),
                  limits: dict[str, Limits] | None = None, directory=None, policy: str = "best",
                  fees: dict[str, tuple[str, str]] | None = None, layout: str = "split", wait: str = "park",
                  cpus: dict[str, int] | None = None, report: Callable[[str], None] | None = None,
-                 record: bool = False):
+                 record: bool = False, maximum_orders: int = 16384, maximum_parents: int = 1024):
         self.sessions = list(sessions)
         self.server = server
         self.problems: list[str] = []
@@ -353,6 +355,7 @@ class Engine:
         self._policy = policy
         self._fees = fees or {}
         self._layout, self._wait, self._cpus = layout, wait, cpus
+        self._room = {"orders": maximum_orders, "parents": maximum_parents}
         self._strategies = [item if isinstance(item, Strategy) else PythonStrategy(item) for item in strategies]
         self._temporary = tempfile.TemporaryDirectory(prefix="orderflow-") if directory is None else None
         self.directory = Path(self._temporary.name if self._temporary else directory)
@@ -433,8 +436,8 @@ class Engine:
             self.logs[name] = InputLogFiles(journal.directory, name, epoch)
             self._files.append(self.logs[name])
         width = max(len(item.listings) for item in core.instruments)
-        self.orders = Orders(self.table, epoch, listings_per_instrument=width)
-        self.risk = RiskBook(self.table)
+        self.orders = Orders(self.table, epoch, listings_per_instrument=width, **self._room)
+        self.risk = RiskBook(self.table, **self._room)
         self._set_limits(core)
         rings = {"parents": Ring(1024, 128), "parent_reports": Ring(8192, 128),
                  "wakes": Ring(power_of_two(max(1, len(core.listings))), 64)}

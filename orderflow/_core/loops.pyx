@@ -28,7 +28,7 @@ from orderflow._core.latency cimport LatencyHistogram
 from orderflow._core.masking cimport MASK_SEED_SIZE
 from orderflow._core.ring cimport Ring
 from orderflow._core.signals cimport ListingSignals
-from orderflow._core.transport cimport TransportStatus
+from orderflow._core.transport cimport TransportKind, TransportStatus
 from orderflow._core.types cimport ChildOrder, Command, CommandKind, Event, LossReason, Recorded, RecordedKind
 from orderflow._core.websocket cimport Frame, FrameReader, FrameStatus, Opcode
 
@@ -51,12 +51,6 @@ cdef enum:
     OUT_BYTES = 1 << 17
     KEPT_BYTES = 1 << 24            # updates of one listing that wait for its snapshot
     PARK_NS = 100_000_000           # longest sleep: timers are coarse
-
-
-cdef struct FrameHeader:            # of a record in frames_in
-    int64_t receive_ns
-    uint32_t epoch
-    uint32_t connection
 
 
 cdef class Loop:
@@ -244,15 +238,17 @@ cdef class ExchangeLoop(Loop):
     # ---------------------------------------------------------------------------------------- the thread's side
 
     cdef int step(self, int64_t now_ns) noexcept nogil:
+        """Orders go out before anything is read: a read that finds nothing is a system call that they would wait for.
+        The order connection is read after market data: of what the exchange sent before a frame nothing is missed."""
         cdef int work = self.take_commands(now_ns)
         cdef uint32_t i
+        if self.state.path.orders is not NULL:
+            work += self.take_orders(now_ns)
         for i in range(<uint32_t>CONNECTIONS):
             if (self.state.connections[i].state == ConnectionState.OPEN
                     and self.state.connections[i].transport is not NULL):
                 work += self.receive(i, now_ns)
         work += self.take_frames(now_ns)
-        if self.state.path.orders is not NULL:
-            work += self.take_orders(now_ns)
         if now_ns - self.state.polled_ns >= POLL_NS:
             self.state.polled_ns = now_ns
             exchange.on_timer(&self.state, now_ns)
@@ -303,6 +299,8 @@ cdef class ExchangeLoop(Loop):
                         exchange.on_control_frame(&self.state, index, &frame, now_ns)
             if status != FrameStatus.FRAME and status != FrameStatus.NEED_MORE:
                 exchange.break_off(&self.state, index, now_ns)
+            if got < room and connection.transport is not NULL and connection.transport.kind == TransportKind.PLAIN:
+                break                       # the socket is empty: asking once more would only tell us so
         return blocks
 
     cdef int take_frames(self, int64_t now_ns) noexcept nogil:

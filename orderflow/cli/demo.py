@@ -1,4 +1,4 @@
-"""`orderflow demo`: three simulated exchanges, a cross-exchange strategy and one parent order too large for any of them."""
+"""`orderflow demo`: three simulated exchanges, a cross-exchange strategy, one parent order too large for any of them."""
 from __future__ import annotations
 
 import sys
@@ -90,11 +90,12 @@ def _told():
     def watch(demonstration: Demonstration) -> None:
         engine, plan = demonstration.engine, demonstration.plan
         names = ", ".join(f"{one.settings.name} ({one.protocol})" for one in engine.sessions)
-        say("began", f"running {plan.seconds:g} s on {names}: server {plan.server}, router {plan.policy}, seed {plan.seed}")
+        say("began", f"running {plan.seconds:g} s on {names}: server {plan.server}, router {plan.policy}, "
+                     f"seed {plan.seed}")
         parent = engine.parent(demonstration.parent_id) if demonstration.parent_id else None
         if parent is not None:
-            say("parent", f"parent order: {parent.side} {summary.text(parent.quantity)} {parent.instrument}, arrival price "
-                          f"{summary.text(parent.arrival_price)}")
+            say("parent", f"parent order: {parent.side.lower()} {summary.text(parent.quantity)} {parent.instrument}, "
+                          f"arrival price {summary.text(parent.arrival_price)}")
         if parent is not None and parent.done:
             say("done", f"parent order: {parent.filled / parent.quantity:.0%} filled after "
                         f"{demonstration.passed_s:.1f} s of the run")
@@ -135,7 +136,8 @@ def document(outcome: Outcome) -> dict:
 
 def lines(outcome: Outcome) -> list[str]:
     """The end of the demonstration in words that a trader uses."""
-    return ["", *_parent_lines(outcome), "", *_books_lines(outcome), "", *_latency_lines(outcome), "", _verdict(outcome)]
+    return ["", *_parent_lines(outcome), "", *_books_lines(outcome), "", *_latency_lines(outcome), "",
+            _verdict(outcome)]
 
 
 def _parent_lines(outcome: Outcome) -> list[str]:
@@ -145,7 +147,7 @@ def _parent_lines(outcome: Outcome) -> list[str]:
     if parent is None:
         return ["The run was too short for a parent order."]
     base, _, quote = parent.instrument.partition("-")
-    found = [f"Parent order   {parent.side.lower()} {parent.quantity:f} {base}: {_ended(parent)}"]
+    found = [f"Parent order   {parent.side.lower()} {summary.text(parent.quantity)} {base}: {_ended(parent)}"]
     if parent.average_price is None:
         return found
     rows = [("", base, "share", f"average {quote}", "fees")]
@@ -168,7 +170,8 @@ def _ended(parent) -> str:
         return f"filled with {parent.children} orders"
     why = {"END_TIME": "its time ran out", "BELOW_MINIMUM_REMAINS": "what remains is below every exchange's minimum",
            "NO_LIQUIDITY": "nothing was offered within its limit"}.get(parent.reason, parent.reason)
-    return f"{parent.filled / parent.quantity:.2%} filled with {parent.children} orders; {why if parent.done else 'it still works'}"
+    return (f"{parent.filled / parent.quantity:.2%} filled with {parent.children} orders; "
+            + (why if parent.done else "it still works"))
 
 
 def _comparison(outcome: Outcome, quote: str) -> list[str]:
@@ -189,7 +192,7 @@ def _books_lines(outcome: Outcome) -> list[str]:
     engine, earned, counts = outcome.engine, profit(outcome), outcome.orders.counts()
     instrument, held = next(iter(summary.positions(engine).items()))
     parts = ", ".join(f"{name} {net}" for name, net in held.items() if name != "total")
-    total = f"{Decimal(earned['total']):+,.2f} {earned['currency']}" if earned["total"] else "unknown: no price at the end"
+    total = f"{Decimal(earned['total']):+,.2f} {earned['currency']}" if earned["total"] else "unknown"
     return [f"Position       {held['total']} {instrument} ({parts})",
             f"Profit, loss   {total} after fees at the last mid" + (f" of {outcome.mid:,.2f}" if outcome.mid else ""),
             f"Strategy       {outcome.trades} dislocations traded",
@@ -203,11 +206,11 @@ def _latency_lines(outcome: Outcome) -> list[str]:
     for stage, found in summary.latency(outcome.engine).items():
         rows.append((stage.replace("_", " "), f"{found['count']:,}", f"{found['p50'] / 1000:,.1f}",
                      f"{found['p99'] / 1000:,.1f}"))
-    found = ["Latency"]
-    summary.table(rows, write=found.append)
+    written = ["Latency"]
+    summary.table(rows, write=written.append)
     if outcome.plan.server == "direct":
-        found.append("  (on a virtual clock only the work on a frame takes time)")
-    return found
+        written.append("  (on a virtual clock only the work on a frame takes time)")
+    return written
 
 
 def _verdict(outcome: Outcome) -> str:

@@ -193,7 +193,8 @@ def _table_differences(ours: Journalled, engine: Engine) -> list[str]:
         for side, held in (("buy", position.bought), ("sell", position.sold)):
             filled = sum((order.filled for order in mine if order.side == side), Decimal(0))
             if filled != from_scaled(held, listing.quantity_decimals):
-                wrong.append(f"{listing.exchange} {listing.symbol}: {side} {filled} by the journal, not in the position")
+                name = f"{listing.exchange} {listing.symbol}"
+                wrong.append(f"{name}: {side} {filled} by the journal, something else by its position")
     return wrong
 
 

@@ -90,6 +90,7 @@ class Plan:
     wait: str = "park"
     tls: bool = True
     directory: str | None = None
+    record: bool = False
 
 
 @dataclass(slots=True)
@@ -198,7 +199,7 @@ class Demonstration:
         self.strategy = Dislocation(0, 5 * 10**7, edge=10_000)
         self.engine = Engine(
             sessions, server, strategies=[self.strategy], limits=LIMITS, policy=plan.policy, layout=plan.layout,
-            wait=plan.wait, directory=self.directory, report=self._report,
+            wait=plan.wait, directory=self.directory, record=plan.record, report=self._report,
             fees={venue.name: (venue.maker_fee, venue.taker_fee) for venue in VENUES})
         self.engine.start()
 
@@ -258,8 +259,11 @@ class Demonstration:
                 for level in entry["asks"][:int(entry["ask_count"])]]
 
     def cost_alone(self, quantity: Decimal) -> dict[str, Decimal]:
-        """All-in price of buying everything at once on each exchange alone. Beyond what it shows, its book is assumed to
-        go on as thick as it is shown; an exchange that shows nothing is left out."""
+        """All-in price of buying everything at once on each exchange alone, by exchange.
+
+        Beyond what it shows, a book is assumed to go on as thick as it is shown; an exchange that shows nothing is left
+        out.
+        """
         prices = {}
         for index, listing in enumerate(self.engine.core.listings):
             asks = self._asks(index)

@@ -1,7 +1,7 @@
 """The live screen: a consolidated ladder, the parent order, positions, books and latency. 100 columns, 30 lines.
 
-Drawn as a whole into the terminal's second buffer, ten times a second, by the thread that calls `show`; whatever the native
-threads do meanwhile, they do not wait for it.
+Drawn as a whole into the terminal's second buffer, ten times a second, by the thread that calls `show`; whatever the
+native threads do meanwhile, they do not wait for it.
 """
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ class LiveScreen:
         upper.split_row(Layout(self._ladder(), size=WIDTH - 42), side)
         lower.split_row(Layout(self._exchanges(), size=WIDTH - 42), Layout(self._latency()))
         upper.size = rows
-        foot = Text(f" {self.problems[-1]}" if self.problems else "", style="yellow", no_wrap=True, overflow="ellipsis")
+        problem = self.problems[-1] if self.problems else ""
+        foot = Text(f" {problem}", style="yellow", no_wrap=True, overflow="ellipsis")
         whole.split_column(Layout(self._head(passed_s, seconds), size=1), upper, lower, Layout(foot))
         frame = Layout()
         frame.split_row(Layout(whole, size=min(WIDTH, self._console.width)), Layout(Text("")))
@@ -133,7 +134,7 @@ class LiveScreen:
 
     def _level(self, price: Decimal, parts: dict[str, Decimal], style: str, largest: Decimal) -> list[Text]:
         cells = [Text(f"{price:,.2f}", style=style)]
-        cells += [Text(f"{parts[name]:.3f}" if name in parts else "·", style=colour if name in parts else "bright_black")
+        cells += [Text(f"{parts[name]:.3f}", style=colour) if name in parts else Text("·", style="bright_black")
                   for name, colour in self.colours.items()]
         return [*cells, self._stacked(parts, largest, LADDER_BAR)]
 
@@ -165,7 +166,8 @@ class LiveScreen:
     def _parent_text(self, state: ParentState) -> list[Text]:
         done = state.filled / state.quantity
         head = Text(f"{state.side.lower()} {summary.text(state.quantity)} {state.instrument}", style="bold")
-        bar = self._stacked({name: part["filled"] for name, part in state.by_exchange.items()}, state.quantity, FILLED_BAR)
+        parts = {name: part["filled"] for name, part in state.by_exchange.items()}
+        bar = self._stacked(parts, state.quantity, FILLED_BAR)
         bar.append(REST * (FILLED_BAR - bar.cell_len), style="bright_black")
         bar.append(f" {done:>4.0%}")
         status = state.status.removeprefix("PARENT_").replace("_", " ").lower()
@@ -175,10 +177,8 @@ class LiveScreen:
         if state.average_price is not None:
             prices.append("   average ")
             prices.append(f"{state.average_price:,.2f}", style="bold")
-        cost = Text(f"{status}{reason}")
-        if state.slippage_bps is not None:
-            cost = Text(f"slippage {state.slippage_bps:+.2f} bps, {state.children} orders, {status}{reason}", no_wrap=True)
-        return [head, bar, Text(), prices, cost]
+        slippage = f"slippage {state.slippage_bps:+.2f} bps, " if state.slippage_bps is not None else ""
+        return [head, bar, Text(), prices, Text(f"{slippage}{state.children} orders, {status}{reason}", no_wrap=True)]
 
     def _parent_bars(self, state: ParentState) -> Table:
         table = Table.grid(padding=(0, 1))

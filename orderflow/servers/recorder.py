@@ -1,7 +1,7 @@
 """Writes what the exchange threads record of their market data, so that a run can be replayed.
 
-One file an exchange, `DIR/frames-NAME.zst`: records as the threads made them (types.Recorded and its payload), each behind
-its length as an unsigned 32-bit integer, little endian; the whole compressed with zstandard. Nothing is dropped: a
+One file an exchange, `DIR/frames-NAME.zst`: records as the threads made them (types.Recorded and its payload), each
+behind its length as an unsigned 32-bit integer, little endian; the whole compressed with zstandard. Nothing is dropped: a
 thread waits for its recorder.
 """
 from __future__ import annotations
@@ -35,8 +35,7 @@ class Recorder:
     def __init__(self, directory, loops: Sequence):
         self._loops = list(loops)
         self._raw = [open(path_of(directory, loop.name), "wb") for loop in self._loops]
-        compressor = zstandard.ZstdCompressor(level=3)
-        self._files = [compressor.stream_writer(raw) for raw in self._raw]
+        self._files = [zstandard.ZstdCompressor(level=3).stream_writer(raw) for raw in self._raw]
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="orderflow-recorder", daemon=True)
 
