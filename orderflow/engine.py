@@ -40,7 +40,9 @@ from orderflow.instrument import Instrument, Listing, decimal, from_scaled, inst
 from orderflow.servers.control import Conversation
 
 BOARD_DEPTH = 20
-JOURNAL_BYTES = 16 << 20
+#: Size of one segment of the journal, and of an input log: two of each are resident.
+JOURNAL_BYTES = 8 << 20
+LOG_BYTES = 4 << 20
 #: Room of the rings between router and exchange threads: every order that may be open, several reports each.
 ORDER_RING = 4096
 REPORT_RING = 16384
@@ -344,7 +346,8 @@ class Engine:
         self.table, self.instruments = core.table, {item.name: item for item in core.instruments}
         self.journal = JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES)
         epoch = self.journal.epoch
-        self.logs = {name: InputLogFiles(self.directory, name, epoch) for name in ("router", "strategizer")}
+        self.logs = {name: InputLogFiles(self.directory, name, epoch, segment_bytes=LOG_BYTES)
+                     for name in ("router", "strategizer")}
         width = max(len(item.listings) for item in core.instruments)
         self.orders = Orders(self.table, epoch, listings_per_instrument=width, **self._room)
         self.risk = RiskBook(self.table, **self._room)
