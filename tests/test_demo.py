@@ -12,8 +12,9 @@ from rich.console import Console
 
 from orderflow.cli import CHECK_FAILED, GOOD, main, reconcile
 from orderflow.cli.demo import document, lines
-from orderflow.cli.scenario import BALANCES, Demonstration, Outcome, Plan
+from orderflow.cli.scenario import Demonstration, Outcome, Plan
 from orderflow.cli.screen import HEIGHT, WIDTH, LiveScreen
+from orderflow.research.simulation import BALANCES
 
 SEEDS = range(1, 11)
 SECONDS = 8

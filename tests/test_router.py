@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from orderflow._core.types import PARENT_ORDER_DTYPE, ParentKind, Side
-from orderflow.cli.scenario import DIRECT_START_NS, INSTRUMENT, LIMITS, VENUES, session_of, simulator_settings
 from orderflow.engine import Engine, Limits
+from orderflow.research.simulation import DIRECT_START_NS, INSTRUMENT, LIMITS, VENUES, session_of, simulator_settings
 from orderflow.servers.direct import DirectServer
 from orderflow.simulator.launch import build
 
