@@ -466,8 +466,8 @@ cdef class ExchangeLoop(Loop):
             exchange.lose(&self.state, header.connection, <uint8_t>header.value, 0, header.now_ns)
         else:
             memset(&command, 0, sizeof(Command))
-            command.kind, command.connection, command.epoch = CommandKind.CONNECTION_OPENED, header.connection, header.epoch
-            command.argument = 1
+            command.kind, command.connection = CommandKind.CONNECTION_OPENED, header.connection
+            command.epoch, command.argument = header.epoch, 1
             exchange.opened(&self.state, header.connection, &command, header.now_ns)
 
     def publication(self, int listing):
