@@ -698,6 +698,11 @@ class Engine:
         """EMPTY, SYNCING, LIVE or STALE."""
         return BookState(int(self.core.board.read(index)["book_state"])).name
 
+    @property
+    def failures(self) -> list[Exception]:
+        """What strategies written in Python have raised, the first hundred of each."""
+        return [failure for item in self._strategies if isinstance(item, PythonStrategy) for failure in item.failures]
+
     def position(self, index: int):
         """PositionView of a listing, scaled integers."""
         return self.orders.position(index)
