@@ -4,7 +4,6 @@ import zlib
 from decimal import Decimal
 
 from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason, Role
-
 from orderflow.engine import build_core
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings

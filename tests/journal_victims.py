@@ -10,9 +10,9 @@ import sys
 import time
 
 import numpy as np
-from orderflow._core.types import EXECUTION_REPORT_DTYPE
 
 from orderflow._core.journal import JournalFiles, RecordKind
+from orderflow._core.types import EXECUTION_REPORT_DTYPE
 
 
 def append_for_ever(directory, pipe):

@@ -1,11 +1,11 @@
 """Recorded frames of real exchanges give exactly the books that a slow reference built from them."""
 import json
 import subprocess
-import sys
 
 import pytest
 
 from orderflow.research.books import books
+from tests.process import COMMAND, ENVIRONMENT
 
 COMPARED = {
     "updates_applied", "gaps", "checksums_ok", "checksums_failed", "trades", "trade_volume", "levels_changed",
@@ -61,8 +61,8 @@ def test_large_ones_through_sockets(feeds, name, server, tls, layout):
 def test_on_the_command_line(feeds):
     truths = {name: golden(feeds, name) for name in SMALL}
     finished = subprocess.run(
-        [sys.executable, "-m", "orderflow", "books", *(str(feeds / truth["capture"]) for truth in truths.values()),
-         "--server", "sync", "--json"], capture_output=True, text=True, timeout=60)
+        [*COMMAND, "books", *(str(feeds / truth["capture"]) for truth in truths.values()),
+         "--server", "sync", "--json"], capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
     assert (finished.returncode, finished.stderr) == (0, "")
     document = json.loads(finished.stdout)
     assert {name: compared(entry) for name, entry in document.items()} == {

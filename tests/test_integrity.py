@@ -4,9 +4,9 @@ import bisect
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason
 
-from feed import SECOND_NS, Feed, depth, kraken, rest
+from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason
+from tests.feed import SECOND_NS, Feed, depth, kraken, rest
 
 NEED = (EventKind.SNAPSHOT_NEEDED, 0)
 LIVE, STALE, SYNCING = BookState.LIVE, BookState.STALE, BookState.SYNCING
@@ -160,6 +160,15 @@ def test_a_snapshot_between_two_updates_of_a_symbol_joins():
     assert feed.shown()[0][0] == (1000, 2)
 
 
+def test_a_hole_between_a_snapshot_and_the_next_update_is_a_gap():
+    feed = futures()
+    feed.frame(depth(10, 20, {1000: 1}, {}, previous=5))
+    feed.frame(depth(51, 60, {1000: 2}, {}, previous=40))
+    assert feed.snapshot(rest(25, BIDS, ASKS)) == [changed(STALE, BookFault.GAP), NEED]
+    assert feed.snapshot(rest(45, BIDS, ASKS)) == [changed(LIVE)]
+    assert feed.shown()[0][0] == (1000, 2)
+
+
 # -- what a book itself shows ---------------------------------------------------------------------------------
 
 def test_a_wrong_checksum_concerns_that_book_only(pairs):
@@ -219,6 +228,15 @@ def test_a_bad_frame_that_names_its_book_concerns_that_book_only(pairs):
     assert pairs.frame(good[:good.index("asks")]) == [
         (EventKind.FRAME_REFUSED,), changed(STALE, BookFault.MALFORMED), NEED]
     assert pairs.state(1)[0] == LIVE
+
+
+def test_a_bad_frame_that_holds_more_than_one_book_ends_the_connection(pairs):
+    """The entry before the bad one was not applied either."""
+    first = kraken("update", "A/B", {1000: 1}, {}, ({**BIDS, 1000: 1}, ASKS))
+    second = kraken("update", "C/D", {1000: 1}, {}, checksum=1).replace('"qty": 0.001', '"qty": 0.0001')
+    both = first[:-2] + ", " + second[second.index('{"symbol"'):]
+    assert pairs.frame(both)[-1] == lost(LossReason.FRAME_UNREADABLE)
+    assert pairs.state(0) == pairs.state(1) == (STALE, BookFault.DISCONNECTED)
 
 
 def test_an_unknown_message_is_told_and_changes_nothing(spot):
@@ -356,29 +374,29 @@ def sent(fates):
 
 
 class Snapshots:
-    """Answers requests some frames later with the book as it was when asked."""
+    """Answers requests some frames later, with the book of when it was asked, or (odd delays) of when it answers."""
 
     def __init__(self, feed, truth, delays):
         self.feed, self.truth, self.delays = feed, truth, delays
-        self.waiting, self.count = [], 0
+        self.waiting, self.count = [], 0        # (frames to wait, index of the last update in it; None = the newest)
 
     def see(self, said, index):
         if NEED in said:
             delay = self.delays[self.count % len(self.delays)]
             self.count += 1
-            self.waiting.append((delay, self.truth.ids[index + 1]))
-        due = [number for delay, number in self.waiting if delay <= 0]
-        self.waiting = [(delay - 1, number) for delay, number in self.waiting if delay > 0]
-        for number in due:
-            said = self.feed.snapshot(self.truth.snapshot(number))
+            self.waiting.append((delay, None if delay % 2 else index))
+        due = [index if asked is None else asked for delay, asked in self.waiting if delay <= 0]
+        self.waiting = [(delay - 1, asked) for delay, asked in self.waiting if delay > 0]
+        for answered in due:
+            said = self.feed.snapshot(self.truth.snapshot(self.truth.ids[answered + 1]))
             check(self.feed, self.truth)
             if NEED in said:
-                self.waiting.append((0, self.truth.ids[index + 1]))
+                self.waiting.append((0, None))
 
     def answer_now(self, index):
         """Everything was sent: the next snapshot repairs whatever is left."""
         for _ in range(3):
-            self.waiting = [(0, number) for _, number in self.waiting]
+            self.waiting = [(0, asked) for _, asked in self.waiting]
             self.see([], index)
 
 

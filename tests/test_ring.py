@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orderflow._core.types import CHILD_ORDER_DTYPE, WAKE_DTYPE
 
 from orderflow._core import hop
 from orderflow._core.ring import Ring
+from orderflow._core.types import CHILD_ORDER_DTYPE, WAKE_DTYPE
 
 
 @pytest.mark.parametrize(("dtype", "size"), [(WAKE_DTYPE, 64), (CHILD_ORDER_DTYPE, 128)])

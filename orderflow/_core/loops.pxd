@@ -33,6 +33,8 @@ cdef class ExchangeLoop(Loop):
     cdef MaskKeys mask_keys
     cdef Tape tape
     cdef uint8_t tape_closed
+    cdef readonly ByteRing recording
+    cdef uint8_t recording_closed
     cdef ByteRing commands
     cdef ByteRing events
     cdef ByteRing frames_in

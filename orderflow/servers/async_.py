@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 import threading
@@ -15,18 +16,16 @@ import time
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
-from picows import WSAutoPingStrategy, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSAutoPingStrategy, WSCloseCode, WSError, WSMsgType, ws_connect
 
 from orderflow._core.doorbell import Doorbell
 from orderflow.exchanges.session import Fetch, Request
 from orderflow.servers.connect import check_url, explain
 from orderflow.servers.control import Connect, Conversation, Release
+from orderflow.servers.listener import LARGEST_FRAME, RETRY_S, Listener
 from orderflow.servers.rest import async_client, call_async, trust
 
-LARGEST_FRAME = 4 << 20
-#: Bytes that may wait outside a full ring before the connection is given up: its books go STALE, never wrong.
-WAITING_BYTES = 16 << 20
-RETRY_S = 0.001
+logging.getLogger("picows").addHandler(logging.NullHandler())      # what it would print, AsyncServer reports
 #: How long a peer may take to answer our goodbye.
 LEAVE_S = 1.0
 
@@ -49,77 +48,6 @@ async def open_socket(host: str, port: int) -> socket.socket:
             opened.close()
             raise
     raise refused
-
-
-class Listener(WSListener):
-    """Frames of one connection on their way into the ring."""
-
-    def __init__(self, conversation: Conversation, line: int, admit: Callable[[Listener], None]):
-        self.conversation = conversation
-        self.loop = conversation.loop
-        self.line = line
-        self.epoch = 0
-        self.transport: WSTransport | None = None
-        self._admit = admit
-        self._fragments: list[bytes] = []
-        self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        """Connected: the native loop hears of it before the first frame."""
-        self.transport = transport
-        self._admit(self)
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """One frame; pings were answered by picows."""
-        kind = frame.msg_type
-        if kind == WSMsgType.CLOSE:
-            transport.send_close(frame.get_close_code())
-            transport.disconnect()
-        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
-            if frame.fin and not self._fragments and not self._waiting:
-                payload = frame.get_payload_as_memoryview()
-                if not self.loop.push_frame(self.line, self.epoch, payload):
-                    self._wait(bytes(payload))
-            else:
-                self._fragment(frame)
-
-    def _fragment(self, frame: WSFrame) -> None:
-        self._fragments.append(frame.get_payload_as_bytes())
-        if not frame.fin:
-            return
-        payload = b"".join(self._fragments)
-        self._fragments.clear()
-        if self._waiting or not self.loop.push_frame(self.line, self.epoch, payload):
-            self._wait(payload)
-
-    def _wait(self, payload: bytes) -> None:
-        if not self._waiting:
-            self.transport.underlying_transport.pause_reading()
-            asyncio.get_running_loop().call_later(RETRY_S, self._retry)
-        self._waiting.append(payload)
-        self._waiting_bytes += len(payload)
-        if self._waiting_bytes > WAITING_BYTES:
-            self.transport.disconnect(False)
-
-    def _retry(self) -> None:
-        taken = 0
-        for payload in self._waiting:
-            if not self.loop.push_frame(self.line, self.epoch, payload):
-                break
-            taken += 1
-            self._waiting_bytes -= len(payload)
-        del self._waiting[:taken]
-        if self._waiting:
-            asyncio.get_running_loop().call_later(RETRY_S, self._retry)
-        elif not self.transport.is_disconnected:
-            self.transport.underlying_transport.resume_reading()
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        """Gone, whoever ended it."""
-        handshake = transport.close_handshake
-        code = handshake.recv.code if handshake and handshake.recv else 0
-        self.conversation.disconnected(self.line, int(code))    # type: ignore[arg-type]   # an IntEnum at run time
 
 
 class AsyncServer:
@@ -243,6 +171,7 @@ class AsyncServer:
 
     async def _leave(self, listener: Listener) -> None:
         """Close with good manners; a peer that does not answer is not waited for."""
+        listener.transport.send_close(WSCloseCode.OK)
         listener.transport.disconnect()
         try:
             async with asyncio.timeout(LEAVE_S):
