@@ -461,7 +461,8 @@ class Engine:
     def _threads(self) -> Threads:
         core = self.core
         if self._layout == "fused":
-            loops: list[Loop] = [*core.loops.values(), self.router, self.strategizer]
+            # The router twice: it wakes the strategizer, and what that submits is routed in the same round.
+            loops: list[Loop] = [*core.loops.values(), self.router, self.strategizer, self.router]
             return Threads([("fused", loops, core.bells["router"])], self._wait, self._cpus)
         groups: list[tuple[str, list[Loop], Doorbell]] = [
             (name, [loop], core.bells[name]) for name, loop in core.loops.items()]
