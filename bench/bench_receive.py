@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 import websocket
-from orderflow._core.transport import BorrowedTransport, TransportKind
-from orderflow._core.websocket import FrameReader
 from picows import WSListener, WSMsgType, ws_connect
 
+from orderflow._core.transport import BorrowedTransport, TransportKind
+from orderflow._core.websocket import FrameReader
 from orderflow.servers.connect import connect
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "native")]

@@ -8,6 +8,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
+from orderflow._core import journal
+from orderflow._core.journal import JournalFiles
+from orderflow._core.orders import Orders
+from orderflow._core.risk import RiskBook
 from orderflow._core.types import (
     CHILD_ORDER_DTYPE,
     LISTING_DTYPE,
@@ -17,11 +22,6 @@ from orderflow._core.types import (
     Side,
     TradingState,
 )
-
-from orderflow._core import journal
-from orderflow._core.journal import JournalFiles
-from orderflow._core.orders import Orders
-from orderflow._core.risk import RiskBook
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "native")]
 

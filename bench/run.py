@@ -91,7 +91,7 @@ def main(arguments):
     where = "\n".join(f"- {name}: {value}" for name, value in machine().items())
     missed = [f"- NOT MEASURED {name}: {reason}" for name, reason in outcomes.not_run.items()]
     (OUTPUT / "bars.md").write_text("\n\n".join(["# Benchmarks", where, table(aligned=False), *missed]) + "\n")
-    print("", where, table(aligned=True), *missed, sep="\n")
+    print("", where, "", table(aligned=True), *missed, sep="\n")
     return 0 if status == 0 and not missed and all(bar["met"] for bar in BARS) else 1
 
 

@@ -1,4 +1,4 @@
-"""Ten minutes of an engine with three exchanges and ten instruments each: `make soak`, or `python bench/soak.py SECONDS`.
+"""Ten minutes of an engine with three exchanges and ten instruments each: `make soak`, `bench/soak.py SECONDS`.
 
 The exchanges are simulated, each in a process of its own, over TLS; the engine trades in this one. Its resident memory
 is read every second. Exits 1 when it exceeds 200 MiB, or when the last third of the run stands higher than the second
@@ -25,7 +25,8 @@ GATE_MIB, GROWTH_MIB = 200, 1
 ASSETS = [f"C{index:02}" for index in range(10)]
 EXCHANGES = {"alpha": "binance_spot", "beta": "binance_spot", "gamma": "kraken_v2"}
 KEY, SECRET = "soak", "c29hayBzb2FrIHNvYWsgc29haw=="
-LIMITS = Limits(maximum_position="1000", maximum_order_quantity="100", maximum_order_notional="100000000", collar="0.05")
+LIMITS = Limits(maximum_position="1000", maximum_order_quantity="100", maximum_order_notional="100000000",
+                collar="0.05")
 
 
 def resident_mib(kind="VmRSS"):

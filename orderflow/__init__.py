@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from orderflow.config import ConfigError, Settings, load
     from orderflow.engine import Engine, EngineError, Limits, ParentState
     from orderflow.instrument import Instrument, Listing
+    from orderflow.research.simulation import Simulation, simulate
 
 __version__ = "0.1.0"
 
 __all__ = ["Algorithm", "BookFault", "BookState", "ConfigError", "Engine", "EngineError", "Instrument", "Limits",
-           "Listing", "ParentState", "ParentStatus", "Reason", "Settings", "Side", "Strategy", "load"]
+           "Listing", "ParentState", "ParentStatus", "Reason", "Settings", "Side", "Simulation", "Strategy", "load", "simulate"]
 
 _HOMES = {
     "_core.strategy": ("Strategy",),
@@ -23,6 +24,7 @@ _HOMES = {
     "config": ("ConfigError", "Settings", "load"),
     "engine": ("Engine", "EngineError", "Limits", "ParentState"),
     "instrument": ("Instrument", "Listing"),
+    "research.simulation": ("Simulation", "simulate"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -72,6 +72,10 @@ class EngineSettings(Struct, frozen=True):
         Processor of each thread by its name: an exchange's name, "router", "strategizer"; "fused" in that layout.
     allow_gil_transport : bool
         Accept connections whose reads need the GIL.
+    connect_timeout : float
+        Seconds.
+    directory : str
+        Of the journal; needed where an exchange trades, because client order ids must never repeat.
     """
 
     server: Literal["sync", "async"] = "sync"
@@ -80,6 +84,30 @@ class EngineSettings(Struct, frozen=True):
     cpus: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = {}
     allow_gil_transport: bool = False
     connect_timeout: Annotated[float, msgspec.Meta(gt=0, le=120)] = 10.0
+    directory: str = ""
+
+
+class LimitSettings(Struct):
+    """What risk allows for one instrument.
+
+    Attributes
+    ----------
+    maximum_position : str or int
+        Long or short, everything open filled, in the base currency.
+    maximum_order_quantity : str or int
+    maximum_order_notional : str or int
+        In the quote currency.
+    collar : str or int
+        How far beyond the reference price an order may be priced, as a fraction.
+    reference_age_seconds : float
+        How old the reference price may be.
+    """
+
+    maximum_position: Number
+    maximum_order_quantity: Number
+    maximum_order_notional: Number
+    collar: Number = "0.02"
+    reference_age_seconds: Annotated[float, msgspec.Meta(gt=0)] = 5.0
 
 
 class Settings(Struct, frozen=True):
@@ -87,6 +115,7 @@ class Settings(Struct, frozen=True):
 
     engine: EngineSettings = EngineSettings()
     exchanges: dict[NAME, ExchangeSettings] = {}
+    limits: dict[str, LimitSettings] = {}
 
 
 def load(path: str | os.PathLike) -> Settings:
@@ -116,7 +145,7 @@ def parse(document: dict) -> Settings:
     try:
         settings = msgspec.convert(document, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(_named(str(error))) from None
+        raise ConfigError(_named(str(error)).replace("exchanges.*", f"exchanges.{_culprit(document)}")) from None
     return check(settings)
 
 
@@ -145,7 +174,27 @@ def check(settings: Settings) -> Settings:
             schemes = ("http", "https") if field == "rest" else ("ws", "wss")
             _check_url(f"{key}.{field}", getattr(exchange, field), schemes)
     _check_threads(settings)
+    _check_trading(settings)
     return settings
+
+
+def _check_trading(settings: Settings) -> None:
+    for instrument, limits in settings.limits.items():
+        for field in ("maximum_position", "maximum_order_quantity", "maximum_order_notional", "collar"):
+            key = f'limits."{instrument}".{field}'
+            try:
+                value = decimal(getattr(limits, field), key)
+            except ValueError as error:
+                raise ConfigError(str(error)) from None
+            if value <= 0 or (field == "collar" and value >= 1):
+                raise ConfigError(f"{key}: {value} should be positive" + (" and below 1" if field == "collar" else ""))
+    trading = [name for name, exchange in settings.exchanges.items() if exchange.trade]
+    if trading and not settings.engine.directory:
+        raise ConfigError(f"engine.directory: name one, {trading[0]} trades and client order ids must never repeat")
+    if trading and not settings.limits:
+        raise ConfigError(f'limits: {trading[0]} trades; name what it may, as [limits."BTC-USDT"]')
+    if len({exchange.ca_file for exchange in settings.exchanges.values()}) > 1:
+        raise ConfigError("exchanges.*.ca_file: the same for all, one server trusts one set of authorities")
 
 
 def _check_url(key: str, url: str, schemes: tuple[str, str]) -> None:
@@ -175,9 +224,21 @@ def _check_threads(settings: Settings) -> None:
                           "other's way; use wait = \"park\" or layout = \"fused\"")
 
 
+def _culprit(document: dict) -> str:
+    """The exchange that cannot be converted: msgspec says of a table's entry that it is one, not which."""
+    for name, entry in document.get("exchanges", {}).items():
+        try:
+            msgspec.convert({name: entry}, dict[NAME, ExchangeSettings])
+        except msgspec.ValidationError:
+            return name
+    return "*"
+
+
 def _named(message: str) -> str:
     """msgspec's message with the key first: "Expected `int`, got `str` - at `$.engine.x`"."""
     problem, _, where = message.partition(" - at `")
+    if where.startswith("key` in `"):               # a table's entry has a wrong name
+        where = where.removeprefix("key` in `").rstrip("`") + "[...]"
     key = where.rstrip("`").removeprefix("$").removeprefix(".").replace("[...]", ".*")
     field = problem.partition("unknown field `")[2].rstrip("`")
     if field:

@@ -1,11 +1,12 @@
 """Engine: settings -> core objects -> threads."""
 from __future__ import annotations
 
+import json
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
@@ -35,15 +36,20 @@ from orderflow._core.types import (
     Side,
     TradingState,
 )
-from orderflow.exchanges.session import Session
+from orderflow.exchanges import session_for
+from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.instrument import Instrument, Listing, decimal, from_scaled, instruments_of, table, to_scaled
 from orderflow.servers.control import Conversation
+from orderflow.servers.recorder import Recorder
 
 BOARD_DEPTH = 20
-JOURNAL_BYTES = 16 << 20
+#: Size of one segment of the journal, and of an input log: two of each are resident.
+JOURNAL_BYTES = 8 << 20
+LOG_BYTES = 4 << 20
 #: Room of the rings between router and exchange threads: every order that may be open, several reports each.
 ORDER_RING = 4096
 REPORT_RING = 16384
+RUN_FILE, TABLE_FILE = "run.json", "table.npy"
 
 
 def power_of_two(count: int) -> int:
@@ -82,7 +88,8 @@ class Core:
 
 def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borrows: bool, layout: str = "split",
                tape_records: int = 0, book_options: dict | None = None, trade: bool = False,
-               unix_offset_ns: int | None = None, control_bell: Doorbell | None = None) -> Core:
+               unix_offset_ns: int | None = None, control_bell: Doorbell | None = None,
+               record: bool = False) -> Core:
     """Make the native objects for these sessions; nothing runs yet.
 
     Parameters
@@ -103,6 +110,8 @@ def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borr
         Unix clock - monotonic clock, where the clock is a virtual one.
     control_bell : Doorbell, optional
         Of the control thread, if there is one already.
+    record : bool
+        Let every loop record what decides its boards.
     """
     names = [session.settings.name for session in sessions]
     rows = table(listings, names)
@@ -128,7 +137,7 @@ def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borr
             order_codec, core.board, core.wake_pending, core.wakes[name], core.bells[name],
             core.bells["router"], core.control_bell, tape=core.tapes.get(name), borrows=borrows,
             book_options=book_options, orders=core.orders.get(name), reports=core.reports.get(name), flags=core.flags,
-            unix_offset_ns=unix_offset_ns)
+            unix_offset_ns=unix_offset_ns, record=record)
     return core
 
 
@@ -188,6 +197,46 @@ def wait_until(condition: Callable[[], bool], timeout: float, what: str, pause: 
         time.sleep(pause)
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a recorded run was: everything a replay needs besides journal, input log and frames.
+
+    Attributes
+    ----------
+    exchanges : list of (protocol, name)
+    listings : list of dict
+        The fields of each Listing; decimals as text.
+    limits : dict of str -> dict
+    trading : list of str
+        Exchanges with an order connection.
+    """
+
+    epoch: int
+    policy: str
+    exchanges: list
+    listings: list
+    limits: dict
+    trading: list
+
+    @classmethod
+    def load(cls, fields: dict) -> Run:
+        """From the JSON that was written."""
+        return cls(**fields)
+
+    def listings_again(self) -> list[Listing]:
+        """The listings as they were."""
+        exact = ("tick", "lot", "minimum_quantity", "maximum_quantity", "minimum_notional", "maker_fee", "taker_fee")
+        return [Listing(**{name: Decimal(value) if name in exact else value for name, value in fields.items()})
+                for fields in self.listings]
+
+
+class _NoServer:
+    """Stands where a replay has no server."""
+
+    name = "replay"
+    borrows = False
+
+
 class EngineError(Exception):
     """The engine cannot start or go on; the message says what to do."""
 
@@ -222,8 +271,13 @@ class ParentState:
 
     Attributes
     ----------
+    fees : dict of str -> Decimal
+        By the asset they were charged in; positive is a cost.
+    fees_quote : Decimal
+        All of them in the quote currency: those in the base currency at the average price. Fees in a third asset are in
+        `fees` alone.
     by_exchange : dict of str -> dict
-        filled, average_price, fees (by asset) of each exchange that filled something.
+        filled, average_price, fees (by asset) and fills of each exchange that filled something.
     """
 
     id: int
@@ -238,6 +292,7 @@ class ParentState:
     arrival_price: Decimal | None
     children: int
     fees: dict[str, Decimal]
+    fees_quote: Decimal
     by_exchange: dict[str, dict]
 
     @property
@@ -252,6 +307,14 @@ class ParentState:
             return None
         sign = 1 if self.side == "BUY" else -1
         return sign * (self.average_price - self.arrival_price) / self.arrival_price * 10_000
+
+    @property
+    def all_in_price(self) -> Decimal | None:
+        """Average price with fees: what a unit cost, or brought."""
+        if self.average_price is None:
+            return None
+        each = self.fees_quote / self.filled
+        return self.average_price + (each if self.side == "BUY" else -each)
 
 
 class Engine:
@@ -275,12 +338,17 @@ class Engine:
         By exchange name, as fractions; overrides what the exchange's metadata says.
     layout, wait, cpus
         Of the native threads; see EngineSettings.
+    record : bool
+        Keep the frames beside journal and input log, so that the run can be replayed (orderflow.research.replay).
+    maximum_orders, maximum_parents : int
+        How many the order table holds, those that ended less than a minute ago included; more are refused.
     """
 
     def __init__(self, sessions: Sequence[Session], server, *, strategies: Sequence = (),
                  limits: dict[str, Limits] | None = None, directory=None, policy: str = "best",
                  fees: dict[str, tuple[str, str]] | None = None, layout: str = "split", wait: str = "park",
-                 cpus: dict[str, int] | None = None, report: Callable[[str], None] | None = None):
+                 cpus: dict[str, int] | None = None, report: Callable[[str], None] | None = None,
+                 record: bool = False, maximum_orders: int = 16384, maximum_parents: int = 1024):
         self.sessions = list(sessions)
         self.server = server
         self.problems: list[str] = []
@@ -289,11 +357,18 @@ class Engine:
         self._policy = policy
         self._fees = fees or {}
         self._layout, self._wait, self._cpus = layout, wait, cpus
+        self._room = {"orders": maximum_orders, "parents": maximum_parents}
         self._strategies = [item if isinstance(item, Strategy) else PythonStrategy(item) for item in strategies]
         self._temporary = tempfile.TemporaryDirectory(prefix="orderflow-") if directory is None else None
         self.directory = Path(self._temporary.name if self._temporary else directory)
         self._counter = 0
         self._direct = server.name == "direct"
+        self.core: Core | None = None
+        self.threads: Threads | None = None
+        self.journal: JournalFiles | None = None
+        self._files: list = []              # journal and input logs that are open
+        self._record = record
+        self._recorder: Recorder | None = None
         self.started = False
         self.stopped = False
 
@@ -307,15 +382,18 @@ class Engine:
         EngineError
             An exchange does not answer, does not offer a symbol, or is not ready in time; the message names it.
         """
-        listings = self._fetch_listings()
-        self._build(listings)
-        self.started = True
-        if self._direct:
-            self.server.start(self.conversations, [*self.core.loops.values(), self.router, self.strategizer])
-        else:
-            self.threads.start()
-            self.server.start(self.conversations)
-        self._wait_ready(timeout)
+        try:
+            self._build(self._fetch_listings())
+            self.started = True
+            if self._direct:
+                self.server.start(self.conversations, [*self.core.loops.values(), self.router, self.strategizer])
+            else:
+                self.threads.start()
+                self.server.start(self.conversations)
+            self._wait_ready(timeout)
+        except BaseException:
+            self.stop()
+            raise
         self.trade()
         return self
 
@@ -336,18 +414,36 @@ class Engine:
     def _build(self, listings: list[Listing]) -> None:
         core = self.core = build_core(
             self.sessions, listings, borrows=self.server.borrows, layout=self._layout, trade=True,
-            unix_offset_ns=0 if self._direct else None, control_bell=getattr(self.server, "bell", None))
+            unix_offset_ns=0 if self._direct else None, control_bell=getattr(self.server, "bell", None),
+            record=self._record)
+        self._build_router(core, JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES))
+        for strategy in self._strategies:
+            if isinstance(strategy, PythonStrategy):
+                strategy.bind(core.listings, core.instruments)
+        self.conversations = conversations(core, self.sessions, self._report)
+        self.threads = self._threads()
+        if self._record:
+            self._write_run()
+            self._recorder = Recorder(self.directory, list(core.loops.values()))
+            self._recorder.start()
+
+    def _build_router(self, core: Core, journal: JournalFiles) -> None:
+        """Everything that the router and the strategizer write, and their loops."""
         self.table, self.instruments = core.table, {item.name: item for item in core.instruments}
-        self.journal = JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES)
-        epoch = self.journal.epoch
-        self.logs = {name: InputLogFiles(self.directory, name, epoch) for name in ("router", "strategizer")}
+        self.journal = journal
+        self._files.append(journal)
+        epoch = journal.epoch
+        self.logs = {}
+        for name in ("router", "strategizer"):
+            self.logs[name] = InputLogFiles(journal.directory, name, epoch, segment_bytes=LOG_BYTES)
+            self._files.append(self.logs[name])
         width = max(len(item.listings) for item in core.instruments)
-        self.orders = Orders(self.table, epoch, listings_per_instrument=width)
-        self.risk = RiskBook(self.table)
+        self.orders = Orders(self.table, epoch, listings_per_instrument=width, **self._room)
+        self.risk = RiskBook(self.table, **self._room)
         self._set_limits(core)
         rings = {"parents": Ring(1024, 128), "parent_reports": Ring(8192, 128),
-                 "wakes": Ring(power_of_two(max(1, len(listings))), 64)}
-        strategy_pending = np.zeros(max(1, len(listings)), np.uint8)
+                 "wakes": Ring(power_of_two(max(1, len(core.listings))), 64)}
+        strategy_pending = np.zeros(max(1, len(core.listings)), np.uint8)
         ports = [(name, core.wakes[name], core.reports.get(name), core.orders.get(name), core.bells[name])
                  for name in core.loops]
         policy = RoutePolicy.SINGLE if self._policy == "single" else RoutePolicy.BEST
@@ -358,11 +454,7 @@ class Engine:
         self.strategizer = StrategizerLoop(
             self.table, self._strategies, core.board, strategy_pending, self.logs["strategizer"], rings["wakes"],
             rings["parent_reports"], rings["parents"], core.bells["strategizer"], core.bells["router"])
-        for strategy in self._strategies:
-            if isinstance(strategy, PythonStrategy):
-                strategy.bind(core.listings, core.instruments)
-        self.conversations = conversations(core, self.sessions, self._report)
-        self.threads = self._threads()
+        self._rings = (rings["parent_reports"], rings["wakes"], *core.orders.values(), *core.wakes.values())
         self.journal.start_run(exchanges=[session.settings.name for session in self.sessions],
                                symbols=[[item.exchange, item.symbol] for item in core.listings])
 
@@ -407,22 +499,33 @@ class Engine:
             waiting = [conversation.name for conversation in self.conversations if not conversation.ready]
             waiting += [f"{item.exchange} {item.symbol} ({self.book_state(index)})"
                         for index, item in enumerate(self.core.listings) if self.book_state(index) != "LIVE"]
-            self.stop()
             raise EngineError(f"not ready within {timeout:g} s: {', '.join(waiting) or 'order connections'}; "
                               + "; ".join(self.problems[-3:]))
 
     def trade(self) -> None:
         """Let orders pass: risk and every gate ACTIVE. The engine does so itself once it is ready."""
-        self.risk.state = TradingState.ACTIVE
+        self.router.set_state(TradingState.ACTIVE)
         for loop in self.core.loops.values():
             loop.command(CommandKind.SET_TRADING_STATE, value=TradingState.ACTIVE)
 
     def halt(self) -> None:
         """Kill: every gate refuses from now on and every exchange thread cancels what it has sent."""
         self.core.flags[0] = 1
-        self.risk.state = TradingState.HALTED
+        self.router.set_state(TradingState.HALTED)
         for loop in self.core.loops.values():
             loop.command(CommandKind.SET_TRADING_STATE, value=TradingState.HALTED)
+
+    def pause(self, paused: bool = True) -> None:
+        """Let strategies hear of nothing but their own parent orders, so that they begin nothing new; or of everything
+        again. Parent orders go on working."""
+        if not self.strategizer.pause(paused):
+            raise EngineError("too many commands wait to be taken")
+
+    @property
+    def settled(self) -> bool:
+        """Whether strategies are paused, every parent order was taken, and none works any more."""
+        return (self.strategizer.paused and self.router.counts["parents"] == self.strategizer.counts["parents"]
+                and all(parent.done for parent in self.parents()))
 
     def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
         """Let time pass: real time, or the virtual clock of the direct server."""
@@ -434,20 +537,69 @@ class Engine:
             time.sleep(min(0.01, max(0.0, deadline - time.monotonic())))
 
     def stop(self) -> None:
-        """Close connections, end threads, flush the journal. Idempotent; what can be read stays readable."""
+        """Close connections, end threads, flush the journal. Idempotent, also after a start that failed half way; what
+        can be read stays readable."""
         if self.stopped:
             return
         self.stopped = True
-        for loop in self.core.loops.values():
-            loop.close_tape()
+        if self.core is not None:
+            for loop in self.core.loops.values():
+                loop.close_tape()
         self.server.stop()
-        if not self._direct:
+        if self.threads is not None:
             self.threads.stop()
-        self.journal.end_run(problems=len(self.problems))
-        for files in (self.journal, *self.logs.values()):
-            files.close()
+        if self._recorder is not None:
+            self._recorder.stop()
+        if self.journal is not None:
+            self.journal.end_run(problems=len(self.problems))
+        self.close_files()
         if self._temporary is not None:
             self._temporary.cleanup()
+
+    def close_files(self) -> None:
+        """Flush and unlock journal and input logs. Idempotent."""
+        for files in self._files:
+            files.close()
+        self._files = []
+
+    # -- replay ---------------------------------------------------------------------------------------------------
+
+    def _write_run(self) -> None:
+        """What a replay needs besides journal, input log and frames."""
+        np.save(self.directory / TABLE_FILE, self.table)
+        run = Run(self.journal.epoch, self._policy,
+                  [(session.protocol, session.settings.name) for session in self.sessions],
+                  [asdict(listing) for listing in self.core.listings],
+                  {name: asdict(limits) for name, limits in self._limits.items()},
+                  [name for name in self.core.orders])
+        (self.directory / RUN_FILE).write_text(json.dumps(asdict(run), default=str, indent=1))
+
+    @classmethod
+    def for_replay(cls, run: Run, table: np.ndarray, directory) -> Engine:
+        """An engine without server and threads whose router is fed by hand (orderflow.research.replay).
+
+        Its journal begins with the epoch of the recorded run, so that client order ids come out the same.
+        """
+        listings = run.listings_again()
+        sessions = [session_for(protocol, SessionSettings(
+            name, symbols=tuple(item.symbol for item in listings if item.exchange == name)))
+            for protocol, name in run.exchanges]
+        engine = cls(sessions, _NoServer(), limits={name: Limits(**limits) for name, limits in run.limits.items()},
+                     policy=run.policy, directory=directory)
+        core = engine.core = build_core(sessions, listings, borrows=False, unix_offset_ns=0)
+        if not np.array_equal(core.table, table):
+            raise EngineError(f"{TABLE_FILE} does not agree with {RUN_FILE}")
+        for name in run.trading:
+            core.orders[name], core.reports[name] = Ring(ORDER_RING, 128), Ring(REPORT_RING, 128)
+        Path(directory, "epoch").write_text(f"{run.epoch - 1}\n")
+        engine._build_router(core, JournalFiles(directory, segment_bytes=JOURNAL_BYTES))
+        return engine
+
+    def drain_rings(self) -> None:
+        """Take what the router has put into its rings: in a replay nobody else does."""
+        for ring in self._rings:
+            while ring.pop() is not None:
+                pass
 
     def __enter__(self) -> Engine:
         return self if self.started else self.start()
@@ -567,10 +719,11 @@ class Engine:
                 by_exchange[listing.exchange] = {"filled": filled, "average_price": notional / filled, "fees": charged,
                                                  "fills": fill.fills}
         filled = from_scaled(view.filled, item.quantity_decimals)
+        average = from_scaled(view.notional, scale) / filled if filled else None
+        base, quote = self.core.listings[item.listings[0]].base, self.core.listings[item.listings[0]].quote
         return ParentState(
             view.parent_id, item.name, Side(view.side).name, ParentStatus(view.status).name, Reason(view.reason).name,
             from_scaled(view.quantity, item.quantity_decimals), filled,
             from_scaled(view.in_doubt, item.quantity_decimals),
-            from_scaled(view.notional, scale) / filled if filled else None,
-            from_scaled(view.arrival_price, item.price_decimals) if view.arrival_price else None,
-            view.children, fees, by_exchange)
+            average, from_scaled(view.arrival_price, item.price_decimals) if view.arrival_price else None,
+            view.children, fees, fees.get(quote, Decimal(0)) + fees.get(base, Decimal(0)) * (average or 0), by_exchange)

@@ -10,6 +10,7 @@ import sys
 import time
 
 import numpy as np
+
 from orderflow._core.journal import JournalFiles, RecordKind
 from orderflow._core.types import EXECUTION_REPORT_DTYPE
 

@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from orderflow._core.types import LISTING_DTYPE, Side
-from tests.reference import allocation as reference
 
 from orderflow._core.allocation import Splitter
+from orderflow._core.types import LISTING_DTYPE, Side
+from tests.reference import allocation as reference
 
 BUY, SELL = Side.BUY, Side.SELL
 

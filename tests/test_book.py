@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from orderflow._core.types import LEVEL_DTYPE, BookFault, Side
 
 from orderflow._core.book import OrderBook
+from orderflow._core.types import LEVEL_DTYPE, BookFault, Side
 from tests.reference.book import Book
 from tests.reference.depth_frames import canonical, read_depth_frames, scaled
 

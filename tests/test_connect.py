@@ -6,12 +6,12 @@ import socket
 import ssl
 
 import pytest
-from tests.loopback import HOST, Authority, server
+
 from orderflow._core.transport import BorrowedTransport, TransportKind
 from orderflow._core.websocket import FrameReader
-from tests.reference.websocket import server_frame
-
 from orderflow.servers.connect import ConnectError, connect
+from tests.loopback import HOST, Authority, server
+from tests.reference.websocket import server_frame
 
 TOKEN = "/stream?listenKey=SECRET"
 

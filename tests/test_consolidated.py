@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orderflow._core.types import LISTING_DTYPE, Side
-from tests.reference import consolidated as reference
 
 from orderflow._core.consolidated import ConsolidatedBook
+from orderflow._core.types import LISTING_DTYPE, Side
+from tests.reference import consolidated as reference
 
 BUY, SELL = Side.BUY, Side.SELL
 

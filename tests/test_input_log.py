@@ -2,12 +2,12 @@
 import os
 
 import pytest
+
+from orderflow._core import input_log
 from orderflow._core.input_log import InputLogFiles
 from orderflow._core.journal import JournalFiles
 from orderflow._core.segments import SegmentError
 from orderflow._core.types import INPUT_RECORD_DTYPE, InputKind
-
-from orderflow._core import input_log
 
 SMALL = 4096
 PER_SEGMENT = (SMALL - 64) // 32

@@ -9,6 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+import orderflow
+from orderflow._core import journal
+from orderflow._core.journal import JournalError, JournalFiles, RecordKind
+from orderflow._core.segments import checksum
 from orderflow._core.types import (
     CHILD_ORDER_DTYPE,
     COMMAND_DTYPE,
@@ -17,11 +22,6 @@ from orderflow._core.types import (
     ChildKind,
     Reason,
 )
-
-import orderflow
-from orderflow._core import journal
-from orderflow._core.journal import JournalError, JournalFiles, RecordKind
-from orderflow._core.segments import checksum
 from tests import test_risk
 
 SMALL = 8192
@@ -185,11 +185,14 @@ def test_no_intent_but_through_risk(tmp_path):
 def test_last_record_cut_at_every_byte(tmp_path):
     write(tmp_path, 5)
     path = only_segment(tmp_path)
-    size = path.stat().st_size
+    whole = path.read_bytes()
+    size = len(whole)
     assert trade_ids(path) == [1, 2, 3, 4, 5]
     for cut in range(size - 1, size - RECORD_BYTES - 1, -1):
         for end in (cut, size):             # the file ends there, or was never written from there on
             os.truncate(path, end)
+            if path.read_bytes() == whole:  # the salt is random: one checksum in 256 ends in a zero byte
+                continue
             assert trade_ids(path) == [1, 2, 3, 4]
             (found,) = journal.verify(path)
             assert not found.damaged and found.end == size - RECORD_BYTES

@@ -3,8 +3,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from orderflow._core.types import OrderType, Reason, Side, TimeInForce
-from tests.reference import matching as reference
 
 from orderflow._core.matching import (
     INSTRUCTION_DTYPE,
@@ -13,6 +11,8 @@ from orderflow._core.matching import (
     MatchingEngine,
     MatchStatus,
 )
+from orderflow._core.types import OrderType, Reason, Side, TimeInForce
+from tests.reference import matching as reference
 
 BUY, SELL = Side.BUY, Side.SELL
 IOC, FOK = TimeInForce.IOC, TimeInForce.FOK

@@ -5,6 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from orderflow._core.order_table import OutcomeFlag
+from orderflow._core.orders import Orders, Refused
 from orderflow._core.types import (
     CHILD_ORDER_DTYPE,
     EXECUTION_REPORT_DTYPE,
@@ -16,9 +19,6 @@ from orderflow._core.types import (
     Reason,
     Side,
 )
-
-from orderflow._core.order_table import OutcomeFlag
-from orderflow._core.orders import Orders, Refused
 from tests.reference import orders as reference
 
 EPOCH = 3

@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import orderflow
+from orderflow._core.orders import Orders
+from orderflow._core.risk import RiskBook, product_limit
 from orderflow._core.types import (
     CHILD_ORDER_DTYPE,
     EXECUTION_REPORT_DTYPE,
@@ -18,10 +22,6 @@ from orderflow._core.types import (
     Side,
     TradingState,
 )
-
-import orderflow
-from orderflow._core.orders import Orders
-from orderflow._core.risk import RiskBook, product_limit
 from tests.reference import risk as reference
 
 EPOCH, PARENT, AGE_NS = 1, 7, 1_000_000_000

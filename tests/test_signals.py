@@ -4,10 +4,10 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from orderflow._core.types import Side
-from tests.reference import signals as reference
 
 from orderflow._core.signals import ListingSignals, sample_weight, weighted_mean
+from orderflow._core.types import Side
+from tests.reference import signals as reference
 
 SECOND = 10**9
 

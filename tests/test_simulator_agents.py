@@ -6,8 +6,8 @@ import urllib.request
 
 import pytest
 import websocket
-from orderflow._core.types import OrderType, Side, TimeInForce
 
+from orderflow._core.types import OrderType, Side, TimeInForce
 from orderflow.simulator.accounts import AccountSettings
 from orderflow.simulator.agents import FairPrice, Flow, Temper
 from orderflow.simulator.dialects import dialect

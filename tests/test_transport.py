@@ -8,10 +8,10 @@ import sys
 import threading
 
 import pytest
-from tests.loopback import HOST, TIMEOUT, Authority, BytesOfTLS, tcp_pair, tls_pair
 
 from orderflow._core import openssl
 from orderflow._core.transport import BorrowedTransport, TransportKind, TransportStatus
+from tests.loopback import HOST, TIMEOUT, Authority, BytesOfTLS, tcp_pair, tls_pair
 
 OK, WANT_READ, WANT_WRITE = TransportStatus.OK, TransportStatus.WANT_READ, TransportStatus.WANT_WRITE
 CLOSED, FAILED, FULL = TransportStatus.CLOSED, TransportStatus.FAILED, TransportStatus.FULL

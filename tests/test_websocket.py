@@ -4,6 +4,8 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websocket._abnf import ABNF, frame_buffer
+
 from orderflow._core.websocket import (
     FAULT_TEXT,
     CloseCode,
@@ -16,7 +18,6 @@ from orderflow._core.websocket import (
 )
 from tests.reference.websocket import is_utf8 as reference_is_utf8
 from tests.reference.websocket import read_frames, server_frame
-from websocket._abnf import ABNF, frame_buffer
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 LIMITS = {"frame_limit": 70_000, "message_limit": 100_000, "fragment_limit": 50}

@@ -52,9 +52,9 @@ cdef nogil:
 
     inline int read(SequenceBoard *self, uint64_t index, BoardEntry *entry) noexcept:
         """Any thread. READ_OK, or READ_BUSY and `entry` means nothing. Levels beyond the counts are as they were."""
-        cdef int attempt
+        cdef int _attempt
         cdef uint64_t ticket
-        for attempt in range(READ_ATTEMPTS):
+        for _attempt in range(READ_ATTEMPTS):
             ticket = self.begin_read(index)
             if ticket & 1:
                 relax()

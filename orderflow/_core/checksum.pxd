@@ -56,13 +56,14 @@ cdef nogil:
     inline char *put_number(char *at, uint64_t value, int zeros) noexcept:
         """Digits of a scaled integer as the exchange writes it: `zeros` more decimals than the scale has, or fewer."""
         cdef char *end = at + fixed.write_digits_loosely(value, at)
-        cdef int i
-        for i in range(zeros):
+        cdef int _i
+        for _i in range(zeros):
             end[0] = c"0"
             end += 1
         return end + zeros if zeros < 0 and end + zeros > at else end
 
-    inline char *put_levels(char *at, const Level *levels, uint32_t count, int price_zeros, int quantity_zeros) noexcept:
+    inline char *put_levels(char *at, const Level *levels, uint32_t count, int price_zeros,
+                            int quantity_zeros) noexcept:
         """Price and quantity of each level without point and leading zeros."""
         cdef uint32_t i
         for i in range(count if count < KRAKEN_DEPTH else KRAKEN_DEPTH):

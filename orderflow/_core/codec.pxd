@@ -108,7 +108,8 @@ cdef class Codec:
 
 
 cdef class OrderCodec(Codec):
-    """encode_* write one frame into `out` and return its size, or an EncodeStatus; `unix_ns` is the exchange's idea of now.
+    """encode_* write one frame into `out` and return its size, or an EncodeStatus; `unix_ns` is the exchange's idea of
+    now.
     """
     cdef int encode_new(self, const ChildOrder *order, int64_t unix_ns, char *out, size_t capacity) noexcept nogil
     cdef int encode_cancel(self, const ChildOrder *order, const char *exchange_order_id, int64_t unix_ns,

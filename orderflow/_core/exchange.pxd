@@ -18,7 +18,7 @@ from orderflow._core cimport board, book, gate, integrity, masking, pending, sig
 from orderflow._core.board cimport SequenceBoard
 from orderflow._core.byte_ring cimport ByteRingStatus, NativeByteRing
 from orderflow._core.codec cimport ORDER_FRAME_LIMIT, Codec, DecodeBuffer, DecodeStatus, OrderCodec
-from orderflow._core.doorbell cimport NativeDoorbell
+from orderflow._core.doorbell cimport NativeDoorbell, relax
 from orderflow._core.gate cimport SENT_CAPACITY, Gate, SentOrder
 from orderflow._core.integrity cimport BookSync, Verdict
 from orderflow._core.latency cimport Histogram
@@ -28,9 +28,10 @@ from orderflow._core.signals cimport SignalState
 from orderflow._core.tape cimport Tape
 from orderflow._core.transport cimport Transport, TransportStatus
 from orderflow._core.types cimport (
-    BOARD_DEPTH, BoardEntry, BookFault, BookState, ChildKind, ChildOrder, Command, CommandKind, Event, EventKind, ExecType, ExecutionReport, Level,
-    Listing, LossReason, Message, MessageKind, Reason, Role, Side, Signals, TradingState, Wake)
-from orderflow._core.websocket cimport HEADER_ROOM, Frame, Opcode, Reader
+    BOARD_DEPTH, BoardEntry, BookFault, BookState, ChildKind, ChildOrder, Command, CommandKind, Event, EventKind,
+    ExecType, ExecutionReport, Level, Listing, LossReason, Message, MessageKind, Reason, Recorded, RecordedKind, Role,
+    Side, Signals, TradingState, Wake)
+from orderflow._core.websocket cimport HEADER_ROOM, CloseCode, Frame, Opcode, Reader
 
 cdef enum:
     POLL_NS = 100_000_000       # how often timers are looked at
@@ -78,7 +79,7 @@ cdef struct OrderPath:          # what an exchange that takes orders has besides
     uint64_t not_sent
 
 
-cdef struct ListingSignalState: # both owned by a ListingSignals
+cdef struct ListingSignalState:     # both owned by a ListingSignals
     SignalState *state
     Signals *values
 
@@ -86,7 +87,7 @@ cdef struct ListingSignalState: # both owned by a ListingSignals
 cdef struct ExchangeState:
     const Listing *listings     # the engine's table
     BookSync **books            # by listing index; NULL = not of this exchange
-    ListingSignalState *signals # by listing index
+    ListingSignalState *signals     # by listing index
     void *market_codec          # Codec, kept alive by the loop's owner
     void *order_codec           # OrderCodec; NULL = market data only
     OrderPath path
@@ -101,6 +102,9 @@ cdef struct ExchangeState:
     NativeDoorbell *router_bell
     NativeDoorbell *control_bell
     Tape *tape
+    NativeByteRing *recording   # NULL = nobody records
+    const uint8_t *recording_closed     # set when nobody takes the recording any more
+    uint32_t *publications      # by listing
     MaskKeys *mask_keys
     Connection connections[CONNECTIONS]
     Histogram *frame_to_board
@@ -142,6 +146,30 @@ cdef nogil:
         self.control_bell.ring()
         return True
 
+    inline void record(ExchangeState *self, uint8_t kind, uint32_t connection, uint32_t listing, int64_t value,
+                       const char *payload, size_t size, int64_t now_ns) noexcept:
+        """Keep what decides this exchange's boards, in the order in which it was taken. Nothing is dropped: when the
+        recorder is behind the thread waits for it, as it does for the tape."""
+        cdef char *out
+        cdef Recorded *header
+        if self.recording is NULL:
+            return
+        while self.recording.reserve(sizeof(Recorded) + size, &out) != ByteRingStatus.BYTE_RING_OK:
+            if pending.is_set(self.recording_closed):
+                return
+            relax()
+        header = <Recorded *>out
+        memset(header, 0, sizeof(Recorded))
+        header.now_ns = now_ns
+        header.value = value
+        header.epoch = self.connections[connection].epoch if connection < CONNECTIONS else 0
+        header.listing = listing
+        header.kind = kind
+        header.connection = <uint8_t>connection
+        if size:
+            memcpy(out + sizeof(Recorded), payload, size)
+        self.recording.commit(sizeof(Recorded) + size, kind)
+
     # ------------------------------------------------------------------ sideways: board, wake-up
 
     inline void quote(ExchangeState *self, BookSync *sync, const BoardEntry *entry, int64_t now_ns) noexcept:
@@ -164,6 +192,8 @@ cdef nogil:
         entry.listing = listing
         entry.epoch = sync.epoch
         entry.version = sync.version
+        self.publications[listing] += 1
+        entry.publication = self.publications[listing]
         entry.book_state = sync.state
         entry.fault = sync.fault
         entry.receive_ns = sync.receive_ns
@@ -260,7 +290,8 @@ cdef nogil:
         what.reason = reason
         report(self, &what)
 
-    inline int encode(ExchangeState *self, const ChildOrder *order, char *out, size_t capacity, int64_t now_ns) noexcept:
+    inline int encode(ExchangeState *self, const ChildOrder *order, char *out, size_t capacity,
+                      int64_t now_ns) noexcept:
         """The order's text at `out`; its size, or negative."""
         cdef SentOrder *sent_order
         cdef const char *exchange_order_id = NULL
@@ -379,6 +410,8 @@ cdef nogil:
         self.connections[connection].frames += 1
         self.connections[connection].bytes += size
         self.connections[connection].received_ns = now_ns
+        if not orders:
+            record(self, RecordedKind.RECORDED_FRAME, connection, NO_LISTING, 0, data, size, now_ns)
         status = (<Codec>(self.order_codec if orders else self.market_codec)).decode(data, size, now_ns, self.decoded)
         if status != DecodeStatus.DECODED:
             refuse(self, connection, status, data, size, now_ns)
@@ -394,6 +427,7 @@ cdef nogil:
         cdef int status
         if sync is NULL:
             return
+        record(self, RecordedKind.RECORDED_SNAPSHOT, CONNECTIONS, listing, 0, data, size, now_ns)
         status = (<Codec>self.market_codec).decode_snapshot(<int32_t>listing, data, size, now_ns, self.decoded)
         if status == DecodeStatus.DECODED and self.decoded.message_count == 1:
             settle(self, sync, integrity.on_snapshot(sync, &self.decoded.messages[0], self.decoded.levels, now_ns),
@@ -421,6 +455,7 @@ cdef nogil:
         if connection.transport is not NULL:
             websocket.restart(connection.reader)
         if connection.carries_books:
+            record(self, RecordedKind.RECORDED_OPENED, index, NO_LISTING, 0, NULL, 0, now_ns)
             for i in range(self.listing_count):
                 if self.books[i] is not NULL:
                     integrity.connection_opened(self.books[i], command.epoch)
@@ -439,6 +474,7 @@ cdef nogil:
             self.path.connection = -1
             doubt_all(self, now_ns)
         if connection.carries_books:
+            record(self, RecordedKind.RECORDED_LOST, index, NO_LISTING, reason, NULL, 0, now_ns)
             for i in range(self.listing_count):
                 if self.books[i] is not NULL:
                     settle(self, self.books[i], integrity.connection_lost(self.books[i], now_ns), now_ns)
@@ -499,15 +535,18 @@ cdef nogil:
             send(self, index, Opcode.CLOSE, NULL, 0, now_ns)
             lose(self, index, LossReason.PEER_CLOSED, frame.close_code, now_ns)
 
+    inline void say_goodbye(ExchangeState *self, uint32_t index, uint16_t code) noexcept:
+        """A close frame, if it can be sent at once; the async server sends its own."""
+        cdef Connection *connection = &self.connections[index]
+        cdef size_t n
+        if connection.state == ConnectionState.OPEN and connection.transport is not NULL:
+            n = websocket.write_close(connection.out, connection.out_capacity, code, self.mask_keys)
+            transport.write(connection.transport, connection.out, n)
+
     inline void break_off(ExchangeState *self, uint32_t index, int64_t now_ns) noexcept:
         """The peer broke RFC 6455 or a limit: say with which code we leave, and leave."""
         cdef Connection *connection = &self.connections[index]
-        cdef size_t n
-        if connection.state != ConnectionState.OPEN:
-            return
-        n = websocket.write_close(connection.out, connection.out_capacity,
-                                  websocket.close_code(connection.reader.fault), self.mask_keys)
-        transport.write(connection.transport, connection.out, n)
+        say_goodbye(self, index, websocket.close_code(connection.reader.fault))
         lose(self, index, LossReason.PROTOCOL_BROKEN, connection.reader.fault, now_ns)
 
     # ------------------------------------------------------------------ commands and timers
@@ -543,6 +582,7 @@ cdef nogil:
                 cancel_all(self, now_ns)
         elif command.kind == CommandKind.CLOSE_CONNECTION:
             if command.epoch == self.connections[index].epoch:
+                say_goodbye(self, index, CloseCode.NORMAL_CLOSURE)
                 lose(self, index, LossReason.ASKED_TO_CLOSE, 0, now_ns)
 
     inline void on_timer(ExchangeState *self, int64_t now_ns) noexcept:

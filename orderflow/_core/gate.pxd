@@ -1,8 +1,8 @@
 """The send gate: the last look before an order becomes bytes, and the table of what went out.
 
-The router decided on a book that it saw some microseconds ago; here, in the thread that owns the connection, it is asked
-once more: may this exchange be sent anything, is the connection the one that was meant, is the own book still LIVE, is
-there a rate token, has the deadline passed. A refusal costs nothing: it goes back as NOT_SENT.
+The router decided on a book that it saw some microseconds ago; here, in the thread that owns the connection, it is
+asked once more: may this exchange be sent anything, is the connection the one that was meant, is the own book still
+LIVE, is there a rate token, has the deadline passed. A refusal costs nothing: it goes back as NOT_SENT.
 
 The table holds every order that was sent and has not been seen to end. It is what kill cancels from, without the router
 or Python, and what becomes IN_DOUBT when the connection is lost. Open addressing by client order id; deletion moves the

@@ -154,11 +154,11 @@ def ask_spinning(Ring inbox not None, Ring outbox not None, uint32_t batches, ui
     cdef uint64_t number = 0
     cdef uint64_t wrong = 0
     cdef int64_t started
-    cdef uint32_t i, j
+    cdef uint32_t i, _j
     with nogil:
         for i in range(batches):
             started = monotonic_ns()
-            for j in range(batch):
+            for _j in range(batch):
                 send(native_outbox, number)
                 wrong += not receive_spinning(native_inbox, number)
                 number += 1
@@ -195,11 +195,11 @@ cdef class CacheLine:
         cdef int64_t[::1] taken_view = taken
         cdef uint64_t number = 0
         cdef int64_t started
-        cdef uint32_t i, j
+        cdef uint32_t i, _j
         with nogil:
             for i in range(batches):
                 started = monotonic_ns()
-                for j in range(batch):
+                for _j in range(batch):
                     self.word.store(2 * number + 1, memory_order_release)
                     while self.word.load(memory_order_acquire) != 2 * number + 2:
                         pass

@@ -47,9 +47,9 @@ cdef nogil:
         append(log, kind, source, number)
         return log.sequence
 
-    inline void board_read(InputLog *log, uint32_t listing, uint32_t epoch, uint64_t version) noexcept:
+    inline void board_read(InputLog *log, uint32_t listing, uint32_t epoch, uint64_t publication) noexcept:
         """Log what was seen of a listing's board while the last input is served."""
-        append(log, InputKind.BOARD_READ, <uint16_t>listing, <uint64_t>epoch << BOARD_EPOCH_SHIFT | version)
+        append(log, InputKind.BOARD_READ, <uint16_t>listing, <uint64_t>epoch << BOARD_EPOCH_SHIFT | publication)
 
 
 cdef class InputLogFiles(segments.SegmentFiles):

@@ -10,7 +10,8 @@ correctly"; Kraken WebSocket v2 "book" and "Calculate book checksum"):
 * CONTIGUOUS_RANGE  an update spans ids [first, last]; the next must begin at last + 1. A snapshot at L joins any
   update with first <= L + 1 <= last.
 * PREVIOUS_ID       ids are shared by all symbols; each update names the last id of the one before it. A snapshot at L
-  joins an update with first <= L <= last, or whose previous id is L.
+  joins an update with previous <= L <= last: L may lie in the update (what the document describes), or among the ids
+  of other symbols before it, where this book did not change.
 * IN_BAND           the snapshot comes in the stream and replaces the book; order is the connection's; the checksum,
   where there is one, is the proof.
 
@@ -206,7 +207,7 @@ cdef nogil:
             return -1 if message.last_id <= sync.last_id else 1
         if message.last_id < sync.last_id:
             return -1
-        return 0 if message.first_id <= sync.last_id or message.previous_id == sync.last_id else 1
+        return 0 if message.previous_id <= sync.last_id else 1
 
     inline uint32_t on_update(BookSync *sync, const Message *message, const Level *levels,
                               int64_t receive_ns) noexcept:
@@ -267,7 +268,7 @@ cdef nogil:
         """Whether a hole lies between a snapshot and the first update that was kept."""
         if sync.rule == SyncRule.CONTIGUOUS_RANGE:
             return first.first_id > snapshot_id + 1
-        return first.first_id > snapshot_id and first.previous_id != snapshot_id
+        return first.previous_id > snapshot_id
 
     inline uint32_t join(BookSync *sync) noexcept:
         """Apply what was kept, in order; a hole inside it makes the listing STALE with the rest still kept."""

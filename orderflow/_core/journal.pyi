@@ -1,12 +1,3 @@
-<<<<<<< HEAD
-from collections.abc import Iterator
-from enum import IntEnum
-from pathlib import Path
-from struct import Struct
-from typing import Any, NamedTuple
-
-import numpy as np
-=======
 import os
 from collections.abc import Iterator
 from enum import IntEnum
@@ -15,22 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
->>>>>>> main
 
 from orderflow._core.order_table import OrderTable
 from orderflow._core.risk import RiskBook
 from orderflow._core.segments import SegmentFiles
 from orderflow._core.types import Reason
 
-<<<<<<< HEAD
-NAME: str
-KIND: int
-HEADER_BYTES: int
-RECORD: Struct
-PAYLOADS: dict[int, np.dtype[np.void]]
-
-=======
->>>>>>> main
 class RecordKind(IntEnum):
     RUN_START = 1
     PARENT = 2
@@ -40,8 +21,6 @@ class RecordKind(IntEnum):
     STATE = 6
     RUN_END = 7
 
-<<<<<<< HEAD
-=======
 class Record(NamedTuple):
     sequence: int
     kind: int
@@ -50,7 +29,6 @@ class Record(NamedTuple):
     payload: bytes
     def decode(self) -> Any: ...
 
->>>>>>> main
 class Verification(NamedTuple):
     path: Path
     epoch: int
@@ -62,30 +40,11 @@ class Verification(NamedTuple):
 
 class JournalError(Exception): ...
 
-<<<<<<< HEAD
-class Record(NamedTuple):
-    sequence: int
-    kind: int
-    monotonic_ns: int
-    wall_ns: int
-    payload: bytes
-    def decode(self) -> Any: ...
-
-def next_epoch(directory: str | Path) -> int: ...
-def lock(directory: str | Path) -> int: ...
-
-class JournalFiles(SegmentFiles):
-    def __init__(self, directory: str | Path, *, segment_bytes: int = 67108864) -> None: ...
-    def start_run(self, **fields: Any) -> int: ...
-    def end_run(self, **fields: Any) -> int: ...
-    def append(self, kind: int, record: Any, now_ns: int) -> int: ...
-=======
 class JournalFiles(SegmentFiles):
     def __init__(self, directory: str | os.PathLike[str], *, segment_bytes: int = 67108864) -> None: ...
     def start_run(self, **fields: Any) -> int: ...
     def end_run(self, **fields: Any) -> int: ...
     def append(self, kind: int, record: NDArray[np.void], now_ns: int) -> int: ...
->>>>>>> main
     def send(self, book: RiskBook, table: OrderTable, slot: int, now_ns: int) -> tuple[Reason, np.void | None]: ...
     def next_client_order_id(self) -> int: ...
     @property
@@ -95,27 +54,7 @@ class JournalFiles(SegmentFiles):
     @property
     def unsealed(self) -> int: ...
 
-<<<<<<< HEAD
-class Scan:
-    path: Path
-    data: bytes
-    end: int
-    fault: str
-    records: int
-    sequence: int
-    epoch: int
-    seed: int
-    def __init__(self, path: str | Path) -> None: ...
-    def record_at(self, offset: int) -> tuple[Record, int] | tuple[None, str]: ...
-    def __iter__(self) -> Iterator[Record]: ...
-    def damaged(self) -> bool: ...
-
-def scans(path: str | Path) -> Iterator[Scan]: ...
-def read(path: str | Path) -> Iterator[Record]: ...
-def verify(path: str | Path) -> list[Verification]: ...
-=======
 def next_epoch(directory: str | os.PathLike[str]) -> int: ...
 def lock(directory: str | os.PathLike[str]) -> int: ...
 def read(path: str | os.PathLike[str]) -> Iterator[Record]: ...
 def verify(path: str | os.PathLike[str]) -> list[Verification]: ...
->>>>>>> main

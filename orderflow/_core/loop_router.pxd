@@ -22,6 +22,7 @@ cdef class RouterLoop(Loop):
     cdef readonly LatencyHistogram frame_to_decision
     cdef readonly LatencyHistogram step_time
     cdef TimerHeap timers
+    cdef ByteRing commands
     cdef list kept_alive
     cdef object names
 

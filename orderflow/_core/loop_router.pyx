@@ -1,6 +1,7 @@
 """The router's loop and the strategizer's loop: memory, set-up, and one look at every inbox per step."""
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memset
 
 from orderflow._core cimport clock, latency, pending, router, strategizer, timers
 from orderflow._core.allocation cimport Splitter
@@ -12,9 +13,9 @@ from orderflow._core.journal cimport JournalFiles
 from orderflow._core.loops cimport Loop
 from orderflow._core.ring cimport Ring
 from orderflow._core.router cimport MAXIMUM_EXCHANGES, REFUSALS, ListingState, Port
-from orderflow._core.strategizer cimport STRATEGIES
+from orderflow._core.strategizer cimport STRATEGIES, StrategizerCommand
 from orderflow._core.strategy cimport Strategy
-from orderflow._core.types cimport BoardEntry, ExecutionReport, Listing, ParentOrder, ParentReport, Wake
+from orderflow._core.types cimport BoardEntry, ExecutionReport, Listing, ParentOrder, ParentReport, TradingState, Wake
 
 import numpy as np
 
@@ -59,9 +60,10 @@ cdef class RouterLoop(Loop):
         self.bell = bell
         self.orders, self.risk = orders, risk
         self.timers = PythonTimers(1 << 15)
+        self.commands = ByteRing(4096)
         self.frame_to_decision, self.step_time = PythonHistogram(), PythonHistogram()
-        self.kept_alive = [table, board, wake_pending, strategy_pending, journal, log, splitter, parents, parent_reports,
-                           wakes, strategizer_bell, ports, reports_full]
+        self.kept_alive = [table, board, wake_pending, strategy_pending, journal, log, splitter, parents,
+                           parent_reports, wakes, strategizer_bell, ports, reports_full]
         self.names = [entry[0] for entry in ports]
         cdef const Listing[::1] listings = table
         self.state.listings = &listings[0]
@@ -109,12 +111,18 @@ cdef class RouterLoop(Loop):
 
     cdef int step(self, int64_t now_ns) noexcept nogil:
         cdef const ParentOrder *order
+        cdef const char *record
         cdef uint64_t key
-        cdef uint32_t i
+        cdef uint32_t i, size, tag
         cdef int work = 0
         cdef int taken = 0
-        if pending.is_set(self.state.reports_full):
-            self.state.risk.state = 0               # HALTED: a report was lost, nobody knows what is out
+        if pending.is_set(self.state.reports_full) and self.state.risk.state != TradingState.HALTED:
+            router.on_state(&self.state, TradingState.HALTED, now_ns)   # a report was lost: nobody knows what is out
+        record = self.commands.native.peek(&size, &tag)
+        if record is not NULL:
+            router.on_state(&self.state, <uint8_t>tag, now_ns)
+            self.commands.native.release()
+            work += 1
         for i in range(self.state.port_count):
             work += self.take_port(i, now_ns)
         while taken < BATCH:
@@ -155,8 +163,8 @@ cdef class RouterLoop(Loop):
         return work
 
     cdef bint has_work(self) noexcept nogil:
-        cdef uint32_t i
-        if self.state.parents.peek() is not NULL:
+        cdef uint32_t i, size, tag
+        if self.state.parents.peek() is not NULL or self.commands.native.peek(&size, &tag) is not NULL:
             return True
         for i in range(self.state.port_count):
             if self.state.ports[i].wakes.peek() is not NULL:
@@ -174,6 +182,37 @@ cdef class RouterLoop(Loop):
         with nogil:
             work = self.step(now_ns)
         return work
+
+    def set_state(self, int state):
+        """Queue a TradingState. Control thread only."""
+        taken = self.commands.push(b"", state)
+        self.bell.native.ring()
+        return taken
+
+    # Replay: inputs given by hand, in the order of the input log, instead of taken from the inboxes.
+
+    def replay_wake(self, uint32_t port, uint32_t listing, int64_t now_ns):
+        """The board of a listing changed."""
+        cdef Wake wake
+        memset(&wake, 0, sizeof(Wake))
+        wake.listing = listing
+        router.on_wake(&self.state, port, &wake, now_ns)
+
+    def replay_report(self, uint32_t port, const unsigned char[::1] payload, int64_t now_ns):
+        """One ExecutionReport, as the journal has it."""
+        router.on_report(&self.state, port, <const ExecutionReport *>&payload[0], now_ns)
+
+    def replay_parent(self, const unsigned char[::1] payload, int64_t now_ns):
+        """One ParentOrder, as the journal has it."""
+        router.on_parent(&self.state, <const ParentOrder *>&payload[0], now_ns)
+
+    def replay_state(self, int state, int64_t now_ns):
+        """Trading is allowed, reduced or halted."""
+        router.on_state(&self.state, <uint8_t>state, now_ns)
+
+    def replay_timer(self, uint64_t key, int64_t now_ns):
+        """A timer expired."""
+        router.on_timer(&self.state, key, now_ns)
 
     @property
     def counts(self):
@@ -254,7 +293,7 @@ cdef class StrategizerLoop(Loop):
             record = self.state.commands.peek(&size, &tag)
             if record is NULL:
                 break
-            strategizer.on_command(&self.state, <const ParentOrder *>record, now_ns)
+            strategizer.on_command(&self.state, tag, <const ParentOrder *>record, now_ns)
             self.state.commands.release()
             work += 1
         work += strategizer.fire_timers(&self.state, now_ns)
@@ -270,6 +309,8 @@ cdef class StrategizerLoop(Loop):
     cdef int64_t wake_ns(self) noexcept nogil:
         cdef int64_t earliest = 0x7FFFFFFFFFFFFFFF
         cdef uint32_t i
+        if self.state.paused:
+            return earliest
         for i in range(1, self.state.strategy_count):
             if self.state.contexts[i].wake_ns and self.state.contexts[i].wake_ns < earliest:
                 earliest = self.state.contexts[i].wake_ns
@@ -278,9 +319,29 @@ cdef class StrategizerLoop(Loop):
     def submit(self, record):
         """Queue a parent order (one element of PARENT_ORDER_DTYPE); False = too many wait. Control thread only."""
         data = np.asarray(record, PARENT_ORDER_DTYPE).tobytes()
-        taken = self.commands.push(data)
+        taken = self.commands.push(data, StrategizerCommand.SUBMIT)
         self.bell.native.ring()
         return taken
+
+    def pause(self, bint paused=True):
+        """Queue that strategies hear of nothing but their own parents from now on, or of everything again; False = too
+        much waits. Control thread only."""
+        taken = self.commands.push(b"", StrategizerCommand.PAUSE if paused else StrategizerCommand.RESUME)
+        self.bell.native.ring()
+        return taken
+
+    @property
+    def paused(self):
+        """Whether strategies are paused."""
+        return self.state.paused != 0
+
+    @property
+    def counts(self):
+        """What the strategizer did, as a dict; `parents` are orders and cancels that went to the router, `lost` those
+        that found its ring full."""
+        return {"wakes": self.state.wakes_taken, "reports": self.state.reports_taken,
+                "commands": self.state.commands_taken, "parents": self.state.orders_sent,
+                "lost": self.state.orders_lost}
 
     def run_once(self, int64_t now_ns):
         """One step at a given time: the direct server. Returns how much was done."""

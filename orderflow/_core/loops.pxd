@@ -11,6 +11,12 @@ from orderflow._core.masking cimport MaskKeys
 from orderflow._core.tape cimport Tape
 
 
+cdef struct FrameHeader:                # of a record in frames_in: a frame that a connection without a transport received
+    int64_t receive_ns
+    uint32_t epoch
+    uint32_t connection
+
+
 cdef class Loop:
     """One native loop: a state and a step. A thread runs an array of them."""
     cdef readonly Doorbell bell             # of the thread that runs it
@@ -27,6 +33,8 @@ cdef class ExchangeLoop(Loop):
     cdef MaskKeys mask_keys
     cdef Tape tape
     cdef uint8_t tape_closed
+    cdef readonly ByteRing recording
+    cdef uint8_t recording_closed
     cdef ByteRing commands
     cdef ByteRing events
     cdef ByteRing frames_in

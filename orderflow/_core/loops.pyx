@@ -5,10 +5,12 @@
                                        └─> depth board ·····>
 
 A loop is a state and a step: it looks once at everything that may have come in, deals with it, and says how much it
-did. A thread runs an array of loops over and over: with one loop a thread the layout is `split`, with all of them in one
-thread it is `fused`; the code is the same. When no loop had anything to do the thread spins or parks, as it was told.
+did. A thread runs an array of loops over and over: with one loop a thread the layout is `split`, with all of them in
+one thread it is `fused`; the code is the same. When no loop had anything to do the thread spins or parks, as it was
+told.
 
-Only this file reads the clock. In the `direct` server nothing here runs a thread: a virtual clock is handed in, step by step.
+Only this file reads the clock. In the `direct` server nothing here runs a thread: a virtual clock is handed in, step by
+step.
 """
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
@@ -17,7 +19,7 @@ from orderflow._core cimport clock, exchange, latency, masking, pending, transpo
 from orderflow._core.book cimport OrderBook
 from orderflow._core.board cimport Board
 from orderflow._core.byte_ring cimport ByteRing, ByteRingStatus
-from orderflow._core.codec cimport Codec, DecodeOutput
+from orderflow._core.codec cimport CODEC_PADDING, Codec, DecodeOutput
 from orderflow._core.doorbell cimport POLLIN, POLLOUT, Doorbell, WaitPolicy, pollfd, relax
 from orderflow._core.exchange cimport CONNECTIONS, POLL_NS, Connection, ConnectionState, ListingSignalState
 from orderflow._core.gate cimport SENT_CAPACITY, SentOrder
@@ -26,8 +28,8 @@ from orderflow._core.latency cimport LatencyHistogram
 from orderflow._core.masking cimport MASK_SEED_SIZE
 from orderflow._core.ring cimport Ring
 from orderflow._core.signals cimport ListingSignals
-from orderflow._core.transport cimport TransportStatus
-from orderflow._core.types cimport ChildOrder, Command, Event, LossReason
+from orderflow._core.transport cimport TransportKind, TransportStatus
+from orderflow._core.types cimport ChildOrder, Command, CommandKind, Event, LossReason, Recorded, RecordedKind
 from orderflow._core.websocket cimport Frame, FrameReader, FrameStatus, Opcode
 
 import os
@@ -43,18 +45,14 @@ cdef enum:
     KILL_FLAG = 0                   # in `flags`
     REPORT_LOST_FLAG = 64
     FRAMES = 256                    # frames taken from the ring before commands are looked at again
-    COMMAND_BYTES = 1 << 24
-    EVENT_BYTES = 1 << 22
+    COMMAND_BYTES = 1 << 23         # the largest REST snapshots of twenty listings at once
+    EVENT_BYTES = 1 << 20
     FRAME_BYTES = 1 << 24
+    SENT_BYTES = 1 << 20
+    UNUSED_BYTES = 1 << 12          # of a ring that this kind of loop has no use for: ring memory is resident at once
     OUT_BYTES = 1 << 17
     KEPT_BYTES = 1 << 24            # updates of one listing that wait for its snapshot
     PARK_NS = 100_000_000           # longest sleep: timers are coarse
-
-
-cdef struct FrameHeader:            # of a record in frames_in
-    int64_t receive_ns
-    uint32_t epoch
-    uint32_t connection
 
 
 cdef class Loop:
@@ -113,13 +111,16 @@ cdef class ExchangeLoop(Loop):
         Orders allowed in so many nanoseconds; 0 orders = not limited. A fifth is kept for cancels.
     unix_offset_ns : int, optional
         Unix clock - monotonic clock; given where the clock is a virtual one.
+    record : bool
+        Write everything that decides the boards to `recording`, for whoever takes it; nothing is dropped.
     """
 
     def __init__(self, str name, int exchange_index, table, dict symbols, int rule, Codec market_codec,
                  Codec order_codec, Board board, unsigned char[::1] wake_pending, Ring wakes, Doorbell bell,
                  Doorbell router_bell, Doorbell control_bell, Ring tape=None, bint lossy_tape=False,
                  bint borrows=False, size_t frame_limit=4 << 20, dict book_options=None, Ring orders=None,
-                 Ring reports=None, unsigned char[::1] flags=None, order_rate=(0, 1), unix_offset_ns=None):
+                 Ring reports=None, unsigned char[::1] flags=None, order_rate=(0, 1), unix_offset_ns=None,
+                 bint record=False):
         cdef bytes entropy = os.urandom(MASK_SEED_SIZE)
         self.name = name
         self.borrows = borrows
@@ -131,7 +132,8 @@ cdef class ExchangeLoop(Loop):
         self.decoded = DecodeOutput()
         self.frame_to_board = LatencyHistogram()
         self.commands, self.events = ByteRing(COMMAND_BYTES), ByteRing(EVENT_BYTES)
-        self.frames_in, self.frames_out = ByteRing(FRAME_BYTES), ByteRing(1 << 20)
+        self.frames_in = ByteRing(UNUSED_BYTES if borrows else FRAME_BYTES)
+        self.frames_out = ByteRing(UNUSED_BYTES if borrows else SENT_BYTES)
         self.kept_alive = [table, board, wake_pending, wakes, router_bell, control_bell, tape]
         masking.seed(&self.mask_keys, <const char *>entropy)
         self.state.exchange = exchange_index
@@ -148,6 +150,9 @@ cdef class ExchangeLoop(Loop):
         self.state.router_bell, self.state.control_bell = router_bell.native, control_bell.native
         self.state.mask_keys = &self.mask_keys
         self.state.frame_to_board = &self.frame_to_board.histogram
+        if record:
+            self.recording = ByteRing(FRAME_BYTES)
+            self.state.recording, self.state.recording_closed = self.recording.native, &self.recording_closed
         if tape is not None:
             self.tape.ring = tape.of128
             self.tape.closed = &self.tape_closed
@@ -182,8 +187,10 @@ cdef class ExchangeLoop(Loop):
         cdef ListingSignals values
         self.syncs = <BookSync *>calloc(n, sizeof(BookSync))
         self.state.books = <BookSync **>calloc(n, sizeof(BookSync *))
+        self.state.publications = <uint32_t *>calloc(n, sizeof(uint32_t))
         self.state.signals = <ListingSignalState *>calloc(n, sizeof(ListingSignalState))
-        if self.syncs is NULL or self.state.books is NULL or self.state.signals is NULL:
+        if (self.syncs is NULL or self.state.books is NULL or self.state.signals is NULL
+                or self.state.publications is NULL):
             raise MemoryError()
         for i in range(n):
             if table[i]["exchange"] != exchange_index:
@@ -227,20 +234,24 @@ cdef class ExchangeLoop(Loop):
         free(self.syncs)
         free(self.state.books)
         free(self.state.signals)
+        free(self.state.publications)
         for i in range(<uint32_t>CONNECTIONS):
             free(self.state.connections[i].out)
 
     # ---------------------------------------------------------------------------------------- the thread's side
 
     cdef int step(self, int64_t now_ns) noexcept nogil:
+        """Orders go out before anything is read: a read that finds nothing is a system call that they would wait for.
+        The order connection is read after market data: of what the exchange sent before a frame nothing is missed."""
         cdef int work = self.take_commands(now_ns)
         cdef uint32_t i
-        for i in range(<uint32_t>CONNECTIONS):
-            if self.state.connections[i].state == ConnectionState.OPEN and self.state.connections[i].transport is not NULL:
-                work += self.receive(i, now_ns)
-        work += self.take_frames(now_ns)
         if self.state.path.orders is not NULL:
             work += self.take_orders(now_ns)
+        for i in range(<uint32_t>CONNECTIONS):
+            if (self.state.connections[i].state == ConnectionState.OPEN
+                    and self.state.connections[i].transport is not NULL):
+                work += self.receive(i, now_ns)
+        work += self.take_frames(now_ns)
         if now_ns - self.state.polled_ns >= POLL_NS:
             self.state.polled_ns = now_ns
             exchange.on_timer(&self.state, now_ns)
@@ -291,6 +302,8 @@ cdef class ExchangeLoop(Loop):
                         exchange.on_control_frame(&self.state, index, &frame, now_ns)
             if status != FrameStatus.FRAME and status != FrameStatus.NEED_MORE:
                 exchange.break_off(&self.state, index, now_ns)
+            if got < room and connection.transport is not NULL and connection.transport.kind == TransportKind.PLAIN:
+                break                       # the socket is empty: asking once more would only tell us so
         return blocks
 
     cdef int take_frames(self, int64_t now_ns) noexcept nogil:
@@ -434,8 +447,32 @@ cdef class ExchangeLoop(Loop):
         return work
 
     def close_tape(self):
-        """The reader of the tape will read no more; the thread must not wait for it."""
+        """The readers of tape and recording will read no more; the thread must not wait for them."""
         pending.set_flag(&self.tape_closed)
+        pending.set_flag(&self.recording_closed)
+
+    def replay(self, const unsigned char[::1] recorded):
+        """Take one Recorded (with its payload) as it was taken in the run that recorded it."""
+        cdef const Recorded *header = <const Recorded *>&recorded[0]
+        cdef bytes payload = bytes(recorded[sizeof(Recorded):]) + bytes(CODEC_PADDING)
+        cdef const char *data = payload
+        cdef size_t size = recorded.shape[0] - sizeof(Recorded)
+        cdef Command command
+        if header.kind == RecordedKind.RECORDED_FRAME:
+            exchange.on_frame(&self.state, header.connection, data, size, header.now_ns)
+        elif header.kind == RecordedKind.RECORDED_SNAPSHOT:
+            exchange.on_snapshot_body(&self.state, header.listing, data, size, header.now_ns)
+        elif header.kind == RecordedKind.RECORDED_LOST:
+            exchange.lose(&self.state, header.connection, <uint8_t>header.value, 0, header.now_ns)
+        else:
+            memset(&command, 0, sizeof(Command))
+            command.kind, command.connection, command.epoch = CommandKind.CONNECTION_OPENED, header.connection, header.epoch
+            command.argument = 1
+            exchange.opened(&self.state, header.connection, &command, header.now_ns)
+
+    def publication(self, int listing):
+        """How often the board entry of a listing was written."""
+        return self.state.publications[listing]
 
     # ---------------------------------------------------------------------------------------- looking at it
 

@@ -4,10 +4,10 @@ Makers trade at their own price, first come first served. An order is limit (GTC
 market, whose remainder never rests. GTD rests like GTC: whoever owns the clock cancels it. Trades are written to the
 caller's buffer; when it is full, `submit` returns UNFINISHED and `resume` goes on with the same order.
 
-Cost: adding, cancelling and each trade are O(1) in the ring of the ladder (structures and worst cases: queue_ladder.pxd,
-resting.pxd); a FOK order looks at every level it might take. All memory is given at the start: with the pool full an
-order that would rest is refused with TABLE_FULL, and nothing has happened. An order that crosses never meets a full
-pool: if anything of it is left to rest, it has emptied a maker's slot.
+Cost: adding, cancelling and each trade are O(1) in the ring of the ladder (structures and worst cases:
+queue_ladder.pxd, resting.pxd); a FOK order looks at every level it might take. All memory is given at the start: with
+the pool full an order that would rest is refused with TABLE_FULL, and nothing has happened. An order that crosses never
+meets a full pool: if anything of it is left to rest, it has emptied a maker's slot.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
@@ -99,7 +99,8 @@ cdef nogil:
             quantity -= queue_ladder.find(&book.ladder, at).quantity
             if quantity <= 0:
                 return True
-            at = queue_ladder.next_above(&book.ladder, at) if side == Side.BUY else queue_ladder.next_below(&book.ladder, at)
+            at = (queue_ladder.next_above(&book.ladder, at) if side == Side.BUY
+                  else queue_ladder.next_below(&book.ladder, at))
         return False
 
     inline uint32_t take_level(Matching *matching, PriceLevel *level, int64_t tick, MatchReport *reports,

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-from enum import IntEnum
-=======
 from enum import IntFlag
->>>>>>> main
 from typing import NamedTuple
 
 import numpy as np
@@ -11,14 +7,9 @@ from numpy.typing import NDArray
 from orderflow._core.types import OrderStatus, ParentStatus, Reason, Side
 
 MAXIMUM_EPOCH: int
-<<<<<<< HEAD
-
-class OutcomeFlag(IntEnum):
-=======
 MAXIMUM_LISTINGS: int
 
 class OutcomeFlag(IntFlag):
->>>>>>> main
     CHANGED = 1
     DUPLICATE = 2
     CONFLICT = 4
@@ -101,11 +92,7 @@ class OrderTable:
         parents: int = 1024,
         fills: int = 65536,
         listings_per_instrument: int = 16,
-<<<<<<< HEAD
-        evidence_ns: int = 60000000000,
-=======
         evidence_ns: int = 60_000_000_000,
->>>>>>> main
     ) -> None: ...
     def refresh_listings(self) -> None: ...
     def order(self, slot: int) -> OrderView: ...

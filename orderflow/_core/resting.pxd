@@ -1,11 +1,11 @@
 """Orders resting at one simulated exchange: queues by price, ids, the touch, and which levels changed.
 
-Price levels lie in a ladder (queue_ladder.pxd says why). The orders of a level are a list through a preallocated pool, linked
-by 32-bit slots, so that an order is half a cache line and leaving touches only its neighbours. Ids are found by open
-addressing at a load of one half at most. A hash entry is 8 bytes, 32 bits of hash and the slot: a probe compares there
-and looks at an order only when all 32 bits agree; deletion shifts entries back, so there are no tombstones and speed
-does not depend on history. Worst cases: those of the ladder; ids chosen to collide (a probe as long as the table);
-`queue_position`, which walks the queue.
+Price levels lie in a ladder (queue_ladder.pxd says why). The orders of a level are a list through a preallocated pool,
+linked by 32-bit slots, so that an order is half a cache line and leaving touches only its neighbours. Ids are found by
+open addressing at a load of one half at most. A hash entry is 8 bytes, 32 bits of hash and the slot: a probe compares
+there and looks at an order only when all 32 bits agree; deletion shifts entries back, so there are no tombstones and
+speed does not depend on history. Worst cases: those of the ladder; ids chosen to collide (a probe as long as the
+table); `queue_position`, which walks the queue.
 
 Changed levels are noted once each in a bounded list, for depth diffs. When it overflows, `changes_lost` says so and
 the whole depth has to be taken instead.
@@ -265,7 +265,8 @@ cdef nogil:
             out[count].price = at * book.tick
             out[count].quantity = queue_ladder.find(&book.ladder, at).quantity
             count += 1
-            at = queue_ladder.next_below(&book.ladder, at) if side == Side.BUY else queue_ladder.next_above(&book.ladder, at)
+            at = (queue_ladder.next_below(&book.ladder, at) if side == Side.BUY
+                  else queue_ladder.next_above(&book.ladder, at))
         return count
 
     inline int queue_position(const Resting *book, uint64_t order_id, int64_t *quantity_ahead,

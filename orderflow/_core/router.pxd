@@ -95,7 +95,7 @@ cdef struct RouterState:
     uint32_t *active            # slots of parents that are not done
     Histogram *frame_to_decision
     Port ports[MAXIMUM_EXCHANGES]
-    uint64_t refusals[REFUSALS] # by Reason: child orders that risk refused
+    uint64_t refusals[REFUSALS]     # by Reason: child orders that risk refused
     uint64_t parents_taken
     uint64_t splits
     uint64_t inexact_splits
@@ -113,7 +113,8 @@ cdef nogil:
     # ------------------------------------------------------------------ to the strategizer
 
     inline void tell(RouterState *self, const ParentReport *report) noexcept:
-        """A report for a strategy. When its ring is full the strategizer is LAGGED: it gets a snapshot once it reads."""
+        """A report for a strategy. When its ring is full the strategizer is LAGGED: it gets a snapshot once it
+        reads."""
         if self.lagged or not self.parent_reports.push(report):
             self.lagged = 1
             return
@@ -181,13 +182,13 @@ cdef nogil:
         if board.read(self.board, listing, &self.views[listing]) != board.ReadStatus.READ_OK:
             self.views[listing].book_state = BookState.STALE
             return False
-        input_log.board_read(self.log, listing, self.views[listing].epoch, self.views[listing].version)
+        input_log.board_read(self.log, listing, self.views[listing].epoch, self.views[listing].publication)
         return True
 
     # ------------------------------------------------------------------ children
 
-    inline uint8_t send_child(RouterState *self, uint32_t parent_slot, uint32_t listing, int64_t quantity, int64_t price,
-                              int64_t now_ns, int64_t cause_ns) noexcept:
+    inline uint8_t send_child(RouterState *self, uint32_t parent_slot, uint32_t listing, int64_t quantity,
+                              int64_t price, int64_t now_ns, int64_t cause_ns) noexcept:
         """One IOC order: order table, risk, journal, exchange thread. Reason.OK, or who refused."""
         cdef const ParentOrder *parent = &self.table.parents[parent_slot].order
         cdef Port *port = &self.ports[self.listings[listing].exchange]
@@ -291,7 +292,8 @@ cdef nogil:
 
     inline void choose_single(RouterState *self, Parent *parent, Offer *offers, Cap *caps, uint32_t count,
                               int64_t quantity) noexcept:
-        """Policy SINGLE: keep the one listing that fills most, and of those the cheapest, for the parent's whole life."""
+        """Policy SINGLE: keep the one listing that fills most, and of those the cheapest, for the parent's whole
+        life."""
         cdef Split splits[MAXIMUM_OFFERS]
         cdef Allocation alone
         cdef Allocation best
@@ -395,7 +397,7 @@ cdef nogil:
         cdef uint32_t listing = wake.listing
         cdef Wake forward = wake[0]
         self.ports[port].wakes_taken += 1
-        input_log.take(self.log, InputKind.INPUT_WAKE, <uint16_t>port, self.ports[port].wakes_taken, now_ns)
+        input_log.take(self.log, InputKind.INPUT_WAKE, <uint16_t>port, listing, now_ns)
         pending.lower_flag(&self.wake_pending[listing])
         read_board(self, listing)
         refresh_reference(self, self.listings[listing].instrument, now_ns)
@@ -403,7 +405,7 @@ cdef nogil:
             self.wakes.push(&forward)           # one slot per listing: cannot be full
             self.strategizer_bell.ring()
         if self.active_count:
-            route_instrument(self, self.listings[listing].instrument, now_ns, wake.receive_ns)
+            route_instrument(self, self.listings[listing].instrument, now_ns, self.views[listing].receive_ns)
 
     inline void on_parent(RouterState *self, const ParentOrder *order, int64_t now_ns) noexcept:
         """A strategy wants something done, or no longer."""
@@ -444,7 +446,8 @@ cdef nogil:
         apply_report(self, report, now_ns)
 
     inline void apply_report(RouterState *self, const ExecutionReport *report, int64_t now_ns) noexcept:
-        """What became of an order: journal, order table, risk's own books, the strategy; then what remains is routed."""
+        """What became of an order: journal, order table, risk's own books, the strategy; then what remains is
+        routed."""
         cdef Outcome outcome
         cdef Order *order
         cdef ListingState *state
@@ -471,6 +474,11 @@ cdef nogil:
         drop_if_done(self, outcome.parent)
         if outcome.parent_status == ParentStatus.PARENT_WORKING:
             route(self, outcome.parent, now_ns, 0)
+
+    inline void on_state(RouterState *self, uint8_t state, int64_t now_ns) noexcept:
+        """Trading is allowed, reduced or halted from here on."""
+        input_log.take(self.log, InputKind.INPUT_COMMAND, 0, state, now_ns)
+        self.risk.state = state
 
     inline void on_timer(RouterState *self, uint64_t key, int64_t now_ns) noexcept:
         """A parent's time is up, or an order has not been answered."""

@@ -20,6 +20,12 @@ cdef enum:
     STRATEGIES = 16             # index 0 is Python's own submissions
 
 
+cdef enum StrategizerCommand:  # tag of a record in `commands`
+    SUBMIT = 0                  # a ParentOrder, passed on as it is: a new one or a cancel
+    PAUSE = 1                   # no strategy hears of markets and timers any more; of its own parents it still does
+    RESUME = 2
+
+
 cdef struct StrategizerState:
     const Listing *listings
     BoardEntry *views           # by listing: the last read
@@ -37,9 +43,11 @@ cdef struct StrategizerState:
     uint64_t wakes_taken
     uint64_t reports_taken
     uint64_t commands_taken
+    uint64_t orders_sent
     uint64_t orders_lost        # the router's ring was full
     uint32_t listing_count
     uint32_t strategy_count     # index 0 included
+    uint8_t paused
 
 
 cdef nogil:
@@ -47,6 +55,7 @@ cdef nogil:
         if not self.parents.push(order):
             self.orders_lost += 1
             return
+        self.orders_sent += 1
         self.router_bell.ring()
 
     inline StrategyContext *enter(StrategizerState *self, uint32_t index, int64_t now_ns) noexcept:
@@ -68,12 +77,14 @@ cdef nogil:
         cdef StrategyContext *context
         cdef uint32_t i
         self.wakes_taken += 1
-        input_log.take(self.log, InputKind.INPUT_WAKE, 0, self.wakes_taken, now_ns)
+        input_log.take(self.log, InputKind.INPUT_WAKE, 0, listing, now_ns)
         pending.lower_flag(&self.strategy_pending[listing])
         if board.read(self.board, listing, &self.views[listing]) != board.ReadStatus.READ_OK:
             self.views[listing].book_state = BookState.STALE
         else:
-            input_log.board_read(self.log, listing, self.views[listing].epoch, self.views[listing].version)
+            input_log.board_read(self.log, listing, self.views[listing].epoch, self.views[listing].publication)
+        if self.paused:
+            return
         for i in range(1, self.strategy_count):
             context = enter(self, i, now_ns)
             (<Strategy>self.strategies[i]).on_signal(context, &self.views[listing])
@@ -89,16 +100,21 @@ cdef nogil:
         (<Strategy>self.strategies[report.strategy]).on_report(context, report)
         leave(self, context, 0)
 
-    inline void on_command(StrategizerState *self, const ParentOrder *order, int64_t now_ns) noexcept:
+    inline void on_command(StrategizerState *self, uint32_t command, const ParentOrder *order, int64_t now_ns) noexcept:
         """Python wants something done."""
         self.commands_taken += 1
-        input_log.take(self.log, InputKind.INPUT_COMMAND, 0, self.commands_taken, now_ns)
-        send_on(self, order)
+        input_log.take(self.log, InputKind.INPUT_COMMAND, <uint16_t>command, self.commands_taken, now_ns)
+        if command == StrategizerCommand.SUBMIT:
+            send_on(self, order)
+        else:
+            self.paused = command == StrategizerCommand.PAUSE
 
     inline int fire_timers(StrategizerState *self, int64_t now_ns) noexcept:
         cdef StrategyContext *context
         cdef uint32_t i
         cdef int work = 0
+        if self.paused:
+            return 0
         for i in range(1, self.strategy_count):
             if self.contexts[i].wake_ns and self.contexts[i].wake_ns <= now_ns:
                 input_log.take(self.log, InputKind.INPUT_TIMER, <uint16_t>i, 0, now_ns)

@@ -1,8 +1,8 @@
 """The strategy interface: the same for built-in strategies, your own Cython against the installed wheel, and Python.
 
 A strategy is told what changed and answers with parent orders. It never sees a socket, an exchange order id or another
-strategy's money. Its methods run in the strategizer thread, without the GIL, one call per event; what it does there must
-not block, allocate or raise.
+strategy's money. Its methods run in the strategizer thread, without the GIL, one call per event; what it does there
+must not block, allocate or raise.
 
     from orderflow cimport BoardEntry, ParentOrder, Side, Strategy, StrategyContext, submit
 

@@ -326,7 +326,7 @@ cdef struct ExecutionReport:    # 128 bytes: exchange -> router
     uint64_t trade_id
     int64_t last_price
     int64_t last_quantity
-    int64_t cumulative_quantity # -1 = not stated
+    int64_t cumulative_quantity     # -1 = not stated
     int64_t fee                 # positive = cost; value = fee / 10**fee_decimals of fee_asset
     int64_t exchange_ns
     int64_t receive_ns          # monotonic
@@ -413,10 +413,27 @@ cdef struct BoardEntry:         # what is known of one listing right now
     uint8_t fault               # BookFault
     uint8_t bid_count           # levels in use, at most BOARD_DEPTH; what lies beyond means nothing
     uint8_t ask_count
-    uint8_t reserved[4]
+    uint32_t publication        # how often this entry was written in this run: names a state exactly
     Signals signals
     Level bids[BOARD_DEPTH]     # best first
     Level asks[BOARD_DEPTH]     # best first
+
+
+cpdef enum RecordedKind:        # what an exchange thread records of its market data, so that a run can be replayed
+    RECORDED_FRAME = 1          # payload: a frame of the market data connection
+    RECORDED_OPENED = 2         # the connection was opened
+    RECORDED_LOST = 3           # it was lost; `value`: LossReason
+    RECORDED_SNAPSHOT = 4       # payload: REST depth snapshot of `listing`
+
+
+cdef struct Recorded:           # 32 bytes, payload behind it
+    int64_t now_ns              # monotonic: the time that the frame was given
+    int64_t value
+    uint32_t epoch
+    uint32_t listing
+    uint8_t kind                # RecordedKind
+    uint8_t connection
+    uint8_t reserved[6]
 
 
 cpdef enum TapeKind:

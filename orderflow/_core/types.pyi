@@ -184,6 +184,12 @@ class LossReason(IntEnum):
     ASKED_TO_CLOSE = 5
     OUTPUT_FULL = 6
 
+class RecordedKind(IntEnum):
+    RECORDED_FRAME = 1
+    RECORDED_OPENED = 2
+    RECORDED_LOST = 3
+    RECORDED_SNAPSHOT = 4
+
 class TapeKind(IntEnum):
     TAPE_SNAPSHOT = 1
     TAPE_UPDATE = 2
@@ -200,6 +206,7 @@ LISTING_DTYPE: np.dtype[np.void]
 MESSAGE_DTYPE: np.dtype[np.void]
 PARENT_ORDER_DTYPE: np.dtype[np.void]
 PARENT_REPORT_DTYPE: np.dtype[np.void]
+RECORDED_DTYPE: np.dtype[np.void]
 SIGNALS_DTYPE: np.dtype[np.void]
 TAPE_DTYPE: np.dtype[np.void]
 WAKE_DTYPE: np.dtype[np.void]

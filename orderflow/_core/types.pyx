@@ -21,6 +21,7 @@ cdef Signals _signals
 cdef Listing _listing
 cdef Message _message
 cdef InputRecord _input_record
+cdef Recorded _recorded
 cdef TapeRecord _tape_record
 
 assert_size(_level, 16)
@@ -32,6 +33,7 @@ assert_size(_execution_report, 128)
 assert_size(_parent_order, 128)
 assert_size(_parent_report, 128)
 assert_size(_input_record, 32)
+assert_size(_recorded, 32)
 assert_size(_tape_record, 128)
 
 LEVEL_DTYPE = np.asarray(<Level[:1]>&_level).dtype
@@ -44,6 +46,7 @@ PARENT_ORDER_DTYPE = np.asarray(<ParentOrder[:1]>&_parent_order).dtype
 PARENT_REPORT_DTYPE = np.asarray(<ParentReport[:1]>&_parent_report).dtype
 SIGNALS_DTYPE = np.asarray(<Signals[:1]>&_signals).dtype
 LISTING_DTYPE = np.asarray(<Listing[:1]>&_listing).dtype
+RECORDED_DTYPE = np.asarray(<Recorded[:1]>&_recorded).dtype
 INPUT_RECORD_DTYPE = np.asarray(<InputRecord[:1]>&_input_record).dtype
 TAPE_DTYPE = np.asarray(<TapeRecord[:1]>&_tape_record).dtype
 MESSAGE_DTYPE = np.asarray(<Message[:1]>&_message).dtype

@@ -2,11 +2,8 @@ from enum import IntEnum
 
 from typing_extensions import Buffer
 
-<<<<<<< HEAD
-=======
 FAULT_TEXT: dict[FrameFault, str]
 
->>>>>>> main
 class Opcode(IntEnum):
     CONTINUATION = 0
     TEXT = 1
@@ -47,19 +44,10 @@ class CloseCode(IntEnum):
     INVALID_DATA = 1007
     MESSAGE_TOO_BIG = 1009
 
-<<<<<<< HEAD
-FAULT_TEXT: dict[FrameFault, str]
-
-class FrameReader:
-    def __init__(
-        self, frame_limit: int = 4194304, message_limit: int | None = None, fragment_limit: int = 4096
-    ) -> None: ...
-=======
 class FrameReader:
     def __new__(
         cls, frame_limit: int = ..., message_limit: int | None = None, fragment_limit: int = 4096
     ) -> FrameReader: ...
->>>>>>> main
     def feed(self, data: Buffer) -> int: ...
     def next(self) -> tuple[FrameStatus, Opcode | None, bytes | None, int]: ...
     @property
@@ -74,11 +62,7 @@ class FrameReader:
     def close_code(self) -> int: ...
 
 class FrameWriter:
-<<<<<<< HEAD
-    def __init__(self, seed: bytes | None = None) -> None: ...
-=======
     def __new__(cls, seed: bytes | None = None) -> FrameWriter: ...
->>>>>>> main
     def frame(self, opcode: int, payload: Buffer) -> bytes: ...
     def close(self, code: int = 1000) -> bytes: ...
     def keystream(self, blocks: int) -> bytes: ...

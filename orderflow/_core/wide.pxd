@@ -1,7 +1,7 @@
 """Money wider than a word: products of two scaled 64-bit numbers, sums of such products, and totals of 192 bits.
 
-An all-in price is price * (1e8 +- fee), up to 90 bits, and it is multiplied by a quantity: more than 128 bits hold. Such
-a total is a Wide, high * 2**64 + low, and only what is needed exists: add a product, compare.
+An all-in price is price * (1e8 +- fee), up to 90 bits, and it is multiplied by a quantity: more than 128 bits hold.
+Such a total is a Wide, high * 2**64 + low, and only what is needed exists: add a product, compare.
 
 Cython sees `int128` as a `long long`, the C++ compiler as what it is. So an operand is cast before it is multiplied,
 and every intermediate value has a variable of its own: Cython would give an anonymous temporary 64 bits.

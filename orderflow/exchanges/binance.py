@@ -52,6 +52,7 @@ class BinanceSession:
     def __init__(self, settings: SessionSettings, market: str):
         self.settings = settings
         self.market = market
+        self.protocol = f"binance_{market}"
         rest, self.prefix, stream, self.depth_stream, self.limit = MARKETS[market]
         self.rest = settings.rest or rest
         self.stream = settings.stream or stream

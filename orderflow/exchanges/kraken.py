@@ -39,6 +39,7 @@ LARGEST_QUANTITY = Decimal(10) ** 10
 class KrakenSession:
     """Book snapshots come in the stream and every update carries a checksum; a resync is a new subscription."""
 
+    protocol = "kraken_v2"
     rule = SyncRule.IN_BAND
 
     def __init__(self, settings: SessionSettings):

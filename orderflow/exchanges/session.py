@@ -129,6 +129,7 @@ class Session(Protocol):
     """What every exchange file provides. Times are unix nanoseconds."""
 
     settings: SessionSettings
+    protocol: str                       # its name in `exchanges.SESSIONS`
     rule: SyncRule                      # of its books
     assets: list[str]                   # names of ExecutionReport.fee_asset, by index
 

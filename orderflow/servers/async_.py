@@ -7,93 +7,47 @@ from that exchange pauses: frames are never dropped.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
-from picows import WSAutoPingStrategy, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSAutoPingStrategy, WSCloseCode, WSError, WSMsgType, ws_connect
 
 from orderflow._core.doorbell import Doorbell
 from orderflow.exchanges.session import Fetch, Request
+from orderflow.servers.connect import check_url, explain
 from orderflow.servers.control import Connect, Conversation, Release
+from orderflow.servers.listener import LARGEST_FRAME, RETRY_S, Listener
 from orderflow.servers.rest import async_client, call_async, trust
 
-LARGEST_FRAME = 4 << 20
-#: Bytes that may wait outside a full ring before the connection is given up: its books go STALE, never wrong.
-WAITING_BYTES = 16 << 20
-RETRY_S = 0.001
+logging.getLogger("picows").addHandler(logging.NullHandler())      # what it would print, AsyncServer reports
+#: How long a peer may take to answer our goodbye.
+LEAVE_S = 1.0
 
 
-class Listener(WSListener):
-    """Frames of one connection on their way into the ring."""
-
-    def __init__(self, conversation: Conversation, line: int, admit: Callable[[Listener], None]):
-        self.conversation = conversation
-        self.loop = conversation.loop
-        self.line = line
-        self.epoch = 0
-        self.transport: WSTransport | None = None
-        self._admit = admit
-        self._fragments: list[bytes] = []
-        self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        """Connected: the native loop hears of it before the first frame."""
-        self.transport = transport
-        self._admit(self)
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """One frame; pings were answered by picows."""
-        kind = frame.msg_type
-        if kind == WSMsgType.CLOSE:
-            transport.send_close(frame.get_close_code())
-            transport.disconnect()
-        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
-            if frame.fin and not self._fragments and not self._waiting:
-                payload = frame.get_payload_as_memoryview()
-                if not self.loop.push_frame(self.line, self.epoch, payload):
-                    self._wait(bytes(payload))
-            else:
-                self._fragment(frame)
-
-    def _fragment(self, frame: WSFrame) -> None:
-        self._fragments.append(frame.get_payload_as_bytes())
-        if not frame.fin:
-            return
-        payload = b"".join(self._fragments)
-        self._fragments.clear()
-        if self._waiting or not self.loop.push_frame(self.line, self.epoch, payload):
-            self._wait(payload)
-
-    def _wait(self, payload: bytes) -> None:
-        if not self._waiting:
-            self.transport.underlying_transport.pause_reading()
-            asyncio.get_running_loop().call_later(RETRY_S, self._retry)
-        self._waiting.append(payload)
-        self._waiting_bytes += len(payload)
-        if self._waiting_bytes > WAITING_BYTES:
-            self.transport.disconnect(False)
-
-    def _retry(self) -> None:
-        taken = 0
-        for payload in self._waiting:
-            if not self.loop.push_frame(self.line, self.epoch, payload):
-                break
-            taken += 1
-            self._waiting_bytes -= len(payload)
-        del self._waiting[:taken]
-        if self._waiting:
-            asyncio.get_running_loop().call_later(RETRY_S, self._retry)
-        elif not self.transport.is_disconnected:
-            self.transport.underlying_transport.resume_reading()
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        """Gone, whoever ended it."""
-        handshake = transport.close_handshake
-        code = handshake.recv.code if handshake and handshake.recv else 0
-        self.conversation.disconnected(self.line, int(code))    # type: ignore[arg-type]   # an IntEnum at run time
+async def open_socket(host: str, port: int) -> socket.socket:
+    """Connected to the first address of `host` that accepts."""
+    loop = asyncio.get_running_loop()
+    refused = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        opened = socket.socket(family, kind, protocol)
+        opened.setblocking(False)
+        try:
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.sock_connect(opened, address)
+            return opened
+        except OSError as error:
+            opened.close()
+            refused = error
+        except BaseException:
+            opened.close()
+            raise
+    raise refused
 
 
 class AsyncServer:
@@ -114,6 +68,7 @@ class AsyncServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
         self._listeners: dict[tuple[str, int], Listener] = {}
+        self._open: set[Listener] = set()       # connected, or on their way out
         self._tasks: set[asyncio.Task] = set()
 
     def fetch_now(self, requests: Sequence[Request]) -> dict[str, bytes]:
@@ -159,13 +114,15 @@ class AsyncServer:
         self._loop.add_reader(self.bell.fileno(), woken.set)
         async with async_client(self.ca_file) as self._client:
             deadline = None
-            while deadline is None or (self._listeners and time.monotonic_ns() < deadline):
+            while deadline is None or (self._open and time.monotonic_ns() < deadline):
                 if self._stopping and deadline is None:
                     deadline = time.monotonic_ns() + 2_000_000_000
                     for conversation in self.conversations:
                         conversation.stop()
                 self._turn()
                 await self._sleep(woken)
+            for listener in list(self._open):
+                listener.transport.disconnect(False)
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -185,7 +142,9 @@ class AsyncServer:
         due = [at for at in (conversation.next_due_ns() for conversation in self.conversations) if at is not None]
         pause = max(0.0, min([0.5, *((at - now_ns) / 1e9 for at in due)]))
         self.bell.prepare_park()
-        if self._stopping or any(conversation.loop.has_events for conversation in self.conversations):
+        if self._stopping:
+            pause = RETRY_S         # closing sockets ring no bell
+        elif any(conversation.loop.has_events for conversation in self.conversations):
             pause = 0.0
         try:
             await asyncio.wait_for(woken.wait(), pause)
@@ -197,37 +156,82 @@ class AsyncServer:
     def _perform(self, conversation: Conversation, effects) -> None:
         for effect in effects:
             if isinstance(effect, Connect):
-                self._spawn(self._connect(conversation, effect))
+                self._spawn(self._attend(conversation, effect))
             elif isinstance(effect, Fetch):
                 self._spawn(self._fetch(conversation, effect.request))
             elif isinstance(effect, Release):
                 listener = self._listeners.pop((conversation.name, effect.line), None)
                 if listener is not None and not listener.transport.is_disconnected:
-                    listener.transport.disconnect()
+                    self._spawn(self._leave(listener))
 
     def _spawn(self, coroutine) -> None:
         task = self._loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _connect(self, conversation: Conversation, effect: Connect) -> None:
+    async def _leave(self, listener: Listener) -> None:
+        """Close with good manners; a peer that does not answer is not waited for."""
+        listener.transport.send_close(WSCloseCode.OK)
+        listener.transport.disconnect()
+        try:
+            async with asyncio.timeout(LEAVE_S):
+                await listener.transport.wait_disconnected()
+        except TimeoutError:
+            listener.transport.disconnect(False)
+        except WSError:
+            pass                        # told by _attend
+
+    async def _attend(self, conversation: Conversation, effect: Connect) -> None:
+        """A connection from its making to its end."""
+        listener = await self._connect(conversation, effect)
+        if listener is None:
+            return
+        try:
+            await listener.transport.wait_disconnected()
+        except WSError as error:
+            conversation.tell(f"{effect.endpoint.name} connection: {error}")
+        finally:
+            self._open.discard(listener)
+
+    async def _connect(self, conversation: Conversation, effect: Connect) -> Listener | None:
         url = effect.endpoint.url
         listener = Listener(conversation, effect.line, self._admit)
+        where = urlsplit(url).netloc
+        try:
+            host, port, is_tls = check_url(url)
+            await self._upgrade(listener, url, host, port, self._trust if is_tls else None)
+        except (OSError, WSError, TimeoutError, ValueError) as error:
+            problem = str(explain(error, where, "connect, tls, upgrade", self.connect_timeout))
+            conversation.connect_failed(effect.line, problem, time.monotonic_ns())
+            self.bell.ring()
+            return None
+        return listener
+
+    async def _upgrade(self, listener: Listener, url: str, host: str, port: int,
+                       trusted: ssl.SSLContext | None) -> None:
+        """picows cancelled in its handshake would leave the socket open; shut down, it ends by itself and closes it."""
+        opened = None
+        making = None
         try:
             async with asyncio.timeout(self.connect_timeout):
-                await ws_connect(
-                    lambda: listener, url, ssl_context=self._trust if url.startswith("wss") else None,
-                    max_frame_size=LARGEST_FRAME, enable_auto_ping=False, enable_auto_pong=True,
-                    auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE)
-        except (OSError, WSError, TimeoutError, ValueError) as error:
-            where = urlsplit(url).netloc
-            conversation.connect_failed(effect.line, f"{where}: {error or type(error).__name__}", time.monotonic_ns())
-            self.bell.ring()
-            return
+                opened = await open_socket(host, port)
+                making = self._loop.create_task(ws_connect(
+                    lambda: listener, url, ssl_context=trusted, socket_factory=lambda _: opened, max_redirects=0,
+                    max_frame_size=LARGEST_FRAME, websocket_handshake_timeout=None, enable_auto_ping=False,
+                    enable_auto_pong=True, auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE))
+                await asyncio.shield(making)
+        except (TimeoutError, asyncio.CancelledError):
+            if making is not None and not making.done():
+                with contextlib.suppress(OSError):
+                    opened.shutdown(socket.SHUT_RDWR)
+                await asyncio.wait([making])
+                making.exception()              # looked at: it says no more than that we shut it down
+            raise
 
     def _admit(self, listener: Listener) -> None:
         conversation = listener.conversation
         self._listeners[conversation.name, listener.line] = listener
+        self._open.add(listener)
         effects = conversation.connected(listener.line, 0, time.monotonic_ns(), time.time_ns())
         listener.epoch = conversation.lines[listener.line].epoch
         self._perform(conversation, effects)

@@ -123,7 +123,7 @@ def connect(
     ValueError
         A URL that must not or cannot be used.
     """
-    host, port, is_tls = _check_url(url)
+    host, port, is_tls = check_url(url)
     _check_headers(headers or {})
     timeouts = {"connect": connect_timeout, "tls": tls_timeout, "upgrade": upgrade_timeout}
     context = _context(ca_file, timeouts)
@@ -144,14 +144,15 @@ def connect(
         for sock in (client.sock, opened):
             if sock is not None:
                 sock.close()
-        raise _explain(error, f"{host}:{port}", context.phase, timeouts) from None
+        raise explain(error, f"{host}:{port}", context.phase, timeouts[context.phase]) from None
     connected, client.sock = client.sock, None
     assert isinstance(connected, _PlainSocket | _TLSSocket)
     connected.deadline = None
     return connected, b"".join(client.frame_buffer.recv_buffer)
 
 
-def _check_url(url: str) -> tuple[str, int, bool]:
+def check_url(url: str) -> tuple[str, int, bool]:
+    """(host, port, whether TLS) of a URL that may be used; ValueError says why one may not."""
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise ValueError("url: expected wss://host[:port]/path")
@@ -214,12 +215,12 @@ def _check_answer(headers: Mapping[str, str]) -> None:
             raise websocket.WebSocketException(f"the server chose {name} {headers[name]!r}, which was not offered")
 
 
-def _explain(error: Exception, where: str, phase: str, timeouts: dict[str, float]) -> Exception:
-    """One sentence; never the URL's path, nor headers or body of an answer."""
+def explain(error: Exception, where: str, phase: str, seconds: float) -> Exception:
+    """One sentence on why there is no connection; never the URL's path, nor headers or body of an answer."""
     if isinstance(error, ValueError) and not isinstance(error, (OSError, UnicodeError)):
         return error
     if isinstance(error, (TimeoutError, websocket.WebSocketTimeoutException)):
-        return ConnectError(phase, f"{where}: no answer in phase {phase!r} within {timeouts[phase]:g} s")
+        return ConnectError(phase, f"{where}: no answer in phase {phase!r} within {seconds:g} s")
     if isinstance(error, ConnectionRefusedError):
         return ConnectError(phase, f"{where}: refused; nothing listens there, or a firewall rejects it")
     if isinstance(error, (websocket.WebSocketAddressException, socket.gaierror)):

@@ -68,6 +68,16 @@ class Line:
 
 
 @dataclass(slots=True)
+class SnapshotRequests:
+    """Snapshots asked for of one listing: an exchange bans who asks too often."""
+
+    epoch: int = 0                  # of the market data connection, when the last one was asked for
+    asked_ns: int | None = None
+    pause_ns: int = 0               # between the last one and the next
+    due_ns: int | None = None       # of one that waits for its turn
+
+
+@dataclass(slots=True)
 class Health:
     """What the user may ask about one exchange."""
 
@@ -116,21 +126,27 @@ class Conversation:
         self.report = report
         self.lines = [Line(endpoint) for endpoint in session.endpoints()]
         self.health = Health()
+        self._snapshots: dict[int, SnapshotRequests] = {}
+        self._unix_offset_ns = 0
         self._random = random.Random(f"{self.name} {seed}")
         self._stopping = False
 
     # -- what the driver calls ------------------------------------------------------------------------------------
 
     def due(self, now_ns: int) -> Iterator[Effect]:
-        """Connections to open now."""
+        """Connections to open and snapshots to ask for now."""
         for index, line in enumerate(self.lines):
             if line.state == "closed" and now_ns >= line.attempt_ns and not self._stopping:
                 line.state = "connecting"
                 yield Connect(index, line.endpoint)
+        for listing, requests in self._snapshots.items():
+            if requests.due_ns is not None and now_ns >= requests.due_ns and not self._stopping:
+                yield from self._ask(listing, requests, now_ns)
 
     def next_due_ns(self) -> int | None:
         """When `due` has something to do; None = nothing is planned."""
         waiting = [line.attempt_ns for line in self.lines if line.state == "closed"]
+        waiting += [requests.due_ns for requests in self._snapshots.values() if requests.due_ns is not None]
         return min(waiting) if waiting and not self._stopping else None
 
     def connected(self, index: int, transport: int, now_ns: int, unix_ns: int) -> list[Effect]:
@@ -145,7 +161,7 @@ class Conversation:
     def connect_failed(self, index: int, problem: str, now_ns: int) -> None:
         """An attempt failed; another is planned."""
         line = self.lines[index]
-        self._tell(f"{line.endpoint.name} connection: {problem}")
+        self.tell(f"{line.endpoint.name} connection: {problem}")
         self._plan_again(line, now_ns)
 
     def disconnected(self, index: int, code: int) -> None:
@@ -155,6 +171,8 @@ class Conversation:
     def answered(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Effect]:
         """A REST call was answered; status 0 = it failed, `body` says how."""
         actions = self.session.answer(request, status, body, unix_ns)
+        if request.listing in self._snapshots and self._snapshots[request.listing].epoch != self._market_epoch:
+            return []                   # asked for by a connection that is gone; the new one asks itself
         if request.listing >= 0 and not any(isinstance(action, SnapshotBody) for action in actions):
             self.loop.command(CommandKind.SNAPSHOT_FAILED, listing=request.listing)
         return self._act(actions)
@@ -179,11 +197,12 @@ class Conversation:
     def events(self, now_ns: int, unix_ns: int) -> list[Effect]:
         """Take what the native loop has to say."""
         effects: list[Effect] = []
+        self._unix_offset_ns = unix_ns - now_ns
         while (taken := self.loop.next_event()) is not None:
             try:
                 effects += self._event(taken[0], taken[1], now_ns, unix_ns)
             except (ValueError, LookupError, TypeError, AttributeError) as error:   # a frame that no document describes
-                self._tell(f"a session frame was not understood ({error!r}): {taken[1][:120].decode(errors='replace')}")
+                self.tell(f"a session frame was not understood ({error!r}): {taken[1][:120].decode(errors='replace')}")
         return effects
 
     # -- inside ---------------------------------------------------------------------------------------------------
@@ -193,7 +212,7 @@ class Conversation:
         if kind == EventKind.SESSION_FRAME:
             return self._act(self.session.frame(self.lines[index].endpoint.name, payload, unix_ns))
         if kind == EventKind.SNAPSHOT_NEEDED:
-            return self._act(self.session.need_snapshot(int(event["listing"]), unix_ns))
+            return self._need_snapshot(int(event["listing"]), now_ns)
         if kind == EventKind.BOOK_CHANGED:
             self._book_changed(int(event["listing"]), BookState(int(event["value"])), BookFault(int(event["detail"])))
         elif kind == EventKind.CONNECTION_LOST:
@@ -202,24 +221,44 @@ class Conversation:
             return [Release(index)]
         elif kind == EventKind.FRAME_REFUSED:
             self.health.refused_frames += 1
-            self._tell(describe(self.loop, event, payload))
+            self.tell(describe(self.loop, event, payload))
         return []
+
+    def _need_snapshot(self, listing: int, now_ns: int) -> list[Effect]:
+        """Ask at once, unless the last time was a moment ago: then later, and later each time."""
+        requests = self._snapshots.setdefault(listing, SnapshotRequests())
+        if requests.asked_ns is None or now_ns - requests.asked_ns > GOOD_NS + requests.pause_ns:
+            requests.pause_ns = 0
+        requests.due_ns = now_ns if requests.asked_ns is None else max(now_ns, requests.asked_ns + requests.pause_ns)
+        return self._ask(listing, requests, now_ns) if requests.due_ns <= now_ns else []
+
+    def _ask(self, listing: int, requests: SnapshotRequests, now_ns: int) -> list[Effect]:
+        requests.epoch, requests.asked_ns, requests.due_ns = self._market_epoch, now_ns, None
+        requests.pause_ns = min(LONGEST_PAUSE_NS, max(FIRST_PAUSE_NS, 2 * requests.pause_ns))
+        return self._act(self.session.need_snapshot(listing, now_ns + self._unix_offset_ns))
+
+    @property
+    def _market_epoch(self) -> int:
+        return next(line.epoch for line in self.lines if line.endpoint.role == Role.MARKET_DATA)
 
     def _book_changed(self, listing: int, state: BookState, fault: BookFault) -> None:
         before = self.health.books.get(listing)
         self.health.books[listing] = state.name
         if state == BookState.STALE and not self._stopping:
-            self._tell(stale(self.loop, listing, fault))
+            self.tell(stale(self.loop, listing, fault))
         elif state == BookState.LIVE and before == "STALE":
-            self._tell(f"book of {self.loop.symbol(listing)} is LIVE again")
+            self.tell(f"book of {self.loop.symbol(listing)} is LIVE again")
 
     def _lost(self, index: int, reason: LossReason, detail: int, now_ns: int) -> list[Effect]:
         line = self.lines[index]
         self.health.losses += 1
+        if line.endpoint.role == Role.MARKET_DATA:
+            for requests in self._snapshots.values():
+                requests.due_ns = None          # the next connection asks anew
         if not self._stopping:
             named = FrameFault(detail).name if reason == LossReason.PROTOCOL_BROKEN else (
                 DecodeStatus(detail).name if reason == LossReason.FRAME_UNREADABLE else str(detail))
-            self._tell(f"{line.endpoint.name} connection lost: {reason.name} ({named})")
+            self.tell(f"{line.endpoint.name} connection lost: {reason.name} ({named})")
         if now_ns - line.opened_ns > GOOD_NS:
             line.failures = 0
         self._plan_again(line, now_ns)
@@ -246,10 +285,10 @@ class Conversation:
                 if self.lines[index].endpoint.role == Role.ORDERS:
                     self._command(CommandKind.TRADING_READY, index)
             elif isinstance(action, Reconnect):
-                self._tell(f"{action.connection} connection is opened again: {action.reason}")
+                self.tell(f"{action.connection} connection is opened again: {action.reason}")
                 self._command(CommandKind.CLOSE_CONNECTION, self._index(action.connection))
             elif isinstance(action, Problem):
-                self._tell(action.message)
+                self.tell(action.message)
         return effects
 
     def _index(self, name: str) -> int:
@@ -258,6 +297,7 @@ class Conversation:
     def _command(self, kind: CommandKind, index: int, **fields) -> None:
         self.loop.command(kind, connection=index, epoch=self.lines[index].epoch, **fields)
 
-    def _tell(self, problem: str) -> None:
+    def tell(self, problem: str) -> None:
+        """One line that a user should hear."""
         self.health.last_problem = problem
         self.report(f"{self.name}: {problem}")

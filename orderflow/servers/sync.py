@@ -81,10 +81,11 @@ class SyncServer:
         if self._thread is not None:
             self._thread.join(timeout)
             self._thread = None
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        for socket, _ in self._transports.values():
-            socket.close()
-        self._transports.clear()
+        self._pool.shutdown(cancel_futures=True)        # connects and calls end by their own time limits
+        while not self._results.empty():
+            self._results.get()()                       # closes what was connected too late
+        for name, line in self._transports:             # its native thread reads it still: not closed under its feet
+            self.report(f"{name}: connection {line} was not given back in time")
         self._client.close()
 
     # -- control thread -------------------------------------------------------------------------------------------
@@ -132,6 +133,9 @@ class SyncServer:
                     socket.close()
 
     def _connected(self, conversation: Conversation, line: int, socket, glued: bytes) -> None:
+        if self._stopping.is_set():
+            socket.close()
+            return
         transport = BorrowedTransport(socket, glued)
         if transport.fallback_reason:
             problem = f"{conversation.name}: reads need the GIL ({transport.fallback_reason})"
@@ -153,13 +157,11 @@ class SyncServer:
 
     def _connect(self, conversation: Conversation, effect: Connect) -> None:
         try:
-            socket, glued = connect(effect.endpoint.url, self.ca_file, connect_timeout=self.connect_timeout)
+            socket, glued = connect(effect.endpoint.url, self.ca_file, connect_timeout=self.connect_timeout,
+                                    tls_timeout=self.connect_timeout, upgrade_timeout=self.connect_timeout)
         except (ConnectError, ValueError) as error:
             problem = str(error)
             self._later(lambda: conversation.connect_failed(effect.line, problem, time.monotonic_ns()))
-            return
-        if self._stopping.is_set():
-            socket.close()
             return
         self._later(lambda: self._connected(conversation, effect.line, socket, glued))
 

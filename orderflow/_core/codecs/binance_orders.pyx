@@ -68,7 +68,7 @@ cdef class BinanceOrders(OrderCodec):
         A text with characters that would need escaping, numbers of more than 18 decimals, key without signer.
     """
 
-    def configure(self, *, api_key=None, signer=None, receive_window_ms=0, assets=()):
+    def configure(self, *, api_key=None, signer=None, receive_window_ms=0, assets=()):  # no-cython-lint
         if (api_key is None) != (signer is None):
             raise ValueError("api_key and signer belong together: both, or neither after session.logon")
         if not 0 <= receive_window_ms <= 60000:

@@ -3,9 +3,9 @@
 An answer to order.place is REPORT_NEW (it is often the first to bring the exchange's id) or a reject. A good answer to
 order.cancel is ignored: the execution report CANCELED comes on the same socket behind the order's last fills, whereas
 the answer may overtake them. An answer that does not prove that nothing happened is REPORT_IN_DOUBT: any 5xx, -1006 and
--1007 ("execution status unknown"), -1000 and -1001 (an error inside Binance), and "Duplicate order sent.", since our ids
-are never reused and the order they duplicate is then an earlier send of ours.
-(Binance, "Errors", "WebSocket API, response format", "User data stream", spot API documentation.)
+-1007 ("execution status unknown"), -1000 and -1001 (an error inside Binance), and "Duplicate order sent.", since our
+ids are never reused and the order they duplicate is then an earlier send of ours. (Binance, "Errors", "WebSocket API,
+response format", "User data stream", spot API documentation.)
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 

@@ -1,8 +1,8 @@
 """The values of one JSON object, noted where they stand and read when their meaning is known.
 
-Keys come in any order, and a number can only be read once the listing, and so its scale, is known. So an object is passed
-over once, which checks all of it, and the values that matter are kept as spans; each is then read with a cursor of its
-own. A key of interest given twice is BAD_JSON: two programs would read two different orders out of it.
+Keys come in any order, and a number can only be read once the listing, and so its scale, is known. So an object is
+passed over once, which checks all of it, and the values that matter are kept as spans; each is then read with a cursor
+of its own. A key of interest given twice is BAD_JSON: two programs would read two different orders out of it.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 

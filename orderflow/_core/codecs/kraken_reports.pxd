@@ -1,8 +1,8 @@
 """What Kraken says about orders: answers to add_order and cancel_order, and the `executions` channel.
 
 Rejects come only as answers. A good answer to add_order is REPORT_NEW; a good answer to cancel_order is ignored, since
-`canceled` follows on the channel behind the order's last trades. Errors that do not prove that nothing happened (services
-unavailable, busy or failing inside, and any family of errors not listed here) are REPORT_IN_DOUBT.
+`canceled` follows on the channel behind the order's last trades. Errors that do not prove that nothing happened
+(services unavailable, busy or failing inside, and any family of errors not listed here) are REPORT_IN_DOUBT.
 
 The channel names a field only where it matters, so client id, symbol and side of later lines come from open_orders.pxd.
 The quantities decide, not the status: a trade that completes its order may still say partially_filled, and `filled`

@@ -4,8 +4,8 @@ All that is constant for a listing, side and order type is one piece of text pre
 adds its numbers, its id, the session token and the request id. Nothing is signed: the token stands for the account.
 
 The request id is an integer, and JSON numbers are safe up to 2**53 only: one bit for the action, twelve for the low end
-of the client order id's epoch and forty for its counter. Epochs only grow, so the full one is the nearest at or below the
-highest that was sent: an answer finds its order without a table, as long as the order is younger than 4096 starts.
+of the client order id's epoch and forty for its counter. Epochs only grow, so the full one is the nearest at or below
+the highest that was sent: an answer finds its order without a table, as long as the order is younger than 4096 starts.
 
 Kraken takes FOK over REST only (its change log, May 2026, names no WebSocket field for it), so it is refused here.
 """

@@ -1,7 +1,8 @@
 """Open orders by the exchange's id, for streams that name client id, symbol and side only once.
 
-Open addressing with linear probing over a fixed array of 64-byte slots, at most half of them taken, so a look-up touches
-one or two cache lines; removal shifts the run behind it back, so nothing decays. An entry goes when its order ends.
+Open addressing with linear probing over a fixed array of 64-byte slots, at most half of them taken, so a look-up
+touches one or two cache lines; removal shifts the run behind it back, so nothing decays. An entry goes when its order
+ends.
 
 Worst case: the array is full. Orders that are not ours may take half of the room at most, so the account's other users
 cannot push ours out. What finds no room is counted in `forgotten`; lines of such an order that do not repeat its client

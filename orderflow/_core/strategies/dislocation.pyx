@@ -2,15 +2,15 @@
 
     edge = bid * (1 - fee of the one) - ask * (1 + fee of the other)
 
-per unit, both legs taken at once as parent orders that are bound to one listing each and end quickly. The quantity is what
-both best levels hold, within a cap. Legs may fill unequally: what was bought and not sold (or the other way round) is
-the leg risk of every such strategy, and it is closed at once, wherever that is cheapest, before the next trade. Nothing is done
-while a leg is open. Source of the rule: the no-arbitrage band of two markets with proportional fees.
+per unit, both legs taken at once as parent orders that are bound to one listing each and end quickly. The quantity is
+what both best levels hold, within a cap. Legs may fill unequally: what was bought and not sold (or the other way round)
+is the leg risk of every such strategy, and it is closed at once, wherever that is cheapest, before the next trade.
+Nothing is done while a leg is open. Source of the rule: the no-arbitrage band of two markets with proportional fees.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core.strategy cimport Strategy, StrategyContext, submit
-from orderflow._core.types cimport BoardEntry, BookState, Listing, ParentOrder, ParentReport, ParentStatus, Side
+from orderflow._core.types cimport BoardEntry, BookState, ParentOrder, ParentReport, ParentStatus, Side
 
 cdef enum:
     FEE_UNIT = 100000000
@@ -26,7 +26,8 @@ cdef extern from *:
     }
     }
     """
-    bint pays "orderflow::pays"(int64_t bid, int64_t sell_fee, int64_t ask, int64_t buy_fee, int64_t edge) noexcept nogil
+    bint pays "orderflow::pays"(int64_t bid, int64_t sell_fee, int64_t ask, int64_t buy_fee,
+                                int64_t edge) noexcept nogil
 
 
 cdef class Dislocation(Strategy):

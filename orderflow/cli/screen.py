@@ -1,0 +1,248 @@
+"""The live screen: a consolidated ladder, the parent order, positions, books and latency. 100 columns, 30 lines.
+
+Drawn as a whole into the terminal's second buffer, ten times a second, by the thread that calls `show`; whatever the
+native threads do meanwhile, they do not wait for it.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from rich import box
+from rich.console import Console, Group
+from rich.layout import Layout
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from orderflow.cli import summary
+from orderflow.engine import Engine, ParentState
+from orderflow.instrument import from_scaled
+
+WIDTH, HEIGHT = 100, 30
+LEVELS = 8
+#: One an exchange, in order; red and green are kept for sides.
+COLOURS = ("cyan", "yellow", "magenta", "blue", "bright_cyan", "bright_yellow", "bright_magenta", "bright_blue")
+STATES = {"LIVE": "green", "SYNCING": "yellow", "EMPTY": "yellow", "STALE": "red"}
+BLOCK, REST = "█", "─"
+LADDER_BAR, FILLED_BAR, PARENT_BAR = 16, 30, 11
+
+
+class LiveScreen:
+    """Shows one instrument of a running engine; a context manager.
+
+    Parameters
+    ----------
+    title : str
+        Of the first line.
+    instrument : str
+        What the ladder shows; empty = the engine's first.
+    problems : sequence of str
+        What was reported so far; the last one is shown at the bottom.
+    """
+
+    def __init__(self, engine: Engine, title: str, instrument: str = "", problems: Sequence[str] = (),
+                 console: Console | None = None):
+        self.engine = engine
+        self.title = title
+        self.problems = problems
+        self.instrument = engine.instruments[instrument or next(iter(engine.instruments))]
+        self.listings = [(index, engine.core.listings[index]) for index in self.instrument.listings]
+        self.colours = {listing.exchange: COLOURS[place % len(COLOURS)]
+                        for place, (_, listing) in enumerate(self.listings)}
+        self._entries: dict[int, object] = {}
+        self._console = console or Console()
+        self._live = Live(console=self._console, screen=True, auto_refresh=False, vertical_overflow="crop")
+
+    def __enter__(self) -> LiveScreen:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._live.stop()
+
+    def show(self, passed_s: float, seconds: float | None, parent_id: int = 0) -> None:
+        """Draw everything as it is now."""
+        self._live.update(self.render(passed_s, seconds, parent_id), refresh=True)
+
+    def render(self, passed_s: float, seconds: float | None, parent_id: int = 0) -> Layout:
+        """The whole screen; `seconds` None = without an end, `parent_id` 0 = no parent order."""
+        self._read()
+        whole, upper, lower = Layout(), Layout(name="upper"), Layout(name="lower", size=7)
+        rows = 2 * LEVELS + 5
+        side = Layout()
+        side.split_column(Layout(self._parent(parent_id), size=rows - 7), Layout(self._position(), size=7))
+        upper.split_row(Layout(self._ladder(), size=WIDTH - 42), side)
+        lower.split_row(Layout(self._exchanges(), size=WIDTH - 42), Layout(self._latency()))
+        upper.size = rows
+        problem = self.problems[-1] if self.problems else ""
+        foot = Text(f" {problem}", style="yellow", no_wrap=True, overflow="ellipsis")
+        whole.split_column(Layout(self._head(passed_s, seconds), size=1), upper, lower, Layout(foot))
+        frame = Layout()
+        frame.split_row(Layout(whole, size=min(WIDTH, self._console.width)), Layout(Text("")))
+        return frame if self._console.width > WIDTH else whole
+
+    def _read(self) -> None:
+        """The boards as they are; one that is being written at every attempt keeps its last look."""
+        for index, _ in self.listings:
+            try:
+                self._entries[index] = self.engine.core.board.read(index)
+            except BlockingIOError:
+                continue
+
+    # -- parts ------------------------------------------------------------------------------------------------------
+
+    def _head(self, passed_s: float, seconds: float | None) -> Text:
+        text = Text(f" {self.title}", style="bold", no_wrap=True)
+        end = f" of {seconds:.0f}" if seconds else ""
+        clock = f"{passed_s:5.1f}{end} s "
+        text.append(" " * max(1, WIDTH - text.cell_len - len(clock)) + clock, style="dim")
+        return text
+
+    def _levels(self, side: str) -> list[tuple[Decimal, dict[str, Decimal]]]:
+        """Best price first: who offers how much at each price of any LIVE book."""
+        merged: dict[Decimal, dict[str, Decimal]] = {}
+        for index, listing in self.listings:
+            entry = self._entries.get(index)
+            if entry is None or self.engine.book_state(index) != "LIVE":
+                continue
+            for level in entry[side + "s"][:int(entry[side + "_count"])]:
+                price = from_scaled(level["price"], listing.price_decimals)
+                merged.setdefault(price, {})[listing.exchange] = from_scaled(level["quantity"],
+                                                                             listing.quantity_decimals)
+        return sorted(merged.items(), reverse=side == "bid")[:LEVELS]
+
+    def _ladder(self) -> Panel:
+        asks, bids = self._levels("ask"), self._levels("bid")
+        largest = max((sum(parts.values()) for _, parts in (*asks, *bids)), default=Decimal(1)) or Decimal(1)
+        table = Table.grid(padding=(0, 1), expand=False)
+        table.add_column(justify="right", width=10)
+        for _ in self.listings:
+            table.add_column(justify="right", width=max(6, min(8, 24 // len(self.listings))))
+        table.add_column(width=LADDER_BAR, no_wrap=True)
+        table.add_row(Text("price", style="dim"), *(Text(name, style=colour) for name, colour in self.colours.items()),
+                      Text("together", style="dim"))
+        for _ in range(LEVELS - len(asks)):
+            table.add_row("")
+        for price, parts in reversed(asks):
+            table.add_row(*self._level(price, parts, "red", largest))
+        table.add_row(*self._middle(asks, bids))
+        for price, parts in bids:
+            table.add_row(*self._level(price, parts, "green", largest))
+        return _panel(table, self.instrument.name)
+
+    def _level(self, price: Decimal, parts: dict[str, Decimal], style: str, largest: Decimal) -> list[Text]:
+        cells = [Text(f"{price:,.2f}", style=style)]
+        cells += [Text(f"{parts[name]:.3f}", style=colour) if name in parts else Text("·", style="bright_black")
+                  for name, colour in self.colours.items()]
+        return [*cells, self._stacked(parts, largest, LADDER_BAR)]
+
+    def _middle(self, asks: list, bids: list) -> list[Text]:
+        if not asks or not bids:
+            return [Text("no market", style="dim")]
+        best_ask, best_bid = asks[0][0], bids[0][0]
+        spread = (best_ask - best_bid) / (best_ask + best_bid) * 20_000
+        mid = Text(f"{(best_ask + best_bid) / 2:,.2f}", style="bold")
+        word = Text(f"spread {spread:.1f} bps" if spread >= 0 else f"crossed {-spread:.1f} bps", style="dim")
+        return [mid, *(Text("") for _ in self.listings), word]
+
+    def _stacked(self, parts: dict[str, Decimal], largest: Decimal, width: int) -> Text:
+        """One bar, the exchanges' parts beside each other; rounding never makes it longer than it is."""
+        bar, done, until = Text(no_wrap=True), 0, Decimal(0)
+        for name, colour in self.colours.items():
+            until += parts.get(name, Decimal(0))
+            cells = int(until / largest * width + Decimal("0.5")) - done
+            bar.append(BLOCK * cells, style=colour)
+            done += cells
+        return bar
+
+    def _parent(self, parent_id: int) -> Panel:
+        state = self.engine.parent(parent_id) if parent_id else None
+        if state is None:
+            return _panel(Text("\nnone yet", style="dim"), "Parent order")
+        return _panel(Group(*self._parent_text(state), Text(), self._parent_bars(state)), "Parent order")
+
+    def _parent_text(self, state: ParentState) -> list[Text]:
+        done = state.filled / state.quantity
+        head = Text(f"{state.side.lower()} {summary.text(state.quantity)} {state.instrument}", style="bold")
+        parts = {name: part["filled"] for name, part in state.by_exchange.items()}
+        bar = self._stacked(parts, state.quantity, FILLED_BAR)
+        bar.append(REST * (FILLED_BAR - bar.cell_len), style="bright_black")
+        bar.append(f" {done:>4.0%}")
+        status = state.status.removeprefix("PARENT_").replace("_", " ").lower()
+        reason = "" if state.reason == "OK" else f": {state.reason.replace('_', ' ').lower()}"
+        prices = Text("arrival ")
+        prices.append(f"{state.arrival_price:,.2f}" if state.arrival_price else "none", style="bold")
+        if state.average_price is not None:
+            prices.append("   average ")
+            prices.append(f"{state.average_price:,.2f}", style="bold")
+        slippage = f"slippage {state.slippage_bps:+.2f} bps, " if state.slippage_bps is not None else ""
+        return [head, bar, Text(), prices, Text(f"{slippage}{state.children} orders, {status}{reason}", no_wrap=True)]
+
+    def _parent_bars(self, state: ParentState) -> Table:
+        table = Table.grid(padding=(0, 1))
+        table.add_column(width=7)
+        table.add_column(width=PARENT_BAR, no_wrap=True)
+        table.add_column(justify="right", width=8)
+        table.add_column(justify="right", width=9)
+        largest = max((part["filled"] for part in state.by_exchange.values()), default=Decimal(1))
+        for name, colour in self.colours.items():
+            part = state.by_exchange.get(name)
+            if part is None:
+                table.add_row(Text(name, style=colour), Text("·", style="bright_black"))
+                continue
+            table.add_row(Text(name, style=colour), self._stacked({name: part["filled"]}, largest, PARENT_BAR),
+                          f"{part['filled']:.3f}", f"{part['average_price']:,.2f}")
+        return table
+
+    def _position(self) -> Panel:
+        table = Table.grid(padding=(0, 2))
+        table.add_column(width=10)
+        table.add_column(justify="right", width=13)
+        held = summary.positions(self.engine)[self.instrument.name]
+        for name, net in held.items():
+            if name != "total":
+                table.add_row(Text(name, style=self.colours[name]), net)
+        table.add_row(Text("together", style="bold"), Text(held["total"], style="bold"))
+        mid = summary.mid(self.engine, self.instrument.name)
+        base, quote = self.listings[0][1].base, self.listings[0][1].quote
+        total = summary.profit(summary.flows(self.engine), {base: mid} if mid else {}, quote)["total"]
+        if total is not None:
+            table.add_row("profit", Text(f"{Decimal(total):+,.2f}", style="green" if Decimal(total) >= 0 else "red"),
+                          Text(quote, style="dim"))
+        return _panel(table, "Position")
+
+    def _exchanges(self) -> Panel:
+        table = Table.grid(padding=(0, 1))
+        for width, justify in ((8, "left"), (12, "left"), (7, "left"), (9, "right"), (4, "right"), (8, "right")):
+            table.add_column(width=width, justify=justify, no_wrap=True)
+        table.add_row(*(Text(word, style="dim") for word in ("", "protocol", "book", "frames", "gaps", "resyncs")))
+        for found in summary.exchanges(self.engine):
+            states = set(found["books"].values())
+            worst = next((state for state in ("STALE", "EMPTY", "SYNCING", "LIVE") if state in states), "EMPTY")
+            table.add_row(Text(found["name"], style=self.colours.get(found["name"], "")), found["protocol"],
+                          Text(worst, style=STATES[worst]), f"{found['frames']:,}", str(found["gaps"]),
+                          str(found["resyncs"]))
+        return _panel(table, "Exchanges")
+
+    def _latency(self) -> Panel:
+        table = Table.grid(padding=(0, 1))
+        for width, justify in ((17, "left"), (6, "right"), (6, "right"), (6, "right")):
+            table.add_column(width=width, justify=justify, no_wrap=True)
+        table.add_row(*(Text(word, style="dim") for word in ("", "count", "p50 us", "p99 us")))
+        measured = summary.latency(self.engine)
+        for stage in summary.STAGES:
+            found = measured.get(stage)
+            cells = (f"{found['count']:,}", *(_microseconds(found[each]) for each in ("p50", "p99"))) if found else ()
+            table.add_row(stage.replace("_", " "), *cells)
+        return _panel(table, "Latency")
+
+
+def _microseconds(nanoseconds: int) -> str:
+    """At most six characters."""
+    return f"{nanoseconds / 1000:,.1f}" if nanoseconds < 1_000_000 else f"{nanoseconds / 1000:,.0f}"
+
+
+def _panel(content, title: str) -> Panel:
+    return Panel(content, title=f"[dim]{title}[/dim]", title_align="left", border_style="bright_black", box=box.ROUNDED)

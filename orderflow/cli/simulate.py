@@ -1,0 +1,119 @@
+"""`orderflow simulate`: exchanges on loopback that speak the real protocols."""
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orderflow.cli import GOOD, output
+from orderflow.cli.application import BadUsage
+
+
+def command(
+    exchanges: Annotated[list[str], typer.Option("--exchange", metavar="NAME=PROTOCOL", help="One exchange; give it "
+                                                 "again for more.")],
+    captures: Annotated[list[str] | None, typer.Option("--capture", metavar="[NAME=]FILE", help="Play recorded frames "
+                                                       "instead of simulating traders.")] = None,
+    speed: Annotated[float, typer.Option(min=0.0, help="Of a capture: 1 as recorded, 0 as fast as frames are taken.")]
+    = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the simulated traders.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65534, help="The first exchange listens here and, with TLS, on the "
+                                      "next one; further exchanges on those that follow. 0 = any free ones.")] = 0,
+    seconds: Annotated[float | None, typer.Option(min=0.0, help="Leave after so long instead of on Ctrl-C.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object: where each exchange listens.")] = False,
+) -> int:
+    """Start simulated exchanges, say where they listen, and run until Ctrl-C."""
+    from orderflow.simulator.certificates import Authority
+    from orderflow.simulator.launch import ExchangeProcess
+
+    wanted = _settings(exchanges, captures or [], speed, seed, port)
+    ended = _on_signal()
+    with ExitStack() as stack:
+        authority = stack.enter_context(Authority())
+        started = []
+        for settings in wanted:
+            output.progress(f"{settings.name}: starting")
+            try:
+                started.append(stack.enter_context(ExchangeProcess(settings, authority)))
+            except (ValueError, OSError) as error:
+                output.end_progress()
+                text = (error.strerror if isinstance(error, OSError) else "") or str(error)
+                raise BadUsage(f"--exchange {settings.name}: {text}") from None
+        output.end_progress()
+        document = {"ca_file": str(authority.path), "exchanges": [_where(exchange) for exchange in started]}
+        if as_json:
+            output.result(document)
+        else:
+            for line in _lines(document):
+                output.text(line)
+        ended.wait(seconds)
+    return GOOD
+
+
+def _settings(exchanges: list[str], captures: list[str], speed: float, seed: int, port: int) -> list:
+    from orderflow.simulator.dialects import PROTOCOLS
+    from orderflow.simulator.launch import SimulatorSettings
+
+    protocols: dict[str, str] = {}
+    for item in exchanges:
+        name, given, protocol = item.partition("=")
+        if not given or not name:
+            raise BadUsage(f"--exchange {item!r}: expected NAME=PROTOCOL")
+        if protocol not in PROTOCOLS:
+            raise BadUsage(f"--exchange {item!r}: protocol {protocol!r} is none of {', '.join(PROTOCOLS)}")
+        if name in protocols:
+            raise BadUsage(f"--exchange {item!r}: {name} is named twice")
+        protocols[name] = protocol
+    if port and port + 2 * len(protocols) - 1 > 65535:
+        raise BadUsage(f"--port {port}: {len(protocols)} exchanges need {2 * len(protocols)} ports, up to 65535")
+    files = _captures(captures, list(protocols))
+    origin_ns = time.time_ns()              # the same for all: they share the hidden price
+    return [SimulatorSettings(name, protocol, port=port and port + 2 * i, tls_port=port and port + 2 * i + 1,
+                              capture=files.get(name, ""), speed=speed, seed=seed, origin_ns=origin_ns)
+            for i, (name, protocol) in enumerate(protocols.items())]
+
+
+def _captures(captures: list[str], names: list[str]) -> dict[str, str]:
+    """File by exchange; without a name it is meant for all of them."""
+    files: dict[str, str] = {}
+    for item in captures:
+        name, given, file = item.partition("=")
+        meant = [name] if given and name in names else names
+        file = file if given and name in names else item
+        if not Path(file).is_file():
+            raise BadUsage(f"--capture {item!r}: {file} is not a file")
+        for one in meant:
+            if one in files:
+                raise BadUsage(f"--capture {item!r}: exchange {one} has one already")
+            files[one] = file
+    return files
+
+
+def _on_signal() -> threading.Event:
+    """Set by Ctrl-C and by a polite kill."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    return ended
+
+
+def _where(exchange) -> dict:
+    ports, settings = exchange.ports, exchange.settings
+    return {
+        "name": settings.name, "protocol": settings.protocol, "capture": settings.capture or None,
+        "rest": f"https://127.0.0.1:{ports.tls}", "stream": f"wss://127.0.0.1:{ports.tls}",
+        "plain_rest": f"http://127.0.0.1:{ports.plain}", "plain_stream": f"ws://127.0.0.1:{ports.plain}",
+    }
+
+
+def _lines(document: dict) -> list[str]:
+    rows = [("exchange", "protocol", "REST", "websocket")]
+    for entry in document["exchanges"]:
+        rows.append((entry["name"], entry["protocol"], entry["rest"], entry["stream"]))
+        rows.append(("", "", entry["plain_rest"], entry["plain_stream"]))
+    return [*output.columns(rows), f"trust: {document['ca_file']}", "Ctrl-C ends them."]

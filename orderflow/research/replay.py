@@ -1,0 +1,155 @@
+"""A recorded run again: the same orders, byte for byte, or the first difference.
+
+The router is a function of its inputs in the order in which it took them, and of the boards as it saw them. The input
+log names both; the frames of each exchange, stepped to the publication that was read, give the boards again; parents and
+reports are in the journal. So every order intent must come out as it was written, sequence numbers, times and versions
+included.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from orderflow._core import input_log, journal
+from orderflow._core.journal import RecordKind
+from orderflow._core.types import CHILD_ORDER_DTYPE, InputKind
+from orderflow.engine import RUN_FILE, TABLE_FILE, Engine, Run
+from orderflow.servers.recorder import read as read_frames
+
+PUBLICATION_MASK = (1 << 40) - 1
+
+
+class ReplayError(Exception):
+    """A run that cannot be replayed; the message says what is missing or where it differs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of it.
+
+    Attributes
+    ----------
+    orders : int
+        Intents that the run journalled.
+    equal : bool
+        Whether the replay gave the same ones, byte for byte.
+    sha256, expected_sha256 : str
+        Over the intents, in order.
+    difference : str
+        The first one, in words; "" when there is none.
+    """
+
+    inputs: int
+    orders: int
+    equal: bool
+    sha256: str
+    expected_sha256: str
+    difference: str
+
+
+class _Market:
+    """The exchange loops of the run, stepped through their recordings."""
+
+    def __init__(self, directory: Path, engine: Engine):
+        self._loops = engine.core.loops
+        self._frames: dict[str, Iterator[bytes]] = {name: read_frames(directory, name) for name in self._loops}
+        self._exchange_of = [listing.exchange for listing in engine.core.listings]
+
+    def step_to(self, listing: int, publication: int) -> None:
+        """Until the board shows this publication of the listing."""
+        name = self._exchange_of[listing]
+        loop = self._loops[name]
+        while loop.publication(listing) < publication:
+            record = next(self._frames[name], None)
+            if record is None:
+                raise ReplayError(f"the frames of {name} end before publication {publication} of listing {listing}")
+            loop.replay(record)
+        if loop.publication(listing) != publication:
+            raise ReplayError(f"listing {listing} is at publication {loop.publication(listing)}, the run saw "
+                              f"{publication}: these are not the frames of this run")
+
+
+def replay(directory) -> Replayed:
+    """Replay the run in `directory` (written by an Engine with `record=True`).
+
+    Raises
+    ------
+    ReplayError
+        Something is missing, or the run cannot be followed.
+    """
+    directory = Path(directory)
+    for name in (RUN_FILE, TABLE_FILE):
+        if not (directory / name).is_file():
+            raise ReplayError(f"{directory / name}: missing; was the run made with record = true?")
+    run = Run.load(json.loads((directory / RUN_FILE).read_text()))
+    original = [record for record in journal.read(directory)
+                if record.kind in (RecordKind.PARENT, RecordKind.INTENT, RecordKind.REPORT, RecordKind.CANCEL)]
+    inputs = input_log.read(directory, "router", run.epoch)
+    with tempfile.TemporaryDirectory(prefix="orderflow-replay-") as scratch:
+        engine = Engine.for_replay(run, np.load(directory / TABLE_FILE), scratch)
+        try:
+            difference = _follow(engine, _Market(directory, engine), original, inputs)
+        finally:
+            engine.close_files()
+        again = [record for record in journal.read(scratch) if record.kind == RecordKind.INTENT]
+    expected = [record for record in original if record.kind == RecordKind.INTENT]
+    digests = [hashlib.sha256(b"".join(record.payload for record in records)).hexdigest()
+               for records in (again, expected)]
+    equal = digests[0] == digests[1]
+    if not equal and not difference:
+        difference = _first_difference(again, expected)
+    return Replayed(len(inputs), len(expected), equal, digests[0], digests[1], difference)
+
+
+def _follow(engine: Engine, market: _Market, original: list, inputs: np.ndarray) -> str:
+    """Feed the inputs in the order of the log; returns the first difference in words, "" if there is none."""
+    router, base = engine.router, engine.journal.sequence
+    reads = _board_reads(inputs)
+    for row in inputs:
+        kind, source, number, now_ns = (int(row[name]) for name in ("kind", "source", "number", "event_ns"))
+        if kind == InputKind.BOARD_READ:
+            continue
+        place = engine.journal.sequence - base
+        if kind == InputKind.INPUT_WAKE:
+            seen = reads.get(int(row["sequence"]))
+            if seen is not None:
+                market.step_to(*seen)
+            router.replay_wake(source, number, now_ns)
+        elif kind in (InputKind.INPUT_REPORT, InputKind.INPUT_PARENT):
+            wanted = RecordKind.REPORT if kind == InputKind.INPUT_REPORT else RecordKind.PARENT
+            if place >= len(original) or original[place].kind != wanted:
+                return f"input {row['sequence']}: the journal has no {wanted.name} in place {place}"
+            payload = original[place].payload
+            if kind == InputKind.INPUT_REPORT:
+                router.replay_report(source, payload, now_ns)
+            else:
+                router.replay_parent(payload, now_ns)
+        elif kind == InputKind.INPUT_COMMAND:
+            router.replay_state(number, now_ns)
+        elif kind == InputKind.INPUT_TIMER:
+            router.replay_timer(number, now_ns)
+        engine.drain_rings()
+    return ""
+
+
+def _board_reads(inputs: np.ndarray) -> dict[int, tuple[int, int]]:
+    """(listing, publication) that was read while each input was served."""
+    reads = inputs[inputs["kind"] == InputKind.BOARD_READ]
+    return {int(row["sequence"]): (int(row["source"]), int(row["number"]) & PUBLICATION_MASK) for row in reads}
+
+
+def _first_difference(again: list, expected: list) -> str:
+    for place, (one, other) in enumerate(zip(again, expected, strict=False)):
+        if one.payload == other.payload:
+            continue
+        ours, theirs = (np.frombuffer(record.payload, CHILD_ORDER_DTYPE)[0] for record in (one, other))
+        fields = [f"{name} {ours[name]} instead of {theirs[name]}" for name in CHILD_ORDER_DTYPE.names
+                  if not np.array_equal(ours[name], theirs[name])]
+        return f"order {place}: {', '.join(fields)}"
+    return f"{len(again)} orders instead of {len(expected)}"

@@ -1,0 +1,42 @@
+"""The depth board: what was published last is read whole, levels beyond the counts mean nothing."""
+import numpy as np
+import pytest
+
+from orderflow._core.board import BOARD_ENTRY_DTYPE, DEPTH, Board
+
+
+def entry(version, bids, asks):
+    record = np.zeros(1, BOARD_ENTRY_DTYPE)[0]
+    record["version"], record["bid_count"], record["ask_count"] = version, len(bids), len(asks)
+    for side, levels in (("bids", bids), ("asks", asks)):
+        for place, level in enumerate(levels):
+            record[side][place] = level
+    return record
+
+
+def test_the_latest_is_read():
+    board = Board(3)
+    board.publish(1, entry(1, [(10, 1)], [(11, 2)]))
+    board.publish(1, entry(2, [(9, 5), (8, 6)], []))
+    read = board.read(1)
+    assert (read["version"], read["bid_count"], read["ask_count"]) == (2, 2, 0)
+    assert read["bids"][:2].tolist() == [(9, 5), (8, 6)]
+    assert board.read(0)["version"] == 0
+
+
+def test_as_many_levels_as_there_is_room_for():
+    board = Board(1)
+    levels = [(100 - i, i + 1) for i in range(DEPTH)]
+    board.publish(0, entry(1, levels, levels))
+    assert board.read(0)["bids"].tolist() == levels
+    record = entry(1, levels, [])
+    record["bid_count"] = DEPTH + 1
+    with pytest.raises(ValueError, match="holds"):
+        board.publish(0, record)
+
+
+def test_listings_beyond_the_board():
+    with pytest.raises(IndexError, match="listing 1"):
+        Board(1).read(1)
+    with pytest.raises(ValueError, match="listings=0"):
+        Board(0)

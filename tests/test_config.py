@@ -1,0 +1,133 @@
+"""Settings: what is good is taken, and what is wrong is told with the name of its key."""
+import os
+
+import pytest
+
+from orderflow.config import ConfigError, check, load, parse
+from orderflow.exchanges import SESSIONS
+
+GOOD = """
+[engine]
+server = "async"
+layout = "fused"
+
+[exchanges.one]
+protocol = "binance_spot"
+symbols = ["BTCUSDT"]
+taker_fee = "0.001"
+rest = "https://127.0.0.1:8001"
+stream = "wss://127.0.0.1:8001"
+
+[exchanges.two]
+protocol = "kraken_v2"
+symbols = ["BTC/USD"]
+depth = 100
+"""
+
+
+def written(tmp_path, text):
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    return path
+
+
+def one(**fields):
+    """A document with one exchange and these of its keys."""
+    return {"exchanges": {"one": {"protocol": "kraken_v2", "symbols": ["BTC/USD"], **fields}}}
+
+
+def engine(**fields):
+    return one() | {"engine": fields}
+
+
+def test_a_good_file_is_taken(tmp_path):
+    settings = load(written(tmp_path, GOOD))
+    assert list(settings.exchanges) == ["one", "two"]
+    assert settings.engine.server == "async" and settings.engine.wait == "park"
+    assert settings.exchanges["one"].taker_fee == "0.001" and settings.exchanges["two"].depth == 100
+    with pytest.raises(AttributeError):
+        settings.engine.server = "sync"
+
+
+@pytest.mark.parametrize("protocol", SESSIONS)
+def test_every_protocol_is_known(protocol):
+    assert parse(one(protocol=protocol)).exchanges["one"].protocol == protocol
+
+
+@pytest.mark.parametrize("document, told", [
+    ({}, "exchanges: name at least one"),
+    ({"exchange": {}}, "exchange: no such key"),
+    (one(tick=1), "exchanges.one.tick: no such key"),
+    (engine(speed=1), "engine.speed: no such key"),
+    ({"exchanges": {"one": {"symbols": ["A"]}}}, "exchanges.one: .*missing required field `protocol`"),
+    ({"exchanges": {"one": {"protocol": "kraken_v2"}}}, "exchanges.one: .*missing required field `symbols`"),
+    ({"exchanges": {"One!": {"protocol": "kraken_v2", "symbols": ["A"]}}}, "exchanges.One!: "),
+    (one(protocol="nasdaq"), "exchanges.one.protocol: 'nasdaq' is not one of binance_spot"),
+    (one(protocol=7), "exchanges.one.protocol: Expected `str`"),
+    (one(symbols=[]), "exchanges.one.symbols: name at least one"),
+    (one(symbols="BTC/USD"), "exchanges.one.symbols: Expected `array`"),
+    (one(symbols=["A", "A"]), "exchanges.one.symbols: a symbol is named twice"),
+    (one(maker_fee=0.001), "exchanges.one.maker_fee: Expected `int | str`, got `float`"),
+    (one(maker_fee="a lot"), "exchanges.one.maker_fee"),
+    (one(taker_fee="NaN"), "exchanges.one.taker_fee"),
+    (one(taker_fee="1.5"), "exchanges.one.taker_fee: 1.5 is a fraction"),
+    (one(depth=-1), "exchanges.one.depth: Expected `int` >= 0"),
+    (one(depth="10"), "exchanges.one.depth: Expected `int`"),
+    (one(trade="yes"), "exchanges.one.trade: Expected `bool`"),
+    (one(ca_file="/nowhere/ca.pem"), "exchanges.one.ca_file: /nowhere/ca.pem is not a file"),
+    (one(rest="api.kraken.com"), "exchanges.one.rest: 'api.kraken.com' should begin with https://"),
+    (one(rest="wss://api.kraken.com"), "exchanges.one.rest: .* should begin with https://"),
+    (one(stream="https://ws.kraken.com"), "exchanges.one.stream: .* should begin with wss://"),
+    (one(stream="wss://"), "exchanges.one.stream"),
+    (one(stream="ws://ws.kraken.com"), "exchanges.one.stream: ws:// is not encrypted"),
+    (one(rest="http://127.0.0.1.example.com"), "exchanges.one.rest: http:// is not encrypted"),
+    (one(orders="http://localhost"), "exchanges.one.orders: .* should begin with wss://"),
+    (engine(server="threads"), "engine.server: Invalid enum value 'threads'"),
+    (engine(layout="spilt"), "engine.layout: Invalid enum value 'spilt'"),
+    (engine(wait=1), "engine.wait"),
+    (engine(connect_timeout=0), "engine.connect_timeout: Expected `float` > 0"),
+    (engine(connect_timeout="soon"), "engine.connect_timeout: Expected `float`"),
+    (engine(cpus={"nobody": 0}), "engine.cpus.nobody: no such thread; there are one, router, strategizer"),
+    (engine(cpus={"fused": 0}), "engine.cpus.fused: no such thread"),
+    (engine(cpus={"one": 4095}), "engine.cpus.one: processor 4095 is not one of"),
+    (engine(cpus={"one": -1}), "engine.cpus.*: Expected `int` >= 0"),
+])
+def test_what_is_wrong_is_named(document, told):
+    with pytest.raises(ConfigError, match=told.replace("|", r"\|").replace("(", r"\(")) as caught:
+        parse(document)
+    assert "\n" not in str(caught.value)
+
+
+def test_loopback_needs_no_encryption():
+    for host in ("127.0.0.1:8080", "localhost:8080", "[::1]:8080"):
+        assert parse(one(rest=f"http://{host}", stream=f"ws://{host}")).exchanges["one"].rest == f"http://{host}"
+
+
+def test_more_spinning_threads_than_processors(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    with pytest.raises(ConfigError, match="engine.wait: 3 spinning threads on 2 processors"):
+        parse(engine(wait="spin"))
+    assert parse(engine(wait="spin", layout="fused")).engine.wait == "spin"
+
+
+@pytest.mark.parametrize("text, told", [
+    ("[engine", "not TOML"),
+    ("a = 1\na = 2", "not TOML"),
+    ("[engine]\nserver = 'x'", "settings.toml: engine.server: Invalid enum value"),
+])
+def test_the_file_is_named(tmp_path, text, told):
+    with pytest.raises(ConfigError, match=told):
+        load(written(tmp_path, text))
+
+
+def test_a_file_that_cannot_be_read(tmp_path):
+    with pytest.raises(ConfigError, match="none.toml: cannot be read"):
+        load(tmp_path / "none.toml")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="binary.toml: cannot be read"):
+        load(tmp_path / "binary.toml")
+
+
+def test_settings_are_checked_however_they_were_made():
+    good = parse(one())
+    assert check(good) is good

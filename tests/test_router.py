@@ -1,0 +1,139 @@
+"""The router over simulated exchanges, on a virtual clock: parents end as they should, and nothing passes risk."""
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from orderflow._core.types import PARENT_ORDER_DTYPE, ParentKind, Side
+from orderflow.engine import Engine, Limits
+from orderflow.research.simulation import DIRECT_START_NS, INSTRUMENT, LIMITS, VENUES, session_of, simulator_settings
+from orderflow.servers.direct import DirectServer
+from orderflow.simulator.launch import build
+
+
+@pytest.fixture
+def make():
+    """Engines over the three exchanges of the demonstration, without a strategy."""
+    engines = []
+
+    def made(**options):
+        exchanges = {venue.name: build(simulator_settings(venue, 11, DIRECT_START_NS)) for venue in VENUES}
+        problems = []
+        sessions = [session_of(venue, f"http://{venue.name}", f"ws://{venue.name}") for venue in VENUES]
+        fees = {venue.name: (venue.maker_fee, venue.taker_fee) for venue in VENUES}
+        options = {"limits": LIMITS, "fees": fees} | options
+        engine = Engine(sessions, DirectServer(exchanges, DIRECT_START_NS, problems.append), **options)
+        engine.exchanges = exchanges
+        engines.append(engine)
+        return engine.start()
+
+    yield made
+    for engine in engines:
+        engine.stop()
+
+
+def test_a_large_parent_is_spread_and_fills_exactly(make):
+    engine = make()
+    parent = engine.wait(engine.submit(INSTRUMENT, "buy", "20", seconds=10))
+    assert (parent.status, parent.reason, parent.filled) == ("PARENT_DONE", "OK", Decimal(20))
+    assert set(parent.by_exchange) == {"alpha", "beta", "gamma"}
+    assert sum(fill["filled"] for fill in parent.by_exchange.values()) == 20
+    assert engine.orders.audit() == []
+
+
+def test_only_where_it_may_go(make):
+    engine = make()
+    parent = engine.wait(engine.submit(INSTRUMENT, "sell", "1", seconds=5, exchanges=["gamma"]))
+    assert set(parent.by_exchange) == {"gamma"}
+
+
+def test_single_uses_one_exchange(make):
+    engine = make(policy="single")
+    parent = engine.wait(engine.submit(INSTRUMENT, "buy", "20", seconds=10))
+    assert len(parent.by_exchange) == 1
+
+
+def test_a_limit_is_never_passed_and_time_ends_it(make):
+    engine = make()
+    best = min(int(engine.core.board.read(index)["asks"][0]["price"]) * int(engine.table[index]["price_factor"])
+               for index in range(3))
+    limit = Decimal(best).scaleb(-engine.instruments[INSTRUMENT].price_decimals) - 500
+    parent = engine.wait(engine.submit(INSTRUMENT, "buy", "5", limit, seconds=1))
+    assert (parent.status, parent.reason, parent.children) == ("PARENT_DONE", "END_TIME", 0)
+
+
+def test_what_no_exchange_takes_is_not_waited_for(make):
+    engine = make()
+    parent = engine.wait(engine.submit(INSTRUMENT, "buy", "0.00000001"))
+    assert (parent.status, parent.reason, parent.children) == ("PARENT_DONE", "BELOW_MINIMUM_REMAINS", 0)
+
+
+def test_cancel(make):
+    engine = make()
+    parent_id = engine.submit(INSTRUMENT, "buy", "5", "1000")
+    engine.run(0.5)
+    assert engine.parent(parent_id).status == "PARENT_WORKING"
+    engine.cancel(parent_id)
+    parent = engine.wait(parent_id, 1)
+    assert (parent.status, parent.reason) == ("PARENT_DONE", "CANCELLED_BY_USER")
+
+
+def test_without_limits_nothing_is_sent(make):
+    engine = make(limits={})
+    parent = engine.wait(engine.submit(INSTRUMENT, "buy", "1", seconds=1))
+    assert (parent.filled, parent.reason) == (0, "END_TIME")
+    assert engine.router.counts["refusals"]
+    assert all(sum(loop.sent_orders) == 0 for loop in engine.core.loops.values())
+
+
+def test_risk_stands_between_the_router_and_the_wire(make):
+    engine = make(limits={INSTRUMENT: Limits("3", "100", "10000000")})
+    parent = engine.wait(engine.submit(INSTRUMENT, "buy", "5", seconds=2))
+    assert parent.filled <= 3
+    assert engine.router.counts["refusals"]["POSITION_EXCEEDS_MAXIMUM"] > 0
+
+
+def test_halt_stops_everything_at_once(make):
+    engine = make()
+    engine.halt()
+    parent = engine.wait(engine.submit(INSTRUMENT, "buy", "1", seconds=1))
+    assert parent.filled == 0
+    assert all(loop.sent_orders[0] == 0 for loop in engine.core.loops.values())
+    assert all(not exchange.desk.truth()["events"] for exchange in engine.exchanges.values())
+
+
+def test_a_lost_order_connection_leaves_the_others_trading(make):
+    engine = make()
+    gamma = engine.conversations[2]
+    line = next(index for index, line in enumerate(gamma.lines) if line.endpoint.name == "orders")
+    gamma.disconnected(line, 1006)
+    gamma._stopping = True                  # it stays away
+    parent = engine.wait(engine.submit(INSTRUMENT, "buy", "5", seconds=3))
+    assert parent.filled == 5
+    assert set(parent.by_exchange) <= {"alpha", "beta"}
+    assert engine.orders.audit() == []
+
+
+def test_an_order_that_nobody_answers_is_in_doubt_and_stays_reserved(make):
+    engine = make()
+    engine.exchanges["beta"].message = lambda *_: None          # takes orders and says nothing
+    parent_id = engine.submit(INSTRUMENT, "buy", "1", exchanges=["beta"])
+    engine.run(7.0)
+    parent = engine.parent(parent_id)
+    assert (parent.filled, parent.in_doubt, parent.status) == (0, 1, "PARENT_WORKING")
+    engine.cancel(parent_id)
+    engine.run(0.5)
+    assert engine.parent(parent_id).status == "PARENT_ENDED_IN_DOUBT"
+    assert engine.orders.audit() == []
+
+
+def test_an_instrument_that_is_not_there_is_denied(make):
+    engine = make()
+    record = np.zeros(1, PARENT_ORDER_DTYPE)[0]
+    record["parent_id"], record["instrument"], record["kind"] = 99, 7, ParentKind.SUBMIT_PARENT
+    record["side"], record["quantity"] = Side.BUY, 1
+    engine.strategizer.submit(record)
+    engine.run(0.2)
+    assert engine.parent(99) is None
+    with pytest.raises(ValueError, match="there are BTC-USDT"):
+        engine.submit("ETH-USDT", "buy", 1)
