@@ -7,9 +7,7 @@ import calendar
 import json
 import re
 from dataclasses import dataclass, field
-from decimal import Context, Decimal
-
-import orjson
+from decimal import Context, Decimal, DecimalException
 
 from orderflow._core.types import MessageKind, Side
 
@@ -72,11 +70,16 @@ def events_of(out) -> list[Event]:
 
 def parse(frame: bytes):
     """Objects as lists of pairs, so that a key given twice is seen."""
+    def refuse(constant):
+        raise Refused(f"{constant} is not JSON")
+
     try:
-        orjson.loads(frame)             # json alone would let NaN and lone surrogates through
-        return json.loads(frame, parse_int=Number, parse_float=Number, object_pairs_hook=tuple)
+        parsed = json.loads(frame.decode(), parse_int=Number, parse_float=Number, parse_constant=refuse,
+                            object_pairs_hook=tuple)
+        json.dumps(parsed, ensure_ascii=False).encode()         # refuses halves of surrogate pairs
     except (ValueError, RecursionError) as error:
         raise Refused("not JSON") from error
+    return parsed
 
 
 def expect(condition, problem):
@@ -97,7 +100,12 @@ def once(pairs, names) -> dict:
 
 def bare(value, decimals=0) -> int:
     expect(type(value) is Number, "not a bare number")
-    scaled = CONTEXT.scaleb(Decimal(value), decimals)
+    if not re.search("[1-9]", value.lower().partition("e")[0]):
+        return 0
+    try:
+        scaled = CONTEXT.scaleb(Decimal(value), decimals)
+    except DecimalException as error:
+        raise Refused("farther than Decimal goes") from error
     expect(scaled == scaled.to_integral_value(context=CONTEXT), "finer than the scale")
     expect(abs(scaled) <= LARGEST, "too large")
     return int(scaled)
