@@ -28,10 +28,10 @@ from orderflow.engine import Threads  # noqa: E402
 PASSED = 0xA5                   # ChildOrder.risk_code of an order that risk approved
 WARM_UP = 500                   # frames
 SPLIT_FRAMES = 2000             # with a processor for each thread; a twentieth of them without
-STAGES = ("exchange", "router", "strategizer")
-#: What a step does that gives work to the next: (round, stage) -> name.
+THREADS = 3                     # of `split`
+#: What each step does: (round, place in the round) -> name.
 PARTS = {(0, 0): "decode, book, publish", (0, 1): "wake-up, reference price", (0, 2): "strategy",
-         (1, 1): "route, risk, journal", (2, 0): "gate, encode, sign"}
+         (0, 3): "route, risk, journal", (1, 0): "gate, encode, sign"}
 
 
 class Desk:
@@ -81,7 +81,6 @@ def run_fused(recording):
         steps = desk.driver.parts(WARM_UP, count)
         desk.finish()
     parts = {name: float(np.median(steps[:, at, stage])) for (at, stage), name in PARTS.items()}
-    parts["looking at empty inboxes"] = float(np.median(steps.sum((1, 2)))) - sum(parts.values())
     return taken, parts
 
 
@@ -89,7 +88,7 @@ def run_split(recording):
     """Nanoseconds of each frame; the caller's thread is the exchange's."""
     before = os.sched_getaffinity(0)
     cores = sorted(before)
-    count = SPLIT_FRAMES if len(cores) >= len(STAGES) else SPLIT_FRAMES // 20
+    count = SPLIT_FRAMES if len(cores) >= THREADS else SPLIT_FRAMES // 20
     cpus = {"router": cores[1 % len(cores)], "strategizer": cores[2 % len(cores)]}
     with tempfile.TemporaryDirectory() as directory:
         desk = Desk(recording, directory, "split")
@@ -127,7 +126,7 @@ def measure():
     print(f"    sum of the parts: {sum(parts.values()) / 1e3:.2f} us")
     bar("tick to order, fused, sum of the parts' medians", sum(parts.values()) / 1e3, math.inf, math.inf, "lower", "us")
     split, cores = run_split(recording)
-    name = "split" if cores >= len(STAGES) else f"split, {len(STAGES)} spinning threads on {cores} processors"
+    name = "split" if cores >= THREADS else f"split, {THREADS} spinning threads on {cores} processors"
     return {"fused_us": found, "parts_ns": parts, "split_us": report(name, split)}
 
 

@@ -43,7 +43,9 @@ from orderflow.servers.control import Conversation
 from orderflow.servers.recorder import Recorder
 
 BOARD_DEPTH = 20
-JOURNAL_BYTES = 16 << 20
+#: Size of one segment of the journal, and of an input log: two of each are resident.
+JOURNAL_BYTES = 8 << 20
+LOG_BYTES = 4 << 20
 #: Room of the rings between router and exchange threads: every order that may be open, several reports each.
 ORDER_RING = 4096
 REPORT_RING = 16384
@@ -433,7 +435,7 @@ class Engine:
         epoch = journal.epoch
         self.logs = {}
         for name in ("router", "strategizer"):
-            self.logs[name] = InputLogFiles(journal.directory, name, epoch)
+            self.logs[name] = InputLogFiles(journal.directory, name, epoch, segment_bytes=LOG_BYTES)
             self._files.append(self.logs[name])
         width = max(len(item.listings) for item in core.instruments)
         self.orders = Orders(self.table, epoch, listings_per_instrument=width, **self._room)
@@ -459,7 +461,8 @@ class Engine:
     def _threads(self) -> Threads:
         core = self.core
         if self._layout == "fused":
-            loops: list[Loop] = [*core.loops.values(), self.router, self.strategizer]
+            # The router twice: it wakes the strategizer, and what that submits is routed in the same round.
+            loops: list[Loop] = [*core.loops.values(), self.router, self.strategizer, self.router]
             return Threads([("fused", loops, core.bells["router"])], self._wait, self._cpus)
         groups: list[tuple[str, list[Loop], Doorbell]] = [
             (name, [loop], core.bells[name]) for name, loop in core.loops.items()]

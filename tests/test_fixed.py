@@ -93,26 +93,6 @@ def test_write(value, decimals):
         assert fixed.parse_text(text.encode(), decimals)[:2] == (0, value)
 
 
-@given(INT64, st.integers(0, 40), st.integers(0, 40))
-def test_rescale(value, before, after):
-    assert fixed.rescale_value(value, before, after) == oracle(f"{value}e{-before}".encode(), after)
-
-
-@given(INT64, INT64, INT64, INT64)
-@example(-LARGEST - 1, -LARGEST - 1, LARGEST, LARGEST)
-def test_products(a, b, c, d):
-    high, low = fixed.product(a, b)
-    assert (high << 64) + low == a * b
-    assert fixed.compare_product_values(a, b, c, d) == (a * b > c * d) - (a * b < c * d)
-
-
-@given(INT64, st.integers(0, 18), INT64, st.integers(0, 18))
-@example(1, 0, 10**18, 18)
-def test_compare_scaled(a, a_decimals, b, b_decimals):
-    left, right = a * 10**b_decimals, b * 10**a_decimals
-    assert fixed.compare_scaled_values(a, a_decimals, b, b_decimals) == (left > right) - (left < right)
-
-
 def test_status_codes_are_those_of_the_codec():
     """fixed.pxd stands above codec.pxd and repeats four of its values."""
     assert [fixed.parse_text(text, 2)[0] for text in (b"1", b"x", b"0.001", b"1e30")] == [

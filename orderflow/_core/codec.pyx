@@ -166,7 +166,7 @@ cdef class OrderCodec(Codec):
                            char *out, size_t capacity) noexcept nogil:
         return EncodeStatus.ENCODE_UNSUPPORTED
 
-    def encode_new_order(self, record, int64_t unix_ns=0):
+    def encode_new_order(self, record, int64_t unix_ns=0, size_t capacity=ORDER_FRAME_LIMIT):
         """The frame that places an order, as bytes: what the exchange thread would send.
 
         Parameters
@@ -174,6 +174,8 @@ cdef class OrderCodec(Codec):
         record : one element of CHILD_ORDER_DTYPE
         unix_ns : int
             Time of sending, nanoseconds since 1970, as the exchange's clock has it.
+        capacity : int
+            Room that the codec is told of, at most ORDER_FRAME_LIMIT; less of it refuses every order.
 
         Raises
         ------
@@ -185,10 +187,11 @@ cdef class OrderCodec(Codec):
         cdef int size
         _read_order(record, &order)
         with nogil:
-            size = self.encode_new(&order, unix_ns, frame, ORDER_FRAME_LIMIT)
+            size = self.encode_new(&order, unix_ns, frame, min(capacity, <size_t>ORDER_FRAME_LIMIT))
         return _take_frame(frame, size)
 
-    def encode_cancel_order(self, record, bytes exchange_order_id=b"", int64_t unix_ns=0):
+    def encode_cancel_order(self, record, bytes exchange_order_id=b"", int64_t unix_ns=0,
+                            size_t capacity=ORDER_FRAME_LIMIT):
         """The frame that cancels an order, as bytes; arguments and errors as of `encode_new_order`.
 
         `exchange_order_id` is the exchange's id of the order where it is known.
@@ -199,5 +202,5 @@ cdef class OrderCodec(Codec):
         cdef int size
         _read_order(record, &order)
         with nogil:
-            size = self.encode_cancel(&order, identity, unix_ns, frame, ORDER_FRAME_LIMIT)
+            size = self.encode_cancel(&order, identity, unix_ns, frame, min(capacity, <size_t>ORDER_FRAME_LIMIT))
         return _take_frame(frame, size)

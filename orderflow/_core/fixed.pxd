@@ -1,4 +1,4 @@
-"""Decimal text <-> int64 scaled by a power of ten, exact or refused; 128-bit products.
+"""Decimal text <-> int64 scaled by a power of ten, exact or refused.
 
 A value at `decimals` d is the integer value * 10**d. Text is a JSON number (RFC 8259, section 6): "-0.5", "1e-7" and
 "12" are numbers, "+1", ".5", "1." and "007" are not. A digit other than zero below the scale is NUMBER_INEXACT,
@@ -164,13 +164,6 @@ cdef nogil:
             return scale_long(digits, digits_end, shift, negative, out)
         return scale(mantissa, shift, negative, out)
 
-    inline int rescale(int64_t value, uint8_t from_decimals, uint8_t to_decimals, int64_t *out) noexcept:
-        """The same value at another scale, exactly."""
-        cdef uint64_t magnitude = <uint64_t>value
-        if value < 0:
-            magnitude = 0 - magnitude
-        return scale(magnitude, <int64_t>to_decimals - from_decimals, value < 0, out)
-
     inline uint64_t eight_digits(uint64_t value) noexcept:
         """A number below 10**8 as eight characters with leading zeros, the first one lowest.
 
@@ -247,10 +240,6 @@ cdef nogil:
                 length -= 1
         return length
 
-    inline int128 multiply(int64_t a, int64_t b) noexcept:
-        """The full product; |a * b| < 2**126 for any pair inside the range of parse()."""
-        return <int128>a * b
-
     inline int64_t high(int128 value) noexcept:
         """Upper half, with the sign."""
         return <int64_t>(value >> 64)
@@ -258,21 +247,3 @@ cdef nogil:
     inline int64_t low(int128 value) noexcept:
         """Lower half: the bits of an unsigned 64-bit integer."""
         return <int64_t>value
-
-    inline int128 join(int64_t upper, int64_t lower) noexcept:
-        """The value of which high() is `upper` and low() is `lower`."""
-        return (<int128>upper << 64) | <int128><uint64_t>lower
-
-    inline int compare(int128 a, int128 b) noexcept:
-        """-1, 0 or 1 as a is below, at or above b."""
-        return (a > b) - (a < b)
-
-    inline int compare_products(int64_t a, int64_t b, int64_t c, int64_t d) noexcept:
-        """Compares a * b with c * d, exactly."""
-        return compare(multiply(a, b), multiply(c, d))
-
-    inline int compare_scaled(int64_t a, uint8_t a_decimals, int64_t b, uint8_t b_decimals) noexcept:
-        """Compares values of different scales, exactly; the scales differ by at most MAXIMUM_POWER."""
-        if a_decimals < b_decimals:
-            return compare(multiply(a, <int64_t>POWERS[b_decimals - a_decimals]), b)
-        return compare(a, multiply(b, <int64_t>POWERS[a_decimals - b_decimals]))

@@ -20,28 +20,3 @@ def write_text(int64_t value, uint8_t decimals, bint trimmed=False):
     cdef char[TEXT_SIZE] text
     cdef uint32_t length = write_trimmed(value, decimals, text) if trimmed else write(value, decimals, text)
     return text[:length].decode("ascii")
-
-
-def rescale_value(int64_t value, uint8_t from_decimals, uint8_t to_decimals):
-    """(status, value at `to_decimals`)."""
-    cdef int64_t result = 0
-    cdef int status = rescale(value, from_decimals, to_decimals, &result)
-    return status, result
-
-
-def product(int64_t a, int64_t b):
-    """a * b through the 128-bit product, as (high, low) with low unsigned."""
-    cdef int128 result = multiply(a, b)
-    if compare(join(high(result), low(result)), result) != 0:
-        raise ArithmeticError(f"{a} * {b} did not survive its halves")
-    return high(result), <uint64_t>low(result)
-
-
-def compare_product_values(int64_t a, int64_t b, int64_t c, int64_t d):
-    """-1, 0 or 1 as a * b is below, at or above c * d."""
-    return compare_products(a, b, c, d)
-
-
-def compare_scaled_values(int64_t a, uint8_t a_decimals, int64_t b, uint8_t b_decimals):
-    """-1, 0 or 1 as a / 10**a_decimals is below, at or above b / 10**b_decimals."""
-    return compare_scaled(a, a_decimals, b, b_decimals)

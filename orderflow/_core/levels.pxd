@@ -18,12 +18,18 @@ cdef enum:
     TOO_MANY = 6                # the value of codec.DecodeStatus
 
 
+cdef struct Digits:             # decimals that numbers are written with, the most of any level
+    uint8_t price
+    uint8_t quantity
+
+
 cdef struct Target:             # where levels go, and how they are scaled
     Level *levels
     uint32_t count
     uint32_t capacity
     uint8_t price_decimals
     uint8_t quantity_decimals
+    Digits digits               # of level objects: a checksum is over digits as written
 
 
 cdef nogil:
@@ -44,11 +50,40 @@ cdef nogil:
                 return False
         return c.status == json.GOOD
 
-    inline bint read_one_object(json.Cursor *c, const Target *target, Level *level) noexcept:
+    inline void observe(const char *at, const char *end, uint8_t *most) noexcept:
+        """Decimals of the number in [at, end); more than any listing has count as that many."""
+        cdef uint8_t count = 0
+        while at < end and at[0] != b".":
+            at += 1
+        while at + 1 < end and fixed.is_digit(at[1]) and count < fixed.MAXIMUM_POWER:
+            count += 1
+            at += 1
+        if count > most[0]:
+            most[0] = count
+
+    inline void observe_objects(const char *at, const char *end, Digits *digits) noexcept:
+        """Decimals of what read_objects took: there is nothing but {"price":1.5,"qty":2.5} in it."""
+        cdef uint8_t *most = &digits.price
+        cdef const char *point
+        while at < end:
+            if at[0] == b"p":
+                most = &digits.price
+            elif at[0] == b"q":
+                most = &digits.quantity
+            elif at[0] == b".":
+                point = at
+                while fixed.is_digit(at[1]):
+                    at += 1
+                if at - point > most[0]:
+                    most[0] = <uint8_t>(at - point)
+            at += 1
+
+    inline bint read_one_object(json.Cursor *c, Target *target, Level *level) noexcept:
         """{"price": ..., "qty": ...} in any order, with anything else among them."""
         cdef json.Text key
         cdef uint32_t seen = 0
         cdef uint32_t field
+        cdef const char *begin
         if not json.enter_object(c):
             return False
         while json.next_key(c, &key):
@@ -56,17 +91,21 @@ cdef nogil:
             if seen & field:
                 return json.fail(c, json.BAD_JSON)
             seen |= field
+            json.peek(c)
+            begin = c.at
             if field == 1:
                 json.read_decimal(c, target.price_decimals, &level.price)
+                observe(begin, c.at, &target.digits.price)
             elif field == 2:
                 json.read_decimal(c, target.quantity_decimals, &level.quantity)
+                observe(begin, c.at, &target.digits.quantity)
             else:
                 json.skip_value(c)
         if seen != 3:
             return json.fail(c, json.BAD_FIELD)
         return c.status == json.GOOD
 
-    inline void read_fast(json.Cursor *c, Target *target, Reader reader) noexcept:
+    inline void read_fast(json.Cursor *c, Target *target, Reader reader, bint objects) noexcept:
         """As many usual levels as follow. The cursor stands after an opening bracket, or on a comma."""
         cdef uint32_t before = target.count
         cdef uint32_t count = before
@@ -76,6 +115,8 @@ cdef nogil:
         at = reader(c.begin, at, c.end, target.price_decimals, target.quantity_decimals,
                     <int64_t *>&target.levels[before], target.capacity, &count)
         if count != before:
+            if objects:
+                observe_objects(c.at, at, &target.digits)
             target.count = count
             c.at = at
             c.first = False
@@ -88,7 +129,7 @@ cdef nogil:
         cdef Level *level
         if not json.enter_array(c):
             return False
-        read_fast(c, target, reader)
+        read_fast(c, target, reader, objects)
         while json.next_element(c):
             if target.count == target.capacity:
                 return json.fail(c, TOO_MANY)
@@ -99,5 +140,5 @@ cdef nogil:
                 return json.fail(c, fixed.NUMBER_RANGE)
             target.count += 1
             if c.at < c.end and c.at[0] == b",":
-                read_fast(c, target, reader)
+                read_fast(c, target, reader, objects)
         return c.status == json.GOOD

@@ -36,6 +36,7 @@ def read_levels(bytes text, uint8_t price_decimals, uint8_t quantity_decimals, s
     target.capacity = capacity
     target.price_decimals = price_decimals
     target.quantity_decimals = quantity_decimals
+    target.digits = Digits(0, 0)
     try:
         with nogil:
             read(&cursor, &target, chosen, objects)

@@ -45,9 +45,11 @@ cdef enum:
     KILL_FLAG = 0                   # in `flags`
     REPORT_LOST_FLAG = 64
     FRAMES = 256                    # frames taken from the ring before commands are looked at again
-    COMMAND_BYTES = 1 << 24
-    EVENT_BYTES = 1 << 22
+    COMMAND_BYTES = 1 << 23         # the largest REST snapshots of twenty listings at once
+    EVENT_BYTES = 1 << 20
     FRAME_BYTES = 1 << 24
+    SENT_BYTES = 1 << 20
+    UNUSED_BYTES = 1 << 12          # of a ring that this kind of loop has no use for: ring memory is resident at once
     OUT_BYTES = 1 << 17
     KEPT_BYTES = 1 << 24            # updates of one listing that wait for its snapshot
     PARK_NS = 100_000_000           # longest sleep: timers are coarse
@@ -130,7 +132,8 @@ cdef class ExchangeLoop(Loop):
         self.decoded = DecodeOutput()
         self.frame_to_board = LatencyHistogram()
         self.commands, self.events = ByteRing(COMMAND_BYTES), ByteRing(EVENT_BYTES)
-        self.frames_in, self.frames_out = ByteRing(FRAME_BYTES), ByteRing(1 << 20)
+        self.frames_in = ByteRing(UNUSED_BYTES if borrows else FRAME_BYTES)
+        self.frames_out = ByteRing(UNUSED_BYTES if borrows else SENT_BYTES)
         self.kept_alive = [table, board, wake_pending, wakes, router_bell, control_bell, tape]
         masking.seed(&self.mask_keys, <const char *>entropy)
         self.state.exchange = exchange_index
@@ -463,8 +466,8 @@ cdef class ExchangeLoop(Loop):
             exchange.lose(&self.state, header.connection, <uint8_t>header.value, 0, header.now_ns)
         else:
             memset(&command, 0, sizeof(Command))
-            command.kind, command.connection, command.epoch = CommandKind.CONNECTION_OPENED, header.connection, header.epoch
-            command.argument = 1
+            command.kind, command.connection = CommandKind.CONNECTION_OPENED, header.connection
+            command.epoch, command.argument = header.epoch, 1
             exchange.opened(&self.state, header.connection, &command, header.now_ns)
 
     def publication(self, int listing):
@@ -541,14 +544,17 @@ cdef class NativeThread:
 
     cdef void _run(self) noexcept nogil:
         cdef uint32_t i
-        cdef int work
+        cdef int work, done
         cdef int64_t now_ns
         while not pending.is_set(&self.stopping):
             now_ns = clock.monotonic_ns()
             self.heartbeat = now_ns
             work = 0
             for i in range(self.count):
-                work += (<Loop>self.loops[i]).step(now_ns)
+                done = (<Loop>self.loops[i]).step(now_ns)
+                if done:
+                    work += done
+                    now_ns = clock.monotonic_ns()       # what the next loop does with it happens after it
             if work:
                 continue
             if self.policy == WaitPolicy.SPIN:

@@ -1,7 +1,7 @@
 """Times like "2023-10-06T17:35:55.440295Z" (RFC 3339) as nanoseconds since 1970."""
 from libc.stdint cimport int64_t, uint32_t
 
-from orderflow._core cimport fixed
+from orderflow._core cimport fixed, json
 
 
 cdef nogil:
@@ -31,15 +31,17 @@ cdef nogil:
             return 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
         return 30 if month == 4 or month == 6 or month == 9 or month == 11 else 31
 
-    inline bint parse(const char *p, uint32_t length, int64_t *out) noexcept:
-        """False if this is not such a time, or not between 1970 and 2200. Digits after the ninth decimal are
-        dropped."""
-        cdef const char *end = p + length
+    inline bint parse(const json.Text *text, int64_t *out) noexcept:
+        """False if this is not such a time, or not between 1970 and 2200. Digits after the ninth decimal are dropped."""
+        cdef const char *p = text.data
+        cdef const char *end = p + text.length
         cdef int year, month, day, hour, minute, second, offset_hours, offset_minutes
         cdef int64_t seconds
         cdef int64_t fraction = 0
         cdef int64_t weight = 100_000_000
-        if length < 20 or p[4] != b"-" or p[7] != b"-" or (p[10] | 32) != b"t" or p[13] != b":" or p[16] != b":":
+        if not 20 <= text.length <= json.SCRATCH_SIZE:  # of a longer text with escapes there is only the beginning
+            return False
+        if p[4] != b"-" or p[7] != b"-" or (p[10] | 32) != b"t" or p[13] != b":" or p[16] != b":":
             return False
         year = number(p, 4)
         month = number(p + 5, 2)

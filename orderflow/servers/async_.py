@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 import threading
@@ -24,6 +25,7 @@ from orderflow.servers.control import Connect, Conversation, Release
 from orderflow.servers.listener import LARGEST_FRAME, RETRY_S, Listener
 from orderflow.servers.rest import async_client, call_async, trust
 
+logging.getLogger("picows").addHandler(logging.NullHandler())      # what it would print, AsyncServer reports
 #: How long a peer may take to answer our goodbye.
 LEAVE_S = 1.0
 

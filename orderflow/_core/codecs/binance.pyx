@@ -13,6 +13,7 @@ from libc.string cimport memset
 
 from orderflow._core cimport fixed, json, levels
 from orderflow._core.codec cimport SYMBOL_SIZE, Codec, DecodeBuffer, DecodeStatus, find_symbol
+from orderflow._core.codecs cimport binance_times
 from orderflow._core.types cimport Level, Listing, Message, MessageKind, Side
 
 cdef enum Event:
@@ -148,15 +149,6 @@ cdef nogil:
                 or json.equal(name, "tradingSession")):
             return OTHER_EVENT
         return UNKNOWN_EVENT
-
-    inline int64_t unix_ns(json.Cursor *c, int64_t value) noexcept:
-        """Nanoseconds of a time in milliseconds, or in microseconds where the connection asked for them."""
-        if 0 <= value < 9_000_000_000_000LL:              # until the year 2255
-            return value * 1_000_000
-        if 0 <= value < 9_000_000_000_000_000LL:
-            return value * 1_000
-        json.fail(c, fixed.NUMBER_RANGE)
-        return 0
 
     inline bint read_positive(json.Cursor *c, uint8_t decimals, int64_t *out) noexcept:
         if not json.read_decimal(c, decimals, out):
@@ -516,4 +508,4 @@ cdef class BinanceMarketData(Codec):
 
     cdef void stamp(self, json.Cursor *c, Frame *frame) noexcept nogil:
         """The time of the matching engine where it is given, else that of the event."""
-        frame.message.exchange_ns = unix_ns(c, frame.transaction_time or frame.event_time)
+        frame.message.exchange_ns = binance_times.unix_ns(c, frame.transaction_time or frame.event_time)

@@ -9,9 +9,9 @@ response format", "User data stream", spot API documentation.)
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
-from orderflow._core cimport client_id, json
-from orderflow._core.codec cimport DecodeBuffer, DecodeStatus, SymbolTable, find_symbol
-from orderflow._core.codecs cimport assets, binance_requests, fields, outbox
+from orderflow._core cimport client_id, fixed, json
+from orderflow._core.codec cimport SYMBOL_SIZE, DecodeBuffer, DecodeStatus, SymbolTable, find_symbol
+from orderflow._core.codecs cimport assets, binance_requests, binance_times, fields, outbox
 from orderflow._core.types cimport (
     ChildOrder,
     ExecType,
@@ -50,10 +50,6 @@ cdef struct Reports:
 
 
 cdef nogil:
-    inline int64_t nanoseconds(int64_t time) noexcept:
-        """Binance counts milliseconds, or microseconds where the connection asked for them: those have 16 digits."""
-        return time * 1000 if time >= 100000000000000LL else time * 1000000
-
     inline uint8_t reject_reason(const json.Text *text) noexcept:
         """Of -2010 and -2011, which share a code between many texts; and of the field `r`."""
         if (json.equal(text, "Account has insufficient balance for requested action.")
@@ -141,7 +137,7 @@ cdef nogil:
             return
         if fields.has(&found, RESULT_TIME):
             fields.read_int64(c, &found, RESULT_TIME, &time)
-        report.exchange_ns = nanoseconds(time)
+        report.exchange_ns = binance_times.unix_ns(c, time)
         report.exec_type = ExecType.REPORT_NEW
         outbox.publish(c, out, report)
 
@@ -151,8 +147,9 @@ cdef nogil:
         cdef int64_t number = 0
         if not fields.read_int64(c, found, index, &number):
             return False
-        outbox.copy_identity(report, found.spans[index].begin,
-                             <uint32_t>(found.spans[index].end - found.spans[index].begin))
+        if number < 0:
+            return json.fail(c, DecodeStatus.BAD_FIELD)
+        fixed.write_digits(<uint64_t>number, report.exchange_order_id)
         return True
 
     inline void decode_answer(json.Cursor *c, const Reports *reports, const fields.Fields *answer, int64_t receive_ns,
@@ -292,6 +289,9 @@ cdef nogil:
         cdef int64_t time = 0
         if report is NULL or not fields.read_text(c, found, letter(b"s"), &value, &text):
             return
+        if text.length > SYMBOL_SIZE:
+            json.fail(c, DecodeStatus.BAD_SYMBOL)
+            return
         index = find_symbol(reports.symbols, text.data, text.length)
         report.client_order_id = own_id(c, found)
         report.exec_type = type_of(c, found, report)
@@ -305,7 +305,7 @@ cdef nogil:
             fields.read_int64(c, found, letter(b"T"), &time)
         elif fields.has(found, letter(b"E")):
             fields.read_int64(c, found, letter(b"E"), &time)
-        report.exchange_ns = nanoseconds(time)
+        report.exchange_ns = binance_times.unix_ns(c, time)
         if index >= 0:
             report.listing = <uint32_t>index
             out.fault_listing = index

@@ -70,33 +70,7 @@ cdef struct Entry:              # what is known of one entry of `data`
     const char *values[FIELDS]
 
 
-cdef struct Digits:             # decimals that the exchange writes for a listing, the most seen so far
-    uint8_t price
-    uint8_t quantity
-
-
 cdef nogil:
-    inline void observe_digits(const char *at, const char *end, Digits *digits) noexcept:
-        """Count decimals in a checked array of level objects: the checksum is over digits as written.
-
-        Keys are told apart by their first letter: of "price" and "qty" nothing else in a level carries a point.
-        """
-        cdef uint8_t *most = &digits.price
-        cdef uint8_t count
-        while at < end:
-            if at[0] == c"p":
-                most = &digits.price
-            elif at[0] == c"q":
-                most = &digits.quantity
-            elif at[0] == c".":
-                count = 0
-                while at + 1 < end and c"0" <= at[1] <= c"9":
-                    count += 1
-                    at += 1
-                if count > most[0] and count <= 18:
-                    most[0] = count
-            at += 1
-
     inline int channel_of(const json.Text *name) noexcept:
         if json.equal(name, "book"):
             return BOOK
@@ -153,9 +127,7 @@ cdef nogil:
         cdef json.Text text
         if not json.read_text(c, &text):
             return False
-        if text.length > json.SCRATCH_SIZE or not rfc3339.parse(text.data, text.length, out):
-            return json.fail(c, json.BAD_FIELD)
-        return True
+        return rfc3339.parse(&text, out) or json.fail(c, json.BAD_FIELD)
 
     inline bint read_side(json.Cursor *c, uint8_t *out) noexcept:
         cdef json.Text text
@@ -180,10 +152,10 @@ cdef class KrakenMarketData(Codec):
     foreign symbols, heartbeats, tickers and candles. Answers to requests, status and instrument are SESSION.
     """
 
-    cdef Digits *digits             # by listing
+    cdef levels.Digits *digits      # by listing, the most that were seen
 
     def configure(self):
-        self.digits = <Digits *>calloc(self.listing_count, sizeof(Digits))
+        self.digits = <levels.Digits *>calloc(max(self.listing_count, 1), sizeof(levels.Digits))
         if self.digits is NULL:
             raise MemoryError()
 
@@ -363,16 +335,17 @@ cdef class KrakenMarketData(Codec):
 
     cdef bint read_side_of_book(self, json.Cursor *c, Entry *entry, int field, levels.Target *target) noexcept nogil:
         cdef Message *message = entry.message
-        cdef Digits *digits = &self.digits[entry.symbol]
-        cdef const char *at = c.at
+        cdef levels.Digits *most = &self.digits[entry.symbol]
         cdef bint good
+        target.digits = most[0]
         if field == BIDS:
             good = read_levels(c, target, &message.bids_begin, &message.bids_count)
         else:
             good = read_levels(c, target, &message.asks_begin, &message.asks_count)
-        observe_digits(at, c.at, digits)
-        message.price_zeros = <int8_t>(digits.price - entry.listing.price_decimals)
-        message.quantity_zeros = <int8_t>(digits.quantity - entry.listing.quantity_decimals)
+        if good:
+            most[0] = target.digits
+        message.price_zeros = <int8_t>(target.digits.price - entry.listing.price_decimals)
+        message.quantity_zeros = <int8_t>(target.digits.quantity - entry.listing.quantity_decimals)
         return good
 
     cdef bint read_field(self, json.Cursor *c, Entry *entry, int field, levels.Target *target,

@@ -17,9 +17,9 @@ count anew, forgets the open orders of before, and is followed by a SESSION mess
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, strlen
 
-from orderflow._core cimport client_id, json
-from orderflow._core.codec cimport NO_LISTING, DecodeBuffer, DecodeStatus, SymbolTable, find_symbol
-from orderflow._core.codecs cimport assets, fields, kraken_requests, open_orders, outbox, text
+from orderflow._core cimport client_id, json, rfc3339
+from orderflow._core.codec cimport NO_LISTING, SYMBOL_SIZE, DecodeBuffer, DecodeStatus, SymbolTable, find_symbol
+from orderflow._core.codecs cimport assets, fields, kraken_requests, open_orders, outbox
 from orderflow._core.types cimport (
     ExecType,
     ExecutionReport,
@@ -151,7 +151,7 @@ cdef nogil:
             return True
         if not fields.read_text(c, found, index, &value, &stamp):
             return False
-        return text.read_rfc3339(stamp.data, stamp.length, unix_ns) or json.fail(c, DecodeStatus.BAD_FIELD)
+        return rfc3339.parse(&stamp, unix_ns) or json.fail(c, DecodeStatus.BAD_FIELD)
 
     # Answers ---------------------------------------------------------------------------------------------------------
 
@@ -169,9 +169,8 @@ cdef nogil:
             named = client_id.read(name.data, name.length)
             if named:
                 report.client_order_id = named
-        if not fields.read_text(c, &found, LINE_ORDER, &value, &name):
+        if not (fields.read_text(c, &found, LINE_ORDER, &value, &name) and outbox.copy_identity(c, report, &name)):
             return
-        outbox.copy_identity(report, name.data, name.length)
         open_orders.remember(&reports.orders, name.data, name.length, report.client_order_id, NO_LISTING, Side.NO_SIDE)
         report.exec_type = ExecType.REPORT_NEW
         outbox.publish(c, out, report)
@@ -260,15 +259,17 @@ cdef nogil:
         if fields.has_value(found, LINE_CLIENT) and fields.read_text(c, found, LINE_CLIENT, &value, &name):
             report.client_order_id = client_id.read(name.data, name.length)
         if fields.has_value(found, LINE_SYMBOL) and fields.read_text(c, found, LINE_SYMBOL, &value, &name):
+            if name.length > SYMBOL_SIZE:
+                json.fail(c, DecodeStatus.BAD_SYMBOL)
+                return
             listing = find_symbol(reports.symbols, name.data, name.length)
             report.listing = NO_LISTING if listing < 0 else <uint32_t>listing
         if is_text(c, found, LINE_SIDE, "buy"):
             report.side = Side.BUY
         elif is_text(c, found, LINE_SIDE, "sell"):
             report.side = Side.SELL
-        if not fields.read_text(c, found, LINE_ORDER, &value, &name):
+        if not (fields.read_text(c, found, LINE_ORDER, &value, &name) and outbox.copy_identity(c, report, &name)):
             return
-        outbox.copy_identity(report, name.data, name.length)
         known = open_orders.find(&reports.orders, name.data, name.length)
         if known is not NULL:
             if report.client_order_id == 0:
@@ -395,7 +396,7 @@ cdef nogil:
         if not snapshot and not is_text(c, frame, FRAME_TYPE, "update"):
             json.fail(c, DecodeStatus.BAD_FIELD)
         fields.read_int64(c, frame, FRAME_SEQUENCE, &sequence)
-        if c.status == json.GOOD and snapshot and not reports.in_snapshot:
+        if c.status == json.GOOD and snapshot and not (reports.in_snapshot and sequence == reports.sequence + 1):
             open_orders.clear(&reports.orders)
         fields.enter(frame, FRAME_DATA, &lines)
         json.enter_array(&lines)

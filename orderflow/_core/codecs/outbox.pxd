@@ -1,5 +1,5 @@
 """Appending messages and reports to a DecodeBuffer; what every codec of an order connection does at the end."""
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy, memset
 
 from orderflow._core cimport json
@@ -60,8 +60,9 @@ cdef nogil:
             message.exchange_ns = report.exchange_ns
             out.report_count += 1
 
-    inline void copy_identity(ExecutionReport *report, const char *name, uint32_t size) noexcept:
+    inline bint copy_identity(json.Cursor *c, ExecutionReport *report, const json.Text *name) noexcept:
         """The exchange's own order id, zero-terminated; none of theirs is longer than 31."""
-        if size > 31:
-            size = 31
-        memcpy(report.exchange_order_id, name, size)
+        if not 0 < name.length < sizeof(report.exchange_order_id):
+            return json.fail(c, DecodeStatus.BAD_FIELD)
+        memcpy(report.exchange_order_id, name.data, name.length)
+        return True

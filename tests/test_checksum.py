@@ -1,0 +1,87 @@
+"""Checksums against zlib, the exchange's documented example and vectors of a recording."""
+import json
+import zlib
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orderflow._core.checksum import crc32_of, kraken_checksum
+from orderflow._core.types import LEVEL_DTYPE
+
+ASKS = [(452852, 100000), (452864, 154571953), (452866, 154571109), (452896, 154560911), (452902, 15890660),
+        (452918, 154553491), (452947, 4454749), (452961, 35380000), (452975, 9945542), (452995, 18772827)]
+BIDS = [(452835, 10000000), (452834, 154582015), (452821, 10000000), (452810, 10000000), (452803, 154592586),
+        (452790, 7990000), (452776, 3310103), (452775, 30000000), (452773, 154602737), (452766, 15445238)]
+
+
+def levels(pairs):
+    return np.array(pairs, LEVEL_DTYPE)
+
+
+def slow(asks, bids, price_zeros=0, quantity_zeros=0):
+    """Digits with zeros added or taken off, then zlib."""
+    def digits(value, zeros):
+        text = str(value) + "0" * max(zeros, 0)
+        return text[:zeros] if zeros < 0 and len(text) > -zeros else text
+
+    return zlib.crc32("".join(digits(price, price_zeros) + digits(quantity, quantity_zeros)
+                              for price, quantity in [*asks[:10], *bids[:10]]).encode())
+
+
+@given(st.binary(max_size=300))
+def test_crc32_is_that_of_zlib(data):
+    assert crc32_of(data) == zlib.crc32(data)
+
+
+def test_documented_example():
+    """Kraken, "Book checksum (v2)": prices with one decimal, quantities with eight."""
+    assert kraken_checksum(levels(ASKS), levels(BIDS)) == 3310070434
+
+
+@pytest.mark.parametrize(("price_more", "quantity_more"), [(0, 0), (1, 0), (4, 2), (0, 3)])
+def test_zeros_undo_a_finer_scale(price_more, quantity_more):
+    finer = [[(price * 10**price_more, quantity * 10**quantity_more) for price, quantity in side] for side in (ASKS, BIDS)]
+    assert kraken_checksum(*map(levels, finer), -price_more, -quantity_more) == 3310070434
+
+
+def test_zeros_make_up_for_a_coarser_scale():
+    """Quantities without their trailing zeros, at a scale that leaves those out."""
+    asks = [(price, quantity // 1000) for price, quantity in ASKS]
+    bids = [(price // 10, quantity // 1000) for price, quantity in BIDS]
+    assert kraken_checksum(levels(asks), levels(bids), 1, 3) == slow(asks, bids, 1, 3)
+
+
+def test_recorded_vectors(feeds):
+    """Levels as text, the string that was summed and the value that Kraken sent with them."""
+    vectors = json.loads((feeds / "golden/checksum_vectors.json").read_text())["kraken_v1"]
+    assert len(vectors) > 3
+    for vector in vectors:
+        assert crc32_of(vector["string"].encode()) == vector["checksum"]
+        price_decimals, quantity_decimals = (len(text.partition(".")[2]) for text in vector["asks"][0])
+        for more in (0, 1, -1):         # at the digits of the wire, at a finer scale, and at a coarser one where it is exact
+            scale = price_decimals + more, quantity_decimals + more
+            sides = [[tuple(Decimal(text).scaleb(places) for text, places in zip(level, scale, strict=True))
+                      for level in vector[side]] for side in ("asks", "bids")]
+            if any(number % 1 for side in sides for level in side for number in level):
+                assert more < 0
+                continue
+            assert kraken_checksum(*(levels([tuple(map(int, level)) for level in side]) for side in sides),
+                                   -more, -more) == vector["checksum"]
+
+
+book_side = st.lists(st.tuples(st.integers(1, 2**63 - 1), st.integers(1, 2**63 - 1)), max_size=14)
+
+
+@given(book_side, book_side, st.integers(-3, 18), st.integers(-3, 18))
+def test_any_book(asks, bids, price_zeros, quantity_zeros):
+    """Sides shorter than ten take part with what they have, levels beyond the tenth do not."""
+    assert kraken_checksum(levels(asks), levels(bids), price_zeros, quantity_zeros) == slow(
+        asks, bids, price_zeros, quantity_zeros)
+
+
+def test_other_arrays_are_refused():
+    with pytest.raises(TypeError, match="LEVEL_DTYPE"):
+        kraken_checksum(np.zeros(3), levels(BIDS))
