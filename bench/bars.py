@@ -18,4 +18,5 @@ def bar(name: str, measured: float, gate: float, aim: float, better: str, unit: 
 
 def note(name: str, measured: float, unit: str) -> None:
     """Record a measurement for information: nothing is asked of it."""
-    BARS.append({"name": name, "measured": measured, "gate": None, "aim": None, "better": "", "unit": unit, "met": True})
+    BARS.append(
+        {"name": name, "measured": measured, "gate": None, "aim": None, "better": "", "unit": unit, "met": True})
