@@ -6,7 +6,6 @@ parts, each stamped by itself in a run of its own. `split` hands over between th
 three processors it measures the scheduler and not the code, and says so. No gate: rows for information.
 Run alone: `python bench/bench_tick_to_order.py`.
 """
-import math
 import os
 import sys
 import tempfile
@@ -18,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "bench"), str(ROOT / "bench/native")]
 
-from bars import bar  # noqa: E402
+from bars import note  # noqa: E402
 from recorded_exchange import CAPTURE, INSTRUMENT, QUANTITY, MemoryServer, Recording, engine_for  # noqa: E402
 
 import build  # noqa: E402
@@ -28,10 +27,10 @@ from orderflow.engine import Threads  # noqa: E402
 PASSED = 0xA5                   # ChildOrder.risk_code of an order that risk approved
 WARM_UP = 500                   # frames
 SPLIT_FRAMES = 2000             # with a processor for each thread; a twentieth of them without
-STAGES = ("exchange", "router", "strategizer")
-#: What a step does that gives work to the next: (round, stage) -> name.
+THREADS = 3                     # of `split`
+#: What each step does: (round, place in the round) -> name.
 PARTS = {(0, 0): "decode, book, publish", (0, 1): "wake-up, reference price", (0, 2): "strategy",
-         (1, 1): "route, risk, journal", (2, 0): "gate, encode, sign"}
+         (0, 3): "route, risk, journal", (1, 0): "gate, encode, sign"}
 
 
 class Desk:
@@ -81,7 +80,6 @@ def run_fused(recording):
         steps = desk.driver.parts(WARM_UP, count)
         desk.finish()
     parts = {name: float(np.median(steps[:, at, stage])) for (at, stage), name in PARTS.items()}
-    parts["looking at empty inboxes"] = float(np.median(steps.sum((1, 2)))) - sum(parts.values())
     return taken, parts
 
 
@@ -89,7 +87,7 @@ def run_split(recording):
     """Nanoseconds of each frame; the caller's thread is the exchange's."""
     before = os.sched_getaffinity(0)
     cores = sorted(before)
-    count = SPLIT_FRAMES if len(cores) >= len(STAGES) else SPLIT_FRAMES // 20
+    count = SPLIT_FRAMES if len(cores) >= THREADS else SPLIT_FRAMES // 20
     cpus = {"router": cores[1 % len(cores)], "strategizer": cores[2 % len(cores)]}
     with tempfile.TemporaryDirectory() as directory:
         desk = Desk(recording, directory, "split")
@@ -113,7 +111,7 @@ def report(name, taken):
     print(f"tick to order, {name}: p50 {found[0]:.2f} us, p99 {found[1]:.2f}, p99.9 {found[2]:.2f}, "
           f"{(taken >= 0).sum()} orders, {(taken < 0).sum()} frames without one")
     for percent, value in zip(("p50", "p99", "p99.9"), found, strict=True):
-        bar(f"tick to order, {name}, {percent}", value, math.inf, math.inf, "lower", "us")
+        note(f"tick to order, {name}, {percent}", value, "us")
     return found
 
 
@@ -125,9 +123,9 @@ def measure():
     for name, value in parts.items():
         print(f"    {name}: {value:.0f} ns")
     print(f"    sum of the parts: {sum(parts.values()) / 1e3:.2f} us")
-    bar("tick to order, fused, sum of the parts' medians", sum(parts.values()) / 1e3, math.inf, math.inf, "lower", "us")
+    note("tick to order, fused, sum of the parts' medians", sum(parts.values()) / 1e3, "us")
     split, cores = run_split(recording)
-    name = "split" if cores >= len(STAGES) else f"split, {len(STAGES)} spinning threads on {cores} processors"
+    name = "split" if cores >= THREADS else f"split, {THREADS} spinning threads on {cores} processors"
     return {"fused_us": found, "parts_ns": parts, "split_us": report(name, split)}
 
 

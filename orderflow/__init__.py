@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = ["Algorithm", "BookFault", "BookState", "ConfigError", "Engine", "EngineError", "Instrument", "Limits",
-           "Listing", "ParentState", "ParentStatus", "Reason", "Settings", "Side", "Simulation", "Strategy", "load", "simulate"]
+           "Listing", "ParentState", "ParentStatus", "Reason", "Settings", "Side", "Simulation", "Strategy", "load",
+           "simulate"]
 
 _HOMES = {
     "_core.strategy": ("Strategy",),

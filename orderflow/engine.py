@@ -461,7 +461,8 @@ class Engine:
     def _threads(self) -> Threads:
         core = self.core
         if self._layout == "fused":
-            loops: list[Loop] = [*core.loops.values(), self.router, self.strategizer]
+            # The router twice: it wakes the strategizer, and what that submits is routed in the same round.
+            loops: list[Loop] = [*core.loops.values(), self.router, self.strategizer, self.router]
             return Threads([("fused", loops, core.bells["router"])], self._wait, self._cpus)
         groups: list[tuple[str, list[Loop], Doorbell]] = [
             (name, [loop], core.bells[name]) for name, loop in core.loops.items()]
@@ -697,6 +698,11 @@ class Engine:
     def book_state(self, index: int) -> str:
         """EMPTY, SYNCING, LIVE or STALE."""
         return BookState(int(self.core.board.read(index)["book_state"])).name
+
+    @property
+    def failures(self) -> list[Exception]:
+        """What strategies written in Python have raised, the first hundred of each."""
+        return [failure for item in self._strategies if isinstance(item, PythonStrategy) for failure in item.failures]
 
     def position(self, index: int):
         """PositionView of a listing, scaled integers."""

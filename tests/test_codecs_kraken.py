@@ -199,7 +199,10 @@ def test_entries_of_several_symbols():
     assert status_of(frame, DecodeOutput(messages=2)) == DecodeStatus.TOO_MANY
     broken = frame.replace(b"9.5", b"9.555")
     assert status_of(broken, out) == DecodeStatus.NUMBER_INEXACT
-    assert out.fault[0] == 0 and len(out.messages) == 0 and len(out.levels) == 0
+    check_refusal(out, len(broken))
+    assert out.fault[0] == -1               # the book of the first entry misses this frame as well
+    assert status_of(TRADE.replace(b"105944.1,", b"105944.111,"), out) == DecodeStatus.NUMBER_INEXACT
+    assert out.fault[0] == 0                # trades change no book
 
 
 def test_no_room():

@@ -21,7 +21,7 @@ cdef extern from "recorded_exchange.hpp" namespace "recorded" nogil:
 cdef enum:
     MARKET = 0                  # connections, as BinanceSession.endpoints orders them
     ORDERS = 1
-    STAGES = 3                  # exchange, router, strategizer
+    STAGES = 4                  # exchange, router, strategizer, router again: the fused layout's round
     ROUNDS = 8
     ANSWER_SIZE = 1024
     NOT_ANSWERED = -1
@@ -83,8 +83,10 @@ cdef class Driver:
         return self.exchange.state.frames_out.peek(size, &tag)
 
     cdef int others(self) noexcept nogil:
-        cdef int64_t now_ns = clock.monotonic_ns()
-        return self.router.step(now_ns) + self.strategizer.step(now_ns)
+        """The other loops' part of a round, in the order and with the clock of NativeThread."""
+        cdef int work = self.router.step(clock.monotonic_ns())
+        work += self.strategizer.step(clock.monotonic_ns())
+        return work + self.router.step(clock.monotonic_ns())
 
     cdef void settle(self, int64_t idle_ns) noexcept nogil:
         """Until no loop has anything left to do; other threads' loops are given `idle_ns` of silence."""
@@ -125,8 +127,7 @@ cdef class Driver:
             if self.order(&size) is not NULL:
                 return clock.monotonic_ns() - begin_ns
             if self.fused:
-                self.router.step(now_ns)
-                self.strategizer.step(now_ns)
+                self.others()
         return NOT_ANSWERED
 
     def run(self, Py_ssize_t first, Py_ssize_t last, int64_t patience_ns=1_000_000_000, int64_t idle_ns=1_000_000):
@@ -165,7 +166,10 @@ cdef class Driver:
                     now_ns = clock.monotonic_ns()
                     taken[i, r, 1] = now_ns - after_ns
                     self.strategizer.step(now_ns)
-                    taken[i, r, 2] = clock.monotonic_ns() - now_ns
+                    after_ns = clock.monotonic_ns()
+                    taken[i, r, 2] = after_ns - now_ns
+                    self.router.step(after_ns)
+                    taken[i, r, 3] = clock.monotonic_ns() - after_ns
                 self.settle(0)
         return out
 

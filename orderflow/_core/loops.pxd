@@ -11,7 +11,7 @@ from orderflow._core.masking cimport MaskKeys
 from orderflow._core.tape cimport Tape
 
 
-cdef struct FrameHeader:                # of a record in frames_in: a frame that a connection without a transport received
+cdef struct FrameHeader:                # of a record in frames_in: a frame of a connection without a transport
     int64_t receive_ns
     uint32_t epoch
     uint32_t connection

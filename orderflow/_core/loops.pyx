@@ -466,8 +466,8 @@ cdef class ExchangeLoop(Loop):
             exchange.lose(&self.state, header.connection, <uint8_t>header.value, 0, header.now_ns)
         else:
             memset(&command, 0, sizeof(Command))
-            command.kind, command.connection, command.epoch = CommandKind.CONNECTION_OPENED, header.connection, header.epoch
-            command.argument = 1
+            command.kind, command.connection = CommandKind.CONNECTION_OPENED, header.connection
+            command.epoch, command.argument = header.epoch, 1
             exchange.opened(&self.state, header.connection, &command, header.now_ns)
 
     def publication(self, int listing):
@@ -544,14 +544,17 @@ cdef class NativeThread:
 
     cdef void _run(self) noexcept nogil:
         cdef uint32_t i
-        cdef int work
+        cdef int work, done
         cdef int64_t now_ns
         while not pending.is_set(&self.stopping):
             now_ns = clock.monotonic_ns()
             self.heartbeat = now_ns
             work = 0
             for i in range(self.count):
-                work += (<Loop>self.loops[i]).step(now_ns)
+                done = (<Loop>self.loops[i]).step(now_ns)
+                if done:
+                    work += done
+                    now_ns = clock.monotonic_ns()       # what the next loop does with it happens after it
             if work:
                 continue
             if self.policy == WaitPolicy.SPIN:

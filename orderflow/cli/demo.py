@@ -1,4 +1,4 @@
-"""`orderflow demo`: three simulated exchanges, a cross-exchange strategy, one parent order too large for any of them."""
+"""`orderflow demo`: three simulated exchanges, a cross-exchange strategy, a parent order too large for any of them."""
 from __future__ import annotations
 
 import sys
@@ -137,7 +137,7 @@ def document(outcome: Outcome) -> dict:
 def lines(outcome: Outcome) -> list[str]:
     """The end of the demonstration in words that a trader uses."""
     return ["", *_parent_lines(outcome), "", *_books_lines(outcome), "", *_latency_lines(outcome), "",
-            _verdict(outcome)]
+            *_verdict(outcome)]
 
 
 def _parent_lines(outcome: Outcome) -> list[str]:
@@ -213,11 +213,11 @@ def _latency_lines(outcome: Outcome) -> list[str]:
     return written
 
 
-def _verdict(outcome: Outcome) -> str:
+def _verdict(outcome: Outcome) -> list[str]:
     from orderflow.cli.reconcile import recorded
 
     theirs, _ = recorded(outcome.truth)
     if outcome.differences:
-        return f"NOT ACCOUNTED FOR: {len(outcome.differences)} differences from the exchanges' own records"
-    return (f"All {len(theirs)} orders agree with the exchanges' own records: quantity, cash, fees and balances. "
-            f"orders_sha256 {outcome.orders.sha256[:16]}")
+        return [f"NOT ACCOUNTED FOR: {len(outcome.differences)} differences from the exchanges' own records"]
+    return [f"All {len(theirs)} orders agree with the exchanges' own records: quantity, cash, fees and balances.",
+            f"orders_sha256  {outcome.orders.sha256}"]

@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,6 +75,7 @@ def engine_of(settings: Settings, directory: Path, report) -> Engine:
     sessions = [session_of(name, exchange) for name, exchange in settings.exchanges.items()]
     chosen = settings.engine
     authorities = {exchange.ca_file for exchange in settings.exchanges.values()} - {""}
+    server: SyncServer | AsyncServer
     if chosen.server == "sync":
         server = SyncServer(Doorbell(), report, next(iter(authorities), None), chosen.allow_gil_transport,
                             chosen.connect_timeout)
@@ -108,8 +110,8 @@ def session_of(name: str, exchange):
 def _watch(engine: Engine, title: str, seconds: float | None, problems: list[str], quiet: bool) -> None:
     """Look at the engine until the time is over or somebody says so."""
     ended: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: ended.append(number))
+    before = {number: signal.signal(number, lambda number, _: ended.append(number))
+              for number in (signal.SIGINT, signal.SIGTERM)}
     began = time.monotonic()
 
     def passed() -> float:
@@ -118,23 +120,33 @@ def _watch(engine: Engine, title: str, seconds: float | None, problems: list[str
     def over() -> bool:
         return bool(ended) or (seconds is not None and passed() >= seconds)
 
-    if quiet or not sys.stdout.isatty():
-        said, next_line = 0, 0.0
-        while not over():
-            if not quiet and passed() >= next_line:
-                output.text(_books_line(engine, passed()))
-                next_line += LINE_S
-            for problem in problems[said:]:
-                output.warn(problem)
-            said = len(problems)
-            engine.run(STEP_S, over)
-        return
-    from orderflow.cli.screen import LiveScreen
+    try:
+        if quiet or not sys.stdout.isatty():
+            _watch_lines(engine, passed, over, problems, quiet)
+            return
+        from orderflow.cli.screen import LiveScreen
 
-    with LiveScreen(engine, f"orderflow run {title}", problems=problems) as screen:
-        while not over():
-            screen.show(passed(), seconds)
-            engine.run(STEP_S, over)
+        with LiveScreen(engine, f"orderflow run {title}", problems=problems) as screen:
+            while not over():
+                screen.show(passed(), seconds)
+                engine.run(STEP_S, over)
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def _watch_lines(engine: Engine, passed: Callable[[], float], over: Callable[[], bool], problems: list[str],
+                 quiet: bool) -> None:
+    """Without a screen: a line about the books now and then, and every problem when it comes."""
+    said, next_line = 0, 0.0
+    while not over():
+        if not quiet and passed() >= next_line:
+            output.text(_books_line(engine, passed()))
+            next_line += LINE_S
+        for problem in problems[said:]:
+            output.warn(problem)
+        said = len(problems)
+        engine.run(STEP_S, over)
 
 
 def _books_line(engine: Engine, passed_s: float) -> str:

@@ -53,6 +53,7 @@ class LiveScreen:
                         for place, (_, listing) in enumerate(self.listings)}
         self._entries: dict[int, object] = {}
         self._console = console or Console()
+        self.levels = max(3, min(LEVELS, (self._console.height - HEIGHT) // 2 + LEVELS))
         self._live = Live(console=self._console, screen=True, auto_refresh=False, vertical_overflow="crop")
 
     def __enter__(self) -> LiveScreen:
@@ -70,7 +71,7 @@ class LiveScreen:
         """The whole screen; `seconds` None = without an end, `parent_id` 0 = no parent order."""
         self._read()
         whole, upper, lower = Layout(), Layout(name="upper"), Layout(name="lower", size=7)
-        rows = 2 * LEVELS + 5
+        rows = 2 * self.levels + 5
         side = Layout()
         side.split_column(Layout(self._parent(parent_id), size=rows - 7), Layout(self._position(), size=7))
         upper.split_row(Layout(self._ladder(), size=WIDTH - 42), side)
@@ -111,7 +112,7 @@ class LiveScreen:
                 price = from_scaled(level["price"], listing.price_decimals)
                 merged.setdefault(price, {})[listing.exchange] = from_scaled(level["quantity"],
                                                                              listing.quantity_decimals)
-        return sorted(merged.items(), reverse=side == "bid")[:LEVELS]
+        return sorted(merged.items(), reverse=side == "bid")[:self.levels]
 
     def _ladder(self) -> Panel:
         asks, bids = self._levels("ask"), self._levels("bid")
@@ -123,7 +124,7 @@ class LiveScreen:
         table.add_column(width=LADDER_BAR, no_wrap=True)
         table.add_row(Text("price", style="dim"), *(Text(name, style=colour) for name, colour in self.colours.items()),
                       Text("together", style="dim"))
-        for _ in range(LEVELS - len(asks)):
+        for _ in range(self.levels - len(asks)):
             table.add_row("")
         for price, parts in reversed(asks):
             table.add_row(*self._level(price, parts, "red", largest))

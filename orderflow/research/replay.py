@@ -1,9 +1,9 @@
 """A recorded run again: the same orders, byte for byte, or the first difference.
 
 The router is a function of its inputs in the order in which it took them, and of the boards as it saw them. The input
-log names both; the frames of each exchange, stepped to the publication that was read, give the boards again; parents and
-reports are in the journal. So every order intent must come out as it was written, sequence numbers, times and versions
-included.
+log names both; the frames of each exchange, stepped to the publication that was read, give the boards again; parents
+and reports are in the journal. So every order intent must come out as it was written, sequence numbers, times and
+versions included.
 """
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Writes what the exchange threads record of their market data, so that a run can be replayed.
 
 One file an exchange, `DIR/frames-NAME.zst`: records as the threads made them (types.Recorded and its payload), each
-behind its length as an unsigned 32-bit integer, little endian; the whole compressed with zstandard. Nothing is dropped: a
-thread waits for its recorder.
+behind its length as an unsigned 32-bit integer, little endian; the whole compressed with zstandard. Nothing is dropped:
+a thread waits for its recorder.
 """
 from __future__ import annotations
 
