@@ -14,3 +14,9 @@ def bar(name: str, measured: float, gate: float, aim: float, better: str, unit: 
     BARS.append(
         {"name": name, "measured": measured, "gate": gate, "aim": aim, "better": better, "unit": unit, "met": met})
     return met
+
+
+def note(name: str, measured: float, unit: str) -> None:
+    """Record a measurement for information: nothing is asked of it."""
+    BARS.append(
+        {"name": name, "measured": measured, "gate": None, "aim": None, "better": "", "unit": unit, "met": True})

@@ -1,8 +1,8 @@
 """Bytes to updated book to best bid and ask: every depth frame of two recorded Binance captures, against orjson.
 
-orderflow checks every bound, decodes, joins by sequence ids, updates the book and reads its best bid and ask, natively;
-`orjson.loads` only parses the same frames into Python objects. The two alternate in one run, medians of CPU time of the
-thread. The end state counts: final book and every best bid and ask on the way are those of the reference (FEEDS golden).
+orderflow checks every bound, decodes, joins by sequence ids, updates the book and reads its best bid and ask,
+natively; `orjson.loads` only parses the same frames into Python objects. The two alternate in one run, medians of CPU
+time of the thread. The end state counts: final book and every best bid and ask on the way are the golden's.
 Run alone: `python bench/bench_bytes_to_book.py`.
 """
 import gc

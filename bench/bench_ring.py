@@ -6,6 +6,7 @@ carry 56 checked bytes.
 import os
 import statistics
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -51,8 +52,7 @@ def test_ring_hop():
         line = hop.CacheLine()
         line_ns.append(hops(line.ask, line.answer, cpus))
         there, back = Ring(64, 64), Ring(64, 64)
-        ring_ns.append(hops(lambda batches, batch, there=there, back=back: hop.ask_spinning(back, there, batches, batch),
-                            lambda count, there=there, back=back: hop.answer_spinning(there, back, count), cpus))
+        ring_ns.append(hops(partial(hop.ask_spinning, back, there), partial(hop.answer_spinning, there, back), cpus))
         ratios.append(ring_ns[-1] / line_ns[-1])
     print(f"\ncache line {statistics.median(line_ns):.0f} ns, ring {statistics.median(ring_ns):.0f} ns a hop")
     bar("ring hop against half a cache-line ping-pong", statistics.median(ratios), 1.6, 1.3, "lower")

@@ -6,7 +6,6 @@ parts, each stamped by itself in a run of its own. `split` hands over between th
 three processors it measures the scheduler and not the code, and says so. No gate: rows for information.
 Run alone: `python bench/bench_tick_to_order.py`.
 """
-import math
 import os
 import sys
 import tempfile
@@ -18,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "bench"), str(ROOT / "bench/native")]
 
-from bars import bar  # noqa: E402
+from bars import note  # noqa: E402
 from recorded_exchange import CAPTURE, INSTRUMENT, QUANTITY, MemoryServer, Recording, engine_for  # noqa: E402
 
 import build  # noqa: E402
@@ -112,7 +111,7 @@ def report(name, taken):
     print(f"tick to order, {name}: p50 {found[0]:.2f} us, p99 {found[1]:.2f}, p99.9 {found[2]:.2f}, "
           f"{(taken >= 0).sum()} orders, {(taken < 0).sum()} frames without one")
     for percent, value in zip(("p50", "p99", "p99.9"), found, strict=True):
-        bar(f"tick to order, {name}, {percent}", value, math.inf, math.inf, "lower", "us")
+        note(f"tick to order, {name}, {percent}", value, "us")
     return found
 
 
@@ -124,7 +123,7 @@ def measure():
     for name, value in parts.items():
         print(f"    {name}: {value:.0f} ns")
     print(f"    sum of the parts: {sum(parts.values()) / 1e3:.2f} us")
-    bar("tick to order, fused, sum of the parts' medians", sum(parts.values()) / 1e3, math.inf, math.inf, "lower", "us")
+    note("tick to order, fused, sum of the parts' medians", sum(parts.values()) / 1e3, "us")
     split, cores = run_split(recording)
     name = "split" if cores >= THREADS else f"split, {THREADS} spinning threads on {cores} processors"
     return {"fused_us": found, "parts_ns": parts, "split_us": report(name, split)}

@@ -66,6 +66,9 @@ def rows():
     """Header and one row of text for every bar."""
     yield "bar", "measured", "gate", "aim", ""
     for bar in BARS:
+        if bar["gate"] is None:
+            yield bar["name"], f"{number(bar['measured'])} {bar['unit']}", "", "", ""
+            continue
         sign = "≥" if bar["better"] == "higher" else "≤"
         unit = f" {bar['unit']}"
         yield (bar["name"], number(bar["measured"]) + unit, f"{sign} {number(bar['gate'])}{unit}",

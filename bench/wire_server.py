@@ -1,7 +1,7 @@
-"""The exchange of the loopback latency test in a process of its own: REST, upgrades and requests in Python, then native.
+"""The exchange of the loopback latency test in its own process: REST, upgrades and requests in Python, then native.
 
-`running(core)` gives a client of it: `urls`, and `measure(count)`, which lets the two connections that were opened last
-(one whose path ends in /stream, one in /orders) take `count` frames natively.
+`running(core)` gives a client of it: its `begin(count)` lets the two connections that were opened last (one whose path
+ends in /stream, one in /orders) take `count` frames natively.
 """
 import base64
 import contextlib

@@ -87,7 +87,7 @@ class EngineSettings(Struct, frozen=True):
     directory: str = ""
 
 
-class LimitSettings(Struct):
+class LimitSettings(Struct, frozen=True):
     """What risk allows for one instrument.
 
     Attributes

@@ -1,4 +1,5 @@
 """What the codec tests share: listings, captures as frames, and ways to spoil or re-spell a frame."""
+import gzip
 import json
 import random
 
@@ -6,7 +7,6 @@ import numpy as np
 
 from orderflow._core.codec import DecodeStatus
 from orderflow._core.types import LISTING_DTYPE
-from orderflow.simulator.recording import read_capture
 from tests.reference.codecs import Number, Refused, events_of, parse
 
 
@@ -19,16 +19,20 @@ def listing_table(scales):
     return table
 
 
-def frames_of(path, every=1):
-    """Payloads of received text frames; of large captures every n-th, and all that hold many levels."""
-    received = [record.payload.encode() for record in read_capture(path) if record.direction == "rx"]
-    return received[::every]
-
-
-def snapshots_of(path):
-    """(symbol, body) of the REST depth snapshots."""
-    return [(record.channel.partition("symbol=")[2].partition("&")[0], record.payload.encode())
-            for record in read_capture(path) if record.direction == "http" and "/depth?" in record.channel]
+def recorded(path, every=1):
+    """Of a capture every n-th of the frames received, and all REST depth snapshots as (symbol, body)."""
+    frames, snapshots, received = [], [], 0
+    with gzip.open(path, "rb") as capture:
+        for line in capture:
+            _, direction, channel, payload = line.split(b"\t", 3)
+            if direction == b"rx":
+                if received % every == 0:
+                    frames.append(payload.rstrip(b"\n"))
+                received += 1
+            elif direction == b"http" and b"/depth?" in channel:
+                symbol = channel.partition(b"symbol=")[2].partition(b"&")[0]
+                snapshots.append((symbol.decode(), payload.rstrip(b"\n")))
+    return frames, snapshots
 
 
 def render(parsed, shuffle=None, between="", escape_keys=False):
@@ -53,7 +57,8 @@ def render(parsed, shuffle=None, between="", escape_keys=False):
 
 
 NEW_KEYS = ("zzz", "st", "depth_quantity", "q.p", "prices")
-NEW_VALUES = (Number("0.1234567890123456"), "p\"q.123456789", None, True, (("price", Number("1e-9")), ("s", "X")), [[], ()])
+NEW_VALUES = (
+    Number("0.1234567890123456"), "p\"q.123456789", None, True, (("price", Number("1e-9")), ("s", "X")), [[], ()])
 
 
 def with_new_keys(value, rng):

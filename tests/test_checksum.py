@@ -43,7 +43,8 @@ def test_documented_example():
 
 @pytest.mark.parametrize(("price_more", "quantity_more"), [(0, 0), (1, 0), (4, 2), (0, 3)])
 def test_zeros_undo_a_finer_scale(price_more, quantity_more):
-    finer = [[(price * 10**price_more, quantity * 10**quantity_more) for price, quantity in side] for side in (ASKS, BIDS)]
+    finer = [[(price * 10**price_more, quantity * 10**quantity_more) for price, quantity in side]
+             for side in (ASKS, BIDS)]
     assert kraken_checksum(*map(levels, finer), -price_more, -quantity_more) == 3310070434
 
 
@@ -61,7 +62,7 @@ def test_recorded_vectors(feeds):
     for vector in vectors:
         assert crc32_of(vector["string"].encode()) == vector["checksum"]
         price_decimals, quantity_decimals = (len(text.partition(".")[2]) for text in vector["asks"][0])
-        for more in (0, 1, -1):         # at the digits of the wire, at a finer scale, and at a coarser one where it is exact
+        for more in (0, 1, -1):         # at the digits of the wire, at a finer scale, at a coarser one where exact
             scale = price_decimals + more, quantity_decimals + more
             sides = [[tuple(Decimal(text).scaleb(places) for text, places in zip(level, scale, strict=True))
                       for level in vector[side]] for side in ("asks", "bids")]

@@ -11,10 +11,9 @@ from orderflow._core.types import MessageKind, Side
 from tests.codec_frames import (
     check_against_twin,
     check_refusal,
-    frames_of,
     judged_by,
     listing_table,
-    snapshots_of,
+    recorded,
     spellings,
 )
 from tests.reference.codecs import decode_binance, decode_binance_snapshot, events_of
@@ -30,7 +29,8 @@ CAPTURES = [    # name, market, every n-th frame, symbols with their scales
         "TRXUSD_PERP": (5, 0)}),
 ]
 SYMBOLS, SCALES = {"BNBBTC": 0, "BNBUSDT": 1}, [(8, 8), (4, 2)]
-DEPTH = b'{"e":"depthUpdate","E":1672515782136,"s":"BNBBTC","U":157,"u":160,"b":[["0.0024","10"]],"a":[["0.0026","100"]]}'
+DEPTH = (b'{"e":"depthUpdate","E":1672515782136,"s":"BNBBTC","U":157,"u":160,"b":[["0.0024","10"]],'
+         b'"a":[["0.0026","100"]]}')
 TRADE = (b'{"e":"trade","E":1672515782137,"s":"BNBBTC","t":12345,"p":"0.001","q":"100","T":1672515782136,"m":true,'
          b'"M":true}')
 AGGREGATE = (b'{"e":"aggTrade","E":1672515782137,"s":"BNBBTC","a":12345,"p":"0.001","q":"100","f":100,"l":105,'
@@ -59,18 +59,18 @@ def status_of(frame, market="spot", out=None):
 
 @pytest.mark.parametrize(("name", "market", "every", "symbols"), CAPTURES, ids=[row[0] for row in CAPTURES])
 def test_captures_decode_as_the_twin_says(feeds, name, market, every, symbols):
-    path = feeds / f"captures/{name}.tsv.gz"
+    frames, snapshots = recorded(feeds / f"captures/{name}.tsv.gz", every)
     scales, indices = list(symbols.values()), {symbol: index for index, symbol in enumerate(symbols)}
     codec, out, twin = decoder(market, indices, scales), DecodeOutput(), twin_of(market, indices, scales)
     kinds = set()
-    for frame in frames_of(path, every):
+    for frame in frames:
         assert codec.decode_frame(frame, out) == DecodeStatus.DECODED, frame
         found = events_of(out)
         assert found == twin(frame), frame
         kinds |= {event.kind for event in found}
     assert {MessageKind.UPDATE, MessageKind.TRADE, MessageKind.QUOTE} <= kinds
     taken = 0
-    for symbol, body in snapshots_of(path):
+    for symbol, body in snapshots:
         index = indices[symbol]
         assert codec.decode_snapshot_body(index, body, out) == DecodeStatus.DECODED
         assert events_of(out) == decode_binance_snapshot(body, index, scales[index])
@@ -218,7 +218,7 @@ def test_kinds(frame, kind):
 
 def test_microseconds_and_exponents():
     out = DecodeOutput()
-    frame = DEPTH.replace(b"1672515782136", b"1672515782136789").replace(b'"0.0024"', b'"2.4e-3"').replace(b'"10"', b"1E1")
+    frame = DEPTH.replace(b"1672515782136", b"1672515782136789").replace(b'["0.0024","10"]', b'["2.4e-3",1E1]')
     assert status_of(frame, out=out) == DecodeStatus.DECODED
     (update,) = events_of(out)
     assert (update.exchange_ns, update.bids) == (1672515782136789_000, [(240000, 10 * 10**8)])

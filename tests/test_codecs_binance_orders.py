@@ -99,7 +99,8 @@ def test_what_is_sent(identity, listing, side, variant, price, quantity, unix_ns
        st.booleans(), st.sampled_from([0, 5000]))
 def test_what_is_cancelled(identity, exchange_order_id, signed, window):
     """By the exchange's id where it is one of Binance's, else by ours."""
-    frame = codec(signed, window).encode_cancel_order(order(client_order_id=identity), exchange_order_id, 1660801715830 * 10**6)
+    record = order(client_order_id=identity)
+    frame = codec(signed, window).encode_cancel_order(record, exchange_order_id, 1660801715830 * 10**6)
     sent = json.loads(frame)
     parameters = sent["params"]
     expected = {"symbol": "BTCUSDT", "timestamp": 1660801715830}
@@ -242,7 +243,8 @@ def test_an_order_that_was_placed():
 def test_an_answer_finds_its_order_by_its_id(identity, listing, slot, side, cancel):
     values = {"client_order_id": identity, "listing": listing, "slot": slot, "side": side}
     name = request_id("cancel" if cancel else "new", **values)
-    report = only_report(f'{{"id":"{name}","status":400,"error":{{"code":-2011,"msg":"Unknown order sent."}}}}'.encode())
+    refusal = f'{{"id":"{name}","status":400,"error":{{"code":-2011,"msg":"Unknown order sent."}}}}'
+    report = only_report(refusal.encode())
     assert {key: report[key] for key in values} == values
     assert report["exec_type"] == (ExecType.REPORT_CANCEL_REJECTED if cancel else ExecType.REPORT_REJECTED)
 
@@ -313,7 +315,8 @@ def test_documented_events():
     report = only_report(FILL_EVENT)
     assert (report["exec_type"], report["client_order_id"], report["listing"], report["trade_id"]) == (
         ExecType.REPORT_FILL, 0, 3, 98765432)
-    assert (report["last_price"], report["last_quantity"], report["cumulative_quantity"]) == (2500 * 10**8, 10**8, 10**8)
+    assert (report["last_price"], report["last_quantity"]) == (2500 * 10**8, 10**8)
+    assert report["cumulative_quantity"] == 10**8
     assert Decimal(int(report["fee"])).scaleb(-int(report["fee_decimals"])) == Decimal("0.001")
     assert (report["fee_asset"], report["liquidity"]) == (2, Liquidity.MAKER)
     report = only_report(EXPIRED_EVENT)
@@ -326,7 +329,8 @@ def test_our_own_order_is_known_by_its_id():
     cancelled = OWN_FILL.replace(b'"C":""', b'"C":"' + client_id.encode(99).encode() + b'"').replace(
         b'"x":"TRADE","X":"FILLED"', b'"x":"CANCELED","X":"CANCELED"')
     report = only_report(cancelled)         # `c` is now the id of the cancel
-    assert (report["client_order_id"], report["exec_type"], report["last_quantity"]) == (99, ExecType.REPORT_CANCELED, 0)
+    assert (report["client_order_id"], report["exec_type"]) == (99, ExecType.REPORT_CANCELED)
+    assert report["last_quantity"] == 0
 
 
 @pytest.mark.parametrize(("kinds", "exec_type", "reason"), [

@@ -20,7 +20,8 @@ from tests.reference.codecs import Kraken, decode_binance, decode_binance_snapsh
 
 ROUNDS = int(os.environ.get("ORDERFLOW_FUZZ_ROUNDS", "20000"))
 SEED = int(os.environ.get("ORDERFLOW_FUZZ_SEED", "1"))
-SPOT = [*binance.SAMPLES, b'{"stream":"a","data":' + binance.DEPTH + b"}", b'{"result":null,"id":1}', binance.many_levels(30)]
+SPOT = [*binance.SAMPLES, b'{"stream":"a","data":' + binance.DEPTH + b"}", b'{"result":null,"id":1}',
+        binance.many_levels(30)]
 FUTURES = [binance.FUTURES_DEPTH, binance.TICKER, binance.TRADE.replace(b"{", b'{"X":"MARKET",')]
 BINANCE_ORDERS = [
     binance_orders.NEW_EVENT, binance_orders.FILL_EVENT, binance_orders.OWN_FILL, binance_orders.EXPIRED_EVENT,

@@ -82,8 +82,8 @@ def test_wounded_arrays(objects):
     rng = random.Random(5)
     for _ in range(4000):
         decimals = rng.choice([(8, 8), (2, 3), (1, 0), (5, 8)])
-        levels = [tuple(f"{Decimal(rng.randrange(10**rng.choice([3, 7, 12]))).scaleb(-places):f}" for places in decimals)
-                  for _ in range(rng.randrange(1, 7))]
+        levels = [tuple(f"{Decimal(rng.randrange(10**rng.choice([3, 7, 12]))).scaleb(-places):f}"
+                        for places in decimals) for _ in range(rng.randrange(1, 7))]
         raw = bytearray(spell(levels, objects))
         for _ in range(rng.choice((0, 1, 1, 2))):
             at = rng.randrange(len(raw))

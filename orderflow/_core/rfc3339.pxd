@@ -32,7 +32,7 @@ cdef nogil:
         return 30 if month == 4 or month == 6 or month == 9 or month == 11 else 31
 
     inline bint parse(const json.Text *text, int64_t *out) noexcept:
-        """False if this is not such a time, or not between 1970 and 2200. Digits after the ninth decimal are dropped."""
+        """False if this is not such a time, or not between 1970 and 2200. Digits after the ninth are dropped."""
         cdef const char *p = text.data
         cdef const char *end = p + text.length
         cdef int year, month, day, hour, minute, second, offset_hours, offset_minutes

@@ -75,6 +75,7 @@ def engine_of(settings: Settings, directory: Path, report) -> Engine:
     sessions = [session_of(name, exchange) for name, exchange in settings.exchanges.items()]
     chosen = settings.engine
     authorities = {exchange.ca_file for exchange in settings.exchanges.values()} - {""}
+    server: SyncServer | AsyncServer
     if chosen.server == "sync":
         server = SyncServer(Doorbell(), report, next(iter(authorities), None), chosen.allow_gil_transport,
                             chosen.connect_timeout)

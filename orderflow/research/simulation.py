@@ -167,8 +167,8 @@ class Simulation:
         if self._in_process:
             running = self._running[settings.name] = start_thread(settings, self._authority)
             return running.ports
-        running = self._running[settings.name] = ExchangeProcess(settings, self._authority)
-        return running.start()
+        process = self._running[settings.name] = ExchangeProcess(settings, self._authority)
+        return process.start()
 
     def truth(self) -> dict[str, dict]:
         """What each exchange itself has on record: events and balances, by exchange."""
