@@ -47,6 +47,8 @@ BOARD_DEPTH = 20
 JOURNAL_BYTES = 8 << 20
 LOG_BYTES = 4 << 20
 #: Room of the rings between router and exchange threads: every order that may be open, several reports each.
+#: Besides a slot per listing: a wake-up keeps its slot while it is served, and its flag is down by then.
+WAKE_BEING_SERVED = 1
 ORDER_RING = 4096
 REPORT_RING = 16384
 RUN_FILE, TABLE_FILE = "run.json", "table.npy"
@@ -126,7 +128,7 @@ def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borr
         session.start(list(own), [listings[i] for i in own])
         symbols = {symbol: i for i, symbol in own.items()}
         core.bells[name] = shared if layout == "fused" else Doorbell()
-        core.wakes[name] = Ring(power_of_two(max(1, len(listings))), 64)
+        core.wakes[name] = Ring(power_of_two(len(listings) + WAKE_BEING_SERVED), 64)
         if tape_records:
             core.tapes[name] = Ring(power_of_two(tape_records), 128)
         order_codec = session.order_codec(rows, symbols) if trade else None
@@ -424,7 +426,7 @@ class Engine:
         self.threads = self._threads()
         if self._record:
             self._write_run()
-            self._recorder = Recorder(self.directory, list(core.loops.values()))
+            self._recorder = Recorder(self.directory, list(core.loops.values()), self._report)
             self._recorder.start()
 
     def _build_router(self, core: Core, journal: JournalFiles) -> None:
@@ -442,7 +444,7 @@ class Engine:
         self.risk = RiskBook(self.table, **self._room)
         self._set_limits(core)
         rings = {"parents": Ring(1024, 128), "parent_reports": Ring(8192, 128),
-                 "wakes": Ring(power_of_two(max(1, len(core.listings))), 64)}
+                 "wakes": Ring(power_of_two(len(core.listings) + WAKE_BEING_SERVED), 64)}
         strategy_pending = np.zeros(max(1, len(core.listings)), np.uint8)
         ports = [(name, core.wakes[name], core.reports.get(name), core.orders.get(name), core.bells[name])
                  for name in core.loops]
@@ -505,16 +507,20 @@ class Engine:
 
     def trade(self) -> None:
         """Let orders pass: risk and every gate ACTIVE. The engine does so itself once it is ready."""
-        self.router.set_state(TradingState.ACTIVE)
-        for loop in self.core.loops.values():
-            loop.command(CommandKind.SET_TRADING_STATE, value=TradingState.ACTIVE)
+        self._set_trading_state(TradingState.ACTIVE)
 
     def halt(self) -> None:
-        """Kill: every gate refuses from now on and every exchange thread cancels what it has sent."""
+        """Kill: every gate refuses from now on and every exchange thread cancels what it has sent, or will when its order
+        connection is back. EngineError names what could not be told to; its gate refuses all the same."""
         self.core.flags[0] = 1
-        self.router.set_state(TradingState.HALTED)
-        for loop in self.core.loops.values():
-            loop.command(CommandKind.SET_TRADING_STATE, value=TradingState.HALTED)
+        self._set_trading_state(TradingState.HALTED)
+
+    def _set_trading_state(self, state: TradingState) -> None:
+        deaf = [] if self.router.set_state(state) else ["router"]
+        deaf += [name for name, loop in self.core.loops.items()
+                 if not loop.command(CommandKind.SET_TRADING_STATE, value=state)]
+        if deaf:
+            raise EngineError(f"{', '.join(deaf)} did not take {state.name}: too many commands wait; ask again")
 
     def pause(self, paused: bool = True) -> None:
         """Let strategies hear of nothing but their own parent orders, so that they begin nothing new; or of everything
@@ -550,7 +556,7 @@ class Engine:
         if self.threads is not None:
             self.threads.stop()
         if self._recorder is not None:
-            self._recorder.stop()
+            self._recorder.stop()           # after the threads: it takes what they record until they end
         if self.journal is not None:
             self.journal.end_run(problems=len(self.problems))
         self.close_files()
@@ -657,10 +663,11 @@ class Engine:
         return self._counter
 
     def cancel(self, parent_id: int) -> None:
-        """Ask for the end of a parent order."""
+        """Ask for the end of a parent order; EngineError if that could not even be asked."""
         record = np.zeros(1, PARENT_ORDER_DTYPE)[0]
         record["parent_id"], record["kind"] = parent_id, ParentKind.CANCEL_PARENT
-        self.strategizer.submit(record)
+        if not self.strategizer.submit(record):
+            raise EngineError(f"too many parent orders wait to be taken; {parent_id} is not cancelled: ask again")
 
     def parent(self, parent_id: int) -> ParentState | None:
         """How a parent order stands now; None = not taken yet."""

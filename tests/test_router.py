@@ -106,7 +106,7 @@ def test_a_lost_order_connection_leaves_the_others_trading(make):
     engine = make()
     gamma = engine.conversations[2]
     line = next(index for index, line in enumerate(gamma.lines) if line.endpoint.name == "orders")
-    gamma.disconnected(line, 1006)
+    gamma.disconnected(line, 1006, gamma.lines[line].epoch)
     gamma._stopping = True                  # it stays away
     parent = engine.wait(engine.submit(INSTRUMENT, "buy", "5", seconds=3))
     assert parent.filled == 5

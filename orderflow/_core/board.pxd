@@ -13,7 +13,7 @@ cdef enum:
 
 cpdef enum ReadStatus:
     READ_OK = 0
-    READ_BUSY = 1               # READ_ATTEMPTS in a row met a write: keep what you had, look again later
+    READ_BUSY = 1               # READ_ATTEMPTS in a row met a write: what was read means nothing
 
 
 cdef extern from "board.hpp" namespace "orderflow" nogil:

@@ -5,7 +5,7 @@
     byte ring (async, direct) ─────────────┘                                   │
                                                                                └─> session events, reports
 
-One frame is taken whole before anything is published. A frame that cannot be read changes nothing: when it names a
+One frame is decoded whole before anything is published. A frame that cannot be read changes nothing: when it names a
 listing of ours, that listing goes STALE; when it does not, the connection is dropped, because the bytes after it cannot
 be trusted either. Other connections and other exchanges do not notice.
 
@@ -152,7 +152,7 @@ cdef nogil:
         recorder is behind the thread waits for it, as it does for the tape."""
         cdef char *out
         cdef Recorded *header
-        if self.recording is NULL:
+        if self.recording is NULL or pending.is_set(self.recording_closed):
             return
         while self.recording.reserve(sizeof(Recorded) + size, &out) != ByteRingStatus.BYTE_RING_OK:
             if pending.is_set(self.recording_closed):
@@ -213,7 +213,7 @@ cdef nogil:
         wake.listing = listing
         wake.epoch = sync.epoch
         wake.book_state = sync.state
-        self.wakes.push(&wake)                  # one slot per listing: cannot be full
+        self.wakes.push(&wake)                  # a slot per listing and one for the wake-up being served: cannot be full
         self.router_bell.ring()
 
     inline void settle(ExchangeState *self, BookSync *sync, uint32_t verdict, int64_t now_ns) noexcept:
@@ -239,6 +239,10 @@ cdef nogil:
             return
         if message.kind == MessageKind.REPORT:
             on_report(self, &self.decoded.reports[message.report], now_ns)
+            return
+        if message.kind == MessageKind.SESSION and message.has_chain and self.connections[connection].role == Role.ORDERS:
+            # Reports were missed. What they said is asked for as after any other loss: doubt, a new connection.
+            lose(self, connection, LossReason.FRAME_UNREADABLE, DecodeStatus.UNKNOWN_MESSAGE, now_ns)
             return
         if message.kind == MessageKind.SESSION:
             tell(self, EventKind.SESSION_FRAME, connection, NO_LISTING, 0, 0, data, size, now_ns)
@@ -373,6 +377,8 @@ cdef nogil:
         memset(&order, 0, sizeof(ChildOrder))
         order.kind = ChildKind.CANCEL_ORDER
         for i in range(<uint32_t>SENT_CAPACITY):
+            if self.path.connection < 0:
+                return                      # it went while we were writing; TRADING_READY of the next one comes here again
             if self.path.gate.sent[i].client_order_id:
                 order.client_order_id = self.path.gate.sent[i].client_order_id
                 order.listing = self.path.gate.sent[i].listing
@@ -390,8 +396,11 @@ cdef nogil:
 
     inline void refuse(ExchangeState *self, uint32_t connection, int status, const char *data, size_t size,
                        int64_t now_ns) noexcept:
-        """A frame that cannot be read."""
-        cdef BookSync *sync = sync_of(self, self.decoded.fault_listing)
+        """A frame that cannot be read. One about orders is never the book's fault: nobody knows what it said, so its
+        connection goes, what is out is in doubt, and the next connection asks."""
+        cdef BookSync *sync = NULL
+        if self.connections[connection].role != Role.ORDERS:
+            sync = sync_of(self, self.decoded.fault_listing)
         self.refused += 1
         tell(self, EventKind.FRAME_REFUSED, connection, sync.listing if sync is not NULL else NO_LISTING, status,
              self.decoded.fault_offset, data, size if size < EXCERPT else <size_t>EXCERPT, now_ns)
@@ -481,17 +490,18 @@ cdef nogil:
         leave(self, index, now_ns)
 
     inline void leave(ExchangeState *self, uint32_t index, int64_t now_ns) noexcept:
-        """Say so, and give the transport back; tried again while the control thread is too far behind."""
+        """Give the transport back, then say what happened; tried again while the control thread is too far behind. In
+        this order: LOST makes the control thread connect anew, and what is released after that may be the new one."""
         cdef Connection *connection = &self.connections[index]
+        if connection.transport is not NULL:
+            if not tell(self, EventKind.TRANSPORT_RELEASED, index, NO_LISTING, 0, 0, NULL, 0, now_ns):
+                return
+            connection.transport = NULL
         if connection.loss:
             if not tell(self, EventKind.CONNECTION_LOST, index, NO_LISTING, connection.loss, connection.loss_detail,
                         NULL, 0, now_ns):
                 return
             connection.loss = 0
-        if connection.transport is not NULL:
-            if not tell(self, EventKind.TRANSPORT_RELEASED, index, NO_LISTING, 0, 0, NULL, 0, now_ns):
-                return
-            connection.transport = NULL
         connection.state = ConnectionState.CLOSED
 
     # ------------------------------------------------------------------ bytes out
@@ -559,7 +569,8 @@ cdef nogil:
         if command.kind == CommandKind.CONNECTION_OPENED:
             opened(self, index, command, now_ns)
         elif command.kind == CommandKind.CONNECTION_ENDED:
-            lose(self, index, LossReason.PEER_CLOSED, command.value, now_ns)
+            if command.epoch == self.connections[index].epoch:      # not the late end of the one before
+                lose(self, index, LossReason.PEER_CLOSED, command.value, now_ns)
         elif command.kind == CommandKind.SEND_FRAME:
             if command.epoch == self.connections[index].epoch:
                 send(self, index, Opcode.TEXT, payload, size, now_ns)
@@ -576,6 +587,8 @@ cdef nogil:
         elif command.kind == CommandKind.TRADING_READY:
             if command.epoch == self.connections[index].epoch and self.connections[index].state == ConnectionState.OPEN:
                 self.path.connection = <int32_t>index
+                if pending.is_set(self.path.gate.halted) or self.path.gate.trading_state == TradingState.HALTED:
+                    cancel_all(self, now_ns)
         elif command.kind == CommandKind.SET_TRADING_STATE:
             self.path.gate.trading_state = <uint8_t>command.value
             if command.value == TradingState.HALTED and self.order_codec is not NULL:

@@ -107,6 +107,8 @@ cdef nogil:
         if sync.state == BookState.EMPTY:
             return 0
         go_stale(sync, BookFault.DISCONNECTED, now_ns)
+        sync.kept_bytes = 0
+        sync.asked_ns = 0           # a snapshot may still be under way: see on_snapshot; the next connection asks anew
         return Verdict.STATE_CHANGED
 
     inline uint32_t fail(BookSync *sync, uint8_t fault, int64_t now_ns) noexcept:
@@ -239,7 +241,7 @@ cdef nogil:
         cdef KeptUpdate *first
         cdef uint8_t fault
         sync.asked_ns = 0
-        if sync.state == BookState.EMPTY:
+        if sync.state == BookState.EMPTY or sync.fault == BookFault.DISCONNECTED:
             return Verdict.DROPPED
         if sync.rule != SyncRule.IN_BAND:
             if sync.state == BookState.LIVE:        # late or repeated: the book is ahead of it

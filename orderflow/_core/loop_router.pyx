@@ -116,13 +116,13 @@ cdef class RouterLoop(Loop):
         cdef uint32_t i, size, tag
         cdef int work = 0
         cdef int taken = 0
-        if pending.is_set(self.state.reports_full) and self.state.risk.state != TradingState.HALTED:
-            router.on_state(&self.state, TradingState.HALTED, now_ns)   # a report was lost: nobody knows what is out
         record = self.commands.native.peek(&size, &tag)
         if record is not NULL:
             router.on_state(&self.state, <uint8_t>tag, now_ns)
             self.commands.native.release()
             work += 1
+        if pending.is_set(self.state.reports_full) and self.state.risk.state != TradingState.HALTED:
+            router.on_state(&self.state, TradingState.HALTED, now_ns)   # a report was lost: nobody knows what is out
         for i in range(self.state.port_count):
             work += self.take_port(i, now_ns)
         while taken < BATCH:
@@ -141,7 +141,7 @@ cdef class RouterLoop(Loop):
         return work + taken
 
     cdef int take_port(self, uint32_t index, int64_t now_ns) noexcept nogil:
-        """Reports first: what is filled must be known before the next split."""
+        """Reports first, so that the next split knows what is filled; both in batches, so that neither starves."""
         cdef Port *port = &self.state.ports[index]
         cdef const ExecutionReport *report
         cdef const Wake *wake
@@ -290,6 +290,8 @@ cdef class StrategizerLoop(Loop):
             self.state.wakes.release()
             work += 1
         while True:
+            if self.state.parents.size() == self.state.parents.capacity():
+                break                           # it waits here; when this ring is full too, `submit` says so
             record = self.state.commands.peek(&size, &tag)
             if record is NULL:
                 break

@@ -447,8 +447,11 @@ cdef class ExchangeLoop(Loop):
         return work
 
     def close_tape(self):
-        """The readers of tape and recording will read no more; the thread must not wait for them."""
+        """The reader of the tape will read no more; the thread must not wait for it."""
         pending.set_flag(&self.tape_closed)
+
+    def close_recording(self):
+        """Nobody takes the recording any more: nothing is recorded from here on, and the thread does not wait."""
         pending.set_flag(&self.recording_closed)
 
     def replay(self, const unsigned char[::1] recorded):

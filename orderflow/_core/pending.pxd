@@ -1,8 +1,9 @@
 """One flag per listing between its exchange thread and the router: a wake-up is on its way and was not looked at yet.
 
 The exchange thread raises it after the board was written and pushes a wake-up only if it was down; the router lowers it
-before it reads the board. So wake-ups conflate, none is lost, and a ring of one slot per listing cannot overflow. Both
-are atomic exchanges with acquire and release: whoever lowers the flag sees the board as it was when it was raised.
+before it reads the board. So wake-ups conflate, none is lost, and a ring with a slot per listing and one more, for the
+wake-up that is being served with its flag already down, cannot overflow. Both are atomic exchanges with acquire and
+release: whoever lowers the flag sees the board as it was when it was raised.
 """
 from libc.stdint cimport uint8_t
 

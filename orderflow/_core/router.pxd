@@ -368,11 +368,13 @@ cdef nogil:
 
     inline void route_instrument(RouterState *self, uint32_t instrument, int64_t now_ns, int64_t cause_ns) noexcept:
         cdef uint32_t i = 0
+        cdef uint32_t slot
         while i < self.active_count:
-            if self.table.parents[self.active[i]].order.instrument == instrument:
-                route(self, self.active[i], now_ns, cause_ns)
-            if i < self.active_count:
-                i += 1
+            slot = self.active[i]
+            if self.table.parents[slot].order.instrument == instrument:
+                route(self, slot, now_ns, cause_ns)
+            if i < self.active_count and self.active[i] == slot:
+                i += 1                      # otherwise it ended, and the last one stands here now
 
     inline void end_parent(RouterState *self, uint32_t slot, uint8_t reason, int64_t now_ns) noexcept:
         """No more children; IOC orders under way end by themselves and what is in doubt stays reserved."""
@@ -402,7 +404,7 @@ cdef nogil:
         read_board(self, listing)
         refresh_reference(self, self.listings[listing].instrument, now_ns)
         if not pending.raise_flag(&self.strategy_pending[listing]):
-            self.wakes.push(&forward)           # one slot per listing: cannot be full
+            self.wakes.push(&forward)           # a slot per listing and one being served: cannot be full
             self.strategizer_bell.ring()
         if self.active_count:
             route_instrument(self, self.listings[listing].instrument, now_ns, self.views[listing].receive_ns)
@@ -416,7 +418,7 @@ cdef nogil:
         journal.append_parent(self.journal, order, now_ns)
         known = order_table.find_parent(self.table, order.parent_id)
         if order.kind == ParentKind.CANCEL_PARENT:
-            if known != <uint32_t>NONE:
+            if known != <uint32_t>NONE and self.table.parents[known].status != ParentStatus.PARENT_DONE:
                 end_parent(self, known, Reason.CANCELLED_BY_USER, now_ns)
             return
         if order.instrument >= self.instrument_count:
@@ -486,7 +488,8 @@ cdef nogil:
         input_log.take(self.log, InputKind.INPUT_TIMER, 0, key, now_ns)
         if key & CHILD_TIMER:
             slot = order_table.find(self.table, key & ~CHILD_TIMER, <uint32_t>NONE)
-            if slot != <uint32_t>NONE and self.table.orders[slot].status == OrderStatus.PENDING_NEW:
+            if (slot != <uint32_t>NONE and self.table.orders[slot].status != OrderStatus.IN_DOUBT
+                    and not order_states.is_terminal(self.table.orders[slot].status)):
                 own_report(self, &self.table.orders[slot], ExecType.REPORT_IN_DOUBT, Reason.UNKNOWN_OUTCOME, now_ns)
             return
         slot = order_table.find_parent(self.table, key)

@@ -193,7 +193,8 @@ class BinanceSession:
         if message.get("id") == USER_STREAM:
             if message.get("status") == 200:
                 return [Ready("orders")]
-            return [Problem(f"the user stream was refused: {message.get('error')}")]
+            return [Problem(f"the user stream was refused: {message.get('error')}"),
+                    Reconnect("orders", "it cannot hear of its orders")]
         if message.get("event", message).get("e") in ("eventStreamTerminated", "serverShutdown"):
             return [Reconnect("orders", "the exchange ended the user stream")]
         return []

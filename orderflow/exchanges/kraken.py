@@ -145,7 +145,10 @@ class KrakenSession:
         if message.get("method") == "subscribe":
             if message.get("success"):
                 return [Ready(connection)]
-            return [Problem(f"{message.get('error')} ({message.get('symbol', '')})")]
+            refused: list[Action] = [Problem(f"{message.get('error')} ({message.get('symbol', '')})")]
+            if connection == "orders":
+                refused.append(Reconnect(connection, "it cannot hear of its orders"))
+            return refused
         return []
 
     def need_snapshot(self, listing: int, unix_ns: int) -> list[Action]:

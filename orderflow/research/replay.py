@@ -23,6 +23,7 @@ from orderflow.engine import RUN_FILE, TABLE_FILE, Engine, Run
 from orderflow.servers.recorder import read as read_frames
 
 PUBLICATION_MASK = (1 << 40) - 1
+EPOCH_SHIFT = 40                # of a journal sequence
 
 
 class ReplayError(Exception):
@@ -89,7 +90,8 @@ def replay(directory) -> Replayed:
             raise ReplayError(f"{directory / name}: missing; was the run made with record = true?")
     run = Run.load(json.loads((directory / RUN_FILE).read_text()))
     original = [record for record in journal.read(directory)
-                if record.kind in (RecordKind.PARENT, RecordKind.INTENT, RecordKind.REPORT, RecordKind.CANCEL)]
+                if record.kind in (RecordKind.PARENT, RecordKind.INTENT, RecordKind.REPORT, RecordKind.CANCEL)
+                and record.sequence >> EPOCH_SHIFT == run.epoch]     # a directory may hold earlier runs
     inputs = input_log.read(directory, "router", run.epoch)
     with tempfile.TemporaryDirectory(prefix="orderflow-replay-") as scratch:
         engine = Engine.for_replay(run, np.load(directory / TABLE_FILE), scratch)

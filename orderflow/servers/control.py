@@ -34,6 +34,8 @@ FIRST_PAUSE_NS = SECOND_NS // 4
 LONGEST_PAUSE_NS = 30 * SECOND_NS
 #: A connection that stayed open this long was a good one: the next attempt starts without a pause again.
 GOOD_NS = 10 * SECOND_NS
+#: What a session raises on something that no document describes. It must not end the thread that serves them all.
+MISUNDERSTOOD = (ValueError, LookupError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,11 @@ class Conversation:
         self.health.connects += 1
         books = int(line.endpoint.role == Role.MARKET_DATA)
         self._command(CommandKind.CONNECTION_OPENED, index, role=line.endpoint.role, value=transport, argument=books)
-        return self._act(self.session.opened(line.endpoint.name, unix_ns))
+        try:
+            actions = self.session.opened(line.endpoint.name, unix_ns)
+        except MISUNDERSTOOD as error:
+            actions = [Reconnect(line.endpoint.name, f"it could not be set up ({error!r})")]
+        return self._act(actions)
 
     def connect_failed(self, index: int, problem: str, now_ns: int) -> None:
         """An attempt failed; another is planned."""
@@ -164,13 +170,21 @@ class Conversation:
         self.tell(f"{line.endpoint.name} connection: {problem}")
         self._plan_again(line, now_ns)
 
-    def disconnected(self, index: int, code: int) -> None:
-        """A connection fed through a ring is gone: the native loop is told and will answer with its events."""
-        self._command(CommandKind.CONNECTION_ENDED, index, value=code)
+    def disconnected(self, index: int, code: int, epoch: int) -> None:
+        """A connection fed through a ring is gone: the native loop is told and will answer with its events. `epoch` says
+        which one: the end of an old connection may come after the next has opened."""
+        self.loop.command(CommandKind.CONNECTION_ENDED, connection=index, epoch=epoch, value=code)
 
     def answered(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Effect]:
         """A REST call was answered; status 0 = it failed, `body` says how."""
-        actions = self.session.answer(request, status, body, unix_ns)
+        try:
+            actions = self.session.answer(request, status, body, unix_ns)
+        except MISUNDERSTOOD as error:
+            actions = [Problem(f"the answer to {request.purpose} was not understood ({error!r}): "
+                               f"{body[:120].decode(errors='replace')}")]
+            if request.listing < 0:             # nobody asks again for what a connection needs, but a new connection
+                actions += [Reconnect(line.endpoint.name, f"{request.purpose} failed")
+                            for line in self.lines if line.endpoint.role == Role.ORDERS]
         if request.listing in self._snapshots and self._snapshots[request.listing].epoch != self._market_epoch:
             return []                   # asked for by a connection that is gone; the new one asks itself
         if request.listing >= 0 and not any(isinstance(action, SnapshotBody) for action in actions):
@@ -201,7 +215,7 @@ class Conversation:
         while (taken := self.loop.next_event()) is not None:
             try:
                 effects += self._event(taken[0], taken[1], now_ns, unix_ns)
-            except (ValueError, LookupError, TypeError, AttributeError) as error:   # a frame that no document describes
+            except MISUNDERSTOOD as error:
                 self.tell(f"a session frame was not understood ({error!r}): {taken[1][:120].decode(errors='replace')}")
         return effects
 

@@ -104,7 +104,7 @@ class DirectServer:
                 elif hasattr(item, "payload"):
                     exchange.pong(number, item.payload, self.now_ns)
                 else:
-                    conversation.disconnected(line, item.code)
+                    conversation.disconnected(line, item.code, conversation.lines[line].epoch)
         return busy
 
     def _deliver_orders(self, conversation: Conversation) -> bool:

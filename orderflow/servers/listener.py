@@ -99,4 +99,4 @@ class Listener(WSListener):
         """Gone, whoever ended it."""
         handshake = transport.close_handshake
         code = handshake.recv.code if handshake and handshake.recv else 0
-        self.conversation.disconnected(self.line, int(code))    # type: ignore[arg-type]   # an IntEnum at run time
+        self.conversation.disconnected(self.line, int(code), self.epoch)    # type: ignore[arg-type]   # an IntEnum

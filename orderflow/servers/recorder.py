@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import zstandard
@@ -30,9 +30,13 @@ class Recorder:
     directory : path
     loops : sequence of ExchangeLoop
         Made with `record=True`.
+    report : callable(str)
+        Told in one line that the recording ended early. Trading goes on without it: no thread waits for a full disk.
     """
 
-    def __init__(self, directory, loops: Sequence):
+    def __init__(self, directory, loops: Sequence, report: Callable[[str], None]):
+        self._report = report
+        self._failed = False
         self._loops = list(loops)
         self._raw = [open(path_of(directory, loop.name), "wb") for loop in self._loops]
         self._files = [zstandard.ZstdCompressor(level=3).stream_writer(raw) for raw in self._raw]
@@ -50,15 +54,31 @@ class Recorder:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
-        self.drain()
-        for file, raw in zip(self._files, self._raw, strict=True):
-            file.close()
+        try:
+            if not self._failed:
+                self.drain()
+            for file in self._files:
+                file.close()
+        except OSError as error:
+            self._give_up(error)
+        for raw in self._raw:
             raw.close()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            if not self.drain():
+            try:
+                idle = not self.drain()
+            except OSError as error:
+                self._give_up(error)
+                return
+            if idle:
                 self._stopping.wait(PAUSE_S)
+
+    def _give_up(self, error: OSError) -> None:
+        self._failed = True
+        for loop in self._loops:
+            loop.close_recording()
+        self._report(f"the recording ends here and this run cannot be replayed: {error}")
 
     def drain(self) -> int:
         """Everything that is there now; how many records it was. One thread at a time."""
