@@ -27,7 +27,7 @@ STAGES = """
     latency
     pending gate exchange router strategizer
     codecs/assets codecs/fields codecs/outbox codecs/text codecs/prepared
-    codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_orders
+    codecs/binance_times codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_orders
     codecs/open_orders codecs/kraken codecs/kraken_requests codecs/kraken_reports codecs/kraken_orders
     strategies/dislocation strategies/python
     loops loop_router
