@@ -53,6 +53,8 @@ class LiveScreen:
                         for place, (_, listing) in enumerate(self.listings)}
         self._entries: dict[int, object] = {}
         self._console = console or Console()
+        self._wide = self._console.width >= WIDTH       # a narrower one does without the ladder's bars and protocols
+        self._left = WIDTH - 42 if self._wide else WIDTH - 42 - LADDER_BAR - 1
         self.levels = max(3, min(LEVELS, (self._console.height - HEIGHT) // 2 + LEVELS))
         self._live = Live(console=self._console, screen=True, auto_refresh=False, vertical_overflow="crop")
 
@@ -74,14 +76,14 @@ class LiveScreen:
         rows = 2 * self.levels + 5
         side = Layout()
         side.split_column(Layout(self._parent(parent_id), size=rows - 7), Layout(self._position(), size=7))
-        upper.split_row(Layout(self._ladder(), size=WIDTH - 42), side)
-        lower.split_row(Layout(self._exchanges(), size=WIDTH - 42), Layout(self._latency()))
+        upper.split_row(Layout(self._ladder(), size=self._left), side)
+        lower.split_row(Layout(self._exchanges(), size=self._left), Layout(self._latency()))
         upper.size = rows
         problem = self.problems[-1] if self.problems else ""
         foot = Text(f" {problem}", style="yellow", no_wrap=True, overflow="ellipsis")
         whole.split_column(Layout(self._head(passed_s, seconds), size=1), upper, lower, Layout(foot))
         frame = Layout()
-        frame.split_row(Layout(whole, size=min(WIDTH, self._console.width)), Layout(Text("")))
+        frame.split_row(Layout(whole, size=min(WIDTH, self._console.width)), Layout(Text(" ")))
         return frame if self._console.width > WIDTH else whole
 
     def _read(self) -> None:
@@ -98,7 +100,7 @@ class LiveScreen:
         text = Text(f" {self.title}", style="bold", no_wrap=True)
         end = f" of {seconds:.0f}" if seconds else ""
         clock = f"{passed_s:5.1f}{end} s "
-        text.append(" " * max(1, WIDTH - text.cell_len - len(clock)) + clock, style="dim")
+        text.append(" " * max(1, min(WIDTH, self._console.width) - text.cell_len - len(clock)) + clock, style="dim")
         return text
 
     def _levels(self, side: str) -> list[tuple[Decimal, dict[str, Decimal]]]:
@@ -121,9 +123,10 @@ class LiveScreen:
         table.add_column(justify="right", width=10)
         for _ in self.listings:
             table.add_column(justify="right", width=max(6, min(8, 24 // len(self.listings))))
-        table.add_column(width=LADDER_BAR, no_wrap=True)
+        if self._wide:
+            table.add_column(width=LADDER_BAR, no_wrap=True)
         table.add_row(Text("price", style="dim"), *(Text(name, style=colour) for name, colour in self.colours.items()),
-                      Text("together", style="dim"))
+                      *([Text("together", style="dim")] if self._wide else []))
         for _ in range(self.levels - len(asks)):
             table.add_row("")
         for price, parts in reversed(asks):
@@ -137,7 +140,7 @@ class LiveScreen:
         cells = [Text(f"{price:,.2f}", style=style)]
         cells += [Text(f"{parts[name]:.3f}", style=colour) if name in parts else Text("·", style="bright_black")
                   for name, colour in self.colours.items()]
-        return [*cells, self._stacked(parts, largest, LADDER_BAR)]
+        return [*cells, self._stacked(parts, largest, LADDER_BAR)] if self._wide else cells
 
     def _middle(self, asks: list, bids: list) -> list[Text]:
         if not asks or not bids:
@@ -146,7 +149,7 @@ class LiveScreen:
         spread = (best_ask - best_bid) / (best_ask + best_bid) * 20_000
         mid = Text(f"{(best_ask + best_bid) / 2:,.2f}", style="bold")
         word = Text(f"spread {spread:.1f} bps" if spread >= 0 else f"crossed {-spread:.1f} bps", style="dim")
-        return [mid, *(Text("") for _ in self.listings), word]
+        return [mid, *(Text("") for _ in self.listings), word] if self._wide else [mid]
 
     def _stacked(self, parts: dict[str, Decimal], largest: Decimal, width: int) -> Text:
         """One bar, the exchanges' parts beside each other; rounding never makes it longer than it is."""
@@ -216,15 +219,17 @@ class LiveScreen:
 
     def _exchanges(self) -> Panel:
         table = Table.grid(padding=(0, 1))
-        for width, justify in ((8, "left"), (12, "left"), (7, "left"), (9, "right"), (4, "right"), (8, "right")):
-            table.add_column(width=width, justify=justify, no_wrap=True)
-        table.add_row(*(Text(word, style="dim") for word in ("", "protocol", "book", "frames", "gaps", "resyncs")))
+        for width, justify in ((8, "left"), (7, "left"), (8, "right"), (4, "right"), (7, "right"), (13, "right")):
+            if self._wide or width < 13:
+                table.add_column(width=width, justify=justify, no_wrap=True)
+        words = ("", "book", "frames", "gaps", "resyncs", "protocol")[:6 if self._wide else 5]
+        table.add_row(*(Text(word, style="dim") for word in words))
         for found in summary.exchanges(self.engine):
             states = set(found["books"].values())
             worst = next((state for state in ("STALE", "EMPTY", "SYNCING", "LIVE") if state in states), "EMPTY")
-            table.add_row(Text(found["name"], style=self.colours.get(found["name"], "")), found["protocol"],
-                          Text(worst, style=STATES[worst]), f"{found['frames']:,}", str(found["gaps"]),
-                          str(found["resyncs"]))
+            cells = (Text(found["name"], style=self.colours.get(found["name"], "")), Text(worst, style=STATES[worst]),
+                     f"{found['frames']:,}", str(found["gaps"]), str(found["resyncs"]))
+            table.add_row(*cells, *([found["protocol"]] if self._wide else []))
         return _panel(table, "Exchanges")
 
     def _latency(self) -> Panel:
