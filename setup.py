@@ -67,9 +67,19 @@ EXTENSIONS = [
 ]
 
 BUILD_FOLDER = f"build/{BUILD}"     # other builds must neither see this one's C++ nor overwrite it
+GENERATED = [Path("." if BUILD == "release" else BUILD_FOLDER, path.with_suffix(".cpp")) for path in SOURCES]
+
+
+def is_stale():
+    """Whether a .pxd changed since. Cython's own search misses `from package cimport module`."""
+    oldest = min((path.stat().st_mtime for path in GENERATED if path.exists()), default=float("inf"))
+    return any(path.stat().st_mtime > oldest for path in Path("orderflow").rglob("*.pxd"))
+
+
 setup(
     ext_modules=cythonize(
         EXTENSIONS, compiler_directives=DIRECTIVES, annotate=BUILD == "debug", nthreads=os.cpu_count(),
+        force=is_stale(),
         build_dir=None if BUILD == "release" else BUILD_FOLDER),
     options={"build": {"build_base": BUILD_FOLDER}, "build_ext": {"parallel": os.cpu_count()}},
 )

@@ -49,6 +49,8 @@ LOG_BYTES = 4 << 20
 #: Room of the rings between router and exchange threads: every order that may be open, several reports each.
 #: Besides a slot per listing: a wake-up keeps its slot while it is served, and its flag is down by then.
 WAKE_BEING_SERVED = 1
+#: Denied parent orders that `Engine.parent` remembers.
+MOST_DENIALS = 1024
 ORDER_RING = 4096
 REPORT_RING = 16384
 RUN_FILE, TABLE_FILE = "run.json", "table.npy"
@@ -364,6 +366,7 @@ class Engine:
         self._temporary = tempfile.TemporaryDirectory(prefix="orderflow-") if directory is None else None
         self.directory = Path(self._temporary.name if self._temporary else directory)
         self._counter = 0
+        self._denied: dict[int, ParentState] = {}   # by parent id, oldest first
         self._direct = server.name == "direct"
         self.core: Core | None = None
         self.threads: Threads | None = None
@@ -510,8 +513,8 @@ class Engine:
         self._set_trading_state(TradingState.ACTIVE)
 
     def halt(self) -> None:
-        """Kill: every gate refuses from now on and every exchange thread cancels what it has sent, or will when its order
-        connection is back. EngineError names what could not be told to; its gate refuses all the same."""
+        """Kill: every gate refuses from now on and every exchange thread cancels what it has sent, or will when its
+        order connection is back. EngineError names what could not be told to; its gate refuses all the same."""
         self.core.flags[0] = 1
         self._set_trading_state(TradingState.HALTED)
 
@@ -674,7 +677,11 @@ class Engine:
         for view in self.orders.parents():
             if view.parent_id == parent_id:
                 return self._parent_state(view)
-        return None
+        while (report := self.strategizer.next_denial()) is not None:
+            self._denied[int(report["parent_id"])] = self._denied_state(report)
+            if len(self._denied) > MOST_DENIALS:
+                del self._denied[next(iter(self._denied))]
+        return self._denied.get(parent_id)
 
     def parents(self) -> list[ParentState]:
         """Every parent order that is still in the table."""
@@ -714,6 +721,16 @@ class Engine:
     def position(self, index: int):
         """PositionView of a listing, scaled integers."""
         return self.orders.position(index)
+
+    def _denied_state(self, report) -> ParentState:
+        index = int(report["instrument"])
+        known = index < len(self.core.instruments)      # that it is not may be why it was denied
+        name = self.core.instruments[index].name if known else f"instrument {index}"
+        decimals = self.core.instruments[index].quantity_decimals if known else 0
+        return ParentState(
+            int(report["parent_id"]), name, Side(report["side"]).name, ParentStatus(report["status"]).name,
+            Reason(report["reason"]).name, from_scaled(int(report["quantity"]), decimals), Decimal(0), Decimal(0), None,
+            None, 0, {}, Decimal(0), {})
 
     def _parent_state(self, view) -> ParentState:
         item = self.core.instruments[view.instrument]

@@ -256,6 +256,16 @@ def test_garbage_ends_the_connection_and_every_book_on_it(spot, garbage):
     assert spot.state()[0] == STALE
 
 
+def test_a_change_while_a_wake_up_is_served_wakes_again(spot):
+    """The router has lowered the flag and holds the slot still; every other listing waits in the ring too."""
+    spot.core.wake_pending[0] = 0
+    spot.frame(depth(13, 13, {1000: 1}, {}))
+    woken = []
+    while (wake := spot.core.wakes["test"].pop()) is not None:
+        woken.append(wake)
+    assert len(woken) == 3
+
+
 # -- connections ----------------------------------------------------------------------------------------------
 
 def test_nothing_survives_a_reconnect(spot):
@@ -268,6 +278,23 @@ def test_nothing_survives_a_reconnect(spot):
     assert spot.frame(depth(31, 32, {1000: 1}, {})) == [NEED]
     assert spot.snapshot(rest(31, {990: 2}, {1005: 2})) == [changed(LIVE)]
     assert spot.shown() == [[(1000, 1), (990, 2)], [(1005, 2)]]
+
+
+def test_a_snapshot_without_a_connection_does_not_make_a_book_live(spot):
+    """The answer to a request that was under way when the stream ended; and nobody asks again before the next one."""
+    spot.frame(depth(14, 15, {1000: 0}, {}))
+    spot.end()
+    assert spot.snapshot(rest(15, {998: 1}, ASKS)) == []
+    assert NEED not in spot.step(60 * SECOND_NS)
+    assert spot.state() == (STALE, BookFault.DISCONNECTED) and spot.shown() == [[], []]
+
+
+def test_the_late_end_of_an_old_connection_leaves_the_new_one_open(spot):
+    spot.open()
+    spot.loop.command(CommandKind.CONNECTION_ENDED, epoch=spot.epoch - 1)
+    assert spot.step() == []
+    assert spot.frame(depth(11, 12, {}, {})) == [NEED]
+    assert spot.snapshot(rest(12, BIDS, ASKS)) == [changed(LIVE)]
 
 
 def test_frames_of_an_old_connection_are_dropped(spot):

@@ -25,6 +25,14 @@ def test_the_same_orders_byte_for_byte(run):
     assert replayed.inputs > 100
 
 
+def test_a_directory_that_holds_an_earlier_run(tmp_path):
+    for seed in (3, 4):
+        plan = Plan(server="direct", seconds=3, seed=seed, directory=str(tmp_path), record=True)
+        with Demonstration(plan) as shown:
+            shown.run()
+    assert replay(tmp_path).equal
+
+
 def test_other_frames_are_noticed(run, tmp_path):
     """One exchange's frames lose every tenth record: the run cannot be followed, or its orders differ."""
     copy = tmp_path / "run"

@@ -6,6 +6,7 @@ import pytest
 
 from orderflow._core.types import PARENT_ORDER_DTYPE, ParentKind, Side
 from orderflow.engine import Engine, Limits
+from orderflow.exchanges.session import Request
 from orderflow.research.simulation import DIRECT_START_NS, INSTRUMENT, LIMITS, VENUES, session_of, simulator_settings
 from orderflow.servers.direct import DirectServer
 from orderflow.simulator.launch import build
@@ -102,6 +103,39 @@ def test_halt_stops_everything_at_once(make):
     assert all(not exchange.desk.truth()["events"] for exchange in engine.exchanges.values())
 
 
+def test_a_denied_parent_says_why(make):
+    engine = make(maximum_parents=1)
+    engine.wait(engine.submit(INSTRUMENT, "buy", "1", seconds=5))
+    parent = engine.wait(engine.submit(INSTRUMENT, "buy", "2", seconds=5), timeout=1)
+    assert (parent.status, parent.reason, parent.quantity, parent.filled) == ("PARENT_DENIED", "TABLE_FULL", 2, 0)
+    assert parent.done
+
+
+def test_an_answer_that_no_document_describes_ends_nothing(make):
+    engine = make()
+    told = []
+    gamma = engine.conversations[2]
+    gamma.report = told.append
+    gamma.answered(Request("token", "POST", "http://gamma"), 200, b"<html>down for maintenance</html>", 0)
+    assert "the answer to token was not understood" in told[0] and "<html>" in told[0]
+    parent = engine.wait(engine.submit(INSTRUMENT, "buy", "5", seconds=3))
+    assert parent.filled == 5
+
+
+def test_kill_is_repeated_when_the_order_connection_is_back(make):
+    """Whatever was sent before the connection went is cancelled as soon as there is one again."""
+    engine = make()
+    gamma = engine.conversations[2]
+    line = next(index for index, line in enumerate(gamma.lines) if line.endpoint.name == "orders")
+    gamma.disconnected(line, 1006, gamma.lines[line].epoch)
+    engine.run(0.001)
+    engine.halt()
+    engine.run(5, lambda: gamma.ready)
+    assert gamma.ready and engine.core.loops["gamma"].can_trade
+    parent = engine.wait(engine.submit(INSTRUMENT, "buy", "1", seconds=1))
+    assert parent.filled == 0
+
+
 def test_a_lost_order_connection_leaves_the_others_trading(make):
     engine = make()
     gamma = engine.conversations[2]
@@ -134,6 +168,6 @@ def test_an_instrument_that_is_not_there_is_denied(make):
     record["side"], record["quantity"] = Side.BUY, 1
     engine.strategizer.submit(record)
     engine.run(0.2)
-    assert engine.parent(99) is None
+    assert (engine.parent(99).status, engine.parent(99).reason) == ("PARENT_DENIED", "UNKNOWN_LISTING")
     with pytest.raises(ValueError, match="there are BTC-USDT"):
         engine.submit("ETH-USDT", "buy", 1)

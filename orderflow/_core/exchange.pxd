@@ -213,7 +213,7 @@ cdef nogil:
         wake.listing = listing
         wake.epoch = sync.epoch
         wake.book_state = sync.state
-        self.wakes.push(&wake)                  # a slot per listing and one for the wake-up being served: cannot be full
+        self.wakes.push(&wake)                  # a slot a listing and one being served: cannot be full
         self.router_bell.ring()
 
     inline void settle(ExchangeState *self, BookSync *sync, uint32_t verdict, int64_t now_ns) noexcept:
@@ -240,7 +240,8 @@ cdef nogil:
         if message.kind == MessageKind.REPORT:
             on_report(self, &self.decoded.reports[message.report], now_ns)
             return
-        if message.kind == MessageKind.SESSION and message.has_chain and self.connections[connection].role == Role.ORDERS:
+        if (message.kind == MessageKind.SESSION and message.has_chain
+                and self.connections[connection].role == Role.ORDERS):
             # Reports were missed. What they said is asked for as after any other loss: doubt, a new connection.
             lose(self, connection, LossReason.FRAME_UNREADABLE, DecodeStatus.UNKNOWN_MESSAGE, now_ns)
             return
@@ -378,7 +379,7 @@ cdef nogil:
         order.kind = ChildKind.CANCEL_ORDER
         for i in range(<uint32_t>SENT_CAPACITY):
             if self.path.connection < 0:
-                return                      # it went while we were writing; TRADING_READY of the next one comes here again
+                return                      # it went while we were writing; TRADING_READY comes here again
             if self.path.gate.sent[i].client_order_id:
                 order.client_order_id = self.path.gate.sent[i].client_order_id
                 order.listing = self.path.gate.sent[i].listing

@@ -32,5 +32,6 @@ cdef class RouterLoop(Loop):
 cdef class StrategizerLoop(Loop):
     cdef StrategizerState state
     cdef ByteRing commands
+    cdef ByteRing denials
     cdef list kept_alive
     cdef readonly LatencyHistogram step_time

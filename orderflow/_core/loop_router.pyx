@@ -21,7 +21,7 @@ import numpy as np
 
 from orderflow._core.latency import LatencyHistogram as PythonHistogram
 from orderflow._core.timers import TimerHeap as PythonTimers
-from orderflow._core.types import PARENT_ORDER_DTYPE, Reason
+from orderflow._core.types import PARENT_ORDER_DTYPE, PARENT_REPORT_DTYPE, Reason
 
 cdef enum:
     BATCH = 64                      # records taken from one inbox before the others get their turn
@@ -246,6 +246,7 @@ cdef class StrategizerLoop(Loop):
         cdef const Listing[::1] listings = table
         self.bell = bell
         self.commands = ByteRing(1 << 18)
+        self.denials = ByteRing(1 << 16)
         self.step_time = PythonHistogram()
         self.kept_alive = [table, board, strategy_pending, log, wakes, parent_reports, parents, router_bell,
                            list(strategies)]
@@ -256,7 +257,7 @@ cdef class StrategizerLoop(Loop):
         self.state.board, self.state.strategy_pending = board.native, &strategy_pending[0]
         self.state.wakes, self.state.parent_reports = wakes.of64, parent_reports.of128
         self.state.parents, self.state.router_bell = parents.of128, router_bell.native
-        self.state.commands, self.state.log = self.commands.native, &log.log
+        self.state.commands, self.state.denials, self.state.log = self.commands.native, self.denials.native, &log.log
         self.state.strategy_count = len(strategies) + 1
         for i in range(1, self.state.strategy_count):
             self.state.strategies[i] = <void *><Strategy?>strategies[i - 1]
@@ -324,6 +325,12 @@ cdef class StrategizerLoop(Loop):
         taken = self.commands.push(data, StrategizerCommand.SUBMIT)
         self.bell.native.ring()
         return taken
+
+    def next_denial(self):
+        """One element of PARENT_REPORT_DTYPE: what became of a submission that the router denied; None = no more.
+        Control thread only."""
+        taken = self.denials.pop()
+        return None if taken is None else np.frombuffer(taken[1], PARENT_REPORT_DTYPE, 1)[0]
 
     def pause(self, bint paused=True):
         """Queue that strategies hear of nothing but their own parents from now on, or of everything again; False = too

@@ -14,7 +14,8 @@ from orderflow._core.doorbell cimport NativeDoorbell
 from orderflow._core.input_log cimport InputLog
 from orderflow._core.ring cimport Ring64, Ring128
 from orderflow._core.strategy cimport STRATEGY_ORDERS, Strategy, StrategyContext
-from orderflow._core.types cimport BoardEntry, BookState, InputKind, Listing, ParentOrder, ParentReport, Wake
+from orderflow._core.types cimport (
+    BoardEntry, BookState, InputKind, Listing, ParentOrder, ParentReport, ParentStatus, Wake)
 
 cdef enum:
     STRATEGIES = 16             # index 0 is Python's own submissions
@@ -36,6 +37,7 @@ cdef struct StrategizerState:
     Ring128 *parents            # to the router
     NativeDoorbell *router_bell
     NativeByteRing *commands    # from Python: parent orders
+    NativeByteRing *denials     # to Python: reports of what it submitted and the router denied; when full, lost
     InputLog *log
     void *strategies[STRATEGIES]            # Strategy, kept alive by the loop's owner
     StrategyContext contexts[STRATEGIES]
@@ -94,6 +96,8 @@ cdef nogil:
         cdef StrategyContext *context
         self.reports_taken += 1
         input_log.take(self.log, InputKind.INPUT_REPORT, 0, self.reports_taken, now_ns)
+        if report.strategy == 0 and report.status == ParentStatus.PARENT_DENIED:
+            self.denials.push(report, sizeof(ParentReport), 0)
         if report.strategy == 0 or report.strategy >= self.strategy_count:
             return
         context = enter(self, report.strategy, now_ns)

@@ -171,8 +171,8 @@ class Conversation:
         self._plan_again(line, now_ns)
 
     def disconnected(self, index: int, code: int, epoch: int) -> None:
-        """A connection fed through a ring is gone: the native loop is told and will answer with its events. `epoch` says
-        which one: the end of an old connection may come after the next has opened."""
+        """A connection fed through a ring is gone: the native loop is told and will answer with its events. `epoch`
+        says which one: the end of an old connection may come after the next has opened."""
         self.loop.command(CommandKind.CONNECTION_ENDED, connection=index, epoch=epoch, value=code)
 
     def answered(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Effect]:

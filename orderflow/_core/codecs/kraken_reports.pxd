@@ -422,6 +422,8 @@ cdef nogil:
         cdef json.Text key
         cdef fields.Fields frame
         frame.present = 0
+        key.data = data
+        key.length = 0
         outbox.begin(out)
         json.open(&c, data, size)
         json.enter_object(&c)
