@@ -15,9 +15,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "bench"), str(ROOT / "bench/native")]
 
-from bars import bar  # noqa: E402
-
 import build  # noqa: E402
+from bars import bar  # noqa: E402
 from orderflow._core.book import OrderBook  # noqa: E402
 from orderflow._core.types import LEVEL_DTYPE, Side  # noqa: E402
 from tests.reference.depth_frames import read_depth_frames, scaled  # noqa: E402

@@ -16,9 +16,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "bench"), str(ROOT / "bench/native")]
 
-from bars import bar  # noqa: E402
-
 import build  # noqa: E402
+from bars import bar  # noqa: E402
 from orderflow._core.codec import DecodeOutput  # noqa: E402
 from orderflow._core.codecs.binance import BinanceMarketData  # noqa: E402
 from orderflow._core.types import LISTING_DTYPE  # noqa: E402

@@ -18,9 +18,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "bench"), str(ROOT / "bench/native")]
 
-from bars import bar  # noqa: E402
-
 import build  # noqa: E402
+from bars import bar  # noqa: E402
 from orderflow._core import client_id, fixed  # noqa: E402
 from orderflow._core.codecs.binance_orders import BinanceOrders  # noqa: E402
 from orderflow._core.codecs.kraken_orders import KrakenOrders  # noqa: E402

@@ -19,10 +19,9 @@ from orderflow.servers.connect import connect
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "native")]
 
+import build  # noqa: E402
 import feed_server  # noqa: E402
 from bars import bar  # noqa: E402
-
-import build  # noqa: E402
 
 ALTERNATIONS = 5
 FRAMES = 1500

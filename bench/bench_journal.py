@@ -14,9 +14,8 @@ from orderflow._core.journal import JournalFiles
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "native")]
 
-from bars import bar  # noqa: E402
-
 import build  # noqa: E402
+from bars import bar  # noqa: E402
 
 RECORDS = 200_000
 GATES = {50: (200, 60), 99: (2_000, 800)}        # percentile: gate, aim, nanoseconds

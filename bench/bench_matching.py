@@ -19,9 +19,8 @@ from orderflow._core.types import ChildKind, OrderType, Side, TimeInForce
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "native")]
 
-from bars import bar  # noqa: E402
-
 import build  # noqa: E402
+from bars import bar  # noqa: E402
 
 OPERATIONS = 1_000_000
 CAPACITY = 1 << 19

@@ -22,10 +22,9 @@ from orderflow.servers.connect import connect
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "native")]
 
+import build  # noqa: E402
 import feed_server  # noqa: E402
 from bars import bar  # noqa: E402
-
-import build  # noqa: E402
 
 ROUNDS = 5
 COUNT = {"orderflow": 200_000, "picows": 100_000, "websocket-client": 10_000}

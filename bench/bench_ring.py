@@ -10,8 +10,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from bars import bar
 
+from bars import bar
 from orderflow._core import hop
 from orderflow._core.ring import Ring
 

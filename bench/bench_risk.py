@@ -25,9 +25,8 @@ from orderflow._core.types import (
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "native")]
 
-from bars import bar  # noqa: E402
-
 import build  # noqa: E402
+from bars import bar  # noqa: E402
 
 COUNT = 200_000
 FILLS = 50_000

@@ -17,12 +17,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "bench"), str(ROOT / "bench/native")]
 
-from bars import note  # noqa: E402
-from recorded_exchange import CAPTURE, INSTRUMENT, QUANTITY, MemoryServer, Recording, engine_for  # noqa: E402
-
 import build  # noqa: E402
+from bars import note  # noqa: E402
 from orderflow._core.journal import RecordKind, read  # noqa: E402
 from orderflow.engine import Threads  # noqa: E402
+from recorded_exchange import CAPTURE, INSTRUMENT, QUANTITY, MemoryServer, Recording, engine_for  # noqa: E402
 
 PASSED = 0xA5                   # ChildOrder.risk_code of an order that risk approved
 WARM_UP = 500                   # frames

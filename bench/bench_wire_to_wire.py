@@ -19,16 +19,15 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "bench"), str(ROOT / "bench/native")]
 
+import build  # noqa: E402
 import wire_server  # noqa: E402
 from bars import bar, note  # noqa: E402
-from recorded_exchange import CAPTURE, INSTRUMENT, QUANTITY, engine_for  # noqa: E402
-
-import build  # noqa: E402
 from orderflow._core import client_id  # noqa: E402
 from orderflow._core.doorbell import Doorbell  # noqa: E402
 from orderflow._core.journal import RecordKind, read  # noqa: E402
 from orderflow.servers.connect import connect  # noqa: E402
 from orderflow.servers.sync import SyncServer  # noqa: E402
+from recorded_exchange import CAPTURE, INSTRUMENT, QUANTITY, engine_for  # noqa: E402
 
 ROUNDS = 5
 FRAMES = 2000

@@ -16,9 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "bench"), str(ROOT / "bench/native")]
 
-from recorded_exchange import Recording  # noqa: E402
-
 import build  # noqa: E402
+from recorded_exchange import Recording  # noqa: E402
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"     # RFC 6455, 1.3
 PAUSE_NS = 100_000              # between an answer and the next frame: the client's books are closed by then

@@ -7,13 +7,19 @@ import ssl
 import subprocess
 import sys
 import urllib.request
+from decimal import Decimal
 
 import pytest
 
 import orderflow.cli
+from orderflow._core.doorbell import Doorbell
 from orderflow.cli import main
 from orderflow.cli.application import COMMANDS
 from orderflow.cli.examination import CHECKS, Finding
+from orderflow.engine import Engine, Limits
+from orderflow.exchanges import session_for
+from orderflow.exchanges.session import Credentials, SessionSettings
+from orderflow.servers.sync import SyncServer
 from orderflow.simulator.dialects import PROTOCOLS
 from tests.process import COMMAND, ENVIRONMENT
 
@@ -182,6 +188,24 @@ def test_simulated_exchanges_answer_until_ctrl_c():
                     assert "USDT" in answer.read().decode()
         assert simulation.end(signal.SIGINT) == (0, "")
         assert not os.path.exists(simulation.document["ca_file"])
+
+
+def test_simulated_exchanges_take_orders_with_the_key_that_they_say():
+    with Simulation("--exchange", "one=binance_spot", "--exchange", "two=kraken_v2", "--exchange", "three=binance_usdm",
+                    "--seed", "3") as simulation:
+        one, two, three = simulation.document["exchanges"]
+        assert three["key"] is None and three["secret"] is None
+        sessions = [session_for(entry["protocol"], SessionSettings(
+            entry["name"], rest=entry["plain_rest"], stream=entry["plain_stream"], orders=entry["plain_stream"] + path,
+            symbols=(symbol,), trade=True, credentials=Credentials(entry["key"], entry["secret"])))
+            for entry, path, symbol in ((one, "/ws-api/v3", "BTCUSDT"), (two, "", "BTC/USDT"))]
+        limits = {"BTC-USDT": Limits(maximum_position="10", maximum_order_quantity="1",
+                                     maximum_order_notional="1000000")}
+        with Engine(sessions, SyncServer(Doorbell(), print), limits=limits) as engine:
+            for name in ("one", "two"):
+                parent = engine.wait(engine.submit("BTC-USDT", "buy", "0.01", seconds=10, exchanges=[name]))
+                assert parent.filled == Decimal("0.01"), parent
+                assert set(parent.by_exchange) == {name}
 
 
 def test_a_simulated_exchange_plays_a_capture(good):

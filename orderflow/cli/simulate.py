@@ -13,6 +13,9 @@ import typer
 from orderflow.cli import GOOD, output
 from orderflow.cli.application import BadUsage
 
+#: Of every asset, in the account that an exchange with order entry opens.
+FUNDS = "1000000"
+
 
 def command(
     exchanges: Annotated[list[str], typer.Option("--exchange", metavar="NAME=PROTOCOL", help="One exchange; give it "
@@ -56,7 +59,8 @@ def command(
 
 
 def _settings(exchanges: list[str], captures: list[str], speed: float, seed: int, port: int) -> list:
-    from orderflow.simulator.dialects import PROTOCOLS
+    from orderflow.simulator.accounts import practice_account
+    from orderflow.simulator.dialects import PROTOCOLS, dialect
     from orderflow.simulator.launch import SimulatorSettings
 
     protocols: dict[str, str] = {}
@@ -74,7 +78,8 @@ def _settings(exchanges: list[str], captures: list[str], speed: float, seed: int
     files = _captures(captures, list(protocols))
     origin_ns = time.time_ns()              # the same for all: they share the hidden price
     return [SimulatorSettings(name, protocol, port=port and port + 2 * i, tls_port=port and port + 2 * i + 1,
-                              capture=files.get(name, ""), speed=speed, seed=seed, origin_ns=origin_ns)
+                              capture=files.get(name, ""), speed=speed, seed=seed, origin_ns=origin_ns,
+                              accounts=(practice_account(name),) if dialect(protocol).takes_orders else (), funds=FUNDS)
             for i, (name, protocol) in enumerate(protocols.items())]
 
 
@@ -104,9 +109,11 @@ def _on_signal() -> threading.Event:
 
 def _where(exchange) -> dict:
     ports, settings = exchange.ports, exchange.settings
+    account = settings.accounts[0] if settings.accounts else None
     return {
         "name": settings.name, "protocol": settings.protocol, "capture": settings.capture or None,
         "rest": f"https://127.0.0.1:{ports.tls}", "stream": f"wss://127.0.0.1:{ports.tls}",
+        "key": account.api_key if account else None, "secret": account.secret if account else None,
         "plain_rest": f"http://127.0.0.1:{ports.plain}", "plain_stream": f"ws://127.0.0.1:{ports.plain}",
     }
 
@@ -116,4 +123,6 @@ def _lines(document: dict) -> list[str]:
     for entry in document["exchanges"]:
         rows.append((entry["name"], entry["protocol"], entry["rest"], entry["stream"]))
         rows.append(("", "", entry["plain_rest"], entry["plain_stream"]))
+        if entry["key"]:
+            rows.append(("", "", f"key: {entry['key']}", f"secret: {entry['secret']}"))
     return [*output.columns(rows), f"trust: {document['ca_file']}", "Ctrl-C ends them."]

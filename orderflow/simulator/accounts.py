@@ -3,6 +3,8 @@
 Amounts are integers in 1e-24 of an asset: price times quantity always fits, so nothing is ever rounded but the fee,
 which is charged at FEE_DECIMALS digits and stated at the same.
 """
+import base64
+import hashlib
 from dataclasses import dataclass, field
 
 from orderflow.simulator.numbers import to_scaled, to_text
@@ -23,6 +25,12 @@ class AccountSettings:
     public_key: str = ""
     balances: dict[str, str] = field(default_factory=dict)
     name: str = "main"
+
+
+def practice_account(exchange: str) -> AccountSettings:
+    """An account whose key is the exchange's name, and whose secret suits every protocol."""
+    digest = hashlib.sha256(f"orderflow {exchange}".encode()).digest()
+    return AccountSettings(exchange, base64.b64encode(digest).decode())
 
 
 class InsufficientFunds(Exception):

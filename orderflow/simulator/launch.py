@@ -6,7 +6,7 @@ not: for demonstrations and measurements.
 import multiprocessing
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orderflow.simulator.accounts import AccountSettings
 from orderflow.simulator.agents import Temper
@@ -28,7 +28,7 @@ class SimulatorSettings:
     `capture` plays a recording at `speed` (0 = as fast as frames are taken), restricted to `streams` where given;
     otherwise agents trade `instruments` (empty = the protocol's default ones) from `seed`. `origin_ns` is the unix time
     at which simulated time begins: exchanges that are to share the hidden price have the same one. `port` and
-    `tls_port` 0 let the system choose.
+    `tls_port` 0 let the system choose. `funds` is what an account without balances has of every asset that is traded.
     """
     name: str
     protocol: str
@@ -41,6 +41,7 @@ class SimulatorSettings:
     origin_ns: int = 0
     instruments: tuple[SimulatedInstrument, ...] = ()
     accounts: tuple[AccountSettings, ...] = ()
+    funds: str = ""
     temper: Temper | None = None
     prices: dict[str, float] | None = None
 
@@ -61,7 +62,11 @@ def build(settings: SimulatorSettings) -> Exchange:
         return speaker(source, settings.name)
     if not speaker.takes_orders:
         raise ValueError(f"accounts: {settings.protocol} is simulated without order entry")
-    return speaker(source, settings.name, settings.accounts)
+    assets = {asset for instrument in source.instruments for asset in (instrument.base, instrument.quote)}
+    accounts = tuple(
+        replace(account, balances=dict.fromkeys(sorted(assets), settings.funds))
+        if settings.funds and not account.balances else account for account in settings.accounts)
+    return speaker(source, settings.name, accounts)
 
 
 def start_thread(settings: SimulatorSettings, authority: Authority | None = None) -> SimulatedExchange:
