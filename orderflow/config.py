@@ -43,6 +43,9 @@ class ExchangeSettings(Struct, frozen=True):
         Levels a side, where the exchange offers a choice; 0 = the session's default.
     trade : bool
         Open the order connection.
+    orders_per_10_seconds : int
+        New orders and cancels that the send gate lets pass; a fifth is kept for cancels. 0 = not limited. The default
+        is half of what Binance spot allows an account (rest-api.md, rateLimits ORDERS).
     """
 
     protocol: str
@@ -55,6 +58,7 @@ class ExchangeSettings(Struct, frozen=True):
     taker_fee: Number = "0"
     depth: Annotated[int, msgspec.Meta(ge=0)] = 0
     trade: bool = False
+    orders_per_10_seconds: Annotated[int, msgspec.Meta(ge=0)] = 50
     instruments: dict[str, str] = {}
 
 

@@ -141,7 +141,7 @@ def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borr
             order_codec, core.board, core.wake_pending, core.wakes[name], core.bells[name],
             core.bells["router"], core.control_bell, tape=core.tapes.get(name), borrows=borrows,
             book_options=book_options, orders=core.orders.get(name), reports=core.reports.get(name), flags=core.flags,
-            unix_offset_ns=unix_offset_ns, record=record)
+            order_rate=session.settings.order_rate, unix_offset_ns=unix_offset_ns, record=record)
     return core
 
 

@@ -1,4 +1,5 @@
 """The router over simulated exchanges, on a virtual clock: parents end as they should, and nothing passes risk."""
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -17,10 +18,12 @@ def make():
     """Engines over the three exchanges of the demonstration, without a strategy."""
     engines = []
 
-    def made(**options):
+    def made(order_rate=(0, 1), **options):
         exchanges = {venue.name: build(simulator_settings(venue, 11, DIRECT_START_NS)) for venue in VENUES}
         problems = []
         sessions = [session_of(venue, f"http://{venue.name}", f"ws://{venue.name}") for venue in VENUES]
+        for session in sessions:
+            session.settings = replace(session.settings, order_rate=order_rate)
         fees = {venue.name: (venue.maker_fee, venue.taker_fee) for venue in VENUES}
         options = {"limits": LIMITS, "fees": fees} | options
         engine = Engine(sessions, DirectServer(exchanges, DIRECT_START_NS, problems.append), **options)
@@ -101,6 +104,17 @@ def test_halt_stops_everything_at_once(make):
     assert parent.filled == 0
     assert all(loop.sent_orders[0] == 0 for loop in engine.core.loops.values())
     assert all(not exchange.desk.truth()["events"] for exchange in engine.exchanges.values())
+
+
+def test_an_exchange_gets_no_more_orders_than_it_allows(make):
+    """Five in ten minutes, one of them kept for a cancel."""
+    engine = make(order_rate=(5, 600 * 10**9))
+    ids = [engine.submit(INSTRUMENT, "buy", "0.01", seconds=5, exchanges=["gamma"]) for _ in range(8)]
+    parents = [engine.wait(parent) for parent in ids]
+    assert engine.core.loops["gamma"].sent_orders[0] == 4
+    assert [parent.filled for parent in parents].count(Decimal("0.01")) == 4
+    assert [parent.reason for parent in parents].count("END_TIME") == 4
+    assert engine.orders.audit() == []
 
 
 def test_a_denied_parent_says_why(make):

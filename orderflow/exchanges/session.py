@@ -112,6 +112,8 @@ class SessionSettings:
         Frames to send instead of the session's own subscription (playback of a capture).
     trade : bool
         Whether to open the order connection.
+    order_rate : (int, int)
+        Orders that the send gate lets pass in so many nanoseconds; 0 orders = not limited.
     """
 
     name: str
@@ -123,6 +125,7 @@ class SessionSettings:
     subscribe: tuple[str, ...] = ()
     trade: bool = False
     credentials: Credentials | None = None
+    order_rate: tuple[int, int] = (0, 1)
 
 
 class Session(Protocol):
