@@ -194,6 +194,7 @@ def test_a_fault_names_listing_and_place():
 @pytest.mark.parametrize(("frame", "kind"), [
     (b'{"result":null,"id":1}', MessageKind.SESSION),
     (b'{"id":3,"result":["a@depth"]}', MessageKind.SESSION),
+    (b'{"id":1,"result":null,"error":{"code":2,"msg":"Invalid request"}}', MessageKind.SESSION),
     (b'{"error":{"code":2,"msg":"Invalid request: unknown variant"},"id":1}', MessageKind.SESSION),
     (b'{"code":-1121,"msg":"Invalid symbol."}', MessageKind.SESSION),
     (b'{"e":"serverShutdown","E":1770123456789}', MessageKind.SESSION),

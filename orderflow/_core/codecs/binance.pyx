@@ -43,10 +43,12 @@ cdef enum Field:
     QUANTITY = 13               # q
     BUYER_IS_MAKER = 14         # m
     EXECUTION = 15              # X, of futures: MARKET, INSURANCE_FUND, ADL, NA
-    ANSWER = 16                 # result, error or code: the exchange answers a request
-    SNAPSHOT_ID = 17            # lastUpdateId
-    FIELDS = 18
-    NO_FIELD = 18
+    RESULT = 16                 # with this or the next two the exchange answers a request
+    ERROR = 17
+    CODE = 18
+    SNAPSHOT_ID = 19            # lastUpdateId
+    FIELDS = 20
+    NO_FIELD = 20
 
 cdef enum:                      # bits by Field
     TIMES = 1 << EVENT_TIME | 1 << TRANSACTION_TIME
@@ -57,6 +59,7 @@ cdef enum:                      # bits by Field
     TICKER_NUMBERS = 1 << BIDS | 1 << ASKS | 1 << BID_QUANTITY | 1 << ASK_QUANTITY
     TICKER_FIELDS = 1 << SYMBOL | 1 << LAST_ID | TICKER_NUMBERS
     SNAPSHOT_FIELDS = 1 << SNAPSHOT_ID | 1 << BIDS | 1 << ASKS
+    ANSWER_FIELDS = 1 << RESULT | 1 << ERROR | 1 << CODE
 
 cdef enum:
     FOREIGN = -1                # a symbol that this connection does not carry
@@ -122,8 +125,12 @@ cdef nogil:
             return letter(key.data[0])
         if json.equal(key, "pu"):
             return PREVIOUS_ID
-        if json.equal(key, "result") or json.equal(key, "error") or json.equal(key, "code"):
-            return ANSWER
+        if json.equal(key, "result"):
+            return RESULT
+        if json.equal(key, "error"):
+            return ERROR
+        if json.equal(key, "code"):
+            return CODE
         if json.equal(key, "lastUpdateId"):
             return SNAPSHOT_ID
         return NO_FIELD
@@ -441,7 +448,7 @@ cdef class BinanceMarketData(Codec):
         if frame.event == NO_EVENT and frame.seen & TICKER_FIELDS == TICKER_FIELDS:
             self.classify(frame, BOOK_TICKER)           # the only event of spot that does not name itself
         if frame.event == NO_EVENT:
-            if frame.seen & <uint32_t>1 << ANSWER:
+            if frame.seen & ANSWER_FIELDS:
                 message.kind = MessageKind.SESSION
             elif not frame.seen & <uint32_t>1 << SNAPSHOT_ID:       # else a partial book: names no symbol
                 json.fail(c, DecodeStatus.UNKNOWN_MESSAGE)
