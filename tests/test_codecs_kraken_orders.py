@@ -2,6 +2,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from random import Random
 
 import numpy as np
 import pytest
@@ -311,7 +312,8 @@ def test_lines_without_a_client_id_are_matched_by_the_exchange_id():
     decoder = codec()
     for frame in (OWN_PENDING, NEW, FILL, FILLED):
         assert only_report(frame, decoder)["client_order_id"] == OURS
-    assert only_report(FILL.replace(b":10}", b":12}"), decoder)["client_order_id"] == 0     # it is over and forgotten
+    late = only_report(FILL.replace(b":10}", b":12}"), decoder)         # it is over, and still ours
+    assert late["client_order_id"] == OURS and decoder.open_order_count == 0
 
 
 def test_the_answer_may_come_before_the_channel():
@@ -321,6 +323,34 @@ def test_the_answer_may_come_before_the_channel():
                 decoder)
     fill = only_report(FILL, decoder)
     assert (fill["client_order_id"], fill["listing"]) == (OURS, 0)
+
+
+def test_an_answer_behind_the_end_brings_no_order_back():
+    """The order lives and dies on the channel before its add_order is answered, far more often than there is room."""
+    decoder, sequence = codec(open_orders=8), 0
+    for number in range(1, 600):
+        request = json.loads(decoder.encode_new_order(order(client_order_id=1 << 40 | number)))["req_id"]
+        own = client_id.encode(1 << 40 | number).encode()
+        for frame in (OWN_PENDING.replace(OUR_TEXT, own), NEW, FILL, FILLED):
+            sequence += 1
+            frame = frame[:frame.rindex(b":")] + b":%d}" % sequence
+            report = only_report(frame.replace(b"OK4GJX-KSTLS-7DZZO5", b"O%d" % number), decoder)
+            assert (report["client_order_id"], report["listing"]) == (1 << 40 | number, 0)
+        answer = PLACED.replace(b"42", b"%d" % request, 1).replace(b"OABCDE-12345-FGHIJ", b"O%d" % number)
+        assert only_report(answer, decoder)["client_order_id"] == 1 << 40 | number
+        assert decoder.open_order_count == 0
+    assert decoder.forgotten == 0
+
+
+def test_the_end_of_an_order_that_nothing_was_heard_of():
+    """Its answer comes behind, and does not open it either."""
+    decoder = codec()
+    request = json.loads(decoder.encode_new_order(order()))["req_id"]
+    cancelled = (b'{"channel":"executions","type":"update","data":[{"order_id":"O1","exec_type":"canceled",'
+                 b'"cl_ord_id":"' + OUR_TEXT + b'"}],"sequence":1}')
+    assert only_report(cancelled, decoder)["client_order_id"] == OURS
+    only_report(PLACED.replace(b"42", b"%d" % request, 1).replace(b"OABCDE-12345-FGHIJ", b"O1"), decoder)
+    assert decoder.open_order_count == 0
 
 
 def test_a_gap_is_surfaced_and_its_reports_are_good():
@@ -364,6 +394,14 @@ def test_a_snapshot_states_and_begins_anew():
     assert decoded(NEW.replace(b":9}", b":2}"), decoder).messages["kind"].tolist() == [MessageKind.REPORT]
 
 
+def test_an_old_trade_in_a_snapshot_leaves_its_open_order_alone():
+    decoder = codec()
+    decoded(snapshot(OPEN, OLD_TRADE.replace("O2", "O1")), decoder)
+    assert decoder.open_order_count == 1
+    line = b'{"channel":"executions","type":"update","data":[{"order_id":"O1","exec_type":"canceled"}],"sequence":2}'
+    assert only_report(line, decoder)["client_order_id"] == OURS
+
+
 def test_a_snapshot_in_parts_and_a_second_one():
     decoder = codec()
     decoded(snapshot(OPEN), decoder)
@@ -383,21 +421,45 @@ def test_the_table_of_open_orders_is_bounded():
     assert decoder.open_order_count == 7 and decoder.forgotten == 96
 
 
-@given(st.lists(st.tuples(st.integers(0, 30), st.booleans()), max_size=60))
-def test_orders_are_found_until_they_end(steps):
-    """Any order of beginnings and ends, against a dictionary."""
-    decoder, known, sequence = codec(open_orders=64), {}, 0
+def life(steps):
+    """Feeds lines about numbered orders and holds every report against a dictionary; an order is named once only.
+
+    A step is a number and whether its order ends. An id is never used again, so what ended stays ended.
+    """
+    decoder, told, is_open, ended, sequence = codec(open_orders=64), {}, set(), [], 0
     for number, ends in steps:
         sequence += 1
-        line = f'{{"order_id":"O{number}"' + ('' if ends or number in known else
-                                              f',"cl_ord_id":"{client_id.encode(number + 1)}","symbol":"ETH/USD"')
-        line += f',"exec_type":"{"canceled" if ends else "new"}"}}'
+        named = "" if ends or number in told else f',"cl_ord_id":"{client_id.encode(number + 1)}","symbol":"ETH/USD"'
+        told.setdefault(number, number + 1 if named else 0)
+        line = f'{{"order_id":"O{number}"{named},"exec_type":"{"canceled" if ends else "new"}"}}'
         frame = f'{{"channel":"executions","type":"update","data":[{line}],"sequence":{sequence}}}'
         report = only_report(frame.encode(), decoder)
-        expected = known.pop(number, 0) if ends else known.setdefault(number, number + 1)
-        assert report["client_order_id"] == expected
-        assert report["listing"] == (1 if expected else NO_LISTING)
-        assert decoder.open_order_count == len(known)
+        assert report["client_order_id"] == told[number]
+        assert report["listing"] == (1 if told[number] else NO_LISTING)
+        if not ends and number not in ended:
+            is_open.add(number)
+        elif ends and number not in ended:
+            is_open.discard(number)
+            ended.append(number)
+        assert decoder.open_order_count == len(is_open)
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.booleans()), max_size=60))
+def test_orders_are_found_after_they_end(steps):
+    life(steps)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_open_orders_are_found_while_many_others_end(seed):
+    """Far more ends than the table keeps, with a changing set of up to 60 open orders in between."""
+    random, steps, working = Random(seed), [], []
+    for number in range(1500):
+        working.append(number)
+        steps.append((number, False))
+        while len(working) > random.randint(0, 59):
+            steps.append((random.choice(working), False))
+            steps.append((working.pop(random.randrange(len(working))), True))
+    life(steps)
 
 
 @pytest.mark.parametrize(("line", "exec_type", "reason"), [

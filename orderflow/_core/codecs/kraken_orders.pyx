@@ -45,12 +45,13 @@ cdef class KrakenOrders(OrderCodec):
             raise ValueError(f"open_orders={open_orders}: 1 to {1 << 20} are possible")
         self.requests.deadline_ns = deadline_ms * 1000000
         self._prepare_places()
-        slots = 1 << (2 * open_orders - 1).bit_length()
+        slots = 1 << (2 * (open_orders + kraken_reports.open_orders.ENDED_KEPT) - 1).bit_length()
         self.reports.orders.slots = <kraken_reports.open_orders.OpenOrder *>calloc(
             slots, sizeof(kraken_reports.open_orders.OpenOrder))
         if self.reports.orders.slots is NULL:
             raise MemoryError()
         self.reports.orders.mask = slots - 1
+        self.reports.orders.capacity = open_orders
         self.asset_names = copy_assets(assets)
         self.reports.assets.names = self.asset_names
         self.reports.assets.count = len(assets)

@@ -59,6 +59,11 @@ cdef enum:                      # fields of a line of executions, and of the res
     LINE_FEES = 12
     LINE_REASON = 13
 
+cdef enum:                      # what a line says about the life of its order
+    LIFE_NOTHING = 0
+    LIFE_OPEN = 1
+    LIFE_ENDED = 2
+
 cdef enum:                      # fields of a fee
     FEE_ASSET = 0
     FEE_QUANTITY = 1
@@ -110,6 +115,8 @@ cdef nogil:
 
     inline void note_line(json.Cursor *c, fields.Fields *found) noexcept:
         cdef json.Text key
+        key.data = NULL
+        key.length = 0
         found.present = 0
         json.enter_object(c)
         while json.next_key(c, &key):
@@ -249,7 +256,17 @@ cdef nogil:
             return Reason.POST_ONLY_WOULD_TAKE
         return Reason.EXCHANGE_OTHER
 
-    inline void identify(json.Cursor *c, Reports *reports, const fields.Fields *found, bint lasting,
+    inline int life_of(json.Cursor *c, const fields.Fields *found, bint snapshot, uint8_t exec_type) noexcept:
+        """Whether the order is open after this line. A trade may complete it, but `filled` follows; a trade in a
+        snapshot is one of the past, and its order is listed if it is open."""
+        if exec_type == ExecType.REPORT_FILL:
+            return LIFE_NOTHING if snapshot else LIFE_OPEN
+        if (exec_type == ExecType.REPORT_CANCELED or exec_type == ExecType.REPORT_EXPIRED
+                or is_text(c, found, LINE_TYPE, "filled") or is_text(c, found, LINE_STATUS, "filled")):
+            return LIFE_ENDED
+        return LIFE_OPEN
+
+    inline void identify(json.Cursor *c, Reports *reports, const fields.Fields *found, int life,
                          ExecutionReport *report) noexcept:
         """Client id, listing and side, from the line or from what earlier lines said of the order."""
         cdef json.Cursor value
@@ -278,11 +295,12 @@ cdef nogil:
                 report.listing = known.listing
             if report.side == Side.NO_SIDE:
                 report.side = known.side
-        if lasting:
+        if life == LIFE_OPEN:
             open_orders.remember(&reports.orders, name.data, name.length, report.client_order_id, report.listing,
                                  report.side)
-        else:
-            open_orders.forget(&reports.orders, name.data, name.length)
+        elif life == LIFE_ENDED:
+            open_orders.end(&reports.orders, name.data, name.length, report.client_order_id, report.listing,
+                            report.side)
 
     inline void read_fee(json.Cursor *c, json.Cursor *list, const Reports *reports, ExecutionReport *report) noexcept:
         cdef json.Cursor value
@@ -356,7 +374,6 @@ cdef nogil:
                             DecodeBuffer *out) noexcept:
         cdef fields.Fields found
         cdef ExecutionReport *report
-        cdef bint lasting
         note_line(c, &found)
         if c.status != json.GOOD:
             return
@@ -365,12 +382,7 @@ cdef nogil:
             return
         report.exec_type = type_of(c, &found, snapshot)
         report.reconciliation = snapshot
-        lasting = report.exec_type == ExecType.REPORT_FILL or not (
-            report.exec_type == ExecType.REPORT_CANCELED or report.exec_type == ExecType.REPORT_EXPIRED
-            or is_text(c, &found, LINE_TYPE, "filled") or is_text(c, &found, LINE_STATUS, "filled"))
-        if snapshot and report.exec_type == ExecType.REPORT_FILL:
-            lasting = False                             # a trade of the past; its order is listed if it is open
-        identify(c, reports, &found, lasting, report)
+        identify(c, reports, &found, life_of(c, &found, snapshot, report.exec_type), report)
         read_time(c, &found, LINE_TIME, &report.exchange_ns)
         if report.listing != NO_LISTING:
             out.fault_listing = <int32_t>report.listing
