@@ -2,8 +2,10 @@
 
 ORDERFLOW_BUILD=debug|asan|tsan|coverage selects another build than the release one.
 """
+import functools
 import multiprocessing
 import os
+import re
 from pathlib import Path
 
 import Cython.Compiler.Options
@@ -70,16 +72,31 @@ BUILD_FOLDER = f"build/{BUILD}"     # other builds must neither see this one's C
 GENERATED = [Path("." if BUILD == "release" else BUILD_FOLDER, path.with_suffix(".cpp")) for path in SOURCES]
 
 
-def is_stale():
-    """Whether a .pxd changed since. Cython's own search misses `from package cimport module`."""
-    oldest = min((path.stat().st_mtime for path in GENERATED if path.exists()), default=float("inf"))
-    return any(path.stat().st_mtime > oldest for path in Path("orderflow").rglob("*.pxd"))
+CIMPORT = re.compile(r"^\s*from\s+(orderflow[\w.]*)\s+cimport\s+(\([^)]*\)|[^\n#]*)", re.MULTILINE)
 
 
+@functools.cache
+def cimported(path):
+    """The .pxd files that a file's text depends on, its own and those behind them included."""
+    found = {path.with_suffix(".pxd")} if path.suffix == ".pyx" else set()
+    for module, names in CIMPORT.findall(path.read_text()):
+        package = Path(*module.split("."))
+        found |= {package / name.split(" as ")[0].strip() for name in names.strip("()").split(",")} | {package}
+    found = {one.with_suffix(".pxd") for one in found if one.with_suffix(".pxd").is_file()} - {path}
+    return found.union(*map(cimported, found))
+
+
+def forget_stale():
+    """Remove what was generated before a .pxd changed: Cython's own search misses `from package cimport module`."""
+    for source, generated in zip(SOURCES, GENERATED, strict=True):
+        if generated.exists() and any(path.stat().st_mtime > generated.stat().st_mtime for path in cimported(source)):
+            generated.unlink()
+
+
+forget_stale()
 setup(
     ext_modules=cythonize(
         EXTENSIONS, compiler_directives=DIRECTIVES, annotate=BUILD == "debug", nthreads=os.cpu_count(),
-        force=is_stale(),
         build_dir=None if BUILD == "release" else BUILD_FOLDER),
     options={"build": {"build_base": BUILD_FOLDER}, "build_ext": {"parallel": os.cpu_count()}},
 )

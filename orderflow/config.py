@@ -46,6 +46,9 @@ class ExchangeSettings(Struct, frozen=True):
     orders_per_10_seconds : int
         New orders and cancels that the send gate lets pass; a fifth is kept for cancels. 0 = not limited. The default
         is half of what Binance spot allows an account (rest-api.md, rateLimits ORDERS).
+    silence_seconds : float
+        How long the exchange may say nothing about a book before it is STALE and subscribed anew; pings do not count.
+        An instrument that trades seldom needs more; 0 = for ever.
     """
 
     protocol: str
@@ -59,6 +62,7 @@ class ExchangeSettings(Struct, frozen=True):
     depth: Annotated[int, msgspec.Meta(ge=0)] = 0
     trade: bool = False
     orders_per_10_seconds: Annotated[int, msgspec.Meta(ge=0)] = 50
+    silence_seconds: Annotated[float, msgspec.Meta(ge=0)] = 60.0
     instruments: dict[str, str] = {}
 
 

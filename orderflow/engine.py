@@ -93,7 +93,7 @@ class Core:
 def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borrows: bool, layout: str = "split",
                tape_records: int = 0, book_options: dict | None = None, trade: bool = False,
                unix_offset_ns: int | None = None, control_bell: Doorbell | None = None,
-               record: bool = False) -> Core:
+               record: bool = False, watch_silence: bool = False) -> Core:
     """Make the native objects for these sessions; nothing runs yet.
 
     Parameters
@@ -116,6 +116,9 @@ def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borr
         Of the control thread, if there is one already.
     record : bool
         Let every loop record what decides its boards.
+    watch_silence : bool
+        Whether a book of which nothing is heard becomes STALE (SessionSettings.silence_ns): not where frames come from a
+        recording, whose time is not ours.
     """
     names = [session.settings.name for session in sessions]
     rows = table(listings, names)
@@ -141,7 +144,8 @@ def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borr
             order_codec, core.board, core.wake_pending, core.wakes[name], core.bells[name],
             core.bells["router"], core.control_bell, tape=core.tapes.get(name), borrows=borrows,
             book_options=book_options, orders=core.orders.get(name), reports=core.reports.get(name), flags=core.flags,
-            order_rate=session.settings.order_rate, unix_offset_ns=unix_offset_ns, record=record)
+            order_rate=session.settings.order_rate, unix_offset_ns=unix_offset_ns, record=record,
+            silence_ns=session.settings.silence_ns if watch_silence else 0)
     return core
 
 
@@ -420,7 +424,7 @@ class Engine:
         core = self.core = build_core(
             self.sessions, listings, borrows=self.server.borrows, layout=self._layout, trade=True,
             unix_offset_ns=0 if self._direct else None, control_bell=getattr(self.server, "bell", None),
-            record=self._record)
+            record=self._record, watch_silence=True)
         self._build_router(core, JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES))
         for strategy in self._strategies:
             if isinstance(strategy, PythonStrategy):

@@ -1,4 +1,5 @@
 """What several test files share."""
+import json
 import os
 from pathlib import Path
 
@@ -19,3 +20,14 @@ def feeds():
             pytest.fail(message)
         pytest.skip(message)
     return SHARED / "feeds"
+
+
+def goldens_of(feeds, protocol):
+    """Golden books of captures of a protocol, in the order of their names."""
+    found = [json.loads(path.read_text()) for path in sorted((feeds / "golden").glob("*.json"))]
+    return [golden for golden in found if golden.get("venue") == protocol]
+
+
+def captures_of(feeds, protocol):
+    """Paths of the captures of a protocol that have a golden book."""
+    return [feeds / golden["capture"] for golden in goldens_of(feeds, protocol)]

@@ -1,10 +1,13 @@
 """Recorded frames of real exchanges give exactly the books that a slow reference built from them."""
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from orderflow.research.books import books
+from orderflow.simulator.dialects import PROTOCOLS
+from tests.conftest import goldens_of
 from tests.process import COMMAND, ENVIRONMENT
 
 COMPARED = {
@@ -12,6 +15,7 @@ COMPARED = {
     "final_levels", "final_bbo", "final_top_bids", "final_top_asks", "final_book_sha256", "bbo_trace_sha256",
     "bbo_changes",
 }
+#: Every combination of server, ws or wss, and layout.
 SMALL = ("cf_binance_a", "cf_binance_futures_a", "cf_binance_delivery_a", "kraken_v2_a")
 LARGE = ("binance_spot_btcusdt_20240808", "binance_usdm_btcusdt_20240808", "binance_coinm_btcusdperp_20240808")
 #: Every large capture goes through sockets once; together they meet both servers, both layouts, ws and wss.
@@ -51,6 +55,16 @@ def test_direct(feeds, name):
 @pytest.mark.parametrize("name", SMALL)
 def test_through_sockets(feeds, name, server, tls, layout):
     check(feeds, name, server, tls=tls, layout=layout)
+
+
+@pytest.mark.parametrize("server", ["direct", "sync", "async"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_captures_of_every_other_protocol(feeds, protocol, server):
+    """All captures that a protocol has. What does not depend on the protocol is crossed by the tests above."""
+    for truth in goldens_of(feeds, protocol):
+        name = Path(truth["capture"]).name.split(".")[0]
+        if name not in SMALL + LARGE:
+            check(feeds, name, server, layout="split" if server == "sync" else "fused")
 
 
 @pytest.mark.parametrize("name, server, tls, layout", LARGE_SOCKETS)

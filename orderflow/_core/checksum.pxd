@@ -30,6 +30,8 @@ cdef extern from *:
     uint32_t crc_table "orderflow_crc"(int table, uint32_t byte) noexcept nogil
 
 cdef enum:
+    INTERLEAVED_DEPTH = 25      # levels of each side in the checksums of OKX and Bitfinex
+    INTERLEAVED_TEXT = 4 * INTERLEAVED_DEPTH * (24 + 18)
     KRAKEN_DEPTH = 10           # levels of each side, whatever the depth subscribed
     KRAKEN_TEXT = 2 * KRAKEN_DEPTH * 2 * (20 + 18) + 32
 
@@ -82,3 +84,63 @@ cdef nogil:
         cdef char *at = put_levels(text, asks, ask_count, price_zeros, quantity_zeros)
         at = put_levels(at, bids, bid_count, price_zeros, quantity_zeros)
         return crc32(text, <size_t>(at - text))
+
+    inline char *put_plain(char *at, int64_t value, uint8_t decimals) noexcept:
+        """As OKX writes a number: no zeros at the end of the fraction."""
+        return at + fixed.write_trimmed(value, decimals, at)
+
+    inline char *put_javascript(char *at, int64_t value, uint8_t decimals) noexcept:
+        """As JavaScript writes a number (ECMA-262, Number::toString): below 0.000001 with an exponent, "1.5e-7"."""
+        cdef char[32] digits
+        cdef uint64_t magnitude = <uint64_t>value if value >= 0 else 0 - <uint64_t>value
+        cdef uint32_t count = fixed.write_digits_loosely(magnitude, digits)
+        cdef int exponent = <int>count - 1 - decimals       # of the first digit
+        cdef uint32_t i
+        if magnitude == 0 or exponent >= -6:
+            return put_plain(at, value, decimals)
+        if value < 0:
+            at[0] = c"-"
+            at += 1
+        while digits[count - 1] == c"0":
+            count -= 1
+        at[0] = digits[0]
+        at += 1
+        if count > 1:
+            at[0] = c"."
+            at += 1
+        for i in range(1, count):
+            at[0] = digits[i]
+            at += 1
+        at[0] = c"e"
+        at[1] = c"-"
+        return at + 2 + fixed.write_digits(<uint64_t>-exponent, at + 2)
+
+    inline char *put_level(char *at, const Level *level, bint javascript, int sign, uint8_t price_decimals,
+                           uint8_t quantity_decimals) noexcept:
+        """price:quantity: with a colon behind it."""
+        if javascript:
+            at = put_javascript(at, level.price, price_decimals)
+            at[0] = c":"
+            at = put_javascript(at + 1, sign * level.quantity, quantity_decimals)
+        else:
+            at = put_plain(at, level.price, price_decimals)
+            at[0] = c":"
+            at = put_plain(at + 1, level.quantity, quantity_decimals)
+        at[0] = c":"
+        return at + 1
+
+    inline uint32_t interleaved(const Level *asks, uint32_t ask_count, const Level *bids, uint32_t bid_count,
+                                bint bitfinex, uint8_t price_decimals, uint8_t quantity_decimals) noexcept:
+        """The checksum of OKX ("Checksum" of its WebSocket guide) and, with `bitfinex`, of Bitfinex ("Checksum" of its
+        v2 book): the best bid, the best ask, the second bid ... of 25 levels, as price:quantity joined by colons. A side
+        that ends early is left out. Bitfinex counts an ask's quantity negative and writes numbers as JavaScript does.
+        """
+        cdef char[INTERLEAVED_TEXT] text
+        cdef char *at = text
+        cdef uint32_t i
+        for i in range(<uint32_t>INTERLEAVED_DEPTH):
+            if i < bid_count:
+                at = put_level(at, &bids[i], bitfinex, 1, price_decimals, quantity_decimals)
+            if i < ask_count:
+                at = put_level(at, &asks[i], bitfinex, -1, price_decimals, quantity_decimals)
+        return crc32(text, <size_t>(at - text) - 1 if at > text else 0)

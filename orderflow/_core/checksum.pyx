@@ -23,3 +23,23 @@ def kraken_checksum(asks, bids, int price_zeros=0, int quantity_zeros=0):
     cdef bytes bid_levels = bids.tobytes()
     return kraken(<const Level *><const char *>ask_levels, len(asks), <const Level *><const char *>bid_levels,
                   len(bids), price_zeros, quantity_zeros)
+
+
+def interleaved_checksum(asks, bids, bint bitfinex, int price_decimals, int quantity_decimals):
+    """The checksum of OKX, or of Bitfinex, over the 25 best levels.
+
+    Parameters
+    ----------
+    asks, bids : numpy structured arrays of LEVEL_DTYPE
+        Best first.
+    bitfinex : bool
+        Asks negative, numbers as JavaScript writes them.
+    price_decimals, quantity_decimals : int
+        Of the listing's scale.
+    """
+    if asks.dtype != LEVEL_DTYPE or bids.dtype != LEVEL_DTYPE:
+        raise TypeError(f"asks, bids: expected LEVEL_DTYPE, got {asks.dtype} and {bids.dtype}")
+    cdef bytes ask_levels = asks.tobytes()
+    cdef bytes bid_levels = bids.tobytes()
+    return interleaved(<const Level *><const char *>ask_levels, len(asks), <const Level *><const char *>bid_levels,
+                       len(bids), bitfinex, price_decimals, quantity_decimals)

@@ -35,6 +35,8 @@ from orderflow._core.websocket cimport HEADER_ROOM, CloseCode, Frame, Opcode, Re
 
 cdef enum:
     POLL_NS = 100_000_000       # how often timers are looked at
+    PING_NS = 15_000_000_000    # a connection that says nothing for so long is pinged (RFC 6455: it must answer)
+    HEARD_NS = 30_000_000_000   # and given up after this
     CONNECTIONS = 4             # per exchange
     EXCERPT = 256               # bytes of a refused frame shown to the user
     NO_LISTING = 0xFFFFFFFF
@@ -53,6 +55,7 @@ cdef struct Connection:
     size_t out_capacity
     int64_t received_ns
     int64_t sent_ns
+    int64_t pinged_ns
     int64_t keep_alive_ns       # send `keep_alive` when nothing was sent for so long; 0 = never
     uint64_t frames
     uint64_t bytes
@@ -223,7 +226,7 @@ cdef nogil:
         if verdict & Verdict.STATE_CHANGED:
             tell(self, EventKind.BOOK_CHANGED, CONNECTIONS, sync.listing, sync.state, sync.fault, NULL, 0, now_ns)
         if verdict & Verdict.NEED_SNAPSHOT:
-            tell(self, EventKind.SNAPSHOT_NEEDED, CONNECTIONS, sync.listing, 0, 0, NULL, 0, now_ns)
+            tell(self, EventKind.SNAPSHOT_NEEDED, CONNECTIONS, sync.listing, sync.fault, 0, NULL, 0, now_ns)
 
     # ------------------------------------------------------------------ down: one frame, one message
 
@@ -235,6 +238,7 @@ cdef nogil:
     inline void on_message(ExchangeState *self, uint32_t connection, const Message *message, const char *data,
                            size_t size, int64_t now_ns) noexcept:
         cdef BookSync *sync
+        cdef uint32_t i
         if message.kind == MessageKind.IGNORED:
             return
         if message.kind == MessageKind.REPORT:
@@ -248,6 +252,11 @@ cdef nogil:
         if message.kind == MessageKind.SESSION:
             tell(self, EventKind.SESSION_FRAME, connection, NO_LISTING, 0, 0, data, size, now_ns)
             return
+        if message.kind == MessageKind.MISSED:
+            for i in range(self.listing_count):
+                if self.books[i] is not NULL:
+                    settle(self, self.books[i], integrity.on_missed(self.books[i], now_ns), now_ns)
+            return
         sync = sync_of(self, message.listing)
         if sync is NULL:
             self.foreign += 1
@@ -255,6 +264,12 @@ cdef nogil:
             settle(self, sync, integrity.on_update(sync, message, self.decoded.levels, now_ns), now_ns)
         elif message.kind == MessageKind.SNAPSHOT:
             settle(self, sync, integrity.on_snapshot(sync, message, self.decoded.levels, now_ns), now_ns)
+        elif message.kind == MessageKind.REFRESH:
+            settle(self, sync, integrity.on_refresh(sync, message, self.decoded.levels, now_ns), now_ns)
+        elif message.kind == MessageKind.CHECK:
+            settle(self, sync, integrity.on_check(sync, message, now_ns), now_ns)
+        elif message.kind == MessageKind.ALIVE:
+            sync.heard_ns = now_ns
         elif message.kind == MessageKind.TRADE:
             signals.trade(self.signals[message.listing].state, message.side, message.quantity, sync.epoch, now_ns,
                           self.signals[message.listing].values)
@@ -460,7 +475,7 @@ cdef nogil:
         connection.state = ConnectionState.OPEN
         if command.role == Role.ORDERS:
             self.path.connection = -1       # until the session says that it is logged in: TRADING_READY
-        connection.received_ns = connection.sent_ns = now_ns
+        connection.received_ns = connection.sent_ns = connection.pinged_ns = now_ns
         connection.loss = 0
         if connection.transport is not NULL:
             websocket.restart(connection.reader)
@@ -468,7 +483,7 @@ cdef nogil:
             record(self, RecordedKind.RECORDED_OPENED, index, NO_LISTING, 0, NULL, 0, now_ns)
             for i in range(self.listing_count):
                 if self.books[i] is not NULL:
-                    integrity.connection_opened(self.books[i], command.epoch)
+                    integrity.connection_opened(self.books[i], command.epoch, now_ns)
                     publish(self, self.books[i], now_ns)
 
     inline void lose(ExchangeState *self, uint32_t index, uint8_t reason, int64_t detail, int64_t now_ns) noexcept:
@@ -540,6 +555,7 @@ cdef nogil:
 
     inline void on_control_frame(ExchangeState *self, uint32_t index, const Frame *frame, int64_t now_ns) noexcept:
         """Ping is answered here, whatever Python does."""
+        self.connections[index].received_ns = now_ns
         if frame.opcode == Opcode.PING:
             send(self, index, Opcode.PONG, frame.data, frame.size, now_ns)
         elif frame.opcode == Opcode.CLOSE:
@@ -599,17 +615,39 @@ cdef nogil:
                 say_goodbye(self, index, CloseCode.NORMAL_CLOSURE)
                 lose(self, index, LossReason.ASKED_TO_CLOSE, 0, now_ns)
 
+    inline void listen(ExchangeState *self, uint32_t index, int64_t now_ns) noexcept:
+        """A peer that is gone without a word (half-open TCP) answers no ping."""
+        cdef Connection *connection = &self.connections[index]
+        cdef int64_t quiet_ns = now_ns - connection.received_ns
+        if quiet_ns >= HEARD_NS:
+            lose(self, index, LossReason.NOTHING_HEARD, quiet_ns, now_ns)
+        elif quiet_ns >= PING_NS and now_ns - connection.pinged_ns >= PING_NS:
+            connection.pinged_ns = now_ns
+            send(self, index, Opcode.PING, NULL, 0, now_ns)
+
+    inline void on_silence(ExchangeState *self, BookSync *sync, int64_t now_ns) noexcept:
+        """The exchange has said nothing about a book for too long: what it shows may be old."""
+        record(self, RecordedKind.RECORDED_SILENCE, CONNECTIONS, sync.listing, 0, NULL, 0, now_ns)
+        settle(self, sync, integrity.fail(sync, BookFault.SILENT, now_ns), now_ns)
+
     inline void on_timer(ExchangeState *self, int64_t now_ns) noexcept:
-        """Every POLL_NS: keep-alives, snapshots that never came, events that found no room."""
+        """Every POLL_NS: keep-alives, connections and books of which nothing is heard, snapshots that never came, events
+        that found no room."""
         cdef Connection *connection
         cdef uint32_t i
         for i in range(<uint32_t>CONNECTIONS):
             connection = &self.connections[i]
             if connection.state == ConnectionState.LEAVING:
                 leave(self, i, now_ns)
-            elif (connection.state == ConnectionState.OPEN and connection.keep_alive_ns
+            elif connection.state == ConnectionState.OPEN and connection.transport is not NULL:
+                listen(self, i, now_ns)         # of one fed by a ring the event loop takes care
+            if (connection.state == ConnectionState.OPEN and connection.keep_alive_ns
                     and now_ns - connection.sent_ns >= connection.keep_alive_ns):
                 send(self, i, Opcode.TEXT, connection.keep_alive, connection.keep_alive_size, now_ns)
         for i in range(self.listing_count):
-            if self.books[i] is not NULL and integrity.overdue(self.books[i], now_ns):
+            if self.books[i] is NULL:
+                continue
+            if integrity.silent(self.books[i], now_ns):
+                on_silence(self, self.books[i], now_ns)
+            elif integrity.overdue(self.books[i], now_ns):
                 settle(self, self.books[i], integrity.ask(self.books[i], now_ns), now_ns)

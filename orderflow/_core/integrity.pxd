@@ -4,20 +4,26 @@
                                     ^                                                                │
                                     └───────────── resync asked for, updates kept ───────────────────┘
 
-Three rules cover the exchanges (Binance spot and derivatives documentation, "How to manage a local order book
-correctly"; Kraken WebSocket v2 "book" and "Calculate book checksum"):
+Four rules cover the exchanges (Binance spot and derivatives documentation, "How to manage a local order book
+correctly"; Kraken WebSocket v2 "book" and "Calculate book checksum"; Bitstamp WebSocket v2, diff_order_book):
 
 * CONTIGUOUS_RANGE  an update spans ids [first, last]; the next must begin at last + 1. A snapshot at L joins any
   update with first <= L + 1 <= last.
 * PREVIOUS_ID       ids are shared by all symbols; each update names the last id of the one before it. A snapshot at L
   joins an update with previous <= L <= last: L may lie in the update (what the document describes), or among the ids
   of other symbols before it, where this book did not change.
-* IN_BAND           the snapshot comes in the stream and replaces the book; order is the connection's; the checksum,
-  where there is one, is the proof.
+* IN_BAND           the snapshot comes in the stream and replaces the book; order is the connection's. Where updates
+  carry a chain, each names the last id of the one before it; the checksum, where there is one, is the proof.
+* NEWER             ids only grow. A snapshot at L joins what is newer than L, provided that something at or before L was
+  received: else a hole before it cannot be excluded, and a later snapshot is asked for.
 
 Updates that arrive before their snapshot are kept, decoded, in a bounded arena per listing. When it overflows, all kept
 ones are dropped: a snapshot older than what is kept is refused and asked for again, so nothing is ever joined over a
 hole. A listing that goes STALE keeps collecting, so one fresh snapshot repairs it; only that listing is concerned.
+
+A LIVE book of which nothing was heard for its silence budget is STALE: pings and other listings prove nothing about it.
+A REST snapshot does not mend that by itself, for the stream may be dead: an update must have come since, or the
+snapshot must show that the exchange has changed nothing.
 
 All functions: exchange thread only.
 """
@@ -26,7 +32,8 @@ from libc.string cimport memcpy, memmove
 
 from orderflow._core cimport book, checksum, tape
 from orderflow._core.book cimport Book
-from orderflow._core.types cimport BookFault, BookState, Level, Listing, Message, MessageKind, Side
+from orderflow._core.types cimport (
+    BookFault, BookState, ChecksumRule, Level, Listing, Message, MessageKind, Side)
 
 
 cdef enum:
@@ -37,6 +44,7 @@ cpdef enum SyncRule:
     CONTIGUOUS_RANGE = 1
     PREVIOUS_ID = 2
     IN_BAND = 3
+    NEWER = 4
 
 
 cdef enum Verdict:              # bits: what a message did to its listing
@@ -63,6 +71,8 @@ cdef struct BookSync:           # one listing's book with all that decides wheth
     int64_t last_id
     int64_t asked_ns            # when a snapshot was asked for; 0 = none is under way
     int64_t receive_ns          # of the last applied frame
+    int64_t heard_ns            # when the exchange last said something about this book, applied or not
+    int64_t silence_ns          # how long it may say nothing; 0 = for ever
     int64_t exchange_ns
     uint64_t snapshots
     uint64_t updates_applied
@@ -79,6 +89,8 @@ cdef struct BookSync:           # one listing's book with all that decides wheth
     uint8_t state
     uint8_t fault
     uint8_t joined              # the first update after the snapshot was accepted
+    uint8_t price_decimals      # of the listing's scale
+    uint8_t quantity_decimals
 
 
 cdef nogil:
@@ -91,14 +103,15 @@ cdef nogil:
         sync.joined = 0
         tape.state(sync.tape, sync.listing, sync.epoch, sync.version, sync.state, fault, now_ns)
 
-    inline void connection_opened(BookSync *sync, uint32_t epoch) noexcept:
+    inline void connection_opened(BookSync *sync, uint32_t epoch, int64_t now_ns) noexcept:
         """A new connection: nothing of the old one counts, not even a level."""
         book.clear(sync.book)
         sync.epoch = epoch
         sync.version = 0
         sync.last_id = 0
         sync.kept_bytes = 0
-        sync.asked_ns = 0
+        sync.asked_ns = now_ns if sync.rule == SyncRule.IN_BAND else 0      # the subscription asks for it
+        sync.heard_ns = now_ns
         sync.joined = 0
         sync.fault = BookFault.NO_FAULT
         sync.state = BookState.SYNCING
@@ -152,12 +165,29 @@ cdef nogil:
         sync.kept_bytes += total
         return Verdict.KEPT
 
+    inline bint agrees(BookSync *sync, const Message *message) noexcept:
+        """Whether the exchange's checksum is that of the book as it stands."""
+        cdef Level bids[25]
+        cdef Level asks[25]
+        cdef uint32_t depth = 10 if message.checksum_rule == ChecksumRule.KRAKEN_CHECKSUM else 25
+        cdef uint32_t bid_count = book.top(sync.book, Side.BUY, bids, depth)
+        cdef uint32_t ask_count = book.top(sync.book, Side.SELL, asks, depth)
+        cdef uint32_t value
+        if message.checksum_rule == ChecksumRule.KRAKEN_CHECKSUM:
+            value = checksum.kraken(asks, ask_count, bids, bid_count, message.price_zeros, message.quantity_zeros)
+        else:
+            value = checksum.interleaved(asks, ask_count, bids, bid_count,
+                                         message.checksum_rule == ChecksumRule.BITFINEX_CHECKSUM,
+                                         sync.price_decimals, sync.quantity_decimals)
+        if value == message.checksum:
+            sync.checksums_ok += 1
+            return True
+        sync.checksums_failed += 1
+        return False
+
     inline uint8_t write_levels(BookSync *sync, const Message *message, const Level *levels) noexcept:
         """Levels into the book; NO_FAULT or why the book can no longer be believed."""
         cdef Level best_bid, best_ask
-        cdef uint32_t bids, asks, value
-        cdef Level top_bids[10]
-        cdef Level top_asks[10]
         cdef int fault = book.apply(sync.book, Side.BUY, levels + message.bids_begin, message.bids_count)
         if fault == BookFault.NO_FAULT:
             fault = book.apply(sync.book, Side.SELL, levels + message.asks_begin, message.asks_count)
@@ -165,14 +195,8 @@ cdef nogil:
             return <uint8_t>fault
         if sync.depth:
             book.truncate(sync.book, sync.depth)
-        if message.has_checksum:
-            bids = book.top(sync.book, Side.BUY, top_bids, 10)
-            asks = book.top(sync.book, Side.SELL, top_asks, 10)
-            value = checksum.kraken(top_asks, asks, top_bids, bids, message.price_zeros, message.quantity_zeros)
-            if value != message.checksum:
-                sync.checksums_failed += 1
-                return BookFault.CHECKSUM
-            sync.checksums_ok += 1
+        if message.checksum_rule and not agrees(sync, message):
+            return BookFault.CHECKSUM
         if (book.best(sync.book, Side.BUY, &best_bid) and book.best(sync.book, Side.SELL, &best_ask)
                 and best_bid.price > best_ask.price):
             return BookFault.CROSSED
@@ -198,7 +222,11 @@ cdef nogil:
     inline int place(const BookSync *sync, const Message *message) noexcept:
         """Where an update stands against the book: -1 older, 0 next, 1 beyond a gap."""
         if sync.rule == SyncRule.IN_BAND:
-            return 0
+            if not message.has_chain or message.previous_id == sync.last_id:
+                return 0
+            return -1 if message.last_id <= sync.last_id else 1
+        if sync.rule == SyncRule.NEWER:
+            return -1 if message.last_id <= sync.last_id else 0
         if sync.rule == SyncRule.CONTIGUOUS_RANGE:
             if message.last_id <= sync.last_id:
                 return -1
@@ -218,6 +246,7 @@ cdef nogil:
         cdef uint32_t verdict
         if sync.state == BookState.EMPTY:
             return Verdict.DROPPED
+        sync.heard_ns = receive_ns
         if sync.state != BookState.LIVE:
             if sync.rule == SyncRule.IN_BAND:       # the snapshot will come after it in the same stream
                 sync.updates_dropped += 1
@@ -250,8 +279,11 @@ cdef nogil:
                 first = <KeptUpdate *>sync.kept
                 if too_old(sync, message.last_id, &first.message):
                     return Verdict.DROPPED | ask(sync, receive_ns)
+            elif sync.fault == BookFault.SILENT and message.last_id != sync.last_id:
+                return Verdict.DROPPED | ask(sync, receive_ns)
         book.clear(sync.book)
         sync.snapshots += 1
+        sync.heard_ns = receive_ns
         sync.version += 1
         sync.last_id = message.last_id
         sync.joined = 0
@@ -270,6 +302,8 @@ cdef nogil:
         """Whether a hole lies between a snapshot and the first update that was kept."""
         if sync.rule == SyncRule.CONTIGUOUS_RANGE:
             return first.first_id > snapshot_id + 1
+        if sync.rule == SyncRule.NEWER:
+            return first.last_id > snapshot_id
         return first.previous_id > snapshot_id
 
     inline uint32_t join(BookSync *sync) noexcept:
@@ -295,3 +329,38 @@ cdef nogil:
         sync.kept_bytes -= at
         memmove(sync.kept, sync.kept + at, sync.kept_bytes)
         return verdict
+
+    inline uint32_t on_refresh(BookSync *sync, const Message *message, const Level *levels,
+                               int64_t receive_ns) noexcept:
+        """One frame of a channel whose every frame is the whole book. Returns Verdict bits."""
+        cdef bint was_live = sync.state == BookState.LIVE
+        if sync.state == BookState.EMPTY or sync.fault == BookFault.DISCONNECTED:
+            return Verdict.DROPPED
+        sync.asked_ns = 0
+        sync.heard_ns = receive_ns
+        sync.state = BookState.LIVE         # unless its levels say otherwise
+        sync.fault = BookFault.NO_FAULT
+        book.clear(sync.book)
+        return apply_update(sync, message, levels, receive_ns) | (0 if was_live else <uint32_t>Verdict.STATE_CHANGED)
+
+    inline uint32_t on_check(BookSync *sync, const Message *message, int64_t receive_ns) noexcept:
+        """A checksum in a frame of its own. Returns Verdict bits."""
+        sync.heard_ns = receive_ns
+        if sync.state != BookState.LIVE:
+            return 0
+        if agrees(sync, message):
+            tape.check(sync.tape, sync.book, message, sync.listing, sync.epoch, sync.version, receive_ns)
+            return 0
+        return fail(sync, BookFault.CHECKSUM, receive_ns)
+
+    inline uint32_t on_missed(BookSync *sync, int64_t receive_ns) noexcept:
+        """Frames of the connection are missing; this book may have been in them. Returns Verdict bits."""
+        if sync.state != BookState.LIVE:
+            return 0
+        sync.gaps += 1
+        return fail(sync, BookFault.GAP, receive_ns)
+
+    inline bint silent(const BookSync *sync, int64_t now_ns) noexcept:
+        """Whether the exchange said nothing about this book for longer than it may."""
+        return (sync.silence_ns and (sync.state == BookState.LIVE or sync.state == BookState.SYNCING)
+                and now_ns - sync.heard_ns > sync.silence_ns)

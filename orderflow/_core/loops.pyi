@@ -44,6 +44,7 @@ class ExchangeLoop(Loop):
         order_rate: tuple[int, int] = (0, 1),
         unix_offset_ns: int | None = None,
         record: bool = False,
+        silence_ns: int = 0,
     ) -> None: ...
     @property
     def name(self) -> str: ...

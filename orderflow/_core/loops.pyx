@@ -113,6 +113,8 @@ cdef class ExchangeLoop(Loop):
         Unix clock - monotonic clock; given where the clock is a virtual one.
     record : bool
         Write everything that decides the boards to `recording`, for whoever takes it; nothing is dropped.
+    silence_ns : int
+        How long the exchange may say nothing about a book before it is STALE; 0 = for ever.
     """
 
     def __init__(self, str name, int exchange_index, table, dict symbols, int rule, Codec market_codec,
@@ -120,7 +122,7 @@ cdef class ExchangeLoop(Loop):
                  Doorbell router_bell, Doorbell control_bell, Ring tape=None, bint lossy_tape=False,
                  bint borrows=False, size_t frame_limit=4 << 20, dict book_options=None, Ring orders=None,
                  Ring reports=None, unsigned char[::1] flags=None, order_rate=(0, 1), unix_offset_ns=None,
-                 bint record=False):
+                 bint record=False, int64_t silence_ns=0):
         cdef bytes entropy = os.urandom(MASK_SEED_SIZE)
         self.name = name
         self.borrows = borrows
@@ -162,7 +164,7 @@ cdef class ExchangeLoop(Loop):
         self.state.path.unix_offset_ns = (unix_offset_ns if self.virtual_clock
                                           else clock.unix_ns() - clock.monotonic_ns())
         self._make_order_path(orders, reports, flags, order_rate)
-        self._make_books(exchange_index, table, rule, book_options or {})
+        self._make_books(exchange_index, table, rule, book_options or {}, silence_ns)
         self._make_connections(frame_limit if borrows else 1)
 
     def _make_order_path(self, Ring orders, Ring reports, unsigned char[::1] flags, order_rate):
@@ -180,7 +182,7 @@ cdef class ExchangeLoop(Loop):
         if self.state.path.gate.sent is NULL:
             raise MemoryError()
 
-    def _make_books(self, int exchange_index, table, int rule, dict options):
+    def _make_books(self, int exchange_index, table, int rule, dict options, int64_t silence_ns):
         cdef uint32_t n = len(table)
         cdef uint32_t i
         cdef OrderBook owner
@@ -201,6 +203,9 @@ cdef class ExchangeLoop(Loop):
             self.syncs[i].listing = i
             self.syncs[i].depth = table[i]["depth"]
             self.syncs[i].rule = rule
+            self.syncs[i].silence_ns = silence_ns
+            self.syncs[i].price_decimals = table[i]["price_decimals"]
+            self.syncs[i].quantity_decimals = table[i]["quantity_decimals"]
             self.syncs[i].tape = self.state.tape
             self.syncs[i].kept_capacity = KEPT_BYTES
             self.syncs[i].kept = <char *>malloc(KEPT_BYTES)
@@ -467,6 +472,8 @@ cdef class ExchangeLoop(Loop):
             exchange.on_snapshot_body(&self.state, header.listing, data, size, header.now_ns)
         elif header.kind == RecordedKind.RECORDED_LOST:
             exchange.lose(&self.state, header.connection, <uint8_t>header.value, 0, header.now_ns)
+        elif header.kind == RecordedKind.RECORDED_SILENCE:
+            exchange.on_silence(&self.state, &self.syncs[header.listing], header.now_ns)
         else:
             memset(&command, 0, sizeof(Command))
             command.kind, command.connection = CommandKind.CONNECTION_OPENED, header.connection

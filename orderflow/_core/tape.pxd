@@ -56,7 +56,7 @@ cdef nogil:
         record.listing = listing
         record.epoch = epoch
         record.levels = message.bids_count + message.asks_count
-        record.has_checksum = message.has_checksum
+        record.has_checksum = message.checksum_rule != 0
         record.price = record.quantity = 0
         record.side = record.state = record.fault = 0
         quotes(record, source)
@@ -69,6 +69,10 @@ cdef nogil:
     inline void snapshot(Tape *tape, Book *source, const Message *message, uint32_t listing, uint32_t epoch,
                          uint64_t version, int64_t receive_ns) noexcept:
         book_event(tape, source, message, TapeKind.TAPE_SNAPSHOT, listing, epoch, version, receive_ns)
+
+    inline void check(Tape *tape, Book *source, const Message *message, uint32_t listing, uint32_t epoch,
+                      uint64_t version, int64_t receive_ns) noexcept:
+        book_event(tape, source, message, TapeKind.TAPE_CHECK, listing, epoch, version, receive_ns)
 
     inline void trade(Tape *tape, const Message *message, uint32_t epoch, int64_t receive_ns) noexcept:
         cdef TapeRecord *record

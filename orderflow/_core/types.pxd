@@ -42,6 +42,17 @@ cpdef enum MessageKind:         # what a codec found in a frame
     QUOTE = 4                   # the exchange's own best bid and ask
     REPORT = 5                  # an execution report
     SESSION = 6                 # for the Python session: subscribed, login, error, ...
+    REFRESH = 7                 # the whole book again, as every frame of such a channel carries it
+    CHECK = 8                   # a checksum of the book as it stands, in a frame of its own
+    ALIVE = 9                   # the exchange says that nothing changed in this listing's book
+    MISSED = 10                 # frames of this connection are missing: of which listing, nobody can tell
+
+
+cpdef enum ChecksumRule:        # over which text of the book a checksum is taken; see checksum.pxd
+    NO_CHECKSUM = 0
+    KRAKEN_CHECKSUM = 1
+    OKX_CHECKSUM = 2
+    BITFINEX_CHECKSUM = 3
 
 
 cpdef enum OrderType:
@@ -214,6 +225,7 @@ cpdef enum LossReason:
     FRAME_UNREADABLE = 4        # detail: DecodeStatus; the next frames cannot be trusted either
     ASKED_TO_CLOSE = 5
     OUTPUT_FULL = 6             # the peer does not read
+    NOTHING_HEARD = 7           # not even an answer to our ping; detail: nanoseconds
 
 
 cdef struct Event:              # 64 bytes, payload behind it in the byte ring
@@ -264,7 +276,7 @@ cdef struct Message:            # one event that a codec found in a frame; level
     uint32_t report             # REPORT: index into DecodeBuffer.reports
     uint8_t kind                # MessageKind
     uint8_t side                # TRADE: aggressor
-    uint8_t has_checksum
+    uint8_t checksum_rule       # ChecksumRule that `checksum` follows
     uint8_t has_chain           # first_id/last_id (and previous_id where the protocol has it) are set
     int8_t price_zeros          # checksum exchanges: decimals on the wire less those of the listing's scale
     int8_t quantity_zeros
@@ -424,6 +436,7 @@ cpdef enum RecordedKind:        # what an exchange thread records of its market 
     RECORDED_OPENED = 2         # the connection was opened
     RECORDED_LOST = 3           # it was lost; `value`: LossReason
     RECORDED_SNAPSHOT = 4       # payload: REST depth snapshot of `listing`
+    RECORDED_SILENCE = 5        # nothing was heard about `listing` for too long
 
 
 cdef struct Recorded:           # 32 bytes, payload behind it
@@ -441,6 +454,7 @@ cpdef enum TapeKind:
     TAPE_UPDATE = 2
     TAPE_TRADE = 3
     TAPE_STATE = 4              # the book became STALE, or its connection opened
+    TAPE_CHECK = 5              # a checksum that came by itself was right
 
 
 cdef struct TapeRecord:         # 128 bytes: one normalised event, for whoever records or checks

@@ -33,6 +33,16 @@ class MessageKind(IntEnum):
     QUOTE = 4
     REPORT = 5
     SESSION = 6
+    REFRESH = 7
+    CHECK = 8
+    ALIVE = 9
+    MISSED = 10
+
+class ChecksumRule(IntEnum):
+    NO_CHECKSUM = 0
+    KRAKEN_CHECKSUM = 1
+    OKX_CHECKSUM = 2
+    BITFINEX_CHECKSUM = 3
 
 class OrderType(IntEnum):
     LIMIT = 1
@@ -183,18 +193,21 @@ class LossReason(IntEnum):
     FRAME_UNREADABLE = 4
     ASKED_TO_CLOSE = 5
     OUTPUT_FULL = 6
+    NOTHING_HEARD = 7
 
 class RecordedKind(IntEnum):
     RECORDED_FRAME = 1
     RECORDED_OPENED = 2
     RECORDED_LOST = 3
     RECORDED_SNAPSHOT = 4
+    RECORDED_SILENCE = 5
 
 class TapeKind(IntEnum):
     TAPE_SNAPSHOT = 1
     TAPE_UPDATE = 2
     TAPE_TRADE = 3
     TAPE_STATE = 4
+    TAPE_CHECK = 5
 
 CHILD_ORDER_DTYPE: np.dtype[np.void]
 COMMAND_DTYPE: np.dtype[np.void]

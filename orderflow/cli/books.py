@@ -58,7 +58,7 @@ def command(
 
 def _protocol(path: Path, exchange: str) -> str:
     from orderflow.research.books import BooksError, protocol_of
-    from orderflow.research.recorded import READERS
+    from orderflow.simulator.dialects import PROTOCOLS
 
     try:
         protocol = protocol_of(path, exchange)
@@ -66,9 +66,9 @@ def _protocol(path: Path, exchange: str) -> str:
         raise BadUsage(str(error)) from None
     except OSError as error:
         raise BadUsage(f"{path}: {error.strerror}") from None
-    if protocol not in READERS:
+    if protocol not in PROTOCOLS:
         what = "--exchange" if exchange else str(path)
-        raise BadUsage(f"{what}: books of protocol {protocol!r} cannot be made; only of {', '.join(READERS)}")
+        raise BadUsage(f"{what}: books of protocol {protocol!r} cannot be made; only of {', '.join(PROTOCOLS)}")
     return protocol
 
 

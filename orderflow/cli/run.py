@@ -105,7 +105,8 @@ def session_of(name: str, exchange):
     return session_for(exchange.protocol, SessionSettings(
         name, exchange.rest, exchange.stream, exchange.orders, exchange.symbols, exchange.depth,
         trade=exchange.trade, credentials=credentials,
-        order_rate=(exchange.orders_per_10_seconds, 10_000_000_000)))
+        order_rate=(exchange.orders_per_10_seconds, 10_000_000_000),
+        silence_ns=int(exchange.silence_seconds * 1e9)))
 
 
 def _watch(engine: Engine, title: str, seconds: float | None, problems: list[str], quiet: bool) -> None:

@@ -16,7 +16,7 @@ from orderflow._core.codecs.binance import BinanceMarketData
 from orderflow._core.codecs.binance_orders import BinanceOrders
 from orderflow._core.integrity import SyncRule
 from orderflow._core.signing import Signer
-from orderflow._core.types import Role
+from orderflow._core.types import BookFault, Role
 from orderflow.exchanges.session import (
     Action,
     Credentials,
@@ -36,7 +36,7 @@ from orderflow.instrument import Listing, WireDigits, choose_scales, significant
 #: market -> (REST base, REST prefix, stream base, depth stream, snapshot limit)
 MARKETS = {
     "spot": ("https://api.binance.com", "/api/v3", "wss://stream.binance.com:9443", "depth@100ms", 5000),
-    "usdm": ("https://fapi.binance.com", "/fapi/v1", "wss://fstream.binance.com/public", "depth@0ms", 1000),
+    "usdm": ("https://fapi.binance.com", "/fapi/v1", "wss://fstream.binance.com", "depth@0ms", 1000),
     "coinm": ("https://dapi.binance.com", "/dapi/v1", "wss://dstream.binance.com", "depth@0ms", 1000),
 }
 USER_STREAM = "user-stream"
@@ -151,9 +151,17 @@ class BinanceSession:
         return self.settings.credentials
 
     def endpoints(self) -> list[Endpoint]:
-        """One market data connection, and one for orders when trading."""
-        market = Endpoint("market", Role.MARKET_DATA, f"{self.stream}/stream")
-        return [market, Endpoint("orders", Role.ORDERS, self.orders)] if self.settings.trade else [market]
+        """One market data connection, on USD-M one for trades besides (its streams are split over /public and /market,
+        "Important WebSocket Change Notice"), and one for orders when trading."""
+        split = self.market == "usdm"
+        found = [Endpoint("market", Role.MARKET_DATA, f"{self.stream}/{'public/' if split else ''}stream")]
+        if split and not self.settings.subscribe:
+            found.append(Endpoint("trades", Role.MARKET_DATA, f"{self.stream}/market/stream", books=False))
+        return [*found, Endpoint("orders", Role.ORDERS, self.orders)] if self.settings.trade else found
+
+    def prepare(self, connection: str) -> Request | None:
+        """Its addresses are known."""
+        return None
 
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
         """Subscribe."""
@@ -161,10 +169,14 @@ class BinanceSession:
             return [Send(connection, json.dumps(self._user_stream(unix_ns)))]
         if self.settings.subscribe:
             return [Send(connection, text) for text in self.settings.subscribe]
-        trade = "trade" if self.market == "spot" else "aggTrade"
-        streams = [f"{symbol.lower()}@{kind}" for symbol in self.settings.symbols
-                   for kind in (self.depth_stream, trade, "bookTicker")]
-        return [Send(connection, json.dumps({"method": "SUBSCRIBE", "params": streams, "id": 1}))]
+        return [Send(connection, json.dumps({"method": "SUBSCRIBE", "id": 1, "params": [
+            f"{symbol.lower()}@{kind}" for symbol in self.settings.symbols for kind in self._kinds(connection)]}))]
+
+    def _kinds(self, connection: str) -> tuple[str, ...]:
+        """Streams of every symbol on a connection."""
+        if self.market == "usdm":
+            return ("aggTrade",) if connection == "trades" else (self.depth_stream, "bookTicker")
+        return self.depth_stream, "trade" if self.market == "spot" else "aggTrade", "bookTicker"
 
     def _user_stream(self, unix_ns: int) -> dict:
         """userDataStream.subscribe.signature: execution reports on the connection that carries the orders."""
@@ -199,9 +211,15 @@ class BinanceSession:
             return [Reconnect("orders", "the exchange ended the user stream")]
         return []
 
-    def need_snapshot(self, listing: int, unix_ns: int) -> list[Action]:
-        """A REST depth snapshot."""
-        return [Fetch(Request("snapshot", "GET", self._depth_url(self.indices[listing].symbol), listing=listing))]
+    def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
+        """A REST depth snapshot; where nothing came for too long, after subscribing anew."""
+        symbol = self.indices[listing].symbol
+        fetch = Fetch(Request("snapshot", "GET", self._depth_url(symbol), listing=listing))
+        if fault != BookFault.SILENT:
+            return [fetch]
+        streams = [f"{symbol.lower()}@{self.depth_stream}"]
+        return [*(Send("market", json.dumps({"method": method, "params": streams, "id": 2}))
+                  for method in ("UNSUBSCRIBE", "SUBSCRIBE")), fetch]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """Snapshots go to the exchange thread."""

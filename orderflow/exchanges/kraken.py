@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from orderflow._core.codecs.kraken import KrakenMarketData
 from orderflow._core.codecs.kraken_orders import KrakenOrders
 from orderflow._core.integrity import SyncRule
-from orderflow._core.types import Role
+from orderflow._core.types import BookFault, Role
 from orderflow.exchanges.session import (
     Action,
     Endpoint,
@@ -125,6 +125,10 @@ class KrakenSession:
                    ("Content-Type", "application/x-www-form-urlencoded"))
         return Request("token", "POST", f"{self.rest}{path}", headers, body.encode())
 
+    def prepare(self, connection: str) -> Request | None:
+        """Its addresses are known."""
+        return None
+
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
         """Subscribe; the order connection needs a token first."""
         if connection == "orders":
@@ -151,7 +155,7 @@ class KrakenSession:
             return refused
         return []
 
-    def need_snapshot(self, listing: int, unix_ns: int) -> list[Action]:
+    def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
         """Leave and join the book channel of that symbol alone."""
         params = {"channel": "book", "symbol": [self.indices[listing].symbol], "depth": self.depth}
         return [Send("market", json.dumps({"method": method, "params": params}))

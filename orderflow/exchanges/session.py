@@ -13,7 +13,7 @@ from typing import Protocol
 
 from orderflow._core.codec import Codec, OrderCodec
 from orderflow._core.integrity import SyncRule
-from orderflow._core.types import Role
+from orderflow._core.types import BookFault, Role
 from orderflow.instrument import Listing
 
 
@@ -35,11 +35,24 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One connection to make: `name` is unique within the exchange, `role` says what it carries."""
+    """One connection to make.
+
+    Attributes
+    ----------
+    name : str
+        Unique within the exchange.
+    role : Role
+        What it carries.
+    url : str
+        Empty where the exchange says it only when asked: see `Session.prepare`.
+    books : bool
+        Whether the order books come over it; of an exchange's market data connections one does.
+    """
 
     name: str
     role: Role
     url: str
+    books: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +79,23 @@ class SnapshotBody:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepAlive:
+    """Let the exchange thread send this text whenever nothing was sent for so long (no Python is needed for it)."""
+
+    connection: str
+    text: str
+    interval_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Open the connection whose address was asked for by `Session.prepare`, at this URL."""
+
+    connection: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The connection is set up: subscribed, or logged in and able to take orders."""
 
@@ -87,7 +117,7 @@ class Problem:
     message: str
 
 
-Action = Send | Fetch | SnapshotBody | Ready | Reconnect | Problem
+Action = Send | Fetch | SnapshotBody | KeepAlive | Open | Ready | Reconnect | Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +144,8 @@ class SessionSettings:
         Whether to open the order connection.
     order_rate : (int, int)
         Orders that the send gate lets pass in so many nanoseconds; 0 orders = not limited.
+    silence_ns : int
+        How long the exchange may say nothing about a book before it is STALE; 0 = for ever.
     """
 
     name: str
@@ -126,6 +158,7 @@ class SessionSettings:
     trade: bool = False
     credentials: Credentials | None = None
     order_rate: tuple[int, int] = (0, 1)
+    silence_ns: int = 60_000_000_000
 
 
 class Session(Protocol):
@@ -157,14 +190,18 @@ class Session(Protocol):
     def endpoints(self) -> list[Endpoint]:
         """Connections to keep open."""
 
+    def prepare(self, connection: str) -> Request | None:
+        """The call whose answer says where to open a connection without a URL; `answer` gives Open. None if it has one.
+        """
+
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
         """The connection is open."""
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """A frame came that the native codec marked as the session's."""
 
-    def need_snapshot(self, listing: int, unix_ns: int) -> list[Action]:
-        """The book of a listing needs a fresh snapshot."""
+    def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
+        """The book of a listing needs a fresh snapshot; `fault` says why. After SILENT the subscription is made anew."""
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """A REST call was answered; status 0 = it failed, `body` says how."""

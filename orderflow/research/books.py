@@ -1,8 +1,6 @@
 """The books of a capture: its frames handed to the native loop, or played by a simulated exchange over real sockets."""
 from __future__ import annotations
 
-import json
-import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -12,14 +10,13 @@ from orderflow._core.doorbell import Doorbell
 from orderflow._core.types import TAPE_DTYPE, CommandKind, Role
 from orderflow.engine import Core, build_core, conversations, exchange_threads
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import SessionSettings
+from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.research.book_summary import BookSummary, summary_of
 from orderflow.research.captures import read_capture, recognise
-from orderflow.research.recorded import survey
 from orderflow.servers.async_ import AsyncServer
 from orderflow.servers.control import describe
 from orderflow.servers.sync import SyncServer
-from orderflow.simulator.capture import Playback
+from orderflow.simulator.capture import Playback, survey
 from orderflow.simulator.certificates import Authority
 from orderflow.simulator.dialects import dialect
 from orderflow.simulator.server import SimulatedExchange
@@ -121,7 +118,7 @@ def books(path, protocol: str | None = None, server: str = "direct", *, tls: boo
 # -- direct -----------------------------------------------------------------------------------------------------------
 
 def _direct(path, protocol: str) -> Played:
-    contents = survey(path, protocol)
+    contents = survey(path, dialect(protocol))
     listings = contents.listings(NAME)
     session = session_for(protocol, SessionSettings(NAME, symbols=tuple(item.symbol for item in listings)))
     core = build_core([session], listings, borrows=False, tape_records=TAPE_RECORDS)
@@ -164,67 +161,26 @@ def _finish(played: Played, core: Core, summaries: dict[int, BookSummary]) -> Pl
 
 # -- through a simulated exchange --------------------------------------------------------------------------------------
 
-class _Watched:
-    """A session whose answers to the end marker are noticed."""
-
-    def __init__(self, session, marker: str):
-        self._session = session
-        self._marker = marker.encode()
-        self.ended = threading.Event()
-
-    def __getattr__(self, name):
-        return getattr(self._session, name)
-
-    def frame(self, connection: str, text: bytes, unix_ns: int):
-        if self._marker in text:
-            self.ended.set()
-            return []
-        return self._session.frame(connection, text, unix_ns)
-
-
-#: A request that every exchange answers at once, and what marks the answer: everything sent before it has arrived.
-MARKERS = {
-    "binance": (json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": 987654321}), '"id":987654321'),
-    "kraken": (json.dumps({"method": "ping", "req_id": 987654321}), '"req_id":987654321'),
-}
-
-
 def _through_sockets(path, protocol: str, server: str, tls: bool, layout: str, wait: str,
                      progress: Callable[[str], None]) -> Played:
     speaker = dialect(protocol)
     playback = Playback(path, speaker, speed=0.0)
-    contents = survey(path, protocol)
+    contents = playback.contents
     symbols = tuple(symbol for symbol in contents.digits if symbol in contents.with_books)
     played = Played()
     with Authority() as authority, SimulatedExchange(speaker(playback), authority=authority if tls else None) as venue:
         port, secure = (venue.ports.tls, "s") if tls else (venue.ports.plain, "")
-        settings = SessionSettings(
+        session = session_for(protocol, SessionSettings(
             NAME, rest=f"http{secure}://127.0.0.1:{port}", stream=f"ws{secure}://127.0.0.1:{port}", symbols=symbols,
-            depth=contents.depth, subscribe=tuple(_subscriptions(playback)))
-        request, marker = MARKERS[protocol.split("_")[0]]
-        session = _Watched(session_for(protocol, settings), marker)
-        ca_file = str(authority.path) if tls else None
-        run = _Run(session, server, ca_file, layout, wait, played)
+            depth=contents.depth, subscribe=tuple(speaker.subscriptions(playback.expected))))
+        run = _Run(session, server, str(authority.path) if tls else None, layout, wait, played)
         try:
             run.start()
             progress(f"{name_of(path)}: playing")
-            run.follow(venue, request, expected=_joinable(playback, symbols))
+            run.follow(venue, expected=_joinable(playback, symbols))
         finally:
             run.stop()
         return _finish(played, run.core, run.summaries)
-
-
-def _subscriptions(playback: Playback) -> Iterable[str]:
-    streams = list(playback.expected)
-    if streams and isinstance(streams[0], str):
-        yield json.dumps({"method": "SUBSCRIBE", "params": sorted(streams), "id": 1})
-        return
-    groups: dict[tuple, list[str]] = {}
-    for channel, symbol, depth in sorted(streams):
-        groups.setdefault((channel, depth), []).append(symbol)
-    for number, ((channel, depth), symbols) in enumerate(groups.items(), 1):
-        params = {"channel": channel, "symbol": symbols} | ({"depth": depth} if depth else {})
-        yield json.dumps({"method": "subscribe", "params": params, "req_id": number})
 
 
 def _joinable(playback: Playback, symbols: Iterable[str]) -> set[str]:
@@ -236,7 +192,7 @@ def _joinable(playback: Playback, symbols: Iterable[str]) -> set[str]:
 class _Run:
     """A server, its threads and the reader of the tape, for one playback."""
 
-    def __init__(self, session: _Watched, server: str, ca_file: str | None, layout: str, wait: str, played: Played):
+    def __init__(self, session: Session, server: str, ca_file: str | None, layout: str, wait: str, played: Played):
         self.session = session
         self.played = played
         maker = SyncServer if server == "sync" else AsyncServer
@@ -260,12 +216,11 @@ class _Run:
         self.conversations = conversations(self.core, [self.session], self.played.problems.append)
         self.server.start(self.conversations)
 
-    def follow(self, venue: SimulatedExchange, request: str, expected: set[str]) -> None:
+    def follow(self, venue: SimulatedExchange, expected: set[str]) -> None:
         """Drain the tape until the capture was played, everything sent has arrived and every book is joined."""
         self._until(venue.played.is_set, "the playback's end")
-        line = self.conversations[0].lines[0]
-        self.loop.command(CommandKind.SEND_FRAME, epoch=line.epoch, payload=request.encode())
-        self._until(self.session.ended.is_set, "the answer to the end marker")
+        sent = venue.frames_sent
+        self._until(lambda: self.loop.totals["frames"] >= sent, "the arrival of every frame")
         books = self.conversations[0].health.books
         indices = [i for i, summary in self.summaries.items() if summary.listing.symbol in expected]
         self._until(lambda: all(books.get(i) == "LIVE" for i in indices), "a LIVE book for every instrument")

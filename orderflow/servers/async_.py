@@ -26,6 +26,8 @@ from orderflow.servers.listener import LARGEST_FRAME, RETRY_S, Listener
 from orderflow.servers.rest import async_client, call_async, trust
 
 logging.getLogger("picows").addHandler(logging.NullHandler())      # what it would print, AsyncServer reports
+#: A connection that says nothing is pinged, and then given up: as the sync server's threads do (exchange.pxd).
+PING_S, HEARD_S = 15.0, 30.0
 #: How long a peer may take to answer our goodbye.
 LEAVE_S = 1.0
 
@@ -217,8 +219,9 @@ class AsyncServer:
                 opened = await open_socket(host, port)
                 making = self._loop.create_task(ws_connect(
                     lambda: listener, url, ssl_context=trusted, socket_factory=lambda _: opened, max_redirects=0,
-                    max_frame_size=LARGEST_FRAME, websocket_handshake_timeout=None, enable_auto_ping=False,
-                    enable_auto_pong=True, auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE))
+                    max_frame_size=LARGEST_FRAME, websocket_handshake_timeout=None, enable_auto_ping=True,
+                    auto_ping_idle_timeout=PING_S, auto_ping_reply_timeout=HEARD_S - PING_S, enable_auto_pong=True,
+                    auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE))
                 await asyncio.shield(making)
         except (TimeoutError, asyncio.CancelledError):
             if making is not None and not making.done():

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orderflow._core.codec import DecodeStatus
 from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason, Role
@@ -19,6 +19,8 @@ from orderflow._core.websocket import FrameFault
 from orderflow.exchanges.session import (
     Endpoint,
     Fetch,
+    KeepAlive,
+    Open,
     Problem,
     Ready,
     Reconnect,
@@ -67,6 +69,7 @@ class Line:
     attempt_ns: int = 0             # not before
     opened_ns: int = 0
     ready: bool = False
+    asked: Request | None = None    # on its way: where to connect to
 
 
 @dataclass(slots=True)
@@ -74,6 +77,7 @@ class SnapshotRequests:
     """Snapshots asked for of one listing: an exchange bans who asks too often."""
 
     epoch: int = 0                  # of the market data connection, when the last one was asked for
+    fault: BookFault = BookFault.NO_FAULT   # why
     asked_ns: int | None = None
     pause_ns: int = 0               # between the last one and the next
     due_ns: int | None = None       # of one that waits for its turn
@@ -140,7 +144,8 @@ class Conversation:
         for index, line in enumerate(self.lines):
             if line.state == "closed" and now_ns >= line.attempt_ns and not self._stopping:
                 line.state = "connecting"
-                yield Connect(index, line.endpoint)
+                line.asked = None if line.endpoint.url else self.session.prepare(line.endpoint.name)
+                yield Connect(index, line.endpoint) if line.asked is None else Fetch(line.asked)
         for listing, requests in self._snapshots.items():
             if requests.due_ns is not None and now_ns >= requests.due_ns and not self._stopping:
                 yield from self._ask(listing, requests, now_ns)
@@ -156,8 +161,8 @@ class Conversation:
         line = self.lines[index]
         line.state, line.epoch, line.opened_ns, line.ready = "open", line.epoch + 1, now_ns, False
         self.health.connects += 1
-        books = int(line.endpoint.role == Role.MARKET_DATA)
-        self._command(CommandKind.CONNECTION_OPENED, index, role=line.endpoint.role, value=transport, argument=books)
+        self._command(CommandKind.CONNECTION_OPENED, index, role=line.endpoint.role, value=transport,
+                      argument=int(self._carries_books(line)))
         try:
             actions = self.session.opened(line.endpoint.name, unix_ns)
         except MISUNDERSTOOD as error:
@@ -189,7 +194,13 @@ class Conversation:
             return []                   # asked for by a connection that is gone; the new one asks itself
         if request.listing >= 0 and not any(isinstance(action, SnapshotBody) for action in actions):
             self.loop.command(CommandKind.SNAPSHOT_FAILED, listing=request.listing)
-        return self._act(actions)
+        effects = self._act(actions)
+        for index, line in enumerate(self.lines):
+            if line.state == "connecting" and line.asked is request:
+                line.asked = None
+                if not any(isinstance(effect, Connect) and effect.line == index for effect in effects):
+                    self._plan_again(line, unix_ns - self._unix_offset_ns)
+        return effects
 
     def stop(self) -> None:
         """Ask the native loop to close every connection; no new one is opened."""
@@ -226,7 +237,7 @@ class Conversation:
         if kind == EventKind.SESSION_FRAME:
             return self._act(self.session.frame(self.lines[index].endpoint.name, payload, unix_ns))
         if kind == EventKind.SNAPSHOT_NEEDED:
-            return self._need_snapshot(int(event["listing"]), now_ns)
+            return self._need_snapshot(int(event["listing"]), BookFault(int(event["value"])), now_ns)
         if kind == EventKind.BOOK_CHANGED:
             self._book_changed(int(event["listing"]), BookState(int(event["value"])), BookFault(int(event["detail"])))
         elif kind == EventKind.CONNECTION_LOST:
@@ -238,9 +249,10 @@ class Conversation:
             self.tell(describe(self.loop, event, payload))
         return []
 
-    def _need_snapshot(self, listing: int, now_ns: int) -> list[Effect]:
+    def _need_snapshot(self, listing: int, fault: BookFault, now_ns: int) -> list[Effect]:
         """Ask at once, unless the last time was a moment ago: then later, and later each time."""
         requests = self._snapshots.setdefault(listing, SnapshotRequests())
+        requests.fault = fault
         if requests.asked_ns is None or now_ns - requests.asked_ns > GOOD_NS + requests.pause_ns:
             requests.pause_ns = 0
         requests.due_ns = now_ns if requests.asked_ns is None else max(now_ns, requests.asked_ns + requests.pause_ns)
@@ -249,11 +261,15 @@ class Conversation:
     def _ask(self, listing: int, requests: SnapshotRequests, now_ns: int) -> list[Effect]:
         requests.epoch, requests.asked_ns, requests.due_ns = self._market_epoch, now_ns, None
         requests.pause_ns = min(LONGEST_PAUSE_NS, max(FIRST_PAUSE_NS, 2 * requests.pause_ns))
-        return self._act(self.session.need_snapshot(listing, now_ns + self._unix_offset_ns))
+        return self._act(self.session.need_snapshot(listing, requests.fault, now_ns + self._unix_offset_ns))
 
     @property
     def _market_epoch(self) -> int:
-        return next(line.epoch for line in self.lines if line.endpoint.role == Role.MARKET_DATA)
+        return next(line.epoch for line in self.lines if self._carries_books(line))
+
+    @staticmethod
+    def _carries_books(line: Line) -> bool:
+        return line.endpoint.role == Role.MARKET_DATA and line.endpoint.books
 
     def _book_changed(self, listing: int, state: BookState, fault: BookFault) -> None:
         before = self.health.books.get(listing)
@@ -266,7 +282,7 @@ class Conversation:
     def _lost(self, index: int, reason: LossReason, detail: int, now_ns: int) -> list[Effect]:
         line = self.lines[index]
         self.health.losses += 1
-        if line.endpoint.role == Role.MARKET_DATA:
+        if self._carries_books(line):
             for requests in self._snapshots.values():
                 requests.due_ns = None          # the next connection asks anew
         if not self._stopping:
@@ -291,6 +307,13 @@ class Conversation:
                 self._command(CommandKind.SEND_FRAME, self._index(action.connection), payload=action.text.encode())
             elif isinstance(action, Fetch):
                 effects.append(action)
+            elif isinstance(action, KeepAlive):
+                self._command(CommandKind.KEEP_ALIVE, self._index(action.connection), value=action.interval_ns,
+                              payload=action.text.encode())
+            elif isinstance(action, Open):
+                index = self._index(action.connection)
+                if self.lines[index].state == "connecting":
+                    effects.append(Connect(index, replace(self.lines[index].endpoint, url=action.url)))
             elif isinstance(action, SnapshotBody):
                 self.loop.command(CommandKind.SNAPSHOT_BODY, listing=action.listing, payload=action.body)
             elif isinstance(action, Ready):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orderflow._core.types import Side
+from orderflow.instrument import Listing, WireDigits, listing_from_digits
 from orderflow.simulator.exchange import NEVER_NS
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import to_scaled, to_text
@@ -48,12 +49,28 @@ class Answer(NamedTuple):
 
 @dataclass
 class Contents:
-    """What a capture holds, found in one pass."""
+    """What a capture holds, found in one pass. Symbols stand in the order of their first appearance."""
     protocol: str
     streams: dict[Hashable, int] = field(default_factory=dict)      # stream -> frames
     metadata: bytes | None = None
     snapshots: dict[str, bytes] = field(default_factory=dict)       # symbol -> the first recorded REST snapshot
-    decimals: dict[str, tuple[int, int]] = field(default_factory=dict)  # symbol -> (price, quantity) on the wire
+    digits: dict[str, WireDigits] = field(default_factory=dict)     # symbol -> what its numbers look like on the wire
+    with_books: dict[str, None] = field(default_factory=dict)       # symbols of which there are book frames
+
+    @property
+    def depth(self) -> int:
+        """The largest depth that a book was subscribed with; 0 where the protocol has no depths."""
+        return max((getattr(stream, "depth", 0) for stream in self.streams), default=0)
+
+    def decimals(self, symbol: str, otherwise: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+        """Digits after the point of prices and quantities, as written."""
+        digits = self.digits.get(symbol)
+        return (digits.price_decimals, digits.quantity_decimals) if digits is not None else otherwise
+
+    def listings(self, exchange: str) -> list[Listing]:
+        """One listing for every symbol with a book, scaled by the digits on the wire."""
+        return [listing_from_digits(exchange, symbol, digits, self.depth)
+                for symbol, digits in self.digits.items() if symbol in self.with_books]
 
 
 def survey(path, dialect) -> Contents:
@@ -76,9 +93,10 @@ def survey(path, dialect) -> Contents:
             stream = reader.stream(record)
             if stream is not None:
                 contents.streams[stream] = contents.streams.get(stream, 0) + 1
-        for symbol, price, quantity in reader.digits(record):
-            known = contents.decimals.get(symbol, (0, 0))
-            contents.decimals[symbol] = (max(price, known[0]), max(quantity, known[1]))
+        for symbol, levels, of_book in reader.numbers(record):
+            contents.digits.setdefault(symbol, WireDigits()).observe_levels(levels)
+            if of_book:
+                contents.with_books[symbol] = None
     if not contents.streams:
         raise CaptureError(path, line, f"no frame of {dialect.protocol} was found in the whole file")
     return contents

@@ -58,6 +58,7 @@ class SimulatedExchange:
         self._clock = clock
         self._clients: dict[int, _Client] = {}
         self._opened = 0
+        self.frames_sent = 0            # text frames, over all connections
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -198,7 +199,9 @@ class SimulatedExchange:
         for number, items in groupby(self.exchange.drain(), itemgetter(0)):
             client = self._clients.get(number)
             if client is not None:
-                client.write([item for _, item in items])
+                frames = [item for _, item in items]
+                self.frames_sent += sum(isinstance(item, str) for item in frames)
+                client.write(frames)
 
     async def _pump(self) -> None:
         """Let the exchange's time pass: as soon as something is due or a client said something."""

@@ -63,7 +63,7 @@ def events_of(out) -> list[Event]:
         values = {name: int(message[name]) for name in (
             "kind", "listing", "first_id", "last_id", "previous_id", "exchange_ns", "price", "quantity", "side",
             "checksum")}
-        events.append(Event(**values, has_checksum=bool(message["has_checksum"]), has_chain=bool(message["has_chain"]),
+        events.append(Event(**values, has_checksum=bool(message["checksum_rule"]), has_chain=bool(message["has_chain"]),
                             zeros=(int(message["price_zeros"]), int(message["quantity_zeros"])), bids=bids, asks=asks))
     return events
 

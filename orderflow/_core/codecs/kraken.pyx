@@ -14,7 +14,7 @@ from libc.string cimport memset
 
 from orderflow._core cimport fixed, json, levels, rfc3339
 from orderflow._core.codec cimport SYMBOL_SIZE, Codec, DecodeBuffer, DecodeStatus, find_symbol
-from orderflow._core.types cimport Listing, Message, MessageKind, Side
+from orderflow._core.types cimport ChecksumRule, Listing, Message, MessageKind, Side
 
 cdef enum Channel:
     NO_CHANNEL = 0
@@ -147,7 +147,7 @@ cdef class KrakenMarketData(Codec):
 
     Messages
     --------
-    One per entry of `data`. SNAPSHOT and UPDATE of channel book, with has_checksum where the entry carries one; TRADE
+    One per entry of `data`. SNAPSHOT and UPDATE of channel book, with checksum_rule where the entry carries one; TRADE
     of channel trade: last_id = trade_id, side = the taker's. Trades of type snapshot are history: IGNORED, as are
     foreign symbols, heartbeats, tickers and candles. Answers to requests, status and instrument are SESSION.
     """
@@ -368,7 +368,7 @@ cdef class KrakenMarketData(Codec):
         elif field == BIDS or field == ASKS:
             return self.read_side_of_book(c, entry, field, target)
         elif field == CHECKSUM:
-            message.has_checksum = True
+            message.checksum_rule = ChecksumRule.KRAKEN_CHECKSUM
             return json.read_uint32(c, &message.checksum)
         elif field == TIMESTAMP:
             return read_time(c, &message.exchange_ns)

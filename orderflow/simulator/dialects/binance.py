@@ -54,6 +54,11 @@ class Binance(BinancePublishing):
         """Instruments of a capture."""
         return binance_recorded.recorded_instruments(contents)
 
+    @staticmethod
+    def subscriptions(streams) -> list[str]:
+        """The frames with which a client subscribes to recorded streams."""
+        return [compact({"method": "SUBSCRIBE", "params": sorted(streams), "id": 1})]
+
     @property
     def instruments(self) -> tuple[SimulatedInstrument, ...]:
         """What is traded here."""

@@ -23,10 +23,29 @@ class _Payload(msgspec.Struct):
     s: str = ""
 
 
+class _Numbered(msgspec.Struct):
+    e: str = ""
+    s: str = ""
+    b: list[list[str]] | str = []
+    a: list[list[str]] | str | int = []
+    p: str = ""
+    q: str = ""
+
+
+class _NumberedFrame(msgspec.Struct):
+    data: _Numbered | None = None
+
+
+class _Depth(msgspec.Struct):
+    bids: list[list[str]] = []
+    asks: list[list[str]] = []
+
+
 combined_frame = msgspec.json.Decoder(Combined)
 _payload = msgspec.json.Decoder(_Payload)
-_LEVEL = re.compile(r'\["([0-9.]+)","([0-9.]+)"\]')
-_TRADE = re.compile(r'"p":"([0-9.]+)","q":"([0-9.]+)"')
+_numbered_frame = msgspec.json.Decoder(_NumberedFrame)
+_numbered = msgspec.json.Decoder(_Numbered)
+_depth = msgspec.json.Decoder(_Depth)
 _KIND_OF_EVENT = {"depthUpdate": "depth"}
 _QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "BTC", "ETH", "BNB", "EUR", "TRY", "USD")
 
@@ -76,19 +95,25 @@ class BinanceReader:
             return Answer("depth", dict(parse_qsl(url.query)).get("symbol", ""), body)
         return None
 
-    def digits(self, record: Record) -> Iterator[tuple[str, int, int]]:
-        """(symbol, decimals of the price, of the quantity) of the numbers in a depth or trade record."""
+    def numbers(self, record: Record) -> Iterator[tuple[str, list, bool]]:
+        """(symbol, (price, quantity) texts, whether they are of its book) of a depth or trade record."""
         if record.direction == "http":
             answer = self.answer(record)
-            symbol, pattern = (answer.symbol if answer else ""), _LEVEL
-        else:
-            symbol, kind, *_ = [*(self.stream(record) or "").split("@"), ""]
-            pattern = _LEVEL if kind == "depth" else _TRADE
-            if kind not in ("depth", "trade", "aggTrade"):
-                return
-        numbers = pattern.findall(record.payload) if symbol else ()
-        if numbers:
-            yield symbol.upper(), max(decimals_of(p) for p, _ in numbers), max(decimals_of(q) for _, q in numbers)
+            if answer is not None and answer.symbol:
+                body = _depth.decode(answer.body)
+                yield answer.symbol, body.bids + body.asks, True
+            return
+        if record.direction != "rx":
+            return
+        try:
+            frame = _numbered_frame.decode(record.payload)
+            event = frame.data if frame.data is not None else _numbered.decode(record.payload)
+        except msgspec.MsgspecError:
+            return                      # not market data; the codec will say what it is
+        if event.e == "depthUpdate" and isinstance(event.b, list) and isinstance(event.a, list):
+            yield event.s, event.b + event.a, True
+        elif event.e in ("trade", "aggTrade"):
+            yield event.s, [(event.p, event.q)], False
 
     def events(self, stream: str, text: str) -> Iterator[RecordedLevels | RecordedTrade]:
         """What a frame of a stream says about book and trades, newer than the snapshot of its symbol."""
@@ -123,9 +148,9 @@ def recorded_instruments(contents: Contents) -> tuple[SimulatedInstrument, ...]:
     symbols = {str(stream).split("@")[0].upper() for stream in contents.streams}
     if contents.metadata is not None:
         listed = msgspec.json.decode(contents.metadata).get("symbols", ())
-        return tuple(_listed(entry, *contents.decimals.get(entry["symbol"], (0, 0)))
+        return tuple(_listed(entry, *contents.decimals(entry["symbol"]))
                      for entry in listed if entry["symbol"] in symbols)
-    return tuple(_guessed(symbol, *contents.decimals.get(symbol, (8, 8))) for symbol in sorted(symbols))
+    return tuple(_guessed(symbol, *contents.decimals(symbol, (8, 8))) for symbol in sorted(symbols))
 
 
 def _listed(entry: dict, price: int, quantity: int) -> SimulatedInstrument:

@@ -34,6 +34,11 @@ class KrakenPublic(KrakenPublishing):
         """Instruments of a capture."""
         return kraken_recorded.recorded_instruments(contents)
 
+    @staticmethod
+    def subscriptions(streams) -> list[str]:
+        """The frames with which a client subscribes to recorded streams."""
+        return kraken_recorded.subscriptions(streams)
+
     @property
     def instruments(self) -> tuple[SimulatedInstrument, ...]:
         """What is traded here."""

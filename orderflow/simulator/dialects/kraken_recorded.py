@@ -1,6 +1,5 @@
 """Captures of Kraken's WebSocket v2: which subscription a frame belongs to, AssetPairs, digits, instruments."""
 import json
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -10,11 +9,10 @@ import msgspec
 from orderflow._core.types import Side
 from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
-from orderflow.simulator.numbers import decimals_of, to_scaled
+from orderflow.simulator.numbers import to_scaled
 from orderflow.simulator.recording import Record
 
 DEPTHS = (10, 25, 100, 500, 1000)
-_LEVEL = re.compile(r'"price":([0-9.]+),"qty":([0-9.]+)')
 _RENAMED = {"XBT": "BTC", "XDG": "DOGE"}         # WebSocket v2 uses the market's names, REST keeps Kraken's own
 
 
@@ -77,14 +75,15 @@ class KrakenReader:
             return Answer("metadata", "", record.payload.encode())
         return None
 
-    def digits(self, record: Record) -> Iterator[tuple[str, int, int]]:
-        """(symbol, decimals of the price, of the quantity) of the numbers in a book record."""
+    def numbers(self, record: Record) -> Iterator[tuple[str, list, bool]]:
+        """(symbol, (price, quantity) texts, whether they are of its book) of a book or trade record."""
         stream = self.stream(record)
-        if stream is None or stream.channel != "book":
-            return
-        numbers = _LEVEL.findall(record.payload)
-        if numbers:
-            yield stream.symbol, max(decimals_of(p) for p, _ in numbers), max(decimals_of(q) for _, q in numbers)
+        if stream is not None:
+            for event in self.events(stream, record.payload):
+                if isinstance(event, RecordedLevels):
+                    yield event.symbol, event.bids + event.asks, True
+                else:
+                    yield event.symbol, [(event.price, event.quantity)], False
 
     def events(self, stream: Subscription, text: str) -> Iterator[RecordedLevels | RecordedTrade]:
         """What a frame says about book and trades."""
@@ -92,9 +91,9 @@ class KrakenReader:
             return
         message = json.loads(text, parse_float=str, parse_int=str)
         if stream.channel == "book":
-            data = message["data"][0]
-            yield RecordedLevels(stream.symbol, message["type"] == "snapshot", *(
-                [(level["price"], level["qty"]) for level in data[side]] for side in ("bids", "asks")))
+            for data in message["data"]:
+                yield RecordedLevels(data["symbol"], message["type"] == "snapshot", *(
+                    [(level["price"], level["qty"]) for level in data.get(side, ())] for side in ("bids", "asks")))
         elif message["type"] == "update":
             for trade in message["data"]:
                 yield RecordedTrade(trade["symbol"], Side[trade["side"].upper()], trade["price"], trade["qty"])
@@ -103,6 +102,16 @@ class KrakenReader:
         if request.method == "subscribe" and request.params is not None and request.params.channel == "book":
             for symbol in request.params.symbol:
                 self._depths[connection, symbol] = request.params.depth
+
+
+def subscriptions(streams) -> list[str]:
+    """The frames with which a client subscribes to these."""
+    groups: dict[tuple[str, int], list[str]] = {}
+    for stream in sorted(streams):
+        groups.setdefault((stream.channel, stream.depth), []).append(stream.symbol)
+    return [json.dumps({"method": "subscribe", "req_id": number, "params": {
+        "channel": channel, "symbol": symbols} | ({"depth": depth} if depth else {})})
+        for number, ((channel, depth), symbols) in enumerate(groups.items(), 1)]
 
 
 def market_name(wsname: str) -> str:
@@ -122,7 +131,7 @@ def recorded_instruments(contents: Contents) -> tuple[SimulatedInstrument, ...]:
         listed = {market_name(pair["wsname"]): (name, pair) for name, pair in pairs.items() if "wsname" in pair}
     instruments = []
     for symbol in sorted({stream.symbol for stream in contents.streams}):
-        price, quantity = contents.decimals.get(symbol, (8, 8))
+        price, quantity = contents.decimals(symbol, (8, 8))
         base, _, quote = symbol.partition("/")
         name, pair = listed.get(symbol, (symbol.replace("/", ""), {}))
         price, quantity = max(price, pair.get("pair_decimals", 0)), max(quantity, pair.get("lot_decimals", 0))
