@@ -16,11 +16,11 @@ SECOND_NS = 1_000_000_000
 class Feed:
     """A loop with `symbols` of two price and three quantity decimals."""
 
-    def __init__(self, protocol, symbols, depth=0):
+    def __init__(self, protocol, symbols, depth=0, silence_ns=0, borrows=False):
         listings = [Listing("test", symbol, symbol, "A", "B", 2, 3, Decimal("0.01"), Decimal("0.001"), depth=depth)
                     for symbol in symbols]
-        session = session_for(protocol, SessionSettings("test", symbols=tuple(symbols)))
-        self.core = build_core([session], listings, borrows=False)
+        session = session_for(protocol, SessionSettings("test", symbols=tuple(symbols), silence_ns=silence_ns))
+        self.core = build_core([session], listings, borrows=borrows, watch_silence=True)
         self.loop = self.core.loops["test"]
         self.epoch = 0
         self.now_ns = 0

@@ -432,3 +432,73 @@ def check(feed, truth):
         assert feed.shown() == [[], []]
         return
     assert feed.shown() == truth.at(feed.loop.counters(0)["last_id"])
+
+
+# -- silence ------------------------------------------------------------------------------------------------
+
+SILENT = BookFault.SILENT
+
+
+def quiet_spot(*symbols, joined=True):
+    """Binance spot that may say nothing for five seconds, AB LIVE at update 12."""
+    feed = Feed("binance_spot", ["AB", *symbols], silence_ns=5 * SECOND_NS)
+    feed.open()
+    if joined:
+        feed.frame(depth(11, 12, {}, {}))
+        assert feed.snapshot(rest(12, BIDS, ASKS)) == [changed(LIVE)]
+    return feed
+
+
+def test_a_book_of_which_nothing_is_heard_is_stale_while_others_are_not():
+    feed = quiet_spot("CD")
+    feed.frame(depth(1, 2, {}, {}, symbol="CD"))
+    feed.snapshot(rest(2, BIDS, ASKS), listing=1)
+    feed.step(3 * SECOND_NS)
+    feed.frame(depth(3, 4, {1000: 1}, {}, symbol="CD"))
+    assert feed.step(3 * SECOND_NS) == [changed(STALE, SILENT), NEED]
+    assert feed.shown() == [[], []] and feed.state(1)[0] == LIVE
+
+
+def test_neither_trades_nor_pings_of_the_connection_prove_a_book():
+    feed = quiet_spot()
+    for _ in range(6):
+        feed.step(SECOND_NS)
+        feed.frame({"stream": "s", "data": {"e": "trade", "E": 1, "s": "AB", "t": 1, "p": "10.00", "q": "1.000",
+                                            "T": 1, "m": True}})
+    assert feed.events[-2:] == [changed(STALE, SILENT), NEED]
+
+
+def test_an_update_that_the_book_already_has_proves_that_it_is_alive():
+    feed = quiet_spot()
+    for _ in range(10):
+        feed.step(SECOND_NS)
+        feed.frame(depth(11, 12, {}, {}))
+    assert feed.state()[0] == LIVE
+
+
+def test_a_silent_book_becomes_live_only_with_proof():
+    """The stream may be dead: a snapshot that is ahead of it proves nothing about the next second."""
+    feed = quiet_spot()
+    assert feed.step(6 * SECOND_NS) == [changed(STALE, SILENT), NEED]
+    assert feed.snapshot(rest(15, {998: 1}, ASKS)) == [NEED] and feed.state() == (STALE, SILENT)
+    assert feed.frame(depth(16, 17, {}, {})) == []
+    assert feed.snapshot(rest(16, {998: 1}, ASKS)) == [changed(LIVE)]
+
+
+def test_a_silent_book_is_live_again_when_the_exchange_has_changed_nothing():
+    feed = quiet_spot()
+    feed.step(6 * SECOND_NS)
+    assert feed.snapshot(rest(12, BIDS, ASKS)) == [changed(LIVE)]
+    assert feed.step(6 * SECOND_NS) == [changed(STALE, SILENT), NEED]
+
+
+def test_a_subscription_that_never_gives_anything_is_told():
+    feed = quiet_spot("CD", joined=False)
+    assert feed.step(6 * SECOND_NS) == [changed(STALE, SILENT, listing=0), (EventKind.SNAPSHOT_NEEDED, 0),
+                                        changed(STALE, SILENT, listing=1), (EventKind.SNAPSHOT_NEEDED, 1)]
+
+
+def test_a_snapshot_in_the_stream_that_never_comes_is_asked_for():
+    feed = Feed("kraken_v2", ["A/B"], depth=10)
+    feed.open()
+    assert feed.step(11 * SECOND_NS) == [NEED]
