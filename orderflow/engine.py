@@ -117,8 +117,8 @@ def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borr
     record : bool
         Let every loop record what decides its boards.
     watch_silence : bool
-        Whether a book of which nothing is heard becomes STALE (SessionSettings.silence_ns): not where frames come from a
-        recording, whose time is not ours.
+        Whether a book of which nothing is heard becomes STALE (SessionSettings.silence_ns): not where frames come
+        from a recording, whose time is not ours.
     """
     names = [session.settings.name for session in sessions]
     rows = table(listings, names)

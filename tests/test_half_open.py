@@ -15,7 +15,8 @@ def opened(ago_ns=0):
     ours, theirs = socket.socketpair()
     transport = BorrowedTransport(ours)
     feed.now_ns = time.monotonic_ns() - ago_ns  # what is received is stamped with the real clock
-    feed.loop.command(CommandKind.CONNECTION_OPENED, role=Role.MARKET_DATA, epoch=1, argument=1, value=transport.address)
+    feed.loop.command(CommandKind.CONNECTION_OPENED, role=Role.MARKET_DATA, epoch=1, argument=1,
+                      value=transport.address)
     feed.step()
     theirs.setblocking(False)
     return feed, transport, ours, theirs

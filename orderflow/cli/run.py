@@ -10,7 +10,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -111,9 +112,25 @@ def session_of(name: str, exchange):
 
 def _watch(engine: Engine, title: str, seconds: float | None, problems: list[str], quiet: bool) -> None:
     """Look at the engine until the time is over or somebody says so."""
+    with ended_by_signal() as ended:
+        _look(engine, title, seconds, problems, quiet, ended)
+
+
+@contextmanager
+def ended_by_signal() -> Iterator[list[int]]:
+    """A list that Ctrl-C and a polite kill put their number into, instead of ending the process."""
     ended: list[int] = []
     before = {number: signal.signal(number, lambda number, _: ended.append(number))
               for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield ended
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def _look(engine: Engine, title: str, seconds: float | None, problems: list[str], quiet: bool,
+          ended: list[int]) -> None:
     began = time.monotonic()
 
     def passed() -> float:
@@ -122,19 +139,15 @@ def _watch(engine: Engine, title: str, seconds: float | None, problems: list[str
     def over() -> bool:
         return bool(ended) or (seconds is not None and passed() >= seconds)
 
-    try:
-        if quiet or not sys.stdout.isatty():
-            _watch_lines(engine, passed, over, problems, quiet)
-            return
-        from orderflow.cli.screen import LiveScreen
+    if quiet or not sys.stdout.isatty():
+        _watch_lines(engine, passed, over, problems, quiet)
+        return
+    from orderflow.cli.screen import LiveScreen
 
-        with LiveScreen(engine, f"orderflow run {title}", problems=problems) as screen:
-            while not over():
-                screen.show(passed(), seconds)
-                engine.run(STEP_S, over)
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
+    with LiveScreen(engine, f"orderflow run {title}", problems=problems) as screen:
+        while not over():
+            screen.show(passed(), seconds)
+            engine.run(STEP_S, over)
 
 
 def _watch_lines(engine: Engine, passed: Callable[[], float], over: Callable[[], bool], problems: list[str],

@@ -57,10 +57,11 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send this text as one websocket frame."""
+    """Send this text as one websocket frame; a `secret` one (a login) is neither recorded nor shown."""
 
     connection: str
     text: str
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,7 @@ class Session(Protocol):
         """A frame came that the native codec marked as the session's."""
 
     def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
-        """The book of a listing needs a fresh snapshot; `fault` says why. After SILENT the subscription is made anew."""
+        """The book of a listing needs a fresh snapshot; `fault` says why. After SILENT it is subscribed anew."""
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """A REST call was answered; status 0 = it failed, `body` says how."""

@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orderflow._core.doorbell import Doorbell
 from orderflow._core.types import TAPE_DTYPE, CommandKind, Role
-from orderflow.engine import Core, build_core, conversations, exchange_threads
+from orderflow.engine import Core, build_core
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import Session, SessionSettings
+from orderflow.exchanges.session import SessionSettings
 from orderflow.research.book_summary import BookSummary, summary_of
 from orderflow.research.captures import read_capture, recognise
-from orderflow.servers.async_ import AsyncServer
+from orderflow.research.market_data import MarketData
 from orderflow.servers.control import describe
-from orderflow.servers.sync import SyncServer
 from orderflow.simulator.capture import Playback, survey
 from orderflow.simulator.certificates import Authority
 from orderflow.simulator.dialects import dialect
@@ -173,14 +171,15 @@ def _through_sockets(path, protocol: str, server: str, tls: bool, layout: str, w
         session = session_for(protocol, SessionSettings(
             NAME, rest=f"http{secure}://127.0.0.1:{port}", stream=f"ws{secure}://127.0.0.1:{port}", symbols=symbols,
             depth=contents.depth, subscribe=tuple(speaker.subscriptions(playback.expected))))
-        run = _Run(session, server, str(authority.path) if tls else None, layout, wait, played)
-        try:
-            run.start()
+        run = MarketData([session], server, played.problems.append, ca_file=str(authority.path) if tls else None,
+                         layout=layout, wait=wait, tape_records=TAPE_RECORDS, watch_silence=False)
+        with run:
+            summaries = {i: BookSummary(listing) for i, listing in enumerate(run.core.listings)}
+            reader = TapeReader(run.core, summaries)
             progress(f"{name_of(path)}: playing")
-            run.follow(venue, expected=_joinable(playback, symbols))
-        finally:
-            run.stop()
-        return _finish(played, run.core, run.summaries)
+            _follow(run, reader, venue, _joinable(playback, symbols), played)
+        reader.drain()
+        return _finish(played, run.core, summaries)
 
 
 def _joinable(playback: Playback, symbols: Iterable[str]) -> set[str]:
@@ -189,60 +188,24 @@ def _joinable(playback: Playback, symbols: Iterable[str]) -> set[str]:
     return set(symbols) if not snapshots else {symbol for symbol in symbols if symbol in snapshots}
 
 
-class _Run:
-    """A server, its threads and the reader of the tape, for one playback."""
-
-    def __init__(self, session: Session, server: str, ca_file: str | None, layout: str, wait: str, played: Played):
-        self.session = session
-        self.played = played
-        maker = SyncServer if server == "sync" else AsyncServer
-        self._make_server = lambda bell: maker(bell, played.problems.append, ca_file)
-        self._layout, self._wait, self._borrows = layout, wait, maker.borrows
-
-    def start(self) -> None:
-        fetcher = self._make_server(Doorbell())
-        try:
-            listings = self.session.listings(fetcher.fetch_now(self.session.metadata()))
-        finally:
-            fetcher.stop()
-        self.core = build_core([self.session], listings, borrows=self._borrows, layout=self._layout,
-                               tape_records=TAPE_RECORDS)
-        self.loop = self.core.loops[NAME]
-        self.summaries = {i: BookSummary(listing) for i, listing in enumerate(listings)}
-        self.reader = TapeReader(self.core, self.summaries)
-        self.server = self._make_server(self.core.control_bell)
-        self.threads = exchange_threads(self.core, self._layout, self._wait)
-        self.threads.start()
-        self.conversations = conversations(self.core, [self.session], self.played.problems.append)
-        self.server.start(self.conversations)
-
-    def follow(self, venue: SimulatedExchange, expected: set[str]) -> None:
-        """Drain the tape until the capture was played, everything sent has arrived and every book is joined."""
-        self._until(venue.played.is_set, "the playback's end")
-        sent = venue.frames_sent
-        self._until(lambda: self.loop.totals["frames"] >= sent, "the arrival of every frame")
-        books = self.conversations[0].health.books
-        indices = [i for i, summary in self.summaries.items() if summary.listing.symbol in expected]
-        self._until(lambda: all(books.get(i) == "LIVE" for i in indices), "a LIVE book for every instrument")
-
-    def _until(self, condition: Callable[[], bool], what: str) -> None:
+def _follow(run: MarketData, reader: TapeReader, venue: SimulatedExchange, expected: set[str], played: Played) -> None:
+    """Drain the tape until the capture was played, everything sent has arrived and every book is joined."""
+    def until(condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + PATIENCE_S
         while not condition():
-            if self.reader.drain():
+            if reader.drain():
                 deadline = time.monotonic() + PATIENCE_S
             elif time.monotonic() > deadline:
-                raise BooksError(f"{what} did not come within {PATIENCE_S:g} s; "
-                                 + "; ".join(self.played.problems[-3:]))
+                raise BooksError(f"{what} did not come within {PATIENCE_S:g} s; " + "; ".join(played.problems[-3:]))
             else:
                 time.sleep(0.001)
 
-    def stop(self) -> None:
-        if not hasattr(self, "threads"):
-            return
-        self.loop.close_tape()
-        self.server.stop()
-        self.threads.stop()
-        self.reader.drain()
+    until(venue.played.is_set, "the playback's end")
+    sent = venue.frames_sent
+    until(lambda: run.core.loops[NAME].totals["frames"] >= sent, "the arrival of every frame")
+    books = run.conversations[0].health.books
+    indices = [i for i, listing in enumerate(run.core.listings) if listing.symbol in expected]
+    until(lambda: all(books.get(i) == "LIVE" for i in indices), "a LIVE book for every instrument")
 
 
 __all__ = ["BooksError", "Played", "books", "name_of", "protocol_of"]

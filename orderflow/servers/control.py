@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from orderflow._core.codec import DecodeStatus
 from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason, Role
@@ -29,6 +30,9 @@ from orderflow.exchanges.session import (
     Session,
     SnapshotBody,
 )
+
+if TYPE_CHECKING:
+    from orderflow.servers.capture_writer import CaptureWriter
 
 SECOND_NS = 1_000_000_000
 NO_LISTING = 0xFFFFFFFF
@@ -70,6 +74,7 @@ class Line:
     opened_ns: int = 0
     ready: bool = False
     asked: Request | None = None    # on its way: where to connect to
+    url: str = ""                   # the answer, without its query: tokens are in there
 
 
 @dataclass(slots=True)
@@ -136,6 +141,7 @@ class Conversation:
         self._unix_offset_ns = 0
         self._random = random.Random(f"{self.name} {seed}")
         self._stopping = False
+        self.capture: CaptureWriter | None = None       # told what goes out and where to; frames come natively
 
     # -- what the driver calls ------------------------------------------------------------------------------------
 
@@ -161,6 +167,8 @@ class Conversation:
         line = self.lines[index]
         line.state, line.epoch, line.opened_ns, line.ready = "open", line.epoch + 1, now_ns, False
         self.health.connects += 1
+        if self.capture is not None and line.endpoint.role == Role.MARKET_DATA:
+            self.capture.opened(index, line.epoch, line.url or line.endpoint.url)
         self._command(CommandKind.CONNECTION_OPENED, index, role=line.endpoint.role, value=transport,
                       argument=int(self._carries_books(line)))
         try:
@@ -182,6 +190,8 @@ class Conversation:
 
     def answered(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Effect]:
         """A REST call was answered; status 0 = it failed, `body` says how."""
+        if self.capture is not None and request.listing >= 0 and status == 200:
+            self.capture.answered(request.url, body, request.listing)
         try:
             actions = self.session.answer(request, status, body, unix_ns)
         except MISUNDERSTOOD as error:
@@ -304,6 +314,7 @@ class Conversation:
         effects: list[Effect] = []
         for action in actions:
             if isinstance(action, Send):
+                self._witness(action)
                 self._command(CommandKind.SEND_FRAME, self._index(action.connection), payload=action.text.encode())
             elif isinstance(action, Fetch):
                 effects.append(action)
@@ -313,6 +324,7 @@ class Conversation:
             elif isinstance(action, Open):
                 index = self._index(action.connection)
                 if self.lines[index].state == "connecting":
+                    self.lines[index].url = action.url.partition("?")[0]
                     effects.append(Connect(index, replace(self.lines[index].endpoint, url=action.url)))
             elif isinstance(action, SnapshotBody):
                 self.loop.command(CommandKind.SNAPSHOT_BODY, listing=action.listing, payload=action.body)
@@ -327,6 +339,13 @@ class Conversation:
             elif isinstance(action, Problem):
                 self.tell(action.message)
         return effects
+
+    def _witness(self, action: Send) -> None:
+        """What orders and logins say is nobody's business but the exchange's."""
+        index = self._index(action.connection)
+        line = self.lines[index]
+        if self.capture is not None and line.endpoint.role == Role.MARKET_DATA and not action.secret:
+            self.capture.sent(index, line.epoch, action.text)
 
     def _index(self, name: str) -> int:
         return next(i for i, line in enumerate(self.lines) if line.endpoint.name == name)

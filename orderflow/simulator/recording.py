@@ -1,18 +1,24 @@
-"""Capture files: raw frames as received, one a line, gzip or plain text.
+"""Capture files: raw frames as received, one a line; zstandard, gzip or plain text.
 
     local_ts_ns <TAB> direction <TAB> channel <TAB> payload
 
-Lines are in local time order. Payloads are exact: checksums need the digits that were on the wire.
+Lines are in local time order. Payloads are exact: checksums need the digits that were on the wire. docs/captures.md
+has the format; servers/capture_writer.py writes it.
 """
 import base64
 import binascii
 import gzip
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple, cast
+
+import zstandard
 
 DIRECTIONS = ("open", "tx", "rx", "rxb", "http")
+ZSTANDARD, GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b"
+BUFFER = 1 << 18
 
 
 class CaptureError(ValueError):
@@ -35,22 +41,37 @@ class Record(NamedTuple):
 def read_capture(path) -> Iterator[Record]:
     """Yield the records of a capture in file order, holding one line in memory.
 
+    A zstandard file whose writer was killed ends with its last whole line.
+
     Raises CaptureError for a line that is not a record, OSError where the file cannot be opened.
     """
     path = Path(path)
-    with open(path, "rb") as probe:
-        packed = probe.read(2) == b"\x1f\x8b"
     number = 0
-    with gzip.open(path, "rb") if packed else open(path, "rb") as lines:
+    lines, may_be_cut = _open(path)
+    with lines:
         while True:
             try:
                 line = lines.readline()
-            except (EOFError, gzip.BadGzipFile, OSError) as error:
+            except (EOFError, gzip.BadGzipFile, OSError, zstandard.ZstdError) as error:
                 raise CaptureError(path, number + 1, f"the compressed file is damaged or cut short ({error})") from None
-            if not line:
+            if not line or (may_be_cut and not line.endswith(b"\n")):
                 return
             number += 1
             yield _record(path, number, line)
+
+
+def _open(path: Path) -> tuple[IO[bytes], bool]:
+    """(its lines, whether the end may be missing), by the file's first bytes."""
+    raw = open(path, "rb")
+    magic = raw.read(4)
+    raw.seek(0)
+    if magic == ZSTANDARD:
+        reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+        return io.BufferedReader(reader, BUFFER), True
+    if magic[:2] == GZIP:
+        raw.close()
+        return cast(IO[bytes], gzip.open(path, "rb")), False
+    return raw, False
 
 
 def _record(path, number: int, line: bytes) -> Record:

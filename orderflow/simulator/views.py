@@ -1,8 +1,8 @@
 """Books as their subscribers have them: what was sent last, so that the next frame says what differs from it.
 
-A subscription to a limited depth sees a window: a level that falls out of it is deleted there although it still rests in
-the book, and one that comes back is sent again. Dialects whose clients cut their books themselves (Kraken) do not use
-this.
+A subscription to a limited depth sees a window: a level that falls out of it is deleted there although it still rests
+in the book, and one that comes back is sent again. Dialects whose clients cut their books themselves (Kraken) do not
+use this.
 """
 from collections.abc import Hashable
 from dataclasses import dataclass

@@ -1,0 +1,115 @@
+"""`orderflow record`: every byte that arrived is in the file, whatever becomes of the process."""
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from orderflow.cli import BAD_USAGE, GOOD, main
+from orderflow.engine import wait_until
+from orderflow.research.books import books
+from orderflow.servers.capture_writer import line
+from orderflow.simulator.launch import SimulatorSettings, start_thread
+from orderflow.simulator.recording import read_capture, recognise
+from tests.process import COMMAND, ENVIRONMENT
+
+PROTOCOLS = {"alpha": ("binance_spot", "BTCUSDT"), "gamma": ("kraken_v2", "BTC/USDT")}
+
+
+@pytest.fixture(scope="module")
+def exchanges():
+    started = {name: start_thread(SimulatorSettings(name, protocol, seed=3, origin_ns=time.time_ns()))
+               for name, (protocol, _) in PROTOCOLS.items()}
+    yield started
+    for exchange in started.values():
+        exchange.stop()
+
+
+def configuration(folder, exchanges, *names, server="sync"):
+    text = f'[engine]\nserver = "{server}"\n'
+    for name in names:
+        protocol, symbol = PROTOCOLS[name]
+        port = exchanges[name].ports.plain
+        text += (f'[exchanges.{name}]\nprotocol = "{protocol}"\nsymbols = ["{symbol}"]\n'
+                 f'rest = "http://127.0.0.1:{port}"\nstream = "ws://127.0.0.1:{port}"\n')
+    path = folder / "record.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("server", ["sync", "async"])
+def test_what_arrived_is_in_the_files_and_gives_the_books(tmp_path, exchanges, capsys, server):
+    config = configuration(tmp_path, exchanges, "alpha", "gamma", server=server)
+    assert main(["record", str(config), "-o", str(tmp_path / "x.tsv.zst"), "--seconds", "1.5", "--json"]) == GOOD
+    found = json.loads(capsys.readouterr().out)
+    assert found["problems"] == []
+    for name, (protocol, symbol) in PROTOCOLS.items():
+        path = tmp_path / f"x-{name}.tsv.zst"
+        told = found["exchanges"][name]
+        records = list(read_capture(path))
+        received = [record for record in records if record.direction == "rx"]
+        assert told["file"] == str(path) and told["frames"] == len(received) > 10
+        assert told["bytes"] == sum(len(record.payload.encode()) for record in received)
+        stamps = [record.local_ns for record in records]
+        assert stamps == sorted(stamps) and abs(stamps[-1] - time.time_ns()) < 60_000_000_000
+        assert [record.direction for record in records[:2]] == ["http", "open"]
+        assert any(record.direction == "tx" for record in records)
+        played = books(path, protocol)
+        assert played.problems == []
+        assert played.summaries[symbol]["updates_applied"] > 5 and played.summaries[symbol]["gaps"] == 0
+
+
+def test_a_killed_process_loses_its_last_second_and_not_the_file(tmp_path, exchanges):
+    path = tmp_path / "killed.tsv.zst"
+    config = configuration(tmp_path, exchanges, "gamma")
+    with subprocess.Popen([*COMMAND, "record", str(config), "-o", str(path)], env=ENVIRONMENT,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        def frames():
+            return path.exists() and len([record for record in read_capture(path) if record.direction == "rx"])
+        wait_until(lambda: frames() > 20, 30, "frames in the file")
+        killed_ns = time.time_ns()
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    records = list(read_capture(path))
+    assert records[-1].local_ns > killed_ns - 3_000_000_000      # a second, and what a busy machine adds to it
+    assert books(path, "kraken_v2").problems == []
+
+
+def test_a_file_cut_anywhere_gives_whole_lines(tmp_path):
+    lines = [line(number, "rx", "c", b'{"n":%d}' % number) for number in range(2000)]
+    compressor = zstandard.ZstdCompressor()
+    whole = b"".join(compressor.compress(b"".join(lines[at:at + 100])) for at in range(0, 2000, 100))
+    path = tmp_path / "cut.tsv.zst"
+    for size in range(len(whole) // 2, len(whole), 97):
+        path.write_bytes(whole[:size])
+        records = list(read_capture(path))
+        assert [record.local_ns for record in records] == list(range(len(records))) and len(records) >= 900
+
+
+@pytest.mark.parametrize("payload", [b'{"a":1}', b"a\tb", b"a\nb", b"\xff\xfe", "\u00e9\u2028".encode(), b"", b"a\rb"])
+def test_a_payload_comes_back_as_it_was(tmp_path, payload):
+    path = tmp_path / "one.tsv.zst"
+    path.write_bytes(zstandard.compress(line(1, "rx", "c", payload)))
+    (record,) = read_capture(path)
+    assert (record.payload if record.direction == "rxb" else record.payload.encode()) == payload
+
+
+def test_bad_usage_is_named(tmp_path, exchanges, capsys):
+    config = configuration(tmp_path, exchanges, "gamma")
+    assert main(["record", str(config), "-o", str(tmp_path / "x.csv")]) == BAD_USAGE
+    assert "ends in .tsv.zst" in capsys.readouterr().err
+    taken = tmp_path / "taken.tsv.zst"
+    taken.write_bytes(b"")
+    assert main(["record", str(config), "-o", str(taken)]) == BAD_USAGE
+    assert "taken.tsv.zst: File exists" in capsys.readouterr().err
+    assert main(["record", str(config), "-o", str(tmp_path / "no" / "x.tsv.zst")]) == BAD_USAGE
+    assert "No such file" in capsys.readouterr().err
+
+
+def test_the_protocol_of_a_recording_is_known_by_its_urls(tmp_path):
+    path = Path(tmp_path / "x.tsv.zst")
+    path.write_bytes(zstandard.compress(b"1\topen\tk.market.1 wss://ws.kraken.com/v2\t\n"))
+    assert recognise(path) == "kraken_v2"
