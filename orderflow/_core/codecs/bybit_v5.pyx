@@ -236,10 +236,10 @@ cdef class BybitV5MarketData(Codec):
         while json.next_key(c, &key):
             if json.equal(&key, "b"):
                 if pair_books.once(c, &seen, BIDS):
-                    pair_books.read_side(c, target, &message.bids_begin, &message.bids_count)
+                    pair_books.read_side(c, target, levels.read_pairs, &message.bids_begin, &message.bids_count)
             elif json.equal(&key, "a"):
                 if pair_books.once(c, &seen, ASKS):
-                    pair_books.read_side(c, target, &message.asks_begin, &message.asks_count)
+                    pair_books.read_side(c, target, levels.read_pairs, &message.asks_begin, &message.asks_count)
             elif json.equal(&key, "u"):
                 if pair_books.once(c, &seen, UPDATE_ID):
                     json.read_int64(c, &message.last_id)

@@ -13,7 +13,7 @@ numbers after maintenance goes down, but its `prevSeqId` is still that of the fr
 from libc.stdint cimport INT32_MAX, INT32_MIN, int32_t, int64_t, uint32_t
 from libc.string cimport memcmp, memset
 
-from orderflow._core cimport json, levels
+from orderflow._core cimport fixed, json, levels
 from orderflow._core.codec cimport Codec, DecodeBuffer, DecodeStatus
 from orderflow._core.codecs cimport pair_books
 from orderflow._core.types cimport ChecksumRule, Listing, Message, MessageKind
@@ -101,6 +101,40 @@ cdef nogil:
         message.checksum = <uint32_t>value
         message.checksum_rule = ChecksumRule.OKX_CHECKSUM if value else ChecksumRule.NO_CHECKSUM
         return True
+
+
+cdef inline bint follows(const char *at, const char *literal, size_t length) noexcept nogil:
+    return memcmp(at, literal, length) == 0
+
+
+cdef const char *read_fours(const char *begin, const char *at, const char *end, unsigned price_decimals,
+                            unsigned quantity_decimals, int64_t *out, uint32_t capacity,
+                            uint32_t *count) noexcept nogil:
+    """A levels.Reader of ["30261","97","0","1"]: price, quantity, a field that is always 0, and the number of orders.
+
+    OKX writes no zeros at the end of a fraction, so neighbours have different numbers of decimals: word by word.
+    """
+    cdef const char *p
+    while count[0] < capacity and end - at > 16:
+        if not follows(at + 1, '["', 2):
+            break
+        p = levels.number(at + 3, price_decimals, out)
+        if p is NULL or p >= end or not follows(p, '","', 3):
+            break
+        p = levels.number(p + 3, quantity_decimals, out + 1)
+        if p is NULL or p + 9 > end or not follows(p, '","0","', 7):
+            break
+        p += 7
+        while p < end and fixed.is_digit(p[0]):
+            p += 1
+        if p + 2 > end or not follows(p, '"]', 2):
+            break
+        at = p + 2
+        out += 2
+        count[0] += 1
+        if at >= end or at[0] != b",":
+            break
+    return at
 
 
 cdef class OkxMarketData(Codec):
@@ -225,10 +259,10 @@ cdef class OkxMarketData(Codec):
         while json.next_key(c, &key):
             if json.equal(&key, "asks"):
                 if pair_books.once(c, &seen, ASKS):
-                    pair_books.read_side(c, target, &message.asks_begin, &message.asks_count)
+                    pair_books.read_side(c, target, read_fours, &message.asks_begin, &message.asks_count)
             elif json.equal(&key, "bids"):
                 if pair_books.once(c, &seen, BIDS):
-                    pair_books.read_side(c, target, &message.bids_begin, &message.bids_count)
+                    pair_books.read_side(c, target, read_fours, &message.bids_begin, &message.bids_count)
             elif json.equal(&key, "ts"):
                 if pair_books.once(c, &seen, BOOK_TIME):
                     pair_books.read_time(c, &message.exchange_ns)

@@ -67,10 +67,11 @@ cdef nogil:
         seen[0] |= bit
         return True
 
-    inline bint read_side(json.Cursor *c, levels.Target *target, uint32_t *first, uint32_t *count) noexcept:
-        """One side of a book."""
+    inline bint read_side(json.Cursor *c, levels.Target *target, levels.Reader reader, uint32_t *first,
+                          uint32_t *count) noexcept:
+        """One side of a book; `reader` takes the usual levels."""
         first[0] = target.count
-        if not levels.read(c, target, levels.read_pairs, False):
+        if not levels.read(c, target, reader, False):
             return False
         count[0] = target.count - first[0]
         return True
