@@ -160,7 +160,8 @@ class BybitSession:
     def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
         """Leave and join the book topic of that symbol alone."""
         symbol = self.indices[listing].symbol
-        return [self._send(method, symbol, f"orderbook.{self.depth}.{symbol}") for method in ("unsubscribe", "subscribe")]
+        topic = f"orderbook.{self.depth}.{symbol}"
+        return [self._send(method, symbol, topic) for method in ("unsubscribe", "subscribe")]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """Nothing is asked for while running."""

@@ -50,8 +50,7 @@ def chunks(items: Sequence, size: int) -> Iterable[Sequence]:
 
 
 class OkxSession:
-    """Book snapshots come in the stream; updates are chained, and once carried a checksum. A resync is a new subscription.
-    """
+    """Book snapshots come in the stream; updates are chained, once with checksums. A resync is a new subscription."""
 
     protocol = "okx"
     rule = SyncRule.IN_BAND
@@ -167,8 +166,8 @@ class OkxSession:
 def named(entry: dict) -> tuple[str, str, str]:
     """Instrument, base and quote of an entry of the instruments.
 
-    Quantities of contracts count contracts. So the name of the instrument says how much one is, unless it is one unit of
-    the base: books of other exchanges must not be added up with these.
+    Quantities of contracts count contracts. So the name of the instrument says how much one is, unless it is one unit
+    of the base: books of other exchanges must not be added up with these.
     """
     if entry["instType"] == "SPOT":
         return f"{entry['baseCcy']}-{entry['quoteCcy']}", entry["baseCcy"], entry["quoteCcy"]

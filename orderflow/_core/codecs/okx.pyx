@@ -2,8 +2,8 @@
 
 Source: OKX's "API v5", WebSocket: order book channel, trades channel.
 
-A frame is {"arg": {"channel", "instId"}, "action", "data": [entry, ...]}: all entries are of one listing, and `arg` comes
-first. `data` that comes before what it depends on is checked, remembered and read when the frame has ended.
+A frame is {"arg": {"channel", "instId"}, "action", "data": [entry, ...]}: all entries are of one listing, and `arg`
+comes first. `data` that comes before what it depends on is checked, remembered and read when the frame has ended.
 
 Books prove themselves in two ways. Until June 2026 every frame carried a CRC32 of the 25 best levels a side, as a
 signed integer; today it is 0, which says nothing, and `seqId` and `prevSeqId` chain the frames instead. A reset of the
@@ -143,9 +143,9 @@ cdef class OkxMarketData(Codec):
     Messages
     --------
     SNAPSHOT and UPDATE of the channels books, books-l2-tbt and books50-l2-tbt, chained where they are numbered and with
-    checksum_rule where the checksum is not 0; ALIVE, with its numbers, for a frame that says that nothing changed. TRADE
-    of channel trades: last_id = tradeId, side = the taker's. Answers, errors and notices (`event`) are SESSION. Foreign
-    symbols, other channels and the text pong are IGNORED.
+    checksum_rule where the checksum is not 0; ALIVE, with its numbers, for a frame that says that nothing changed.
+    TRADE of channel trades: last_id = tradeId, side = the taker's. Answers, errors and notices (`event`) are SESSION.
+    Foreign symbols, other channels and the text pong are IGNORED.
     """
 
     cdef int decode(self, const char *data, size_t size, int64_t receive_ns, DecodeBuffer *out) noexcept nogil:

@@ -1,7 +1,7 @@
 """Bybit v5 from the exchange's side: public WebSocket, instruments, depth over REST.
 
-Source: Bybit's "V5 API". An instrument that is quoted in USD is inverse; any other is offered as spot and as linear, and
-both have the same book here. The connection's path says which category it is for.
+Source: Bybit's "V5 API". An instrument that is quoted in USD is inverse; any other is offered as spot and as linear,
+and both have the same book here. The connection's path says which category it is for.
 """
 from itertools import count
 from urllib.parse import parse_qsl
@@ -40,7 +40,7 @@ class Refused(Exception):
 class _Request(msgspec.Struct):
     op: str
     args: list[str] = []
-    req_id: str = ""
+    req_id: str | int = ""
 
 
 _request = msgspec.json.Decoder(_Request)
@@ -70,7 +70,9 @@ class BybitV5(WindowExchange):
         return bybit_v5_recorded.subscriptions(streams)
 
     def offered(self, category: str) -> list[SimulatedInstrument]:
-        """What a category trades."""
+        """What a category trades; there are no options."""
+        if category == "option":
+            return []
         return [one for one in self.instruments if (one.quote == "USD") == (category == "inverse")]
 
     # websocket
@@ -154,8 +156,8 @@ class BybitV5(WindowExchange):
 
     def _text(self, book: MarketBook, topic: str, kind: str, sides: tuple[Levels, Levels], at_ns: int) -> str:
         stamp = at_ns // MILLISECOND_NS
-        bids, asks = (",".join(f'["{book.price_text(price)}","{_quantity(book, quantity)}"]' for price, quantity in side)
-                      for side in sides)
+        bids, asks = (",".join(f'["{book.price_text(price)}","{book.quantity_text(quantity) if quantity else "0"}"]'
+                               for price, quantity in side) for side in sides)
         return (f'{{"topic":"{topic}","type":"{kind}","ts":{stamp},"data":{{"s":"{book.instrument.symbol}",'
                 f'"b":[{bids}],"a":[{asks}],"u":{self._update_ids[topic]},"seq":{next(self._cross_sequence)}}},'
                 f'"cts":{stamp}}}')
@@ -196,7 +198,7 @@ class BybitV5(WindowExchange):
         category = parameters.get("category", "")
         if path not in ("/v5/market/instruments-info", "/v5/market/orderbook"):
             raise Refused("Not Found", 404)
-        if category not in CATEGORIES:
+        if category not in (*CATEGORIES, "option"):
             raise Refused("Illegal category")
         wanted = parameters.get("symbol")
         found = [one for one in self.offered(category) if wanted in (None, one.symbol)]
@@ -222,10 +224,6 @@ class BybitV5(WindowExchange):
 
 def _whole(view: View) -> tuple[Levels, Levels]:
     return list(view.bids.items()), list(view.asks.items())
-
-
-def _quantity(book: MarketBook, quantity: int) -> str:
-    return book.quantity_text(quantity) if quantity else "0"
 
 
 def _spot_entry(instrument: SimulatedInstrument) -> dict:

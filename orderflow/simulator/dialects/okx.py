@@ -97,8 +97,8 @@ class Okx(WindowExchange):
         recorded = self.source.contents is not None and subscription in self.source.contents.streams
         if not recorded and (channel not in CHANNELS or self.instrument(symbol) is None):
             self._refuse(connection, Refused("60018", (
-                f"Wrong URL or channel:{channel},instId:{symbol} doesn't exist. Please use the correct URL, channel and "
-                "parameters referring to API document.")), identity)
+                f"Wrong URL or channel:{channel},instId:{symbol} doesn't exist. Please use the correct URL, channel "
+                "and parameters referring to API document.")), identity)
             return
         known = subscription in connection.subscriptions
         if method == "subscribe":
