@@ -12,6 +12,7 @@ from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, ChecksumRule, EventKind, MessageKind, Side
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import KeepAlive, Problem, Ready, Reconnect, Send, SessionError, SessionSettings
+from orderflow.instrument import table
 from orderflow.simulator.dialects.okx_recorded import Subscription
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.launch import SimulatorSettings, build
@@ -282,6 +283,23 @@ def test_a_suspended_instrument_is_halted_and_a_contract_of_one_unit_is_called_l
     assert listing.halted and listing.instrument == "A-B-PERPETUAL" and listing.maximum_quantity == 1000
     [listing] = listed(instrument(ctVal="0.1", ctMult="10"))
     assert not listing.halted and listing.instrument == "A-B-PERPETUAL"
+
+
+@pytest.mark.parametrize(("tick", "lot", "largest"), [
+    ("0.000000000001", "1", "999999999999999"), ("0.1", "0.00000001", "9999999999999"), ("0.0001", "0.1", "")])
+def test_extreme_steps_keep_their_digits(tick, lot, largest):
+    [listing] = listed(instrument(tickSz=tick, lotSz=lot, minSz=lot, maxLmtSz=largest))
+    [row] = table([listing], ["test"])
+    assert Decimal(int(row["tick"])).scaleb(-listing.price_decimals) == Decimal(tick)
+    assert Decimal(int(row["lot"])).scaleb(-listing.quantity_decimals) == Decimal(lot)
+    assert 0 < listing.maximum_quantity <= Decimal(largest or 10**10)
+
+
+@pytest.mark.parametrize(("wanted", "taken"), [(60, 75), (90, 90), (0, 0)])
+def test_a_book_may_be_silent_for_as_long_as_okx_lets_it(wanted, taken):
+    """OKX speaks of an unchanged book about once a minute; 0 is for ever."""
+    session = session_for("okx", SessionSettings("test", silence_ns=wanted * SECOND_NS))
+    assert session.settings.silence_ns == taken * SECOND_NS
 
 
 def test_metadata_that_cannot_be_used_is_said():

@@ -20,7 +20,8 @@ from orderflow.exchanges.session import (
     SessionError,
     SessionSettings,
 )
-from orderflow.instrument import Listing, choose_scales, significant_decimals
+from orderflow.exchanges.steps import scales_of
+from orderflow.instrument import Listing
 
 REST = "https://api.bybit.com"
 STREAM = "wss://stream.bybit.com"
@@ -30,9 +31,6 @@ CATEGORIES = ("spot", "linear", "inverse")
 DEPTHS = (50, 200, 1000)
 DEFAULT_DEPTH = 200
 PING_EVERY_NS = 20_000_000_000
-LARGEST_PRICE = Decimal(10) ** 7
-#: Orders that rest since before a change of tick or lot may be this many digits finer.
-OLDER_DIGITS = 2
 
 
 def category_of(stream: str) -> str:
@@ -88,10 +86,8 @@ class BybitSession:
         lots = entry["lotSizeFilter"]
         tick = Decimal(entry["priceFilter"]["tickSize"])
         lot = Decimal(lots.get("qtyStep") or lots["basePrecision"])
-        largest = Decimal(lots.get("maxLimitOrderQty") or lots.get("maxOrderQty") or 0)
-        prices, quantities = significant_decimals(tick), significant_decimals(lot)
-        prices, quantities = choose_scales(prices + OLDER_DIGITS, quantities + OLDER_DIGITS, LARGEST_PRICE,
-                                           largest or Decimal(10) ** 10, prices, quantities)
+        prices, quantities, largest = scales_of(
+            tick, lot, Decimal(lots.get("maxLimitOrderQty") or lots.get("maxOrderQty") or 0))
         base, quote = entry["baseCoin"], entry["quoteCoin"]
         return Listing(
             self.settings.name, entry["symbol"], self._instrument(entry), base, quote, prices, quantities, tick, lot,

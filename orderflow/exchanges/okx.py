@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from orderflow._core.codecs.okx import OkxMarketData
@@ -20,7 +21,8 @@ from orderflow.exchanges.session import (
     SessionError,
     SessionSettings,
 )
-from orderflow.instrument import Listing, choose_scales, significant_decimals
+from orderflow.exchanges.steps import scales_of
+from orderflow.instrument import Listing
 
 REST = "https://www.okx.com"
 STREAM = "wss://ws.okx.com:8443"
@@ -29,9 +31,8 @@ PATH = "/ws/v5/public"
 PING_EVERY_NS = 20_000_000_000
 #: Notice of an upgrade of the service: the connection will be closed within a minute.
 UPGRADE = "64008"
-LARGEST_PRICE = Decimal(10) ** 7
-#: Orders that rest since before a change of tick or lot may be this many digits finer.
-OLDER_DIGITS = 2
+#: Of a book that does not change, OKX says so about once a minute: only silence beyond that means something.
+SHORTEST_SILENCE_NS = 75_000_000_000
 
 
 def instrument_type(symbol: str) -> str:
@@ -58,7 +59,8 @@ class OkxSession:
     subscribed_at_once = 400
 
     def __init__(self, settings: SessionSettings):
-        self.settings = settings
+        silence_ns = max(settings.silence_ns, SHORTEST_SILENCE_NS) if settings.silence_ns else 0
+        self.settings = replace(settings, silence_ns=silence_ns)
         self.rest = settings.rest or REST
         self.stream = settings.stream or STREAM
         self.indices: dict[int, Listing] = {}
@@ -78,7 +80,7 @@ class OkxSession:
         SessionError
             When OKX refuses, or a symbol is not offered; the message names it.
         """
-        known = {}
+        known: dict[str, dict] = {}
         for purpose, body in bodies.items():
             answer = json.loads(body)
             if answer.get("code") != "0":
@@ -94,14 +96,11 @@ class OkxSession:
 
     def _listing(self, entry: dict) -> Listing:
         tick, lot = Decimal(entry["tickSz"]), Decimal(entry["lotSz"])
-        prices, quantities = significant_decimals(tick), significant_decimals(lot)
-        largest = Decimal(entry.get("maxLmtSz") or 0) or Decimal(10) ** 10
-        prices, quantities = choose_scales(prices + OLDER_DIGITS, quantities + OLDER_DIGITS, LARGEST_PRICE, largest,
-                                           prices, quantities)
+        prices, quantities, largest = scales_of(tick, lot, Decimal(entry.get("maxLmtSz") or 0))
         instrument, base, quote = named(entry)
         return Listing(
             self.settings.name, entry["instId"], instrument, base, quote, prices, quantities, tick, lot,
-            minimum_quantity=Decimal(entry.get("minSz") or 0), maximum_quantity=Decimal(entry.get("maxLmtSz") or 0),
+            minimum_quantity=Decimal(entry.get("minSz") or 0), maximum_quantity=largest,
             halted=entry.get("state", "live") != "live")
 
     @staticmethod

@@ -46,7 +46,7 @@ class _Request(msgspec.Struct):
 _request = msgspec.json.Decoder(_Request)
 
 
-class BybitV5(WindowExchange):
+class BybitV5(WindowExchange[str]):
     """stream.bybit.com/v5/public and api.bybit.com, public."""
 
     protocol = "bybit_v5"

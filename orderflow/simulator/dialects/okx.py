@@ -38,13 +38,13 @@ class Refused(Exception):
 class _Request(msgspec.Struct):
     op: str
     args: list[dict]
-    id: str = ""
+    id: str | int = ""
 
 
 _request = msgspec.json.Decoder(_Request)
 
 
-class Okx(WindowExchange):
+class Okx(WindowExchange[Subscription]):
     """ws.okx.com/ws/v5/public and www.okx.com, public."""
 
     protocol = "okx"
@@ -71,7 +71,7 @@ class Okx(WindowExchange):
         if text == "ping":
             self.send(connection, "pong")
             return
-        identity: dict[str, str] = {}
+        identity: dict[str, str | int] = {}
         try:
             if len(text) > LARGEST_REQUEST:
                 raise Refused("60012", "Invalid request: longer than 64 KB")
@@ -86,11 +86,11 @@ class Okx(WindowExchange):
         except Refused as refusal:
             self._refuse(connection, refusal, identity)
 
-    def _refuse(self, connection: Connection, refusal: Refused, identity: dict[str, str]) -> None:
+    def _refuse(self, connection: Connection, refusal: Refused, identity: dict[str, str | int]) -> None:
         self.send(connection, compact(identity | {"event": "error", "code": refusal.code, "msg": refusal.message,
                                                   "connId": self.connection_name(connection)}))
 
-    def _one(self, connection: Connection, method: str, argument: dict, identity: dict[str, str]) -> None:
+    def _one(self, connection: Connection, method: str, argument: dict, identity: dict[str, str | int]) -> None:
         """Subscribe or unsubscribe one channel; a refusal concerns it alone."""
         channel, symbol = argument.get("channel"), argument.get("instId")
         subscription = Subscription(str(channel), str(symbol))

@@ -85,6 +85,6 @@ def recorded_instruments(contents: Contents) -> tuple[SimulatedInstrument, ...]:
     instruments = []
     for symbol in sorted({stream.symbol for stream in contents.streams}):
         price, quantity = contents.decimals(symbol, (8, 8))
-        base, quote, *_ = [*symbol.split("-"), ""]
-        instruments.append(SimulatedInstrument(symbol, base, quote, price, quantity))
+        base, _, rest = symbol.partition("-")
+        instruments.append(SimulatedInstrument(symbol, base, rest.partition("-")[0], price, quantity))
     return tuple(instruments)

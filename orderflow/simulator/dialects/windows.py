@@ -3,6 +3,7 @@ listens.
 """
 import json
 from collections.abc import Hashable
+from typing import Generic, TypeVar
 
 from orderflow.simulator.exchange import Connection, Exchange
 from orderflow.simulator.instruments import SimulatedInstrument
@@ -10,6 +11,7 @@ from orderflow.simulator.market import MarketBook
 from orderflow.simulator.views import Levels, View, Views
 
 MILLISECOND_NS = 1_000_000
+Key = TypeVar("Key", bound=Hashable)        # names a subscription
 
 
 def compact(value) -> str:
@@ -22,26 +24,26 @@ def trimmed(text: str) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-class WindowExchange(Exchange):
+class WindowExchange(Exchange, Generic[Key]):
     """Keeps the views and says when one has changed."""
 
     def __init__(self, source, name: str = ""):
         super().__init__(source, name)
         self.views = Views()
-        self.sent_ns: dict[Hashable, int] = {}      # when something was last published of a view
+        self.sent_ns: dict[Key, int] = {}      # when something was last published of a view
 
     # what a dialect fills in
 
-    def window(self, key: Hashable) -> tuple[str, int]:
+    def window(self, key: Key) -> tuple[str, int]:
         """Symbol and depth of a book's subscription."""
         raise NotImplementedError
 
-    def publish_changes(self, book: MarketBook, key: Hashable, changed: tuple[View, Levels, Levels],
+    def publish_changes(self, book: MarketBook, key: Key, changed: tuple[View, Levels, Levels],
                         at_ns: int) -> None:
         """A view differs from what was published last."""
         raise NotImplementedError
 
-    def publish_unchanged(self, book: MarketBook, key: Hashable, at_ns: int) -> None:
+    def publish_unchanged(self, book: MarketBook, key: Key, at_ns: int) -> None:
         """A view does not differ: the exchange may say so, by `repeat_every_ns`."""
 
     def publish_interval_ns(self, depth: int) -> int:
@@ -63,19 +65,19 @@ class WindowExchange(Exchange):
         """The instrument of that symbol, if there is one."""
         return next((one for one in self.instruments if one.symbol == symbol), None)
 
-    def play(self, stream: Hashable, text: str) -> None:
+    def play(self, stream: Key, text: str) -> None:
         """Send a recorded frame verbatim to whoever subscribed to what it is about."""
         for connection in self.listeners(stream):
             self.send(connection, text)
 
-    def view(self, key: Hashable) -> tuple[MarketBook, View]:
+    def view(self, key: Key) -> tuple[MarketBook, View]:
         """The book of a subscription and what its subscribers hold of it."""
         symbol, depth = self.window(key)
         book = self.source.books[symbol]
         self.sent_ns.setdefault(key, self.now_ns)
         return book, self.views.get(key, book, depth)
 
-    def publish(self, key: Hashable, text: str, at_ns: int) -> None:
+    def publish(self, key: Key, text: str, at_ns: int) -> None:
         """Send a frame about a book to its subscribers."""
         self.sent_ns[key] = at_ns
         for connection in self.listeners(key):
@@ -92,7 +94,7 @@ class WindowExchange(Exchange):
             elif (at_ns - self.source.origin_ns) % self.publish_interval_ns(depth) == 0:
                 self._publish_window(book, key, depth, at_ns)
 
-    def _publish_window(self, book: MarketBook, key: Hashable, depth: int, at_ns: int) -> None:
+    def _publish_window(self, book: MarketBook, key: Key, depth: int, at_ns: int) -> None:
         changed = self.views.changes(key, book, depth)
         repeat_ns = self.repeat_interval_ns(depth)
         if changed is not None:
