@@ -173,6 +173,7 @@ def test_data_before_topic_and_type(decoded):
 @pytest.mark.parametrize(("text", "status", "listing"), [
     (frame("replace", 5, {}, {}), DecodeStatus.UNKNOWN_MESSAGE, 0),
     (frame("delta", 5, {}, {}, topic="orders.AB"), DecodeStatus.UNKNOWN_MESSAGE, -1),
+    (frame("delta", 5, {}, {}, depth="050"), DecodeStatus.UNKNOWN_MESSAGE, -1),
     (frame("delta", 5, {}, {}, topic="orderbook.50." + "X" * 90), DecodeStatus.UNKNOWN_MESSAGE, -1),
     ({"topic": "orderbook.50.CD", "type": "delta", "data": {"b": [], "a": []}}, DecodeStatus.BAD_FIELD, 1),
     ({"topic": "orderbook.50.CD", "data": {"b": [], "a": [], "u": 1}}, DecodeStatus.BAD_FIELD, 1),

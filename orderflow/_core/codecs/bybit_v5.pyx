@@ -76,6 +76,8 @@ cdef nogil:
                 at += 1
             if at == 10 or at + 1 >= name.length or name.data[at] != b".":
                 return QUIET            # orderbook.full, orderbook.rpi
+            if name.data[10] == b"0":
+                return UNKNOWN_TOPIC
             if at == 11 and name.data[10] == b"1":
                 return QUIET            # one level a side: not a book, and of the same symbol as one
             symbol_at[0] = at + 1

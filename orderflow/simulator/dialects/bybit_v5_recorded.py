@@ -62,7 +62,8 @@ class BybitReader:
             message = json.loads(text)
             data = message["data"]
             whole = message["type"] == "snapshot" or data["u"] == 1
-            yield RecordedLevels(symbol, whole, *([tuple(level) for level in data[side]] for side in "ba"))
+            yield RecordedLevels(symbol, whole, *(
+                [(level[0], level[1]) for level in data[side]] for side in "ba"))
         elif kind == "publicTrade":
             for trade in json.loads(text)["data"]:
                 yield RecordedTrade(symbol, Side[trade["S"].upper()], trade["p"], trade["v"])
