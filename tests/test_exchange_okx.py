@@ -369,7 +369,7 @@ def test_ccxt_watches_books_and_trades():
             assert trades and all(trade["side"] in ("buy", "sell") and trade["amount"] > 0 for trade in trades)
             book = await watched_until_true(client, "BTC/USDT", exchange, clock, "BTC-USDT", 400)
             assert book["nonce"] == exchange.call(
-                lambda: exchange.exchange._sequence[Subscription("books", "BTC-USDT")])
+                lambda: exchange.exchange.sequence[Subscription("books", "BTC-USDT")])
         finally:
             await client.close()
 

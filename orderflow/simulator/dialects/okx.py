@@ -53,7 +53,7 @@ class Okx(WindowExchange[Subscription]):
 
     def __init__(self, source, name: str = ""):
         super().__init__(source, name)
-        self._sequence: dict[Subscription, int] = {}        # seqId of the last frame
+        self.sequence: dict[Subscription, int] = {}        # seqId of the last frame
 
     @classmethod
     def recorded_instruments(cls, contents: Contents) -> tuple[SimulatedInstrument, ...]:
@@ -115,7 +115,7 @@ class Okx(WindowExchange[Subscription]):
     def _send_whole(self, connection: Connection, subscription: Subscription) -> None:
         """The first frame of a book's subscription."""
         book, view = self.view(subscription)
-        sequence = self._sequence.setdefault(subscription, view.update_id)
+        sequence = self.sequence.setdefault(subscription, view.update_id)
         self.send(connection, self._whole_text(book, subscription, view, sequence, self.now_ns))
 
     # market data
@@ -129,14 +129,14 @@ class Okx(WindowExchange[Subscription]):
     def publish_changes(self, book: MarketBook, key: Subscription, changed: tuple[View, Levels, Levels],
                         at_ns: int) -> None:
         view, bids, asks = changed
-        previous, self._sequence[key] = self._sequence[key], view.update_id
+        previous, self.sequence[key] = self.sequence[key], view.update_id
         if key.channel == "books":
             self.publish(key, self._update_text(book, key, (bids, asks), (previous, view.update_id), at_ns), at_ns)
         else:
             self.publish(key, self._whole_text(book, key, view, view.update_id, at_ns), at_ns)
 
     def publish_unchanged(self, book: MarketBook, key: Subscription, at_ns: int) -> None:
-        sequence = self._sequence[key]
+        sequence = self.sequence[key]
         self.publish(key, self._update_text(book, key, ([], []), (sequence, sequence), at_ns), at_ns)
 
     def publish_trades(self, book: MarketBook, trades, at_ns: int) -> None:

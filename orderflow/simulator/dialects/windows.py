@@ -44,7 +44,7 @@ class WindowExchange(Exchange, Generic[Key]):
         raise NotImplementedError
 
     def publish_unchanged(self, book: MarketBook, key: Key, at_ns: int) -> None:
-        """A view does not differ: the exchange may say so, by `repeat_every_ns`."""
+        """A view does not differ: the exchange may say so, by `repeat_interval_ns`."""
 
     def publish_interval_ns(self, depth: int) -> int:
         """How often a window of that depth is published."""
