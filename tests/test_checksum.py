@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderflow._core.checksum import crc32_of, kraken_checksum
+from orderflow._core.checksum import crc32_of, interleaved_checksum, kraken_checksum
 from orderflow._core.types import LEVEL_DTYPE
 
 ASKS = [(452852, 100000), (452864, 154571953), (452866, 154571109), (452896, 154560911), (452902, 15890660),
@@ -81,6 +81,80 @@ def test_any_book(asks, bids, price_zeros, quantity_zeros):
     """Sides shorter than ten take part with what they have, levels beyond the tenth do not."""
     assert kraken_checksum(levels(asks), levels(bids), price_zeros, quantity_zeros) == slow(
         asks, bids, price_zeros, quantity_zeros)
+
+
+def plain(number):
+    """A decimal without exponent and without zeros at the end of its fraction, as OKX writes it."""
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def javascript(number):
+    """A decimal as JavaScript writes a number of its size (ECMA-262, Number::toString), as Bitfinex sums it."""
+    if number == 0 or abs(number) >= Decimal("0.000001"):
+        return plain(number)
+    sign, digits, exponent = number.normalize().as_tuple()
+    first, rest = str(digits[0]), "".join(map(str, digits[1:]))
+    return f"{'-' if sign else ''}{first}{'.' + rest if rest else ''}e{exponent + len(digits) - 1}"
+
+
+def slow_interleaved(asks, bids, bitfinex, price_decimals, quantity_decimals):
+    """The best bid, the best ask, the second bid ... as text, then zlib."""
+    spell = javascript if bitfinex else plain
+    parts = []
+    for i in range(25):
+        for side, sign in ((bids, 1), (asks, -1 if bitfinex else 1)):
+            if i < len(side):
+                price, quantity = side[i]
+                parts += [spell(Decimal(price).scaleb(-price_decimals)),
+                          spell(sign * Decimal(quantity).scaleb(-quantity_decimals))]
+    return zlib.crc32(":".join(parts).encode())
+
+
+def test_recorded_interleaved_vectors(feeds):
+    """At the digits of the wire and at a finer scale; OKX sends the sum as a signed integer."""
+    vectors = json.loads((feeds / "golden/checksum_vectors.json").read_text())["okx"]
+    assert len(vectors) >= 3
+    for vector in vectors:
+        sent = vector["checksum"] % 2**32
+        assert crc32_of(vector["string"].encode()) == sent
+        wire = [max(len(level[place].partition(".")[2]) for side in ("asks", "bids") for level in vector[side])
+                for place in (0, 1)]
+        for more in (0, 2):
+            scale = [decimals + more for decimals in wire]
+            asks, bids = ([tuple(int(Decimal(text).scaleb(places)) for text, places in zip(level, scale, strict=True))
+                           for level in vector[side]] for side in ("asks", "bids"))
+            assert interleaved_checksum(levels(asks), levels(bids), False, *scale) == sent
+            assert slow_interleaved(asks, bids, False, *scale) == sent
+
+
+@pytest.mark.parametrize(("asks", "bids", "text"), [
+    ([(33668, 9), (33680, 8)], [(33661, 7), (33660, 6)], b"3366.1:7:3366.8:9:3366:6:3368:8"),
+    ([(33668, 9), (33680, 8), (33720, 8)], [(33661, 7)], b"3366.1:7:3366.8:9:3368:8:3372:8"),
+])
+def test_documented_interleaved_texts(asks, bids, text):
+    """OKX, "Checksum": bid, ask, bid, ask ...; when one side ends, the other goes on."""
+    assert interleaved_checksum(levels(asks), levels(bids), False, 1, 0) == zlib.crc32(text)
+
+
+@pytest.mark.parametrize(("quantity", "decimals", "text"), [
+    (15, 8, b"1.5e-7"), (1, 8, b"1e-8"), (100, 8, b"0.000001"), (99, 8, b"9.9e-7"), (120, 8, b"0.0000012"),
+    (5 * 10**8, 8, b"5"), (1, 18, b"1e-18"), (10, 8, b"1e-7")])
+def test_small_numbers_as_javascript_writes_them(quantity, decimals, text):
+    """Bitfinex: an ask counts negative."""
+    side = levels([(7, quantity)])
+    assert interleaved_checksum(side, levels([]), True, 0, decimals) == zlib.crc32(b"7:-" + text)
+    assert interleaved_checksum(levels([]), side, True, 0, decimals) == zlib.crc32(b"7:" + text)
+
+
+long_side = st.lists(st.tuples(st.integers(1, 2**62), st.integers(1, 2**62)), max_size=28)
+
+
+@given(long_side, long_side, st.booleans(), st.integers(0, 18), st.integers(0, 18))
+def test_any_interleaved_book(asks, bids, bitfinex, price_decimals, quantity_decimals):
+    """Sides of any length, levels beyond the twenty-fifth left out."""
+    assert interleaved_checksum(levels(asks), levels(bids), bitfinex, price_decimals, quantity_decimals) == (
+        slow_interleaved(asks, bids, bitfinex, price_decimals, quantity_decimals))
 
 
 def test_other_arrays_are_refused():

@@ -4,7 +4,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orderflow.exchanges.binance import BinanceSession
+from orderflow.exchanges.bybit_v5 import BybitSession
 from orderflow.exchanges.kraken import KrakenSession
+from orderflow.exchanges.okx import OkxSession
 from orderflow.exchanges.session import Session, SessionSettings
 
 SESSIONS: dict[str, Callable[[SessionSettings], Session]] = {
@@ -12,6 +14,8 @@ SESSIONS: dict[str, Callable[[SessionSettings], Session]] = {
     "binance_usdm": lambda settings: BinanceSession(settings, "usdm"),
     "binance_coinm": lambda settings: BinanceSession(settings, "coinm"),
     "kraken_v2": KrakenSession,
+    "okx": OkxSession,
+    "bybit_v5": BybitSession,
 }
 
 

@@ -54,6 +54,17 @@ _DEFAULTS = {
         SimulatedInstrument("ETH/USDT", "ETH", "USDT", 2, 8, tick=5, minimum_quantity=100_000, rest_symbol="ETHUSDT",
                             **_KRAKEN_FEES),
     ),
+    "okx": (
+        SimulatedInstrument("BTC-USDT", "BTC", "USDT", 1, 8, minimum_quantity=1_000, maker_fee=80_000,
+                            taker_fee=100_000),
+        SimulatedInstrument("ETH-USDT", "ETH", "USDT", 2, 6, minimum_quantity=100, maker_fee=80_000,
+                            taker_fee=100_000),
+        SimulatedInstrument("BTC-USD-SWAP", "BTC", "USD", 1, 0, contract_size=100, maker_fee=20_000, taker_fee=50_000),
+    ),
+    "bybit_v5": (
+        SimulatedInstrument("BTCUSDT", "BTC", "USDT", 2, 6, tick=10, **_SPOT_FEES),
+        SimulatedInstrument("ETHUSDT", "ETH", "USDT", 2, 5, **_SPOT_FEES),
+    ),
 }
 
 
