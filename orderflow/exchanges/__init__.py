@@ -4,6 +4,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orderflow.exchanges.binance import BinanceSession
+from orderflow.exchanges.coinbase import CoinbaseSession
+from orderflow.exchanges.coinbase_adv import CoinbaseAdvancedSession
 from orderflow.exchanges.kraken import KrakenSession
 from orderflow.exchanges.session import Session, SessionSettings
 
@@ -12,6 +14,8 @@ SESSIONS: dict[str, Callable[[SessionSettings], Session]] = {
     "binance_usdm": lambda settings: BinanceSession(settings, "usdm"),
     "binance_coinm": lambda settings: BinanceSession(settings, "coinm"),
     "kraken_v2": KrakenSession,
+    "coinbase": CoinbaseSession,
+    "coinbase_adv": CoinbaseAdvancedSession,
 }
 
 
