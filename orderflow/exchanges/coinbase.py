@@ -29,7 +29,9 @@ from orderflow.instrument import Listing, choose_scales, significant_decimals
 REST = "https://api.exchange.coinbase.com"
 STREAM = "wss://ws-feed.exchange.coinbase.com"
 LARGEST_PRICE = Decimal(10) ** 7
-LARGEST_QUANTITY = Decimal(10) ** 12
+LARGEST_QUANTITY = Decimal(10) ** 10
+#: Of what is traded in whole units only: a level of such a coin holds more of them.
+LARGEST_WHOLE_QUANTITY = Decimal(10) ** 12
 #: Sizes in a book are older than today's base_increment, and can be finer.
 QUANTITY_DECIMALS = 8
 NOTIONAL_STEP = Decimal("1e-8")
@@ -43,12 +45,13 @@ def listing_of(exchange: str, symbol: str, entry: dict, base: str, quote: str, t
     lot = Decimal(entry["base_increment"])
     price_decimals, lot_decimals = significant_decimals(tick), significant_decimals(lot)
     largest_price = min(LARGEST_PRICE, Decimal(10) ** (18 - price_decimals))
+    largest_quantity = LARGEST_QUANTITY if lot < 1 else LARGEST_WHOLE_QUANTITY
     prices, quantities = choose_scales(price_decimals, max(lot_decimals, QUANTITY_DECIMALS), largest_price,
-                                       LARGEST_QUANTITY, price_decimals, lot_decimals)
+                                       largest_quantity, price_decimals, lot_decimals)
     minimum = Decimal(entry.get("base_min_size") or 0)      # derived from a value in dollars: of any precision
     return Listing(
         exchange, symbol, f"{base}-{quote}", base, quote, prices, quantities, tick, lot,
-        minimum_quantity=max(-(-minimum // lot), 1) * lot,
+        minimum_quantity=max((minimum / lot).to_integral_value(ROUND_UP), 1) * lot,
         minimum_notional=minimum_notional.quantize(NOTIONAL_STEP, ROUND_UP),
         halted=entry.get("status", "online") != "online" or any(entry.get(name) for name in HALTS))
 

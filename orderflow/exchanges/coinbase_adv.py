@@ -1,5 +1,5 @@
-"""Coinbase Advanced Trade. Sources: docs.cdp.coinbase.com, "Advanced Trade WebSocket" (overview, channels, rate limits) and
-"Advanced Trade REST API" (list public products).
+"""Coinbase Advanced Trade. Sources: docs.cdp.coinbase.com, "Advanced Trade WebSocket" (overview, channels, rate limits)
+and "Advanced Trade REST API" (list public products).
 """
 from __future__ import annotations
 
@@ -122,7 +122,8 @@ class CoinbaseAdvancedSession:
     def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
         """Leave and join the book channel of that product alone.
 
-        After a gap all books need one: more of them than there may be messages, and a new connection is asked for, once.
+        After a gap all books need one: where that takes more messages than may be sent, a new connection is asked for,
+        once.
         """
         if fault == BookFault.GAP and 2 * len(self.indices) > MESSAGES_PER_SECOND:
             if self._reconnecting:

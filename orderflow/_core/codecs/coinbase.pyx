@@ -1,13 +1,13 @@
 """Coinbase Exchange market data: frames -> messages.
 
-Source: docs.cdp.coinbase.com, "Exchange WebSocket Channels": level2, level2_batch, matches, heartbeat. A frame is one flat
-object of one product. `type` and `product_id` usually come first; what comes before the two are known is noted, checked,
-and read when the object has ended.
+Source: docs.cdp.coinbase.com, "Exchange WebSocket Channels": level2, level2_batch, matches, heartbeat. A frame is one
+flat object of one product. `type` and `product_id` usually come first; what comes before the two are known is noted,
+checked, and read when the object has ended.
 
 Book updates carry neither a number nor a checksum: the channel promises delivery. A heartbeat names the number of the
 product's last event; where that stands still, so does the book.
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memset
 
@@ -223,8 +223,8 @@ cdef class CoinbaseMarketData(Codec):
 
     Messages
     --------
-    One a frame. SNAPSHOT and UPDATE of channels level2 and level2_batch; TRADE of `match`: last_id = trade_id, side = the
-    taker's. ALIVE of a heartbeat whose sequence is that of the one before. `last_match` is history: IGNORED, as are
+    One a frame. SNAPSHOT and UPDATE of channels level2 and level2_batch; TRADE of `match`: last_id = trade_id, side =
+    the taker's. ALIVE of a heartbeat whose sequence is that of the one before. `last_match` is history: IGNORED, as are
     foreign products, tickers, status and the full channel. Subscriptions and errors are SESSION.
     """
 

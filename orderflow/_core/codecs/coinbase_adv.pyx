@@ -1,8 +1,8 @@
 """Coinbase Advanced Trade market data: frames -> messages.
 
 Source: docs.cdp.coinbase.com, "Advanced Trade WebSocket Channels": level2 (its frames say l2_data), market_trades,
-heartbeats. A frame is {"channel", "client_id", "timestamp", "sequence_num", "events": [event, ...]}; an event is a book of
-one product, or trades.
+heartbeats. A frame is {"channel", "client_id", "timestamp", "sequence_num", "events": [event, ...]}; an event is a book
+of one product, or trades.
 
 `sequence_num` counts all frames of a connection from 0, whatever they are about: where it does not go on by one, some
 frame was lost, and no book of the connection is known to be whole. So the count is kept over every frame, those of no
@@ -119,8 +119,8 @@ cdef nogil:
         return True
 
     inline bint read_usual_level(json.Cursor *c, two_sides.Sides *sides) noexcept:
-        """{"side":"bid","event_time":"...","price_level":"1.5","new_quantity":"2.5"} without spaces; False, with nothing
-        done, if it is another."""
+        """{"side":"bid","event_time":"...","price_level":"1.5","new_quantity":"2.5"} without spaces; False, with
+        nothing done, if it is another."""
         cdef const levels.Target *target = sides.target
         cdef const char *begin = c.at
         cdef const char *p
@@ -230,10 +230,10 @@ cdef class CoinbaseAdvancedMarketData(Codec):
 
     Messages
     --------
-    SNAPSHOT or UPDATE for each event of l2_data, TRADE for each trade of market_trades, oldest first: last_id = trade_id.
-    Before them MISSED, where sequence_num did not go on by one; 0 begins a connection. Trades of type snapshot are
-    history: IGNORED, as are foreign products, heartbeats, tickers, candles and status. Subscriptions and errors are
-    SESSION.
+    SNAPSHOT or UPDATE for each event of l2_data, TRADE for each trade of market_trades, oldest first: last_id =
+    trade_id, side = the taker's. Before them MISSED, where sequence_num did not go on by one; 0 begins a connection.
+    Trades of type snapshot are history: IGNORED, as are foreign products, heartbeats, tickers, candles and status.
+    Subscriptions and errors are SESSION.
     """
 
     cdef int64_t sequence           # of the last frame

@@ -1,7 +1,7 @@
 """Coinbase Exchange: ws-feed.exchange.coinbase.com and api.exchange.coinbase.com, public.
 
-Source: docs.cdp.coinbase.com, "Exchange WebSocket Channels" and "Exchange REST API". Of a login only the presence of its
-fields and the age of its timestamp are looked at: there are no accounts here.
+Source: docs.cdp.coinbase.com, "Exchange WebSocket Channels" and "Exchange REST API". Of a login only the presence of
+its fields and the age of its timestamp are looked at: there are no accounts here.
 """
 import json
 from uuid import UUID
@@ -113,8 +113,8 @@ class Coinbase(CoinbasePublic):
         bid, _, ask, _ = book.look()
         return json.dumps({
             "type": "ticker", "sequence": book.update_id, "product_id": book.instrument.symbol,
-            "price": book.price_text(price), "best_bid": book.price_text(bid or 0), "best_ask": book.price_text(ask or 0),
-            "side": "buy" if side == Side.BUY else "sell", "time": timestamp(at_ns), "trade_id": number,
+            "price": book.price_text(price), "best_bid": book.price_text(bid or 0),
+            "best_ask": book.price_text(ask or 0), "side": "buy" if side == Side.BUY else "sell", "time": timestamp(at_ns), "trade_id": number,
             "last_size": book.quantity_text(quantity)}, separators=(",", ":"))
 
     def heartbeat(self, connection: Connection) -> None:

@@ -1,7 +1,7 @@
 """Captures of Coinbase Advanced Trade: which subscription a frame belongs to, digits.
 
-Every frame carries a number that counts all frames of the connection, answers and heartbeats too. So a recording is only
-whole with them: they are streams of their own here, without a symbol, and are played like the others.
+Every frame carries a number that counts all frames of the connection, answers and heartbeats too. So a recording is
+only whole with them: they are streams of their own here, without a symbol, and are played like the others.
 """
 import json
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
-"""What both Coinbase interfaces have: products, requests that are answered or refused, views of whole books, heartbeats.
+"""What both Coinbase interfaces have: products, requests answered or refused, views of whole books, heartbeats.
 
-Source: docs.cdp.coinbase.com, "Exchange WebSocket Feed" and "Advanced Trade WebSocket". A client that does not subscribe
-within five seconds is disconnected.
+Source: docs.cdp.coinbase.com, "Exchange WebSocket Feed" and "Advanced Trade WebSocket". A client that does not
+subscribe within five seconds is disconnected.
 """
 import json
 from urllib.parse import parse_qs
@@ -99,9 +99,10 @@ class CoinbasePublic(Exchange):
     def received(self, connection: Connection, text: str) -> None:
         try:
             request = json.loads(text)
-            if not isinstance(request, dict) or request.get("type") not in ("subscribe", "unsubscribe"):
-                raise Refused("Malformed JSON" if not isinstance(request, dict) else "Type has to be either subscribe or "
-                              "unsubscribe")
+            if not isinstance(request, dict):
+                raise Refused("Malformed JSON")
+            if request.get("type") not in ("subscribe", "unsubscribe"):
+                raise Refused("Type has to be either subscribe or unsubscribe")
             self.request(connection, request)
         except ValueError:
             self.refuse(connection, Refused("Malformed JSON"))
