@@ -7,14 +7,14 @@ checked, and read when the object has ended.
 Book updates carry neither a number nor a checksum: the channel promises delivery. A heartbeat names the number of the
 product's last event; where that stands still, so does the book.
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcmp, memset
+from libc.string cimport memset
 
 from orderflow._core cimport fixed, json, levels, rfc3339
 from orderflow._core.codec cimport SYMBOL_SIZE, Codec, DecodeBuffer, DecodeStatus, find_symbol
-from orderflow._core.codecs cimport fields, two_sides
-from orderflow._core.types cimport Level, Listing, Message, MessageKind, Side
+from orderflow._core.codecs cimport coinbase_levels, fields
+from orderflow._core.types cimport Listing, Message, MessageKind, Side
 
 cdef enum Kind:
     NO_KIND = 0
@@ -112,78 +112,6 @@ cdef nogil:
             return UPDATE_NEEDS
         return MATCH_NEEDS if kind == MATCH else HEARTBEAT_NEEDS
 
-    inline uint8_t side_of(const json.Text *name) noexcept:
-        if json.equal(name, "buy"):
-            return Side.BUY
-        return Side.SELL if json.equal(name, "sell") else Side.NO_SIDE
-
-    inline bint read_usual_change(json.Cursor *c, two_sides.Sides *sides) noexcept:
-        """["buy","1.5","2.5"] without spaces; False, with nothing done, if it is another."""
-        cdef const levels.Target *target = sides.target
-        cdef const char *p = c.at
-        cdef uint32_t side = Side.BUY
-        cdef Level *level
-        if c.end - p < 16:
-            return False
-        if memcmp(p, b'["buy","', 8) == 0:
-            p += 8
-        elif memcmp(p, b'["sell","', 9) == 0:
-            side = Side.SELL
-            p += 9
-        else:
-            return False
-        level = two_sides.room(c, sides, side)
-        if level is NULL:
-            return False
-        p = levels.number(p, target.price_decimals, &level.price)
-        if p is NULL or c.end - p < 3 or memcmp(p, b'","', 3) != 0:
-            return False
-        p = levels.number(p + 3, target.quantity_decimals, &level.quantity)
-        if p is NULL or c.end - p < 2 or memcmp(p, b'"]', 2) != 0:
-            return False
-        c.at = p + 2
-        two_sides.keep(sides, side)
-        return True
-
-    inline bint read_change(json.Cursor *c, two_sides.Sides *sides) noexcept:
-        """[side, price, quantity, ...] however it is spelt."""
-        cdef const levels.Target *target = sides.target
-        cdef json.Text text
-        cdef uint32_t side
-        cdef Level *level
-        if not json.enter_array(c):
-            return False
-        if not json.next_element(c):
-            return json.fail(c, json.BAD_FIELD)
-        if not json.read_text(c, &text):
-            return False
-        side = side_of(&text)
-        if side == Side.NO_SIDE or not json.next_element(c):
-            return json.fail(c, json.BAD_FIELD)
-        level = two_sides.room(c, sides, side)
-        if level is NULL or not json.read_decimal(c, target.price_decimals, &level.price):
-            return False
-        if not json.next_element(c):
-            return json.fail(c, json.BAD_FIELD)
-        if not json.read_decimal(c, target.quantity_decimals, &level.quantity):
-            return False
-        if level.price < 0 or level.quantity < 0:
-            return json.fail(c, fixed.NUMBER_RANGE)
-        two_sides.keep(sides, side)
-        while json.next_element(c):
-            json.skip_value(c)
-        return c.status == json.GOOD
-
-    inline void read_changes(json.Cursor *c, Frame *frame) noexcept:
-        cdef two_sides.Sides sides
-        two_sides.begin(&sides, &frame.target)
-        if not json.enter_array(c):
-            return
-        while json.next_element(c):
-            if not read_usual_change(c, &sides) and not read_change(c, &sides):
-                return
-        two_sides.gather(&sides, &frame.message)
-
     inline bint holds_levels(int kind, int field) noexcept:
         return field == CHANGES if kind == L2UPDATE else kind == SNAPSHOT and (field == BIDS or field == ASKS)
 
@@ -191,7 +119,7 @@ cdef nogil:
         """The cursor stands before the array."""
         cdef uint32_t before = frame.target.count
         if field == CHANGES:
-            read_changes(c, frame)
+            coinbase_levels.read_changes(c, &frame.target, &frame.message)
             return
         levels.read(c, &frame.target, levels.read_pairs, False)
         if field == BIDS:
@@ -207,7 +135,7 @@ cdef nogil:
         cdef json.Text text
         if not fields.read_text(c, &frame.noted, SIDE, &field, &text):
             return False
-        message.side = side_of(&text)
+        message.side = coinbase_levels.side_of(&text)
         if message.side == Side.NO_SIDE:
             return json.fail(c, json.BAD_FIELD)
         message.side = Side.SELL if message.side == Side.BUY else Side.BUY      # it is the maker's

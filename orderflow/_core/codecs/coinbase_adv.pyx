@@ -9,12 +9,13 @@ frame was lost, and no book of the connection is known to be whole. So the count
 interest and those of foreign products too.
 """
 from libc.stdint cimport int32_t, int64_t, uint32_t
-from libc.string cimport memcmp, memmove, memset
+from libc.string cimport memmove, memset
 
 from orderflow._core cimport fixed, json, levels, rfc3339
 from orderflow._core.codec cimport SYMBOL_SIZE, Codec, DecodeBuffer, DecodeStatus, find_symbol
-from orderflow._core.codecs cimport fields, two_sides
-from orderflow._core.types cimport Level, Listing, Message, MessageKind, Side
+from orderflow._core.codecs cimport coinbase_levels, fields
+from orderflow._core.codecs.coinbase_levels cimport see
+from orderflow._core.types cimport Listing, Message, MessageKind, Side
 
 cdef enum Channel:
     NO_CHANNEL = 0
@@ -37,13 +38,10 @@ cdef enum EventType:
     UPDATE_TYPE = 2
     UNKNOWN_TYPE = 3
 
-cdef enum:                      # bits: keys of an event or of a level that were seen
+cdef enum:                      # bits: keys of an event that were seen
     EVENT_TYPE = 1
     PRODUCT = 2
     LIST = 4                    # updates or trades
-    LEVEL_SIDE = 1
-    LEVEL_PRICE = 2
-    LEVEL_QUANTITY = 4
 
 cdef enum Field:                # keys of a trade, as noted
     TRADE_PRODUCT = 0
@@ -110,94 +108,6 @@ cdef nogil:
         if not json.read_text(c, &text):
             return False
         return rfc3339.parse(&text, out) or json.fail(c, json.BAD_FIELD)
-
-    inline bint see(json.Cursor *c, uint32_t *seen, uint32_t bit) noexcept:
-        """A key of interest: BAD_JSON the second time."""
-        if seen[0] & bit:
-            return json.fail(c, json.BAD_JSON)
-        seen[0] |= bit
-        return True
-
-    inline bint read_usual_level(json.Cursor *c, two_sides.Sides *sides) noexcept:
-        """{"side":"bid","event_time":"...","price_level":"1.5","new_quantity":"2.5"} without spaces; False, with
-        nothing done, if it is another."""
-        cdef const levels.Target *target = sides.target
-        cdef const char *begin = c.at
-        cdef const char *p
-        cdef uint32_t side = Side.BUY
-        cdef bint escaped
-        cdef Level *level
-        if c.end - begin < 60:
-            return False
-        if memcmp(begin, b'{"side":"bid","event_time":"', 28) == 0:
-            c.at += 27
-        elif memcmp(begin, b'{"side":"offer","event_time":"', 30) == 0:
-            side = Side.SELL
-            c.at += 29
-        else:
-            return False
-        level = two_sides.room(c, sides, side)
-        if level is NULL or not json.scan_string(c, &escaped):
-            return False
-        p = c.at
-        c.at = begin
-        if c.end - p < 16 or memcmp(p, b',"price_level":"', 16) != 0:
-            return False
-        p = levels.number(p + 16, target.price_decimals, &level.price)
-        if p is NULL or c.end - p < 18 or memcmp(p, b'","new_quantity":"', 18) != 0:
-            return False
-        p = levels.number(p + 18, target.quantity_decimals, &level.quantity)
-        if p is NULL or c.end - p < 2 or memcmp(p, b'"}', 2) != 0:
-            return False
-        c.at = p + 2
-        two_sides.keep(sides, side)
-        return True
-
-    inline bint read_level(json.Cursor *c, two_sides.Sides *sides) noexcept:
-        """A level however it is spelt."""
-        cdef const levels.Target *target = sides.target
-        cdef json.Text text
-        cdef uint32_t side = Side.NO_SIDE
-        cdef uint32_t seen = 0
-        cdef Level level
-        cdef Level *place
-        if not json.enter_object(c):
-            return False
-        while json.next_key(c, &text):
-            if json.equal(&text, "side"):
-                if see(c, &seen, LEVEL_SIDE) and json.read_text(c, &text):
-                    side = (Side.BUY if json.equal(&text, "bid") else
-                            Side.SELL if json.equal(&text, "offer") or json.equal(&text, "ask") else Side.NO_SIDE)
-            elif json.equal(&text, "price_level"):
-                if see(c, &seen, LEVEL_PRICE):
-                    json.read_decimal(c, target.price_decimals, &level.price)
-            elif json.equal(&text, "new_quantity"):
-                if see(c, &seen, LEVEL_QUANTITY):
-                    json.read_decimal(c, target.quantity_decimals, &level.quantity)
-            else:
-                json.skip_value(c)
-        if c.status != json.GOOD:
-            return False
-        if seen != (LEVEL_SIDE | LEVEL_PRICE | LEVEL_QUANTITY) or side == Side.NO_SIDE:
-            return json.fail(c, json.BAD_FIELD)
-        if level.price < 0 or level.quantity < 0:
-            return json.fail(c, fixed.NUMBER_RANGE)
-        place = two_sides.room(c, sides, side)
-        if place is NULL:
-            return False
-        place[0] = level
-        two_sides.keep(sides, side)
-        return True
-
-    inline void read_updates(json.Cursor *c, levels.Target *target, Message *message) noexcept:
-        cdef two_sides.Sides sides
-        two_sides.begin(&sides, target)
-        if not json.enter_array(c):
-            return
-        while json.next_element(c):
-            if not read_usual_level(c, &sides) and not read_level(c, &sides):
-                return
-        two_sides.gather(&sides, message)
 
     inline Message *add(json.Cursor *c, DecodeBuffer *out) noexcept:
         """A new message, IGNORED so far; NULL if there is no room."""
@@ -390,7 +300,7 @@ cdef class CoinbaseAdvancedMarketData(Codec):
                 if not see(c, &seen, LIST):
                     return False
                 if product >= 0:
-                    read_updates(c, &frame.target, message)
+                    coinbase_levels.read_updates(c, &frame.target, message)
                     continue
                 json.peek(c)
                 late = c.at
@@ -406,7 +316,7 @@ cdef class CoinbaseAdvancedMarketData(Codec):
         if late is not NULL:
             end = c.at
             c.at = late
-            read_updates(c, &frame.target, message)
+            coinbase_levels.read_updates(c, &frame.target, message)
             if c.status != json.GOOD:
                 return False
             c.at = end

@@ -114,7 +114,8 @@ class Coinbase(CoinbasePublic):
         return json.dumps({
             "type": "ticker", "sequence": book.update_id, "product_id": book.instrument.symbol,
             "price": book.price_text(price), "best_bid": book.price_text(bid or 0),
-            "best_ask": book.price_text(ask or 0), "side": "buy" if side == Side.BUY else "sell", "time": timestamp(at_ns), "trade_id": number,
+            "best_ask": book.price_text(ask or 0),
+            "side": "buy" if side == Side.BUY else "sell", "time": timestamp(at_ns), "trade_id": number,
             "last_size": book.quantity_text(quantity)}, separators=(",", ":"))
 
     def heartbeat(self, connection: Connection) -> None:
