@@ -1,5 +1,4 @@
-"""Coinbase Exchange and Advanced Trade: our servers against their simulated other side, and ccxt, which nobody here wrote.
-"""
+"""Coinbase Exchange and Advanced Trade: our servers against their simulated other side, and ccxt against it too."""
 import asyncio
 import base64
 import contextlib
@@ -154,12 +153,22 @@ def test_who_does_not_subscribe_is_disconnected(simulated):
     assert early == [] and [type(frame) for frame in late] == [Close]
 
 
+def level(side, price, quantity):
+    return {"side": side, "event_time": "2026-01-01T00:00:00Z", "price_level": price, "new_quantity": quantity}
+
+
+def record(path, events):
+    """A capture of Advanced Trade with these (channel, event)."""
+    frames = [json.dumps({"channel": channel, "client_id": "", "timestamp": "2026-01-01T00:00:00Z",
+                          "sequence_num": number, "events": [event]}) for number, (channel, event) in enumerate(events)]
+    path.write_text("1\topen\tc wss://advanced-trade-ws.coinbase.com\t\n"
+                    + "".join(f"{number}\trx\tc\t{frame}\n" for number, frame in enumerate(frames, 2)))
+    return path
+
+
 @pytest.mark.parametrize("server", ["direct", "sync"])
 def test_a_recording_is_whole_only_with_its_answers_and_heartbeats(tmp_path, server):
     """They are part of the count: were they left out of the playback, every one of them would be a gap."""
-    def level(side, price, quantity):
-        return {"side": side, "event_time": "2026-01-01T00:00:00Z", "price_level": price, "new_quantity": quantity}
-
     events = [
         ("l2_data", {"type": "snapshot", "product_id": "BTC-USD", "updates": [
             level("bid", "9.99", "1.5"), level("offer", "10.01", "2.25")]}),
@@ -170,16 +179,25 @@ def test_a_recording_is_whole_only_with_its_answers_and_heartbeats(tmp_path, ser
             {"trade_id": "5", "product_id": "BTC-USD", "price": "10.01", "size": "0.25", "side": "SELL",
              "time": "2026-01-01T00:00:00Z"}]}),
     ]
-    frames = [json.dumps({"channel": channel, "client_id": "", "timestamp": "2026-01-01T00:00:00Z",
-                          "sequence_num": number, "events": [event]}) for number, (channel, event) in enumerate(events)]
-    path = tmp_path / "recorded.tsv"
-    path.write_text("1\topen\tc wss://advanced-trade-ws.coinbase.com\t\n"
-                    + "".join(f"{number}\trx\tc\t{frame}\n" for number, frame in enumerate(frames, 2)))
-    played = books(path, None, server, tls=False)
+    played = books(record(tmp_path / "recorded.tsv", events), None, server, tls=False)
     summary = played.summaries["BTC-USD"]
     assert played.problems == []
     assert (summary["gaps"], summary["updates_applied"], summary["final_levels"]) == (0, 1, [2, 1])
     assert (summary["trades"], summary["trade_volume"]) == (1, "0.25")
+
+
+@pytest.mark.parametrize("server", ["sync", "async"])
+def test_the_whole_book_of_a_large_product_arrives(tmp_path, server):
+    """BTC-USD's comes in one frame, of more than 4 MiB and of more than 65536 levels."""
+    count = 40_000
+    updates = [level(side, f"{60_000 + sign * number}.00", f"{number}.00000000")
+               for side, sign in (("bid", -1), ("offer", 1)) for number in range(1, count + 1)]
+    path = record(tmp_path / "large.tsv", [
+        ("l2_data", {"type": "snapshot", "product_id": "BTC-USD", "updates": updates})])
+    assert path.stat().st_size > 8 << 20
+    played = books(path, None, server)
+    assert played.problems == []
+    assert played.summaries["BTC-USD"]["final_levels"] == [count, count]
 
 
 # -- ccxt --------------------------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def listing_of(exchange: str, symbol: str, entry: dict, base: str, quote: str, t
     minimum = Decimal(entry.get("base_min_size") or 0)      # derived from a value in dollars: of any precision
     return Listing(
         exchange, symbol, f"{base}-{quote}", base, quote, prices, quantities, tick, lot,
-        minimum_quantity=max((minimum / lot).to_integral_value(ROUND_UP), 1) * lot,
+        minimum_quantity=max((minimum / lot).to_integral_value(ROUND_UP), Decimal(1)) * lot,
         minimum_notional=minimum_notional.quantize(NOTIONAL_STEP, ROUND_UP),
         halted=entry.get("status", "online") != "online" or any(entry.get(name) for name in HALTS))
 

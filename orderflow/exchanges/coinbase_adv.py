@@ -60,7 +60,8 @@ class CoinbaseAdvancedSession:
             When a symbol is not offered, or when two are one book under two names; the message names them.
         """
         known = {entry["product_id"]: entry for entry in json.loads(bodies["products"])["products"]}
-        result, books = [], {}
+        result: list[Listing] = []
+        books: dict[str, str] = {}      # book -> the symbol that it is listed under
         for symbol in self.settings.symbols:
             if symbol not in known:
                 raise SessionError(f"exchange {self.settings.name}: symbol {symbol!r} is not offered; check `symbols`")

@@ -4,6 +4,7 @@ Source: docs.cdp.coinbase.com, "Exchange WebSocket Feed" and "Advanced Trade Web
 subscribe within five seconds is disconnected.
 """
 import json
+from collections.abc import Hashable
 from urllib.parse import parse_qs
 
 from orderflow._core.types import Side
@@ -109,7 +110,7 @@ class CoinbasePublic(Exchange):
         except Refused as refusal:
             self.refuse(connection, refusal)
 
-    def subscribe(self, connection: Connection, key: Subscription) -> None:
+    def subscribe(self, connection: Connection, key: Hashable) -> None:
         super().subscribe(connection, key)
         recorded = self.source.contents is not None
         self._beats.setdefault(connection.id, NEVER_NS if recorded else self.now_ns + HEARTBEAT_NS)
