@@ -15,7 +15,8 @@ from orderflow.simulator.market import CAPACITY, MarketBook
 from orderflow.simulator.numbers import to_text
 from orderflow.simulator.words import timestamp
 
-CHANNELS = ("level2", "market_trades", "heartbeats", "ticker", "ticker_batch", "candles", "status")
+CHANNELS = ("level2", "market_trades", "heartbeats")
+RECORDED_CHANNELS = (*CHANNELS, "ticker", "ticker_batch", "candles", "status")      # not made here, but played
 WITHOUT_PRODUCTS = ("heartbeats", "status")
 ANSWERS = Subscription("subscriptions", "")
 EPOCH = "1970-01-01T00:00:00Z"          # event_time of a snapshot's levels
@@ -58,7 +59,7 @@ class CoinbaseAdvanced(CoinbasePublic):
 
     def request(self, connection: Connection, request: dict) -> None:
         channel, products = request.get("channel"), request.get("product_ids") or []
-        if channel not in CHANNELS:
+        if channel not in (CHANNELS if self.source.contents is None else RECORDED_CHANNELS):
             raise Refused("channel not found" if channel else "channel is missing")
         if not isinstance(products, list) or not (products or channel in WITHOUT_PRODUCTS):
             raise Refused("product_ids are missing")
@@ -157,7 +158,10 @@ class CoinbaseAdvanced(CoinbasePublic):
     def _product_book(self, parameters: dict[str, list[str]]):
         product = parameters.get("product_id", [""])[0]
         book = self.book(self.symbol_of(product))
-        bids, asks = self.source.top(book.instrument, int(parameters.get("limit", [f"{CAPACITY}"])[0]))
+        limit = parameters.get("limit", [f"{CAPACITY}"])[0]
+        if not limit.isdecimal():
+            raise Refused("limit is not a number")
+        bids, asks = self.source.top(book.instrument, min(int(limit) or CAPACITY, CAPACITY))
         return {"pricebook": {"product_id": product, "time": timestamp(self.now_ns)} | {
             name: [{"price": price, "size": size} for price, size in side]
             for name, side in (("bids", bids), ("asks", asks))}}
