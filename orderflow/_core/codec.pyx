@@ -21,7 +21,7 @@ cdef class DecodeOutput:
         Capacities. A frame with more ends in DecodeStatus.TOO_MANY and changes nothing.
     """
 
-    def __cinit__(self, uint32_t messages=4096, uint32_t levels=65536, uint32_t reports=1024):
+    def __cinit__(self, uint32_t messages=4096, uint32_t levels=262144, uint32_t reports=1024):
         self.buffer.messages = <Message *>calloc(messages, sizeof(Message))
         self.buffer.levels = <Level *>calloc(levels, sizeof(Level))
         self.buffer.reports = <ExecutionReport *>calloc(reports, sizeof(ExecutionReport))

@@ -36,7 +36,7 @@ class ExchangeLoop(Loop):
         tape: Ring | None = None,
         lossy_tape: bool = False,
         borrows: bool = False,
-        frame_limit: int = 4194304,
+        frame_limit: int = 12582912,
         book_options: dict[str, Any] | None = None,
         orders: Ring | None = None,
         reports: Ring | None = None,

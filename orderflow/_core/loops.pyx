@@ -120,7 +120,7 @@ cdef class ExchangeLoop(Loop):
     def __init__(self, str name, int exchange_index, table, dict symbols, int rule, Codec market_codec,
                  Codec order_codec, Board board, unsigned char[::1] wake_pending, Ring wakes, Doorbell bell,
                  Doorbell router_bell, Doorbell control_bell, Ring tape=None, bint lossy_tape=False,
-                 bint borrows=False, size_t frame_limit=4 << 20, dict book_options=None, Ring orders=None,
+                 bint borrows=False, size_t frame_limit=12 << 20, dict book_options=None, Ring orders=None,
                  Ring reports=None, unsigned char[::1] flags=None, order_rate=(0, 1), unix_offset_ns=None,
                  bint record=False, int64_t silence_ns=0):
         cdef bytes entropy = os.urandom(MASK_SEED_SIZE)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from orderflow.exchanges.binance import BinanceSession
 from orderflow.exchanges.bybit_v5 import BybitSession
+from orderflow.exchanges.coinbase import CoinbaseSession
+from orderflow.exchanges.coinbase_adv import CoinbaseAdvancedSession
 from orderflow.exchanges.kraken import KrakenSession
 from orderflow.exchanges.okx import OkxSession
 from orderflow.exchanges.session import Session, SessionSettings
@@ -16,6 +18,8 @@ SESSIONS: dict[str, Callable[[SessionSettings], Session]] = {
     "kraken_v2": KrakenSession,
     "okx": OkxSession,
     "bybit_v5": BybitSession,
+    "coinbase": CoinbaseSession,
+    "coinbase_adv": CoinbaseAdvancedSession,
 }
 
 

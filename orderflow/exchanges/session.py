@@ -123,10 +123,12 @@ Action = Send | Fetch | SnapshotBody | KeepAlive | Open | Ready | Reconnect | Pr
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Key and secret of an account. Never shown: not in a repr, a log, a traceback."""
+    """Key and secret of an account, and the passphrase where an exchange has one. Never shown: not in a repr, a log, a
+    traceback."""
 
     key: str = field(repr=False)
     secret: str = field(repr=False)
+    passphrase: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

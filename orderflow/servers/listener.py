@@ -12,10 +12,11 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from orderflow.servers.control import Conversation
 
-LARGEST_FRAME = 4 << 20
+#: Coinbase sends the whole book of BTC-USD in one frame of more than 4 MiB. The ring must have room for one like that.
+LARGEST_FRAME = 12 << 20
 MOST_FRAGMENTS = 1024
 #: Bytes that may wait outside a full ring before the connection is given up: its books go STALE, never wrong.
-WAITING_BYTES = 16 << 20
+WAITING_BYTES = 32 << 20
 RETRY_S = 0.001
 
 

@@ -36,6 +36,9 @@ def _default(symbol: str, base: str, quote: str, tick: int, lot: int, **more) ->
 # What exchanges with agents trade where nothing else was said. Ticks are coarse enough for spreads of a few of them.
 _SPOT_FEES = {"maker_fee": 100_000, "taker_fee": 100_000, "minimum_notional": 5 * 10**8}
 _KRAKEN_FEES = {"maker_fee": 250_000, "taker_fee": 400_000, "minimum_notional": 5 * 10**7}
+_COINBASE = tuple(
+    SimulatedInstrument(f"{base}-USD", base, "USD", 2, 8, tick=tick, minimum_notional=10**8, maker_fee=600_000,
+                        taker_fee=1_200_000) for base, tick in (("BTC", 100), ("ETH", 5)))
 _DEFAULTS = {
     "binance_spot": (
         _default("BTCUSDT", "BTC", "USDT", 10**8, 1_000, minimum_quantity=1_000, **_SPOT_FEES),
@@ -65,6 +68,8 @@ _DEFAULTS = {
         SimulatedInstrument("BTCUSDT", "BTC", "USDT", 2, 6, tick=10, **_SPOT_FEES),
         SimulatedInstrument("ETHUSDT", "ETH", "USDT", 2, 5, **_SPOT_FEES),
     ),
+    "coinbase": _COINBASE,
+    "coinbase_adv": _COINBASE,
 }
 
 
