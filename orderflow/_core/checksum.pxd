@@ -132,8 +132,8 @@ cdef nogil:
     inline uint32_t interleaved(const Level *asks, uint32_t ask_count, const Level *bids, uint32_t bid_count,
                                 bint bitfinex, uint8_t price_decimals, uint8_t quantity_decimals) noexcept:
         """The checksum of OKX ("Checksum" of its WebSocket guide) and, with `bitfinex`, of Bitfinex ("Checksum" of its
-        v2 book): the best bid, the best ask, the second bid ... of 25 levels, as price:quantity joined by colons. A side
-        that ends early is left out. Bitfinex counts an ask's quantity negative and writes numbers as JavaScript does.
+        v2 book): the best bid, the best ask, the second bid ... of 25 levels, as price:quantity joined by colons. A
+        side that ends early is left out. Bitfinex counts an ask's quantity negative and writes numbers as JavaScript.
         """
         cdef char[INTERLEAVED_TEXT] text
         cdef char *at = text

@@ -631,8 +631,8 @@ cdef nogil:
         settle(self, sync, integrity.fail(sync, BookFault.SILENT, now_ns), now_ns)
 
     inline void on_timer(ExchangeState *self, int64_t now_ns) noexcept:
-        """Every POLL_NS: keep-alives, connections and books of which nothing is heard, snapshots that never came, events
-        that found no room."""
+        """Every POLL_NS: keep-alives, connections and books of which nothing is heard, snapshots that never came,
+        events that found no room."""
         cdef Connection *connection
         cdef uint32_t i
         for i in range(<uint32_t>CONNECTIONS):

@@ -14,8 +14,8 @@ correctly"; Kraken WebSocket v2 "book" and "Calculate book checksum"; Bitstamp W
   of other symbols before it, where this book did not change.
 * IN_BAND           the snapshot comes in the stream and replaces the book; order is the connection's. Where updates
   carry a chain, each names the last id of the one before it; the checksum, where there is one, is the proof.
-* NEWER             ids only grow. A snapshot at L joins what is newer than L, provided that something at or before L was
-  received: else a hole before it cannot be excluded, and a later snapshot is asked for.
+* NEWER             ids only grow. A snapshot at L joins what is newer than L, provided that something at or before L
+  was received: else a hole before it cannot be excluded, and a later snapshot is asked for.
 
 Updates that arrive before their snapshot are kept, decoded, in a bounded arena per listing. When it overflows, all kept
 ones are dropped: a snapshot older than what is kept is refused and asked for again, so nothing is ever joined over a
