@@ -133,8 +133,8 @@ def test_books_bad_usage(capsys, tmp_path, good):
     assert "none.tsv" in refused(capsys, "books", str(tmp_path / "none.tsv"))
     assert "--exchange" in refused(capsys, "books", capture(tmp_path, "rx\tc\t{}", name="x.tsv"))
     assert "protocol 'nasdaq'" in refused(capsys, "books", good, "--exchange", "nasdaq")
-    assert "protocol 'okx'" in refused(capsys, "books", capture(
-        tmp_path, "open\tc wss://ws.okx.com:8443/ws/v5/public\t", name="o.tsv"))
+    assert "protocol 'phemex'" in refused(capsys, "books", capture(
+        tmp_path, "open\tc wss://phemex.com/ws\t", name="o.tsv"))
     assert "line 1: expected 4 fields" in refused(capsys, "books", capture(tmp_path, "rx", name="y.tsv"))
     assert "small is named twice" in refused(capsys, "books", good, good)
 

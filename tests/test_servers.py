@@ -143,7 +143,7 @@ def hang_up(sock):
     sock.sendall(server_frame(1, b'{"stream":"x"}')[:-3])       # and then nothing more: cut in mid-frame
 
 
-ENDLESS = server_frame(1, b"{", final=False) + 9 * server_frame(0, b" " * (1 << 19), final=False)
+ENDLESS = server_frame(1, b"{", final=False) + 25 * server_frame(0, b" " * (1 << 19), final=False)
 BAD = {
     "silence": (say_nothing, {"sync": ["no answer in phase 'upgrade'"], "async": ["no answer"]}),
     "not a websocket": (lambda sock: sock.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),

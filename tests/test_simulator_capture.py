@@ -295,8 +295,8 @@ def test_a_capture_of_another_protocol_is_refused(feeds, spot_capture):
         exchange_of(spot_capture, "binance_spot", speed=-1)
     with pytest.raises(ValueError, match="streams: .*ethusdt@trade"):
         exchange_of(spot_capture, "binance_spot", streams=["ethusdt@trade"])
-    with pytest.raises(ValueError, match="protocol: 'okx'"):
-        dialect("okx")
+    with pytest.raises(ValueError, match="protocol: 'phemex'"):
+        dialect("phemex")
 
 
 # the server itself
