@@ -1,10 +1,12 @@
 """The router over simulated exchanges, on a virtual clock: parents end as they should, and nothing passes risk."""
+import functools
 from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
 import pytest
 
+from orderflow._core.loop_router import RouterLoop
 from orderflow._core.types import PARENT_ORDER_DTYPE, ParentKind, Side
 from orderflow.engine import Engine, Limits
 from orderflow.exchanges.session import Request
@@ -80,6 +82,44 @@ def test_cancel(make):
     engine.cancel(parent_id)
     parent = engine.wait(parent_id, 1)
     assert (parent.status, parent.reason) == ("PARENT_DONE", "CANCELLED_BY_USER")
+
+
+@pytest.fixture
+def four_timers(monkeypatch):
+    """Routers that have room for four timers."""
+    monkeypatch.setattr("orderflow.engine.RouterLoop", functools.partial(RouterLoop, timer_capacity=4))
+
+
+def test_what_ended_early_leaves_no_timer_behind(make, four_timers):
+    """Neither the end of a parent that was filled or cancelled long before it, nor the wait for an answered order."""
+    engine = make()
+    for _ in range(6):
+        parent = engine.wait(engine.submit(INSTRUMENT, "buy", "0.01", seconds=3600, exchanges=["gamma"]))
+        assert (parent.status, parent.filled) == ("PARENT_DONE", Decimal("0.01"))
+        cancelled = engine.submit(INSTRUMENT, "buy", "1", "1000", seconds=3600)
+        engine.cancel(cancelled)
+        assert engine.wait(cancelled).reason == "CANCELLED_BY_USER"
+    assert engine.router.counts["timers"] == 0
+    parent = engine.wait(engine.submit(INSTRUMENT, "buy", "1", "1000", seconds=1))
+    assert parent.reason == "END_TIME"
+
+
+def test_a_parent_whose_end_cannot_be_timed_is_denied(make, four_timers):
+    engine = make()
+    ids = [engine.submit(INSTRUMENT, "buy", "1", "1000", seconds=1) for _ in range(5)]
+    parents = [engine.wait(parent) for parent in ids]
+    assert [(parent.status, parent.reason) for parent in parents] == (
+        [("PARENT_DONE", "END_TIME")] * 4 + [("PARENT_DENIED", "TABLE_FULL")])
+
+
+def test_an_order_whose_answer_cannot_be_timed_is_not_sent(make, four_timers):
+    engine = make()
+    for _ in range(4):
+        engine.submit(INSTRUMENT, "buy", "1", "1000", seconds=2)
+    parent = engine.submit(INSTRUMENT, "buy", "0.01")
+    engine.run(1)
+    assert engine.parent(parent).children == 0 and engine.router.counts["refusals"]["TABLE_FULL"]
+    assert engine.wait(parent).filled == Decimal("0.01")
 
 
 def test_without_limits_nothing_is_sent(make):

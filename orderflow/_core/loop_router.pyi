@@ -38,6 +38,7 @@ class RouterLoop(Loop):
         reports_full: NDArray[np.uint8],
         policy: int = ...,
         child_deadline_ns: int = 250000000,
+        timer_capacity: int = 0,
     ) -> None: ...
     @property
     def orders(self) -> OrderTable: ...

@@ -25,7 +25,7 @@ from orderflow._core.types import PARENT_ORDER_DTYPE, PARENT_REPORT_DTYPE, Reaso
 
 cdef enum:
     BATCH = 64                      # records taken from one inbox before the others get their turn
-    ACTIVE_PARENTS = 1024
+    MOST_TIMERS = 1 << 24
 
 
 cdef class RouterLoop(Loop):
@@ -45,13 +45,15 @@ cdef class RouterLoop(Loop):
     policy : RoutePolicy
     child_deadline_ns : int
         How long an order may wait for its turn in the exchange thread.
+    timer_capacity : int
+        0 = a timer for every order and parent order that the table holds, so that none lacks its own.
     """
 
     def __init__(self, table, list ports, Board board, unsigned char[::1] wake_pending,
                  unsigned char[::1] strategy_pending, orders, risk, JournalFiles journal, InputLogFiles log,
                  Splitter splitter, Ring parents, Ring parent_reports, Ring wakes, Doorbell bell,
                  Doorbell strategizer_bell, unsigned char[::1] reports_full, int policy=router.RoutePolicy.BEST,
-                 int64_t child_deadline_ns=250_000_000):
+                 int64_t child_deadline_ns=250_000_000, uint32_t timer_capacity=0):
         cdef uint32_t n = len(table)
         cdef uint32_t i
         cdef Port *port
@@ -59,7 +61,9 @@ cdef class RouterLoop(Loop):
             raise ValueError(f"ports: {len(ports)} exchanges, at most {MAXIMUM_EXCHANGES} are possible")
         self.bell = bell
         self.orders, self.risk = orders, risk
-        self.timers = PythonTimers(1 << 15)
+        cdef uint32_t order_capacity = self.orders.table.order_capacity
+        cdef uint32_t parent_capacity = self.orders.table.parent_capacity
+        self.timers = PythonTimers(timer_capacity or min(order_capacity + parent_capacity, MOST_TIMERS))
         self.commands = ByteRing(4096)
         self.frame_to_decision, self.step_time = PythonHistogram(), PythonHistogram()
         self.kept_alive = [table, board, wake_pending, strategy_pending, journal, log, splitter, parents,
@@ -71,10 +75,13 @@ cdef class RouterLoop(Loop):
         self._make_members(table, n)
         self.state.views = <BoardEntry *>calloc(n, sizeof(BoardEntry))
         self.state.states = <ListingState *>calloc(n, sizeof(ListingState))
-        self.state.active = <uint32_t *>calloc(ACTIVE_PARENTS, sizeof(uint32_t))
-        if self.state.views is NULL or self.state.states is NULL or self.state.active is NULL:
+        self.state.active = <uint32_t *>calloc(parent_capacity, sizeof(uint32_t))
+        self.state.parent_timers = <uint64_t *>calloc(parent_capacity, sizeof(uint64_t))
+        self.state.child_timers = <uint64_t *>calloc(order_capacity, sizeof(uint64_t))
+        if (self.state.views is NULL or self.state.states is NULL or self.state.active is NULL
+                or self.state.parent_timers is NULL or self.state.child_timers is NULL):
             raise MemoryError()
-        self.state.active_capacity = ACTIVE_PARENTS
+        self.state.active_capacity = parent_capacity
         self.state.board = board.native
         self.state.wake_pending, self.state.strategy_pending = &wake_pending[0], &strategy_pending[0]
         self.state.reports_full = &reports_full[0]
@@ -108,6 +115,8 @@ cdef class RouterLoop(Loop):
         free(self.state.views)
         free(self.state.states)
         free(self.state.active)
+        free(self.state.parent_timers)
+        free(self.state.child_timers)
 
     cdef int step(self, int64_t now_ns) noexcept nogil:
         cdef const ParentOrder *order
@@ -221,6 +230,7 @@ cdef class RouterLoop(Loop):
             "parents": self.state.parents_taken, "splits": self.state.splits, "inexact": self.state.inexact_splits,
             "wakes": sum(self.state.ports[i].wakes_taken for i in range(self.state.port_count)),
             "reports": sum(self.state.ports[i].reports_taken for i in range(self.state.port_count)),
+            "timers": self.state.timers.count,
             "refusals": {Reason(i).name: self.state.refusals[i] for i in range(REFUSALS) if self.state.refusals[i]},
         }
 

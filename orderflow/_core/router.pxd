@@ -93,6 +93,8 @@ cdef struct RouterState:
     NativeDoorbell *strategizer_bell
     uint8_t *reports_full       # set by an exchange thread that lost a report
     uint32_t *active            # slots of parents that are not done
+    uint64_t *parent_timers     # by slot: handle of the timer that ends the parent
+    uint64_t *child_timers      # by slot: handle of the timer that waits for the order's answer
     Histogram *frame_to_decision
     Port ports[MAXIMUM_EXCHANGES]
     uint64_t refusals[REFUSALS]     # by Reason: child orders that risk refused
@@ -200,6 +202,8 @@ cdef nogil:
         cdef Order *order
         cdef int64_t slot
         cdef uint8_t code
+        if timers.full(self.timers):
+            return refused(self, Reason.TABLE_FULL)     # nobody would notice that it is not answered
         memset(&child, 0, sizeof(ChildOrder))
         child.client_order_id = journal.next_client_order_id(self.journal)
         child.parent_id = parent.parent_id
@@ -233,7 +237,7 @@ cdef nogil:
             self.risk.state = TradingState.HALTED
             return refused(self, Reason.JOURNAL_FAILED)
         self.states[listing].under_way += 1
-        timers.schedule(self.timers, now_ns + ANSWER_NS, CHILD_TIMER | child.client_order_id)
+        self.child_timers[slot] = timers.schedule(self.timers, now_ns + ANSWER_NS, CHILD_TIMER | child.client_order_id)
         if not port.orders.push(ready):
             own_report(self, order, ExecType.REPORT_NOT_SENT, Reason.TABLE_FULL, now_ns)
             return refused(self, Reason.TABLE_FULL)
@@ -378,14 +382,22 @@ cdef nogil:
 
     inline void end_parent(RouterState *self, uint32_t slot, uint8_t reason, int64_t now_ns) noexcept:
         """No more children; IOC orders under way end by themselves and what is in doubt stays reserved."""
+        drop_timer(self, &self.parent_timers[slot])
         orders.close_parent(self.table, slot, reason, now_ns)
         tell_parent(self, slot, NULL, now_ns)
         drop_if_done(self, slot)
+
+    inline void drop_timer(RouterState *self, uint64_t *handle) noexcept:
+        """Of what has ended: a timer that stayed would keep its place in the heap until it expires."""
+        timers.cancel(self.timers, handle[0])
+        handle[0] = 0
 
     inline void drop_if_done(RouterState *self, uint32_t slot) noexcept:
         cdef uint32_t i
         if self.table.parents[slot].status != ParentStatus.PARENT_DONE:
             return
+        self.table.parents[slot].closing = 1    # whatever is heard of its orders after this
+        drop_timer(self, &self.parent_timers[slot])
         for i in range(self.active_count):
             if self.active[i] == slot:
                 self.active_count -= 1
@@ -427,7 +439,7 @@ cdef nogil:
         if self.lagged:
             deny_parent(self, order, Reason.LAGGED, now_ns)
             return
-        if self.active_count == self.active_capacity:
+        if self.active_count == self.active_capacity or (order.end_ns and timers.full(self.timers)):
             deny_parent(self, order, Reason.TABLE_FULL, now_ns)
             return
         slot = orders.open_parent(self.table, order, self.risk.exposures[order.instrument].reference_price, now_ns)
@@ -438,7 +450,7 @@ cdef nogil:
         self.active[self.active_count] = <uint32_t>slot
         self.active_count += 1
         if order.end_ns:
-            timers.schedule(self.timers, order.end_ns, order.parent_id)
+            self.parent_timers[slot] = timers.schedule(self.timers, order.end_ns, order.parent_id)
         tell_parent(self, <uint32_t>slot, NULL, now_ns)
         route(self, <uint32_t>slot, now_ns, order.cause_receive_ns)
 
@@ -464,6 +476,7 @@ cdef nogil:
         if outcome.flags & (OutcomeFlag.OVERFILL | OutcomeFlag.PARENT_OVERFILL | OutcomeFlag.UNREMEMBERED):
             self.risk.state = TradingState.HALTED
         if order_states.is_terminal(outcome.status) and not order_states.is_terminal(outcome.status_before):
+            drop_timer(self, &self.child_timers[outcome.order])
             state = &self.states[order.child.listing]
             if state.under_way:
                 state.under_way -= 1
