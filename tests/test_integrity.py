@@ -502,3 +502,20 @@ def test_a_snapshot_in_the_stream_that_never_comes_is_asked_for():
     feed = Feed("kraken_v2", ["A/B"], depth=10)
     feed.open()
     assert feed.step(11 * SECOND_NS) == [NEED]
+
+
+def test_a_sign_of_life_that_names_an_update_we_never_had_is_a_gap():
+    """OKX says every minute that nothing has changed since update n: the one before it may have been lost."""
+    feed = Feed("okx", ["A-B"])
+    feed.open()
+
+    def books(action, sequence, previous, bids=(), asks=()):
+        rows = [[[f"{price // 100}.{price % 100:02}", f"{quantity}", "0", "1"] for price, quantity in side]
+                for side in (bids, asks)]
+        return feed.frame({"arg": {"channel": "books", "instId": "A-B"}, "action": action, "data": [{
+            "bids": rows[0], "asks": rows[1], "ts": "1", "checksum": 0, "seqId": sequence, "prevSeqId": previous}]})
+
+    assert books("snapshot", 10, -1, [(1000, 5)], [(1001, 4)]) == [changed(LIVE)]
+    assert books("update", 10, 10) == [] and feed.state()[0] == LIVE
+    assert books("update", 12, 10, [(999, 1)]) == []
+    assert books("update", 15, 15) == [changed(STALE, BookFault.GAP), NEED]

@@ -269,7 +269,7 @@ cdef nogil:
         elif message.kind == MessageKind.CHECK:
             settle(self, sync, integrity.on_check(sync, message, now_ns), now_ns)
         elif message.kind == MessageKind.ALIVE:
-            sync.heard_ns = now_ns
+            settle(self, sync, integrity.on_alive(sync, message, now_ns), now_ns)
         elif message.kind == MessageKind.TRADE:
             signals.trade(self.signals[message.listing].state, message.side, message.quantity, sync.epoch, now_ns,
                           self.signals[message.listing].values)

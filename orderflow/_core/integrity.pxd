@@ -353,6 +353,14 @@ cdef nogil:
             return 0
         return fail(sync, BookFault.CHECKSUM, receive_ns)
 
+    inline uint32_t on_alive(BookSync *sync, const Message *message, int64_t receive_ns) noexcept:
+        """Nothing has changed since the update that the message names, if it names one. Returns Verdict bits."""
+        sync.heard_ns = receive_ns
+        if sync.state != BookState.LIVE or not message.has_chain or place(sync, message) <= 0:
+            return 0
+        sync.gaps += 1
+        return fail(sync, BookFault.GAP, receive_ns)
+
     inline uint32_t on_missed(BookSync *sync, int64_t receive_ns) noexcept:
         """Frames of the connection are missing; this book may have been in them. Returns Verdict bits."""
         if sync.state != BookState.LIVE:
