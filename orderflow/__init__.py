@@ -11,13 +11,16 @@ if TYPE_CHECKING:
     from orderflow.config import ConfigError, Settings, load
     from orderflow.engine import Engine, EngineError, Limits, ParentState
     from orderflow.instrument import Instrument, Listing
+    from orderflow.research.books import books
+    from orderflow.research.captures import read_capture
     from orderflow.research.simulation import Simulation, simulate
+    from orderflow.research.tape import Tape, tape
 
 __version__ = "0.1.0"
 
 __all__ = ["Algorithm", "BookFault", "BookState", "ConfigError", "Engine", "EngineError", "Instrument", "Limits",
-           "Listing", "ParentState", "ParentStatus", "Reason", "Settings", "Side", "Simulation", "Strategy", "load",
-           "simulate"]
+           "Listing", "ParentState", "ParentStatus", "Reason", "Settings", "Side", "Simulation", "Strategy", "Tape",
+           "books", "load", "read_capture", "simulate", "tape"]
 
 _HOMES = {
     "_core.strategy": ("Strategy",),
@@ -25,7 +28,10 @@ _HOMES = {
     "config": ("ConfigError", "Settings", "load"),
     "engine": ("Engine", "EngineError", "Limits", "ParentState"),
     "instrument": ("Instrument", "Listing"),
+    "research.books": ("books",),
+    "research.captures": ("read_capture",),
     "research.simulation": ("Simulation", "simulate"),
+    "research.tape": ("Tape", "tape"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

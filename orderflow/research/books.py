@@ -6,21 +6,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orderflow._core.types import TAPE_DTYPE, CommandKind, Role
-from orderflow.engine import Core, build_core
+from orderflow._core.types import TAPE_DTYPE
+from orderflow.engine import Core
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
 from orderflow.research.book_summary import BookSummary, summary_of
-from orderflow.research.captures import read_capture, recognise
+from orderflow.research.captures import recognise
 from orderflow.research.market_data import MarketData
-from orderflow.servers.control import describe
-from orderflow.simulator.capture import Playback, survey
+from orderflow.research.replayed import NAME, TAPE_RECORDS, Replayed
+from orderflow.simulator.capture import Playback
 from orderflow.simulator.certificates import Authority
 from orderflow.simulator.dialects import dialect
 from orderflow.simulator.server import SimulatedExchange
 
-TAPE_RECORDS = 1 << 16
-NAME = "capture"
 #: How long a step of the playback may take before it is given up.
 PATIENCE_S = 20.0
 
@@ -116,38 +114,12 @@ def books(path, protocol: str | None = None, server: str = "direct", *, tls: boo
 # -- direct -----------------------------------------------------------------------------------------------------------
 
 def _direct(path, protocol: str) -> Played:
-    contents = survey(path, dialect(protocol))
-    listings = contents.listings(NAME)
-    session = session_for(protocol, SessionSettings(NAME, symbols=tuple(item.symbol for item in listings)))
-    core = build_core([session], listings, borrows=False, tape_records=TAPE_RECORDS)
-    loop = core.loops[NAME]
-    summaries = {i: BookSummary(listing) for i, listing in enumerate(listings)}
-    reader = TapeReader(core, summaries)
-    indices = {listing.symbol: i for i, listing in enumerate(listings)}
-    played = Played()
-    loop.command(CommandKind.CONNECTION_OPENED, role=Role.MARKET_DATA, epoch=1, argument=1)
-    for record in read_capture(path):
-        if record.direction in ("rx", "rxb"):
-            text = record.payload.encode() if isinstance(record.payload, str) else record.payload
-            loop.push_frame(0, 1, text, record.local_ns)
-        elif record.direction == "http":
-            symbol = session.snapshot_symbol(record.channel)
-            if symbol not in indices:
-                continue
-            loop.command(CommandKind.SNAPSHOT_BODY, listing=indices[symbol], payload=record.payload.encode())
-        else:
-            continue
-        loop.run_once(record.local_ns)
+    replayed = Replayed(path, protocol)
+    summaries = {i: BookSummary(listing) for i, listing in enumerate(replayed.listings)}
+    reader = TapeReader(replayed.core, summaries)
+    for _ in replayed:
         reader.drain()
-        _take_events(loop, played)
-    return _finish(played, core, summaries)
-
-
-def _take_events(loop, played: Played) -> None:
-    while (taken := loop.next_event()) is not None:
-        text = describe(loop, *taken)
-        if text:
-            played.problems.append(text)
+    return _finish(Played(problems=replayed.problems), replayed.core, summaries)
 
 
 def _finish(played: Played, core: Core, summaries: dict[int, BookSummary]) -> Played:
