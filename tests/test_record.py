@@ -1,4 +1,5 @@
-"""`orderflow record`: every byte that arrived is in the file, whatever becomes of the process."""
+"""`orderflow record`: every byte that arrived is in the file, whatever becomes of the process; `orderflow watch`."""
+import io
 import json
 import signal
 import subprocess
@@ -7,8 +8,12 @@ from pathlib import Path
 
 import pytest
 import zstandard
+from rich.console import Console
 
 from orderflow.cli import BAD_USAGE, GOOD, main
+from orderflow.cli.record import market_data
+from orderflow.cli.screen import LiveScreen
+from orderflow.config import load
 from orderflow.engine import wait_until
 from orderflow.research.books import books
 from orderflow.servers.capture_writer import line
@@ -113,3 +118,27 @@ def test_the_protocol_of_a_recording_is_known_by_its_urls(tmp_path):
     path = Path(tmp_path / "x.tsv.zst")
     path.write_bytes(zstandard.compress(b"1\topen\tk.market.1 wss://ws.kraken.com/v2\t\n"))
     assert recognise(path) == "kraken_v2"
+
+
+# -- watch
+
+def test_watch_shows_every_book(tmp_path, exchanges, capsys):
+    config = configuration(tmp_path, exchanges, "alpha", "gamma")
+    assert main(["watch", str(config), "--seconds", "1", "--json"]) == GOOD
+    found = json.loads(capsys.readouterr().out)
+    assert [one["books"] for one in found["exchanges"]] == [{"BTC-USDT": "LIVE"}] * 2 and found["problems"] == []
+    assert main(["watch", str(config), "--seconds", "0.6"]) == GOOD
+    assert "gamma BTC/USDT LIVE" in capsys.readouterr().out
+    assert main(["watch", str(config), "--instrument", "XRP-USD"]) == BAD_USAGE
+    assert "there are BTC-USDT" in capsys.readouterr().err
+
+
+def test_watch_draws_ladder_and_books_of_what_does_not_trade(tmp_path, exchanges):
+    settings = load(configuration(tmp_path, exchanges, "alpha", "gamma"))
+    with market_data(settings, lambda problem: None, {}) as data:
+        wait_until(lambda: all(data.book_state(i) == "LIVE" for i in range(2)), 10, "LIVE books")
+        console = Console(width=100, height=30, file=io.StringIO(), record=True)
+        screen = LiveScreen(data, "watch", console=console)
+        console.print(screen.render(1.0, None))
+        shown = console.export_text()
+    assert "BTC-USDT" in shown and "alpha BTCUSDT" in shown and "gamma BTC/USDT" in shown and "spread" in shown

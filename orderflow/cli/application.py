@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 from orderflow.cli import BAD_USAGE, CHECK_FAILED, output
 
 #: In the order of the help text. `orderflow/cli/NAME.py` holds a function `command`.
-COMMANDS = ("demo", "run", "simulate", "books", "record", "doctor")
+COMMANDS = ("demo", "run", "simulate", "books", "record", "watch", "doctor")
 #: Base of every usage error; some versions of typer bring a click of their own, so it is not imported by name.
 USAGE_ERROR = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 

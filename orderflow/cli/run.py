@@ -23,6 +23,7 @@ from orderflow.cli.application import BadUsage, CheckFailed
 if TYPE_CHECKING:
     from orderflow.config import Settings
     from orderflow.engine import Engine
+    from orderflow.research.market_data import MarketData
 
 #: Between two looks at the engine, and between two lines about its books where there is no terminal.
 STEP_S, LINE_S = 0.1, 5.0
@@ -140,7 +141,7 @@ def _look(engine: Engine, title: str, seconds: float | None, problems: list[str]
         return bool(ended) or (seconds is not None and passed() >= seconds)
 
     if quiet or not sys.stdout.isatty():
-        _watch_lines(engine, passed, over, problems, quiet)
+        watch_lines(engine, passed, over, problems, quiet)
         return
     from orderflow.cli.screen import LiveScreen
 
@@ -150,13 +151,13 @@ def _look(engine: Engine, title: str, seconds: float | None, problems: list[str]
             engine.run(STEP_S, over)
 
 
-def _watch_lines(engine: Engine, passed: Callable[[], float], over: Callable[[], bool], problems: list[str],
-                 quiet: bool) -> None:
+def watch_lines(engine: Engine | MarketData, passed: Callable[[], float], over: Callable[[], bool],
+                problems: list[str], quiet: bool) -> None:
     """Without a screen: a line about the books now and then, and every problem when it comes."""
     said, next_line = 0, 0.0
     while not over():
         if not quiet and passed() >= next_line:
-            output.text(_books_line(engine, passed()))
+            output.text(books_line(engine, passed()))
             next_line += LINE_S
         for problem in problems[said:]:
             output.warn(problem)
@@ -164,7 +165,8 @@ def _watch_lines(engine: Engine, passed: Callable[[], float], over: Callable[[],
         engine.run(STEP_S, over)
 
 
-def _books_line(engine: Engine, passed_s: float) -> str:
+def books_line(engine: Engine | MarketData, passed_s: float) -> str:
+    """State, best bid and best ask of every book, in one line."""
     parts = []
     for index, listing in enumerate(engine.core.listings):
         entry = engine.core.board.read(index)

@@ -19,6 +19,7 @@ from rich.text import Text
 from orderflow.cli import summary
 from orderflow.engine import Engine, ParentState
 from orderflow.instrument import from_scaled
+from orderflow.research.market_data import MarketData
 
 WIDTH, HEIGHT = 100, 30
 LEVELS = 8
@@ -42,7 +43,7 @@ class LiveScreen:
         What was reported so far; the last one is shown at the bottom.
     """
 
-    def __init__(self, engine: Engine, title: str, instrument: str = "", problems: Sequence[str] = (),
+    def __init__(self, engine: Engine | MarketData, title: str, instrument: str = "", problems: Sequence[str] = (),
                  console: Console | None = None):
         self.engine = engine
         self.title = title
@@ -74,9 +75,7 @@ class LiveScreen:
         self._read()
         whole, upper, lower = Layout(), Layout(name="upper"), Layout(name="lower", size=7)
         rows = 2 * self.levels + 5
-        side = Layout()
-        side.split_column(Layout(self._parent(parent_id), size=rows - 7), Layout(self._position(), size=7))
-        upper.split_row(Layout(self._ladder(), size=self._left), side)
+        upper.split_row(Layout(self._ladder(), size=self._left), self._side(rows, parent_id))
         lower.split_row(Layout(self._exchanges(), size=self._left), Layout(self._latency()))
         upper.size = rows
         problem = self.problems[-1] if self.problems else ""
@@ -85,6 +84,15 @@ class LiveScreen:
         frame = Layout()
         frame.split_row(Layout(whole, size=min(WIDTH, self._console.width)), Layout(Text(" ")))
         return frame if self._console.width > WIDTH else whole
+
+    def _side(self, rows: int, parent_id: int) -> Layout:
+        """Beside the ladder: what is traded, or, where nothing trades, every book by itself."""
+        if isinstance(self.engine, MarketData):
+            return Layout(self._books(self.engine, rows - 2))
+        side = Layout()
+        side.split_column(Layout(self._parent(self.engine, parent_id), size=rows - 7),
+                          Layout(self._position(self.engine), size=7))
+        return side
 
     def _read(self) -> None:
         """The boards as they are; one that is being written at every attempt keeps its last look."""
@@ -161,8 +169,21 @@ class LiveScreen:
             done += cells
         return bar
 
-    def _parent(self, parent_id: int) -> Panel:
-        state = self.engine.parent(parent_id) if parent_id else None
+    def _books(self, data: MarketData, rows: int) -> Panel:
+        table = Table.grid(padding=(0, 1))
+        for width, justify in ((18, "left"), (8, "right"), (8, "right")):
+            table.add_column(width=width, justify=justify, no_wrap=True)
+        for index, listing in enumerate(data.core.listings[:rows]):
+            state = data.book_state(index)
+            name = Text(f"{listing.exchange} {listing.symbol}", style=STATES[state])
+            entry = data.core.board.read(index) if state == "LIVE" else None
+            sides = [listing.price_text(entry[f"{side}s"][0]["price"]) if entry[f"{side}_count"] else "-"
+                     for side in ("bid", "ask")] if entry is not None else [state, ""]
+            table.add_row(name, *sides)
+        return _panel(table, "Books")
+
+    def _parent(self, engine: Engine, parent_id: int) -> Panel:
+        state = engine.parent(parent_id) if parent_id else None
         if state is None:
             return _panel(Text("\nnone yet", style="dim"), "Parent order")
         return _panel(Group(*self._parent_text(state), Text(), self._parent_bars(state)), "Parent order")
@@ -200,18 +221,18 @@ class LiveScreen:
                           f"{part['filled']:.3f}", f"{part['average_price']:,.2f}")
         return table
 
-    def _position(self) -> Panel:
+    def _position(self, engine: Engine) -> Panel:
         table = Table.grid(padding=(0, 2))
         table.add_column(width=10)
         table.add_column(justify="right", width=13)
-        held = summary.positions(self.engine)[self.instrument.name]
+        held = summary.positions(engine)[self.instrument.name]
         for name, net in held.items():
             if name != "total":
                 table.add_row(Text(name, style=self.colours[name]), net)
         table.add_row(Text("together", style="bold"), Text(held["total"], style="bold"))
-        mid = summary.mid(self.engine, self.instrument.name)
+        mid = summary.mid(engine, self.instrument.name)
         base, quote = self.listings[0][1].base, self.listings[0][1].quote
-        total = summary.profit(summary.flows(self.engine), {base: mid} if mid else {}, quote)["total"]
+        total = summary.profit(summary.flows(engine), {base: mid} if mid else {}, quote)["total"]
         if total is not None:
             table.add_row("profit", Text(f"{Decimal(total):+,.2f}", style="green" if Decimal(total) >= 0 else "red"),
                           Text(quote, style="dim"))

@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from orderflow._core.latency import LatencyHistogram
 from orderflow.engine import Engine, ParentState
 from orderflow.instrument import canonical, from_scaled
+from orderflow.research.market_data import MarketData
 
 #: Digits after the point of averages, which have no end of their own.
 AVERAGE = Decimal("1e-8")
@@ -21,7 +22,7 @@ def text(number: Decimal | None, step: Decimal | None = None) -> str | None:
     return canonical(number.quantize(step, ROUND_HALF_EVEN) if step is not None else number)
 
 
-def exchanges(engine: Engine) -> list[dict]:
+def exchanges(engine: Engine | MarketData) -> list[dict]:
     """Of each exchange: its name, protocol, frames, and what became of its books."""
     found = []
     for session in engine.sessions:
@@ -109,7 +110,7 @@ def profit(flows: dict[str, Decimal], prices: dict[str, Decimal], quote: str) ->
             "total": text(sum(worth, Decimal(0)), AVERAGE) if complete else None, "currency": quote}
 
 
-def latency(engine: Engine) -> dict[str, dict[str, int]]:
+def latency(engine: Engine | MarketData) -> dict[str, dict[str, int]]:
     """count, p50, p99, p99_9 and max in nanoseconds, by stage, over all exchanges; stages that never ran are left out.
 
     On the virtual clock of the direct server only the work on a frame takes time that means something.
@@ -118,7 +119,8 @@ def latency(engine: Engine) -> dict[str, dict[str, int]]:
     for stage in STAGES:
         merged = LatencyHistogram()
         if stage == "frame_to_decision":
-            merged.merge(engine.router.frame_to_decision)
+            if isinstance(engine, Engine):
+                merged.merge(engine.router.frame_to_decision)
         else:
             for loop in engine.core.loops.values():
                 merged.merge(getattr(loop, stage))
