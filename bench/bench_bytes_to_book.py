@@ -28,7 +28,8 @@ from orderflow.exchanges.session import SessionSettings  # noqa: E402
 from orderflow.instrument import table  # noqa: E402
 from orderflow.research.book_summary import BookSummary, summary_of  # noqa: E402
 from orderflow.research.captures import read_capture  # noqa: E402
-from orderflow.research.recorded import survey  # noqa: E402
+from orderflow.simulator.capture import survey  # noqa: E402
+from orderflow.simulator.dialects import dialect  # noqa: E402
 
 FEEDS = ROOT.parent / "shared/feeds"
 NAME = "capture"
@@ -57,7 +58,7 @@ def prepare(protocol, capture):
     build.build("bytes_to_book")
     import bytes_to_book
     path = FEEDS / f"captures/{capture}.tsv.gz"
-    listings = survey(path, protocol).listings(NAME)
+    listings = survey(path, dialect(protocol)).listings(NAME)
     session = session_for(protocol, SessionSettings(NAME))
     rows = table(listings, [NAME])
     owner = OrderBook(tick=int(rows[0]["tick"]))

@@ -106,7 +106,7 @@ cdef class Replay:
             self.tape.ring, self.tape.closed = tape.of128, &self.tape_closed
         self.sync.tape = &self.tape if tape is not None else NULL
         with nogil:
-            integrity.connection_opened(&self.sync, self.sync.epoch + 1)
+            integrity.connection_opened(&self.sync, self.sync.epoch + 1, 0)
             begin_ns = cpu_ns()
             status = self.take(0, self.early, &digest)
             elapsed = cpu_ns() - begin_ns
