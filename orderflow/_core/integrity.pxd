@@ -207,7 +207,8 @@ cdef nogil:
         cdef uint8_t fault = write_levels(sync, message, levels)
         sync.version += 1
         sync.updates_applied += 1
-        sync.levels_changed += message.bids_count + message.asks_count
+        if message.kind != MessageKind.REFRESH:         # of which nobody can tell what has changed
+            sync.levels_changed += message.bids_count + message.asks_count
         sync.receive_ns = receive_ns
         sync.exchange_ns = message.exchange_ns
         if message.has_chain:
@@ -332,12 +333,15 @@ cdef nogil:
 
     inline uint32_t on_refresh(BookSync *sync, const Message *message, const Level *levels,
                                int64_t receive_ns) noexcept:
-        """One frame of a channel whose every frame is the whole book. Returns Verdict bits."""
+        """One frame of a channel whose every frame is the whole book; an older one is dropped. Returns Verdict bits."""
         cdef bint was_live = sync.state == BookState.LIVE
         if sync.state == BookState.EMPTY or sync.fault == BookFault.DISCONNECTED:
             return Verdict.DROPPED
-        sync.asked_ns = 0
         sync.heard_ns = receive_ns
+        if was_live and message.has_chain and message.last_id < sync.last_id:
+            sync.updates_dropped += 1
+            return Verdict.DROPPED
+        sync.asked_ns = 0
         sync.state = BookState.LIVE         # unless its levels say otherwise
         sync.fault = BookFault.NO_FAULT
         book.clear(sync.book)

@@ -9,7 +9,7 @@ from orderflow._core cimport book
 from orderflow._core.book cimport Book
 from orderflow._core.doorbell cimport relax
 from orderflow._core.ring cimport Ring128
-from orderflow._core.types cimport Level, Message, Side, TapeKind, TapeRecord
+from orderflow._core.types cimport Level, Message, MessageKind, Side, TapeKind, TapeRecord
 
 
 cdef struct Tape:
@@ -55,7 +55,7 @@ cdef nogil:
         record.exchange_ns = message.exchange_ns
         record.listing = listing
         record.epoch = epoch
-        record.levels = message.bids_count + message.asks_count
+        record.levels = 0 if message.kind == MessageKind.REFRESH else message.bids_count + message.asks_count
         record.has_checksum = message.checksum_rule != 0
         record.price = record.quantity = 0
         record.side = record.state = record.fault = 0
