@@ -315,7 +315,8 @@ cdef nogil:
         cdef size_t n = header_size(size)
         if capacity < n or capacity - n < size or (opcode & 0x08 and size > CONTROL_LIMIT):
             return 0
-        memcpy(out + n, payload, size)
+        if size:                # a control frame without a payload has no address either
+            memcpy(out + n, payload, size)
         return size + seal(out + n, size, opcode, masking.next_key(keys))
 
     inline size_t write_close(char *out, size_t capacity, uint16_t code, MaskKeys *keys) noexcept:
