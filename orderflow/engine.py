@@ -51,6 +51,8 @@ LOG_BYTES = 4 << 20
 WAKE_BEING_SERVED = 1
 #: Denied parent orders that `Engine.parent` remembers.
 MOST_DENIALS = 1024
+#: Room for the fills that the order table remembers, for each order that it holds.
+FILLS_PER_ORDER = 4
 ORDER_RING = 4096
 REPORT_RING = 16384
 RUN_FILE, TABLE_FILE = "run.json", "table.npy"
@@ -349,7 +351,8 @@ class Engine:
     record : bool
         Keep the frames beside journal and input log, so that the run can be replayed (orderflow.research.replay).
     maximum_orders, maximum_parents : int
-        How many the order table holds, those that ended less than a minute ago included; more are refused.
+        How many the order table holds; more are refused. An order that was sent keeps its place for a minute after its
+        end, for late reports: 16384 serve 270 orders a second for ever. An ended parent gives its place to a new one.
     """
 
     def __init__(self, sessions: Sequence[Session], server, *, strategies: Sequence = (),
@@ -366,6 +369,7 @@ class Engine:
         self._fees = fees or {}
         self._layout, self._wait, self._cpus = layout, wait, cpus
         self._room = {"orders": maximum_orders, "parents": maximum_parents}
+        self._fill_room = FILLS_PER_ORDER * maximum_orders
         self._strategies = [item if isinstance(item, Strategy) else PythonStrategy(item) for item in strategies]
         self._temporary = tempfile.TemporaryDirectory(prefix="orderflow-") if directory is None else None
         self.directory = Path(self._temporary.name if self._temporary else directory)
@@ -447,7 +451,8 @@ class Engine:
             self.logs[name] = InputLogFiles(journal.directory, name, epoch, segment_bytes=LOG_BYTES)
             self._files.append(self.logs[name])
         width = max(len(item.listings) for item in core.instruments)
-        self.orders = Orders(self.table, epoch, listings_per_instrument=width, **self._room)
+        self.orders = Orders(self.table, epoch, listings_per_instrument=width, fills=self._fill_room,
+                             **self._room)
         self.risk = RiskBook(self.table, **self._room)
         self._set_limits(core)
         rings = {"parents": Ring(1024, 128), "parent_reports": Ring(8192, 128),
@@ -677,7 +682,7 @@ class Engine:
             raise EngineError(f"too many parent orders wait to be taken; {parent_id} is not cancelled: ask again")
 
     def parent(self, parent_id: int) -> ParentState | None:
-        """How a parent order stands now; None = not taken yet."""
+        """How a parent order stands now; None = not taken yet, or ended and its place given to another."""
         for view in self.orders.parents():
             if view.parent_id == parent_id:
                 return self._parent_state(view)
@@ -693,13 +698,18 @@ class Engine:
 
     def wait(self, parent_id: int, timeout: float = 30.0) -> ParentState:
         """Let time pass until a parent order has ended; TimeoutError if it does not."""
+        seen: list[ParentState] = []        # the last look counts: an ended parent may give its place away at any time
+
         def ended() -> bool:
             state = self.parent(parent_id)
-            return state is not None and state.done
+            if state is not None:
+                seen[:] = [state]
+            return bool(seen) and seen[0].done
+
         self.run(timeout, ended)
         if not ended():
             raise TimeoutError(f"parent order {parent_id} has not ended within {timeout:g} s")
-        return self.parent(parent_id)
+        return seen[0]
 
     def book(self, exchange: str, symbol: str) -> np.void:
         """What the board shows of a listing: one record of BOARD_ENTRY_DTYPE (scaled integers, best first)."""

@@ -352,18 +352,90 @@ def test_parent_ends_when_nothing_is_out():
     assert table.parent(0).status == ParentStatus.PARENT_DONE and table.parent(0).reason == Reason.CANCELLED_BY_USER
 
 
-def test_parents_leave_after_their_window():
-    table = Orders(listings(), EPOCH, parents=2, evidence_ns=SECOND_NS)
-    for i in range(2):
+def test_parents_leave_after_their_window_or_when_their_place_is_needed():
+    table = Orders(listings(), EPOCH, parents=4, evidence_ns=SECOND_NS)
+    for i in range(4):
         assert table.open_parent(parent(parent_id=PARENT + i)) == i
     with pytest.raises(Refused, match="DUPLICATE_ORDER"):
         table.open_parent(parent())
     with pytest.raises(Refused, match="TABLE_FULL"):
-        table.open_parent(parent(parent_id=PARENT + 2))
-    table.close_parent(0, Reason.END_TIME, now_ns=5)
-    assert table.open_parent(parent(parent_id=PARENT + 2), now_ns=SECOND_NS + 5) == 0
+        table.open_parent(parent(parent_id=PARENT + 4))
+    for slot, when in ((2, 5), (0, 6), (1, 7)):
+        table.close_parent(slot, Reason.END_TIME, now_ns=when)
+    assert table.open_parent(parent(parent_id=PARENT + 4), now_ns=8) == 2           # the oldest, long before its window
+    assert sorted(view.parent_id - PARENT for view in table.parents()) == [0, 1, 3, 4]
+    assert table.open_parent(parent(parent_id=PARENT + 5), now_ns=SECOND_NS + 6) == 0
+    assert table.open_parent(parent(parent_id=PARENT + 6), now_ns=SECOND_NS + 6) == 1
+    with pytest.raises(Refused, match="TABLE_FULL"):
+        table.open_parent(parent(parent_id=PARENT + 7), now_ns=SECOND_NS + 6)
     with pytest.raises(KeyError):
         table.order(0)
+
+
+def test_a_late_fill_of_a_parent_that_gave_its_place_away_reaches_the_position():
+    table = Orders(listings(), EPOCH, parents=1)
+    table.open_parent(parent())
+    table.open_child(child())
+    states(table, SENT, fill(2_000, 1), CANCELED)
+    table.close_parent(0, Reason.CANCELLED_BY_USER)
+    assert table.open_parent(parent(parent_id=PARENT + 1)) == 0
+    outcome = table.apply(fill(3_000, 2))
+    assert outcome.flags == OutcomeFlag.CHANGED | OutcomeFlag.LATE_FILL | OutcomeFlag.PARENT_GONE | OutcomeFlag.ANOMALY
+    assert (outcome.filled, outcome.parent) == (3_000, None)
+    assert table.apply(fill(3_000, 2)).flags & OutcomeFlag.DUPLICATE
+    assert (table.position(0).net, table.order(0).cumulative) == (5_000, 5_000)
+    assert (table.parent(0).filled, table.parent(0).by_listing) == (0, [])
+    assert table.audit() == []
+
+
+@pytest.mark.parametrize("doubt", [(IN_DOUBT,), (report(ExecType.REPORT_CANCELED, cumulative_quantity=10),)])
+def test_a_parent_with_an_order_in_doubt_keeps_its_place(doubt):
+    table = Orders(listings(), EPOCH, parents=1)
+    table.open_parent(parent())
+    table.open_child(child())
+    states(table, SENT, *doubt)
+    table.close_parent(0, Reason.CANCELLED_BY_USER)
+    with pytest.raises(Refused, match="TABLE_FULL"):
+        table.open_parent(parent(parent_id=PARENT + 1))
+    states(table, fill(10, 1), CANCELED)
+    assert table.open_parent(parent(parent_id=PARENT + 1)) == 0
+
+
+def test_a_parent_that_was_done_too_soon_keeps_its_place():
+    """An order was cancelled, the parent was done; then it is heard that fills of that order are missing."""
+    table = Orders(listings(), EPOCH, parents=2)
+    for i in range(2):
+        table.open_parent(parent(parent_id=PARENT + i))
+    table.open_child(child())
+    states(table, SENT, CANCELED)
+    for slot in range(2):
+        table.close_parent(slot, Reason.CANCELLED_BY_USER)
+    states(table, report(ExecType.REPORT_CANCELED, cumulative_quantity=10))
+    assert table.parent(0).status == ParentStatus.PARENT_ENDED_IN_DOUBT
+    assert table.open_parent(parent(parent_id=PARENT + 2)) == 1
+    with pytest.raises(Refused, match="TABLE_FULL"):
+        table.open_parent(parent(parent_id=PARENT + 3))
+    states(table, fill(10, 1))
+    assert table.open_parent(parent(parent_id=PARENT + 3)) == 0
+    assert table.audit() == []
+
+
+def test_orders_that_never_left_do_not_fill_the_table():
+    """Hundreds at one moment, while one that did leave, and one being retired piecemeal, keep their places."""
+    table = opened(orders=8, fills=32)
+    states(table, *(fill(10, i + 1) for i in range(20)), CANCELED)
+    refused = report(ExecType.REPORT_NOT_SENT, reason=Reason.RATE_LIMITED)
+    for i in range(1, 200):
+        table.open_child(child(client_order_id=FIRST + i))
+        table.apply(report(ExecType.REPORT_NOT_SENT, client_order_id=FIRST + i, receive_ns=i))
+        assert table.audit() == []
+    assert table.find(FIRST) == 0
+    assert table.apply(refused).flags == OutcomeFlag.LATE_REPORT        # of the one that left: says nothing of it
+    for i in range(200, 220):
+        table.open_child(child(client_order_id=FIRST + i, decided_ns=61 * SECOND_NS))
+        table.apply(report(ExecType.REPORT_NOT_SENT, client_order_id=FIRST + i, receive_ns=61 * SECOND_NS))
+        assert table.audit() == []
+    assert table.find(FIRST) is None
 
 
 def test_children_in_another_scale_count_in_the_parents():

@@ -159,10 +159,22 @@ def test_an_exchange_gets_no_more_orders_than_it_allows(make):
 
 def test_a_denied_parent_says_why(make):
     engine = make(maximum_parents=1)
-    engine.wait(engine.submit(INSTRUMENT, "buy", "1", seconds=5))
+    engine.submit(INSTRUMENT, "buy", "1", "1000")
     parent = engine.wait(engine.submit(INSTRUMENT, "buy", "2", seconds=5), timeout=1)
     assert (parent.status, parent.reason, parent.quantity, parent.filled) == ("PARENT_DENIED", "TABLE_FULL", 2, 0)
     assert parent.done
+
+
+def test_ended_parents_give_way_to_new_ones(make):
+    """More of them in a few seconds than the table holds, and a position that has every fill."""
+    engine = make(maximum_parents=2)
+    for _ in range(12):
+        parent = engine.wait(engine.submit(INSTRUMENT, "buy", "0.01", seconds=60))
+        assert (parent.status, parent.filled) == ("PARENT_DONE", Decimal("0.01"))
+    assert [parent.id for parent in engine.parents()] in ([11, 12], [12, 11])
+    bought = sum(engine.position(index).net * int(engine.table[index]["quantity_factor"]) for index in range(3))
+    assert bought == engine.instruments[INSTRUMENT].quantity("0.12")
+    assert engine.orders.audit() == []
 
 
 def test_an_answer_that_no_document_describes_ends_nothing(make):

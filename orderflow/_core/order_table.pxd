@@ -4,7 +4,12 @@ Dense slots with a free list; a report names its slot, and the client order id p
 through a map. An order that has ended stays for an evidence window, in a queue by time, so that late reports still
 find it; only when the table runs short are the oldest beyond their window retired, a few at a time. An order that has
 ended and whose last fills are not yet seen keeps its slot until they are. When no slot is free a new order is
-refused: nothing grows.
+refused: nothing grows. An order that never left (its gate refused it) needs no window, because nobody can have heard of
+it: it heads the queue and is retired first, so that an exchange that takes nothing cannot fill the table.
+
+A parent that is done keeps nobody's evidence: its orders have their own slots, and a late fill of one whose parent is
+gone still reaches the position. So its window is a courtesy to whoever asks for it, and ends at once when a new parent
+needs the place.
 
 Each fill is remembered by (client order id, trade id), because one trade of the exchange may hit several of our
 orders, until its order is retired. The listing and the account belong to the order, so that pair is the whole
@@ -96,7 +101,7 @@ cdef struct Table:
     IndexMap by_parent_id
     IndexMap by_trade
     uint64_t epoch
-    int64_t evidence_ns         # how long an ended order or parent is kept at least
+    int64_t evidence_ns         # how long an order that left is kept after its end; a parent too, while there is room
     uint32_t order_capacity
     uint32_t parent_capacity
     uint32_t fill_capacity
@@ -180,7 +185,10 @@ cdef nogil:
             if order.ended_ns == 0:
                 order.ended_ns = now_ns
             if order.queued == OUTSIDE and states.reserved(order) == 0:
-                queue_order(table, slot)
+                if order.status == OrderStatus.DENIED:
+                    queue_order_first(table, slot)
+                else:
+                    queue_order(table, slot)
         if parent is NULL:
             outcome.flags |= OutcomeFlag.PARENT_GONE | OutcomeFlag.ANOMALY
             return
@@ -213,6 +221,13 @@ cdef nogil:
         else:
             table.orders[table.ended_last].next = slot
         table.ended_last = slot
+
+    inline void queue_order_first(Table *table, uint32_t slot) noexcept:
+        table.orders[slot].queued = QUEUED
+        table.orders[slot].next = table.ended_first
+        if table.ended_first == <uint32_t>NONE:
+            table.ended_last = slot
+        table.ended_first = slot
 
     inline void queue_parent(Table *table, uint32_t slot) noexcept:
         table.parents[slot].queued = QUEUED
@@ -254,7 +269,7 @@ cdef nogil:
             order = &table.orders[slot]
             budget -= 1
             if order.queued != RETIRING:
-                if now_ns - order.ended_ns < table.evidence_ns:
+                if order.status != OrderStatus.DENIED and now_ns - order.ended_ns < table.evidence_ns:
                     break
                 if states.reserved(order):      # heard since that fills are missing: it queues again once they are seen
                     order.queued = OUTSIDE
@@ -275,27 +290,35 @@ cdef nogil:
     inline uint32_t retire_parents(Table *table, int64_t now_ns, uint32_t budget) noexcept:
         """Retire the oldest ended parents beyond their window, at most `budget`. Number of slots freed."""
         cdef uint32_t freed = 0
-        cdef uint32_t slot
-        cdef Parent *parent
-        while freed < budget and table.done_first != <uint32_t>NONE:
-            slot = table.done_first
-            parent = &table.parents[slot]
-            if now_ns - parent.ended_ns < table.evidence_ns:
+        while budget and table.done_first != <uint32_t>NONE:
+            if now_ns - table.parents[table.done_first].ended_ns < table.evidence_ns:
                 break
-            table.done_first = parent.next
-            if parent.status != ParentStatus.PARENT_DONE:
-                # Evidence reopened it after it was queued: it queues again when it is done again.
-                parent.queued = OUTSIDE
-                parent.ended_ns = 0
-                budget -= 1
-                continue
-            index_map.remove(&table.by_parent_id, parent.order.parent_id, 0)
-            memset(parent, 0, sizeof(Parent))
-            parent.next = table.free_parent
-            table.free_parent = slot
-            table.free_parents += 1
-            freed += 1
+            freed += free_first_done(table)
+            budget -= 1
         return freed
+
+    inline void recycle_parent(Table *table) noexcept:
+        """Free the slot of the oldest parent that is done, however long ago; every other one taken from the queue on
+        the way was put there once."""
+        while table.free_parent == <uint32_t>NONE and table.done_first != <uint32_t>NONE:
+            free_first_done(table)
+
+    inline bint free_first_done(Table *table) noexcept:
+        """Take the oldest parent from the queue and free its slot. False if evidence has reopened it since it was
+        queued: it queues again when it is done again."""
+        cdef uint32_t slot = table.done_first
+        cdef Parent *parent = &table.parents[slot]
+        table.done_first = parent.next
+        if parent.status != ParentStatus.PARENT_DONE:
+            parent.queued = OUTSIDE
+            parent.ended_ns = 0
+            return False
+        index_map.remove(&table.by_parent_id, parent.order.parent_id, 0)
+        memset(parent, 0, sizeof(Parent))
+        parent.next = table.free_parent
+        table.free_parent = slot
+        table.free_parents += 1
+        return True
 
 
 cdef class OrderTable:

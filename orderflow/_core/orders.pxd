@@ -33,6 +33,7 @@ cdef nogil:
             return -<int64_t>Reason.QUANTITY_NOT_POSITIVE
         if table.free_parents * 4 < table.parent_capacity:
             order_table.retire_parents(table, now_ns, RETIREMENTS)
+        order_table.recycle_parent(table)
         if table.free_parent == <uint32_t>NONE:
             return -<int64_t>Reason.TABLE_FULL
         slot = table.free_parent
