@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 NATIVE := $(shell find orderflow -name '*.pyx' -o -name '*.pxd' -o -name '*.hpp')
 
+# A file of tests at a time on every processor; no benchmark is measured where others run.
+PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder -p no:benchmark
+
 .PHONY: demo build test lint bench soak asan tsan clean
 
 demo: build                     ## trade for 20 seconds on three simulated exchanges
@@ -12,7 +15,7 @@ demo: build                     ## trade for 20 seconds on three simulated excha
 build: .venv/.built             ## compile in place and install into .venv
 
 test: build .venv/.test         ## all tests; those that build and install a wheel in CI only
-	$(BIN)/python -m pytest $(if $(CI),,-m "not wheel")
+	$(BIN)/python -m pytest $(PARALLEL) $(if $(CI),,-m "not wheel")
 
 lint: build .venv/.lint         ## style, spelling, types, and stubs against the compiled modules
 	$(BIN)/ruff check .
@@ -29,7 +32,7 @@ soak: build .venv/.test         ## ten minutes of trading; fails when memory gro
 	$(BIN)/python bench/soak.py
 
 asan tsan: .venv/.test          ## the tests again with a sanitizer in the compiled modules
-	.ci/sanitize $@
+	.ci/sanitize $@ $(PARALLEL)
 
 clean:
 	rm -rf build dist .venv *.egg-info

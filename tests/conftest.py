@@ -22,6 +22,11 @@ def feeds():
     return SHARED / "feeds"
 
 
+def pytest_collection_modifyitems(items):
+    """Building a wheel takes minutes: it goes first, so that other workers have the rest done by then."""
+    items.sort(key=lambda item: item.get_closest_marker("wheel") is None)
+
+
 def goldens_of(feeds, protocol):
     """Golden books of captures of a protocol, in the order of their names."""
     found = [json.loads(path.read_text()) for path in sorted((feeds / "golden").glob("*.json"))]

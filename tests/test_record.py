@@ -56,7 +56,7 @@ def test_what_arrived_is_in_the_files_and_gives_the_books(tmp_path, exchanges, c
         told = found["exchanges"][name]
         records = list(read_capture(path))
         received = [record for record in records if record.direction == "rx"]
-        assert told["file"] == str(path) and told["frames"] == len(received) > 10
+        assert told["file"] == str(path) and told["frames"] == len(received) > 0
         assert told["bytes"] == sum(len(record.payload.encode()) for record in received)
         stamps = [record.local_ns for record in records]
         assert stamps == sorted(stamps) and abs(stamps[-1] - time.time_ns()) < 60_000_000_000
