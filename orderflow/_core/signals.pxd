@@ -57,9 +57,9 @@ cdef nogil:
         """Weight of a sample that stands for `seconds`: 1 - exp(-seconds / horizon)."""
         return -expm1(-seconds / horizon)
 
-    inline double mix(double mean, double sample, double weight) noexcept:
-        """One step of an exponentially weighted mean."""
-        return mean + weight * (sample - mean)
+    inline double mix(double mean, double sample, double weight, double kept) noexcept:
+        """One step of a weighted mean; `kept` = 1 - weight, computed apart: it may be far below the rounding of 1."""
+        return kept * mean + weight * sample
 
     inline void enter_epoch(SignalState *state, uint32_t epoch, int64_t now_ns, Signals *out) noexcept:
         """Forget everything if this is another epoch than that of the last event."""
@@ -85,11 +85,12 @@ cdef nogil:
         """Fold the step from the last mid into the variance. At dt = 0 the sample is the limit of the same sum."""
         cdef double seconds = seconds_between(state.mid_ns, now_ns)
         cdef double change = mid / state.mid - 1
-        cdef double weight
+        cdef double weight, kept
         if seconds > 0:
             weight = gain(seconds, state.volatility_seconds)
-            state.variance = mix(state.variance, change * change / seconds, weight)
-            state.weight = mix(state.weight, 1, weight)
+            kept = exp(-seconds / state.volatility_seconds)
+            state.variance = mix(state.variance, change * change / seconds, weight, kept)
+            state.weight = mix(state.weight, 1, weight, kept)
         else:
             state.variance += change * change / state.volatility_seconds
         state.returns += 1

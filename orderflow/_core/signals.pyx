@@ -14,7 +14,7 @@ def sample_weight(double seconds, double horizon):
 
 def weighted_mean(double mean, double sample, double weight):
     """One step of an exponentially weighted mean: mean + weight * (sample - mean)."""
-    return signals.mix(mean, sample, weight)
+    return signals.mix(mean, sample, weight, 1 - weight)
 
 
 cdef class ListingSignals:

@@ -33,5 +33,5 @@ def volatility(mids, horizon):
         weight = -math.expm1(-seconds / horizon)
         terms.append(weight * later * (m1 / m0 - 1) ** 2 / seconds)
         weights.append(weight * later)
-        later *= 1 - weight
+        later *= math.exp(-seconds / horizon)
     return math.sqrt(math.fsum(terms) / math.fsum(weights))
