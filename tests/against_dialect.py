@@ -8,7 +8,7 @@ from orderflow.engine import wait_until
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
 from tests.loopback import HOST
-from tests.serving import PATIENCE, Clock, Run, start_exchange
+from tests.serving import GRID_NS, PATIENCE, Clock, Run, start_exchange
 
 
 @contextlib.contextmanager
@@ -57,9 +57,9 @@ def flows(run, protocol, frames):
     wait_until(lambda: run.frames(protocol) >= seen + frames, PATIENCE, f"{frames} frames")
 
 
-def becomes_true(run, exchange, clock, symbols, depth):
+def becomes_true(run, exchange, clock, symbols, depth, grid_ns=GRID_NS):
     """Stop the market; every book must become that of its matching engine."""
-    clock.stop()
+    clock.stop(grid_ns)
     name = exchange.exchange.protocol
     wait_until(lambda: run.books(name) == true_books(exchange, symbols, depth), PATIENCE, "equality of all books")
     assert run.states() == ["LIVE"] * len(symbols)

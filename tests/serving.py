@@ -18,7 +18,7 @@ from tests.loopback import HOST
 
 SERVERS = {"sync": SyncServer, "async": AsyncServer}
 PATIENCE = 8.0
-GRID_NS = 100_000_000           # every simulated exchange has published everything at multiples of this
+GRID_NS = 100_000_000           # simulated exchanges have published everything at multiples of this, with exceptions
 SYMBOLS = {"binance_spot": ("BTCUSDT", "ETHUSDT"), "binance_usdm": ("BTCUSDT",), "kraken_v2": ("BTC/USDT", "ETH/USDT")}
 
 
@@ -32,8 +32,8 @@ class Clock:
     def __call__(self):
         return min(time.time_ns(), self._end_ns)
 
-    def stop(self):
-        self._end_ns = self.origin_ns + ((time.time_ns() - self.origin_ns) // GRID_NS + 1) * GRID_NS
+    def stop(self, grid_ns=GRID_NS):
+        self._end_ns = self.origin_ns + ((time.time_ns() - self.origin_ns) // grid_ns + 1) * grid_ns
 
 
 def opened():

@@ -58,7 +58,7 @@ def run(*command, **options):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The wheel, built from the source distribution: so that has everything too. Only not optimized, to save minutes."""
+    """The wheel, built from the source distribution: so that has everything too. Not optimized, to save minutes."""
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--outdir", folder, ROOT, env={**os.environ, "ORDERFLOW_BUILD": "draft"})
     return next(folder.glob("*.whl"))

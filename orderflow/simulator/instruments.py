@@ -70,6 +70,11 @@ _DEFAULTS = {
     ),
     "coinbase": _COINBASE,
     "coinbase_adv": _COINBASE,
+    "hyperliquid": (
+        SimulatedInstrument("BTC", "BTC", "USDC", 1, 5, tick=10, minimum_notional=10**9),
+        SimulatedInstrument("ETH", "ETH", "USDC", 2, 4, tick=10, minimum_notional=10**9),
+        SimulatedInstrument("@142", "BTC", "USDC", 3, 5, tick=1000, minimum_notional=10**9),
+    ),
 }
 
 
