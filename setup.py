@@ -20,7 +20,7 @@ FLAGS = {
     "draft": ["-O0"],
     "debug": ["-O1", "-g"],
     # Not optimized: that takes six times as long to compile, and the tests that run here are hardly faster for it.
-    "asan": ["-O0", "-g1", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"],
+    "asan": ["-O0", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"],
     "tsan": ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=thread", "-fno-builtin-memcpy", "-Wno-tsan"],
     "coverage": ["-O0", "-g"],
 }

@@ -4,13 +4,17 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from orderflow.exchanges import SESSIONS
 from orderflow.instrument import decimal
 
+#: Strategies that can be named in a configuration without a module.
+BUILT_IN = ("dislocation",)
+#: The strategizer has room for so many.
+MOST_STRATEGIES = 15
 #: Numbers of money are written as strings or integers: a TOML float is not exact.
 Number = str | int
 NAME = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -118,12 +122,49 @@ class LimitSettings(Struct, frozen=True):
     reference_age_seconds: Annotated[float, msgspec.Meta(gt=0)] = 5.0
 
 
+class DislocationParameters(Struct, frozen=True):
+    """Of the built-in strategy "dislocation": buy where it is cheap and sell where it is dear.
+
+    Attributes
+    ----------
+    instrument : str
+        As in `limits`.
+    maximum_quantity : str or int
+        Of one trade, in the base currency.
+    edge : str or int
+        What must be left after all fees, as a fraction.
+    leg_seconds : float
+        How long either side of a trade may work.
+    """
+
+    instrument: str
+    maximum_quantity: Number
+    edge: Number = "0.0001"
+    leg_seconds: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+
+
+class StrategySettings(Struct, frozen=True):
+    """One strategy, under a name of your own.
+
+    Attributes
+    ----------
+    use : str
+        "dislocation", or "module:Class": a class with on_signal, on_report or on_timer.
+    parameters : dict
+        Keyword arguments of the class; of "dislocation" see DislocationParameters.
+    """
+
+    use: str
+    parameters: dict[str, Any] = {}
+
+
 class Settings(Struct, frozen=True):
     """Everything that one run needs."""
 
     engine: EngineSettings = EngineSettings()
     exchanges: dict[NAME, ExchangeSettings] = {}
     limits: dict[str, LimitSettings] = {}
+    strategies: dict[NAME, StrategySettings] = {}
 
 
 def load(path: str | os.PathLike) -> Settings:
@@ -153,7 +194,10 @@ def parse(document: dict) -> Settings:
     try:
         settings = msgspec.convert(document, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(_named(str(error)).replace("exchanges.*", f"exchanges.{_culprit(document)}")) from None
+        message = _named(str(error))
+        for table, kind in (("exchanges", ExchangeSettings), ("strategies", StrategySettings)):
+            message = message.replace(f"{table}.*", f"{table}.{_culprit(document, table, kind)}")
+        raise ConfigError(message) from None
     return check(settings)
 
 
@@ -183,6 +227,7 @@ def check(settings: Settings) -> Settings:
             _check_url(f"{key}.{field}", getattr(exchange, field), schemes)
     _check_threads(settings)
     _check_trading(settings)
+    _check_strategies(settings)
     return settings
 
 
@@ -203,6 +248,45 @@ def _check_trading(settings: Settings) -> None:
         raise ConfigError(f'limits: {trading[0]} trades; name what it may, as [limits."BTC-USDT"]')
     if len({exchange.ca_file for exchange in settings.exchanges.values()}) > 1:
         raise ConfigError("exchanges.*.ca_file: the same for all, one server trusts one set of authorities")
+
+
+def _check_strategies(settings: Settings) -> None:
+    if len(settings.strategies) > MOST_STRATEGIES:
+        raise ConfigError(f"strategies: {len(settings.strategies)}, at most {MOST_STRATEGIES} are possible")
+    for name, strategy in settings.strategies.items():
+        if not any(exchange.trade for exchange in settings.exchanges.values()):
+            raise ConfigError(f"strategies.{name}: no exchange trades; set exchanges.NAME.trade = true")
+        module, _, attribute = strategy.use.partition(":")
+        if strategy.use not in BUILT_IN and not (attribute and all(map(str.isidentifier, module.split(".")))):
+            raise ConfigError(f"strategies.{name}.use: {strategy.use!r} is neither {', '.join(BUILT_IN)} "
+                              'nor "module:Class"')
+        if strategy.use == "dislocation":
+            _check_dislocation(f"strategies.{name}.parameters", strategy, settings)
+
+
+def _check_dislocation(key: str, strategy: StrategySettings, settings: Settings) -> None:
+    parameters = dislocation(key, strategy)
+    for field, most in (("maximum_quantity", None), ("edge", 1)):
+        try:
+            value = decimal(getattr(parameters, field), f"{key}.{field}")
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+        if value < 0 or (most is None and value == 0) or (most is not None and value >= most):
+            raise ConfigError(f"{key}.{field}: {value} should be " + ("positive" if most is None else
+                                                                      f"0 or more and below {most}"))
+    if parameters.instrument not in settings.limits:
+        raise ConfigError(f"{key}.instrument: {parameters.instrument!r} has no limits; there are "
+                          f"{', '.join(settings.limits)}")
+
+
+def dislocation(key: str, strategy: StrategySettings) -> DislocationParameters:
+    """The parameters of that strategy; ConfigError names the key below `key`."""
+    try:
+        return msgspec.convert(strategy.parameters, DislocationParameters)
+    except msgspec.ValidationError as error:
+        message = _named(str(error))
+        raise ConfigError(f"{key}.{message}" if " - at " in str(error) or "no such key" in message
+                          else f"{key}: {message}") from None
 
 
 def _check_url(key: str, url: str, schemes: tuple[str, str]) -> None:
@@ -232,11 +316,12 @@ def _check_threads(settings: Settings) -> None:
                           "other's way; use wait = \"park\" or layout = \"fused\"")
 
 
-def _culprit(document: dict) -> str:
-    """The exchange that cannot be converted: msgspec says of a table's entry that it is one, not which."""
-    for name, entry in document.get("exchanges", {}).items():
+def _culprit(document: dict, table: str, kind: type[Struct]) -> str:
+    """The entry that cannot be converted: msgspec says of a table's entry that it is one, not which."""
+    entries = document.get(table, {})
+    for name, entry in entries.items() if isinstance(entries, dict) else ():
         try:
-            msgspec.convert({name: entry}, dict[NAME, ExchangeSettings])
+            msgspec.convert({name: entry}, dict[NAME, kind])  # type: ignore[valid-type]
         except msgspec.ValidationError:
             return name
     return "*"

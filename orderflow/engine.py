@@ -336,8 +336,9 @@ class Engine:
         One an exchange; see `orderflow.exchanges.session_for`.
     server : SyncServer, AsyncServer or DirectServer
         Moves the bytes.
-    strategies : sequence
-        Cython strategies, or plain Python objects with on_signal, on_report, on_timer (see PythonStrategy).
+    strategies : sequence, or function
+        Cython strategies, or plain Python objects with on_signal, on_report, on_timer (see PythonStrategy). A function
+        is given the instruments by name as soon as they are known, and returns the sequence.
     limits : dict of str -> Limits
         By instrument name; an instrument without limits cannot be traded.
     directory : path, optional
@@ -355,7 +356,8 @@ class Engine:
         end, for late reports: 16384 serve 270 orders a second for ever. An ended parent gives its place to a new one.
     """
 
-    def __init__(self, sessions: Sequence[Session], server, *, strategies: Sequence = (),
+    def __init__(self, sessions: Sequence[Session], server, *,
+                 strategies: Sequence | Callable[[dict[str, Instrument]], Sequence] = (),
                  limits: dict[str, Limits] | None = None, directory=None, policy: str = "best",
                  fees: dict[str, tuple[str, str]] | None = None, layout: str = "split", wait: str = "park",
                  cpus: dict[str, int] | None = None, report: Callable[[str], None] | None = None,
@@ -370,7 +372,8 @@ class Engine:
         self._layout, self._wait, self._cpus = layout, wait, cpus
         self._room = {"orders": maximum_orders, "parents": maximum_parents}
         self._fill_room = FILLS_PER_ORDER * maximum_orders
-        self._strategies = [item if isinstance(item, Strategy) else PythonStrategy(item) for item in strategies]
+        self._make_strategies = strategies if callable(strategies) else lambda _: strategies
+        self._strategies: list[Strategy] = []
         self._temporary = tempfile.TemporaryDirectory(prefix="orderflow-") if directory is None else None
         self.directory = Path(self._temporary.name if self._temporary else directory)
         self._counter = 0
@@ -429,6 +432,8 @@ class Engine:
             self.sessions, listings, borrows=self.server.borrows, layout=self._layout, trade=True,
             unix_offset_ns=0 if self._direct else None, control_bell=getattr(self.server, "bell", None),
             record=self._record, watch_silence=True)
+        made = self._make_strategies({item.name: item for item in core.instruments})
+        self._strategies = [item if isinstance(item, Strategy) else PythonStrategy(item) for item in made]
         self._build_router(core, JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES))
         for strategy in self._strategies:
             if isinstance(strategy, PythonStrategy):

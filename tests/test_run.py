@@ -70,6 +70,79 @@ def test_an_exchange_that_does_not_answer_is_named(tmp_path, capsys):
     assert error.startswith("orderflow: exchange nobody: ") and error.count("\n") == 1
 
 
+BUYER = """
+class Buyer:
+    def __init__(self, quantity):
+        self.quantity, self.asked = quantity, False
+
+    def on_signal(self, market, listing, entry):
+        if not self.asked and entry["ask_count"] and market.listings[listing].exchange == "alpha":
+            self.asked = True
+            market.submit("BTC-USDT", "buy", self.quantity, seconds=2)
+
+
+class Clumsy:
+    def on_signal(self, market, listing, entry):
+        raise LookupError("nothing there")
+
+
+class Idle:
+    pass
+"""
+DISLOCATION = {"use": "dislocation", "parameters": {"instrument": "BTC-USDT", "maximum_quantity": "0.01"}}
+
+
+@pytest.fixture
+def with_strategies(configuration, tmp_path, monkeypatch):
+    """A function: tables of strategies in TOML -> path of a configuration that has them, beside a module of its own."""
+    module = f"strategies_{tmp_path.name.replace('-', '_')}"       # Python imports a name only once
+
+    def write(*tables):
+        (tmp_path / f"{module}.py").write_text(BUYER)
+        text = configuration.read_text().replace(str(configuration.parent / "journal"), str(tmp_path / "journal"))
+        path = tmp_path / "engine.toml"
+        path.write_text(text + "".join(table.replace("MODULE", module) for table in tables))
+        return path
+
+    return write
+
+
+def test_strategies_of_the_configuration_trade(with_strategies, keys, capsys):
+    path = with_strategies(
+        '[strategies.mine]\nuse = "MODULE:Buyer"\nparameters = {quantity = "0.005"}\n',
+        '[strategies.theirs]\nuse = "dislocation"\n'
+        'parameters = {instrument = "BTC-USDT", maximum_quantity = "0.01", edge = "0.5"}\n')
+    assert main(["run", str(path), "--seconds", "1.5", "--json"]) == GOOD
+    found = json.loads(capsys.readouterr().out)
+    assert found["problems"] == [] and found["orders"]["sent"] >= 1
+    [parent] = found["parents"]
+    assert (parent["side"], parent["quantity"], parent["filled"]) == ("BUY", "0.005", "0.005")
+
+
+def test_what_a_strategy_raises_is_told(with_strategies, keys, capsys):
+    path = with_strategies('[strategies.mine]\nuse = "MODULE:Clumsy"\n')
+    main(["run", str(path), "--seconds", "1", "--json"])
+    printed = capsys.readouterr()
+    assert "strategy: LookupError('nothing there')" in json.loads(printed.out)["problems"]
+    assert "Traceback" in printed.err
+
+
+@pytest.mark.parametrize(("table", "told"), [
+    ('use = "MODULE:Seller"', "strategies.mine.use: "),
+    ('use = "no_such_module_here:Buyer"', "strategies.mine.use: no_such_module_here:Buyer cannot be imported: "),
+    ('use = "MODULE:Idle"', "has none of on_signal, on_report, on_timer"),
+    ('use = "MODULE:BUYER"', "strategies.mine.use: "),
+    ('use = "MODULE:Buyer"', "strategies.mine.parameters: "),
+    ('use = "MODULE:Buyer"\nparameters = {speed = 1}', "strategies.mine.parameters: "),
+    ('use = "dislocation"\nparameters = {instrument = "BTC-USDT", maximum_quantity = "0.0000000000001"}',
+     "strategies.mine.parameters: quantity of BTC-USDT: 0.0000000000001 has more than 8 decimals"),
+])
+def test_a_strategy_that_cannot_be_used_is_named(with_strategies, keys, capsys, table, told):
+    assert main(["run", str(with_strategies(f"[strategies.mine]\n{table}\n")), "--seconds", "1"]) == BAD_USAGE
+    error = capsys.readouterr().err
+    assert error.startswith("orderflow: ") and told in error and error.count("\n") == 1
+
+
 EXCHANGE = {"protocol": "binance_spot", "symbols": ["BTCUSDT"]}
 LIMITS = {"maximum_position": 1, "maximum_order_quantity": 1, "maximum_order_notional": 1}
 
@@ -88,3 +161,35 @@ def test_wrong_limits_are_named(document, message):
     with pytest.raises(ConfigError) as caught:
         parse(document)
     assert message in str(caught.value)
+
+
+TRADING = {"exchanges": {"a": EXCHANGE | {"trade": True}}, "limits": {"BTC-USDT": LIMITS},
+           "engine": {"directory": "x"}}
+
+
+def changed(**parameters):
+    return TRADING | {"strategies": {"s": DISLOCATION | {"parameters": DISLOCATION["parameters"] | parameters}}}
+
+
+@pytest.mark.parametrize(("document", "message"), [
+    ({"exchanges": {"a": EXCHANGE}, "strategies": {"s": DISLOCATION}}, "strategies.s: no exchange trades"),
+    (TRADING | {"strategies": {"s": {}}}, "strategies.s: "),
+    (TRADING | {"strategies": {"S!": DISLOCATION}}, "strategies.S!"),
+    (TRADING | {"strategies": {"s": {"use": "magic"}}}, "strategies.s.use: 'magic' is neither dislocation nor"),
+    (TRADING | {"strategies": {"s": {"use": "a b:C"}}}, "strategies.s.use: 'a b:C' is neither"),
+    (TRADING | {"strategies": {f"s{number}": DISLOCATION for number in range(16)}}, "strategies: 16, at most 15"),
+    (changed(instrument="ETH-USDT"), "s.parameters.instrument: 'ETH-USDT' has no limits; there are BTC-USDT"),
+    (changed(maximum_quantity=0), "strategies.s.parameters.maximum_quantity: 0 should be positive"),
+    (changed(maximum_quantity=0.5), "strategies.s.parameters.maximum_quantity: Expected `int | str`, got `float`"),
+    (changed(edge="1"), "strategies.s.parameters.edge: 1 should be 0 or more and below 1"),
+    (changed(leg_seconds=0), "strategies.s.parameters.leg_seconds: Expected `float` > 0"),
+    (changed(size=1), "strategies.s.parameters.size: no such key"),
+])
+def test_wrong_strategies_are_named(document, message):
+    with pytest.raises(ConfigError) as caught:
+        parse(document)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_right_strategies_are_taken():
+    parse(changed(edge="0.001", leg_seconds=2))

@@ -1,6 +1,6 @@
 """`orderflow run`: real exchanges from a configuration file; books on a live screen, and orders where it says so.
 
-No strategy runs: this is the engine, its books and its connections, for whoever wants to look at them before trusting
+Without strategies this is the engine, its books and its connections, for whoever wants to look at them before trusting
 them with more.
 """
 from __future__ import annotations
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Between two looks at the engine, and between two lines about its books where there is no terminal.
 STEP_S, LINE_S = 0.1, 5.0
+#: What strategies have begun may take so long to end.
+SETTLE_S = 5.0
 
 
 def command(
@@ -34,7 +36,7 @@ def command(
     seconds: Annotated[float | None, typer.Option(min=0.0, help="Leave after so long instead of on Ctrl-C.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object at the end.")] = False,
 ) -> int:
-    """Connect to the exchanges of a configuration and keep their books until Ctrl-C.
+    """Connect to the exchanges of a configuration, keep their books and run its strategies until Ctrl-C.
 
     Keys of exchanges with `trade = true` come from the environment: ORDERFLOW_NAME_KEY and ORDERFLOW_NAME_SECRET.
 
@@ -47,14 +49,17 @@ def command(
     problems: list[str] = []
     with tempfile.TemporaryDirectory(prefix="orderflow-") as temporary:
         directory = Path(settings.engine.directory or temporary)
-        engine = engine_of(settings, directory, problems.append)
+        engine = engine_of(settings, directory, problems.append, configuration.parent)
         try:
             engine.start()
         except EngineError as error:
             raise CheckFailed(str(error)) from None
         try:
             _watch(engine, configuration.name, seconds, problems, quiet=as_json)
-            found = document(engine, problems)
+            if settings.strategies:         # nothing new, and what has begun comes to its end
+                engine.pause()
+                engine.run(SETTLE_S, lambda: engine.settled)
+            found = document(engine, problems + [f"strategy: {failure!r}" for failure in engine.failures])
         finally:
             engine.stop()
         found["orders"] = _orders(engine, directory)
@@ -67,13 +72,18 @@ def command(
     return GOOD if live else CHECK_FAILED
 
 
-def engine_of(settings: Settings, directory: Path, report) -> Engine:
-    """The engine that the settings describe, not started; BadUsage names what is missing in the environment."""
+def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()) -> Engine:
+    """The engine that the settings describe, not started; BadUsage names what is missing in the environment.
+
+    `folder` is where the configuration is: strategies may be written beside it.
+    """
     from orderflow._core.doorbell import Doorbell
+    from orderflow.cli.strategies import makers
     from orderflow.engine import Engine, Limits
     from orderflow.servers.async_ import AsyncServer
     from orderflow.servers.sync import SyncServer
 
+    strategies = makers(settings, folder)
     sessions = [session_of(name, exchange) for name, exchange in settings.exchanges.items()]
     chosen = settings.engine
     authorities = {exchange.ca_file for exchange in settings.exchanges.values()} - {""}
@@ -86,8 +96,8 @@ def engine_of(settings: Settings, directory: Path, report) -> Engine:
     limits = {name: Limits(str(one.maximum_position), str(one.maximum_order_quantity), str(one.maximum_order_notional),
                            str(one.collar), one.reference_age_seconds) for name, one in settings.limits.items()}
     fees = {name: (str(one.maker_fee), str(one.taker_fee)) for name, one in settings.exchanges.items()}
-    return Engine(sessions, server, limits=limits, directory=directory, fees=fees, layout=chosen.layout,
-                  wait=chosen.wait, cpus=chosen.cpus, report=report)
+    return Engine(sessions, server, strategies=strategies, limits=limits, directory=directory, fees=fees,
+                  layout=chosen.layout, wait=chosen.wait, cpus=chosen.cpus, report=report)
 
 
 def session_of(name: str, exchange):

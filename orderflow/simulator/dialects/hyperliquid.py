@@ -184,13 +184,12 @@ class Hyperliquid(WindowExchange[Subscription]):
                    "tokenId": f"0x{index:032x}", "isCanonical": name == "USDC", "evmContract": None, "fullName": None}
                   for index, name in enumerate(["USDC", *names])]
         indices = {token["name"]: token["index"] for token in tokens}
-        universe = [{"tokens": [indices[one.base], indices[one.quote]], "name": one.symbol,
-                     "index": int(one.symbol[1:]) if one.symbol.startswith("@") else 0, "isCanonical": False}
-                    for one in found]
-        last = max((entry["index"] for entry in universe), default=-1)
-        contexts = [{} for _ in range(last + 1)]        # their place is the index
-        for entry, one in zip(universe, found, strict=True):
-            contexts[entry["index"]] = self._context(one)
+        numbers = [int(one.symbol[1:]) if one.symbol.startswith("@") else 0 for one in found]
+        universe = [{"tokens": [indices[one.base], indices[one.quote]], "name": one.symbol, "index": index,
+                     "isCanonical": False} for index, one in zip(numbers, found, strict=True)]
+        contexts: list[dict] = [{} for _ in range(max(numbers, default=-1) + 1)]     # their place is the index
+        for index, one in zip(numbers, found, strict=True):
+            contexts[index] = self._context(one)
         return {"tokens": tokens, "universe": universe}, contexts
 
     def _context(self, instrument: SimulatedInstrument) -> dict:
