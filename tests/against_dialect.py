@@ -93,17 +93,17 @@ def one_is_resynced(protocol, symbols, key, depth):
         assert not [problem for problem in run.problems for symbol in symbols[1:] if symbol in problem]
 
 
-async def watched_until_true(client, symbol, exchange, clock, listed, depth):
+async def watched_until_true(client, symbol, exchange, clock, listed, depth, updates=10, grid_ns=GRID_NS):
     """ccxt's book of a symbol, watched over some updates and then, the market stopped, until it is the true one."""
-    for _ in range(10):
+    for _ in range(updates):
         await asyncio.wait_for(client.watch_order_book(symbol), PATIENCE)
-    clock.stop()
-    bids, asks = ([(float(price), float(quantity)) for price, quantity in side]
-                  for side in true_books(exchange, [listed], depth)[listed])
+    clock.stop(grid_ns)             # at a moment that is still to come: the truth may change once more
     deadline = asyncio.get_running_loop().time() + PATIENCE
     while True:
+        truth = [[(float(price), float(quantity)) for price, quantity in side]
+                 for side in true_books(exchange, [listed], depth)[listed]]
         book = client.orderbooks[symbol]
-        if [[tuple(level[:2]) for level in book[side]] for side in ("bids", "asks")] == [bids, asks]:
+        if [[tuple(level[:2]) for level in book[side]] for side in ("bids", "asks")] == truth:
             return book
         assert asyncio.get_running_loop().time() < deadline, "the book did not become that of the matching engine"
         with contextlib.suppress(asyncio.TimeoutError):

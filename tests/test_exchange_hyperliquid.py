@@ -13,7 +13,7 @@ from orderflow.exchanges import session_for
 from orderflow.exchanges.session import KeepAlive, Problem, Ready, SessionError, SessionSettings
 from orderflow.simulator.dialects.hyperliquid import BOOK_EVERY_NS
 from orderflow.simulator.exchange import SECOND_NS
-from tests.against_dialect import becomes_true, connected, flows, simulated, true_books
+from tests.against_dialect import becomes_true, connected, flows, simulated, true_books, watched_until_true
 from tests.codec_frames import listing_table
 from tests.feed import Feed, levels
 from tests.serving import PATIENCE, Run
@@ -257,15 +257,7 @@ def test_ccxt_watches_books_and_trades(symbol, coin):
         try:
             trades = await asyncio.wait_for(client.watch_trades(symbol), PATIENCE)
             assert trades and all(trade["side"] in ("buy", "sell") and trade["amount"] > 0 for trade in trades)
-            await asyncio.wait_for(client.watch_order_book(symbol), PATIENCE)
-            clock.stop(BOOK_EVERY_NS)
-            bids, asks = ([[float(price), float(quantity)] for price, quantity in side]
-                          for side in true_books(exchange, [coin], 20)[coin])
-            while True:
-                found = client.orderbooks[symbol]
-                if [[level[:2] for level in found[side]] for side in ("bids", "asks")] == [bids, asks]:
-                    break
-                await asyncio.wait_for(client.watch_order_book(symbol), PATIENCE)
+            await watched_until_true(client, symbol, exchange, clock, coin, 20, updates=2, grid_ns=BOOK_EVERY_NS)
         finally:
             await client.close()
 
