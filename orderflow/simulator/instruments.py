@@ -70,6 +70,10 @@ _DEFAULTS = {
     ),
     "coinbase": _COINBASE,
     "coinbase_adv": _COINBASE,
+    "gemini": (
+        SimulatedInstrument("BTCUSD", "BTC", "USD", 2, 8, tick=100, minimum_quantity=1_000),
+        SimulatedInstrument("ETHUSD", "ETH", "USD", 2, 6, tick=5, minimum_quantity=1_000),
+    ),
     "hyperliquid": (
         SimulatedInstrument("BTC", "BTC", "USDC", 1, 5, tick=10, minimum_notional=10**9),
         SimulatedInstrument("ETH", "ETH", "USDC", 2, 4, tick=10, minimum_notional=10**9),

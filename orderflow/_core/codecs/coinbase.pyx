@@ -13,7 +13,7 @@ from libc.string cimport memset
 
 from orderflow._core cimport fixed, json, levels, rfc3339
 from orderflow._core.codec cimport SYMBOL_SIZE, Codec, DecodeBuffer, DecodeStatus, find_symbol
-from orderflow._core.codecs cimport coinbase_levels, fields
+from orderflow._core.codecs cimport fields, side_changes
 from orderflow._core.types cimport Listing, Message, MessageKind, Side
 
 cdef enum Kind:
@@ -119,7 +119,7 @@ cdef nogil:
         """The cursor stands before the array."""
         cdef uint32_t before = frame.target.count
         if field == CHANGES:
-            coinbase_levels.read_changes(c, &frame.target, &frame.message)
+            side_changes.read_changes(c, &frame.target, &frame.message)
             return
         levels.read(c, &frame.target, levels.read_pairs, False)
         if field == BIDS:
@@ -135,7 +135,7 @@ cdef nogil:
         cdef json.Text text
         if not fields.read_text(c, &frame.noted, SIDE, &field, &text):
             return False
-        message.side = coinbase_levels.side_of(&text)
+        message.side = side_changes.side_of(&text)
         if message.side == Side.NO_SIDE:
             return json.fail(c, json.BAD_FIELD)
         message.side = Side.SELL if message.side == Side.BUY else Side.BUY      # it is the maker's

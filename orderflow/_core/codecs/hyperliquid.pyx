@@ -3,8 +3,8 @@
 Source: Hyperliquid's "API", Websocket, Subscriptions: l2Book and trades.
 
 A frame is {"channel", "data"}. Of l2Book `data` is {"coin", "time", "levels": [bids, asks]}, the whole book every time;
-of trades it is an array. Keys come in any order: what comes before the key that it depends on is checked, remembered and
-read when its object has ended.
+of trades it is an array. Keys come in any order: what comes before the key that it depends on is checked, remembered
+and read when its object has ended.
 """
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
@@ -104,7 +104,8 @@ cdef class HyperliquidMarketData(Codec):
     Messages
     --------
     REFRESH of l2Book: last_id = its time in milliseconds, so that an older one is known. TRADE of trades: side = the
-    taker's ("B" bought), last_id = tid. Answers and errors are SESSION; foreign coins, pongs and other channels IGNORED.
+    taker's ("B" bought), last_id = tid. Answers and errors are SESSION; foreign coins, pongs and other channels
+    IGNORED.
     """
 
     cdef int decode(self, const char *data, size_t size, int64_t receive_ns, DecodeBuffer *out) noexcept nogil:
