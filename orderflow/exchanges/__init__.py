@@ -7,6 +7,7 @@ from orderflow.exchanges.binance import BinanceSession
 from orderflow.exchanges.bybit_v5 import BybitSession
 from orderflow.exchanges.coinbase import CoinbaseSession
 from orderflow.exchanges.coinbase_adv import CoinbaseAdvancedSession
+from orderflow.exchanges.deribit import DeribitSession
 from orderflow.exchanges.gemini import GeminiSession
 from orderflow.exchanges.hyperliquid import HyperliquidSession
 from orderflow.exchanges.kraken import KrakenSession
@@ -22,6 +23,7 @@ SESSIONS: dict[str, Callable[[SessionSettings], Session]] = {
     "bybit_v5": BybitSession,
     "coinbase": CoinbaseSession,
     "coinbase_adv": CoinbaseAdvancedSession,
+    "deribit": DeribitSession,
     "gemini": GeminiSession,
     "hyperliquid": HyperliquidSession,
 }

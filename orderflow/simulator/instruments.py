@@ -70,6 +70,10 @@ _DEFAULTS = {
     ),
     "coinbase": _COINBASE,
     "coinbase_adv": _COINBASE,
+    "deribit": (
+        SimulatedInstrument("BTC-PERPETUAL", "BTC", "USD", 1, 0, tick=5, lot=10, minimum_quantity=10),
+        SimulatedInstrument("ETH_USDC-PERPETUAL", "ETH", "USDC", 2, 3, tick=5),
+    ),
     "gemini": (
         SimulatedInstrument("BTCUSD", "BTC", "USD", 2, 8, tick=100, minimum_quantity=1_000),
         SimulatedInstrument("ETHUSD", "ETH", "USD", 2, 6, tick=5, minimum_quantity=1_000),

@@ -10,7 +10,7 @@ from orderflow._core.types import Side
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import hyperliquid_recorded
 from orderflow.simulator.dialects.hyperliquid_recorded import Subscription
-from orderflow.simulator.dialects.windows import MILLISECOND_NS, WindowExchange, compact, trimmed
+from orderflow.simulator.dialects.windows import MILLISECOND_NS, WindowExchange, compact, pointed
 from orderflow.simulator.exchange import Connection, Response
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import MarketBook
@@ -49,12 +49,6 @@ _question = msgspec.json.Decoder(_Question)
 def is_spot(instrument: SimulatedInstrument) -> bool:
     """Whether it is not a perpetual, of which there is one for each coin."""
     return instrument.symbol != instrument.base
-
-
-def number(text: str) -> str:
-    """A decimal as the stream writes it: without zeros at its end, but for one that shows that it is a decimal."""
-    short = trimmed(text)
-    return short if "." in short else f"{short}.0"
 
 
 class Hyperliquid(WindowExchange[Subscription]):
@@ -138,8 +132,8 @@ class Hyperliquid(WindowExchange[Subscription]):
         key = Subscription("trades", book.instrument.symbol)
         if key not in self.subscribers:
             return
-        data = [{"coin": key.coin, "side": "B" if side == Side.BUY else "A", "px": number(book.price_text(price)),
-                 "sz": number(book.quantity_text(quantity)), "time": at_ns // MILLISECOND_NS,
+        data = [{"coin": key.coin, "side": "B" if side == Side.BUY else "A", "px": pointed(book.price_text(price)),
+                 "sz": pointed(book.quantity_text(quantity)), "time": at_ns // MILLISECOND_NS,
                  "hash": f"0x{trade_id:064x}", "tid": trade_id, "users": USERS}
                 for trade_id, price, quantity, side in zip(self._trade_ids, *(
                     trades[name].tolist() for name in ("price", "quantity", "taker_side")), strict=False)]
@@ -194,7 +188,7 @@ class Hyperliquid(WindowExchange[Subscription]):
 
     def _context(self, instrument: SimulatedInstrument) -> dict:
         bids, asks = self.source.top(instrument, 1)
-        prices = [number(side[0][0]) for side in (bids, asks) if side]
+        prices = [pointed(side[0][0]) for side in (bids, asks) if side]
         mid = prices[0] if prices else None
         return {"coin": instrument.symbol, "midPx": mid, "markPx": mid, "prevDayPx": mid, "dayNtlVlm": "0.0"}
 
@@ -204,12 +198,12 @@ class Hyperliquid(WindowExchange[Subscription]):
             raise LookupError(coin)
         self.source.catch_up(self, self.now_ns)
         return {"coin": coin, "time": self.now_ns // MILLISECOND_NS, "levels": [
-            [{"px": number(price), "sz": number(quantity), "n": 1} for price, quantity in side]
+            [{"px": pointed(price), "sz": pointed(quantity), "n": 1} for price, quantity in side]
             for side in self.source.top(instrument, DEPTH)]}
 
 
 def _book_text(book: MarketBook, view: View, at_ns: int) -> str:
-    bids, asks = ([{"px": number(book.price_text(price)), "sz": number(book.quantity_text(quantity)), "n": 1}
+    bids, asks = ([{"px": pointed(book.price_text(price)), "sz": pointed(book.quantity_text(quantity)), "n": 1}
                    for price, quantity in side.items()] for side in (view.bids, view.asks))
     return compact({"channel": "l2Book", "data": {
         "coin": book.instrument.symbol, "time": at_ns // MILLISECOND_NS, "levels": [bids, asks]}})

@@ -24,6 +24,12 @@ def trimmed(text: str) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def pointed(text: str) -> str:
+    """A decimal without zeros at its end, but for one that shows that it is a decimal."""
+    short = trimmed(text)
+    return short if "." in short else f"{short}.0"
+
+
 class WindowExchange(Exchange, Generic[Key]):
     """Keeps the views and says when one has changed."""
 
