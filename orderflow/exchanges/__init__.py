@@ -8,6 +8,7 @@ from orderflow.exchanges.bybit_v5 import BybitSession
 from orderflow.exchanges.coinbase import CoinbaseSession
 from orderflow.exchanges.coinbase_adv import CoinbaseAdvancedSession
 from orderflow.exchanges.kraken import KrakenSession
+from orderflow.exchanges.kraken_futures import KrakenFuturesSession
 from orderflow.exchanges.okx import OkxSession
 from orderflow.exchanges.session import Session, SessionSettings
 
@@ -16,6 +17,7 @@ SESSIONS: dict[str, Callable[[SessionSettings], Session]] = {
     "binance_usdm": lambda settings: BinanceSession(settings, "usdm"),
     "binance_coinm": lambda settings: BinanceSession(settings, "coinm"),
     "kraken_v2": KrakenSession,
+    "kraken_futures": KrakenFuturesSession,
     "okx": OkxSession,
     "bybit_v5": BybitSession,
     "coinbase": CoinbaseSession,
