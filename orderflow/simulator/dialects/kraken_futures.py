@@ -1,9 +1,10 @@
 """Kraken Futures from the exchange's side: public WebSocket v1, instruments and order book over REST v3.
 
-Source: docs.kraken.com, "Futures WebSocket" (book, trade, heartbeat) and "Futures REST" (instruments, orderbook). A book
-is the whole one; each frame sets one level and counts one.
+Source: docs.kraken.com, "Futures WebSocket" (book, trade, ticker_lite) and "Futures REST" (instruments, orderbook). A
+book is the whole one; each frame sets one level and counts one.
 """
 import uuid
+from collections import deque
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -15,12 +16,14 @@ from orderflow.simulator.dialects.kraken_futures_recorded import Subscription
 from orderflow.simulator.dialects.windows import MILLISECOND_NS, WindowExchange, compact, trimmed
 from orderflow.simulator.exchange import Connection, Response
 from orderflow.simulator.instruments import SimulatedInstrument
-from orderflow.simulator.market import MarketBook
+from orderflow.simulator.market import CAPACITY, MarketBook
 from orderflow.simulator.numbers import to_text
 from orderflow.simulator.views import Levels, View
 
-FEEDS = ("book", "trade")
-WHOLE_BOOK = 1_000_000              # levels a side: more than a book ever has
+DEPTHS = {"book": 0, "ticker_lite": 1}      # levels a side; 0 = all
+FEEDS = (*DEPTHS, "trade")
+RECENT_TRADES = 100
+TAGS = {"PI": "perpetual", "PF": "perpetual"}
 JSON_HEADERS = {"content-type": "application/json"}
 
 
@@ -47,6 +50,7 @@ class KrakenFutures(WindowExchange[Subscription]):
     def __init__(self, source, name: str = ""):
         super().__init__(source, name)
         self.sequence: dict[str, int] = {}          # seq of the last book frame, by symbol
+        self.recent: dict[str, deque[str]] = {}     # trades, newest first, by symbol
 
     @classmethod
     def recorded_instruments(cls, contents: Contents) -> tuple[SimulatedInstrument, ...]:
@@ -64,15 +68,18 @@ class KrakenFutures(WindowExchange[Subscription]):
         try:
             request = _request.decode(text)
         except msgspec.MsgspecError:
-            self.send(connection, compact({"event": "alert", "message": "Bad request"}))
+            self._alert(connection, "Bad request")
             return
         if request.event == "ping":
             self.send(connection, compact({"event": "pong"}))
         elif request.event not in ("subscribe", "unsubscribe"):
-            self.send(connection, compact({"event": "alert", "message": "Bad request"}))
+            self._alert(connection, "Bad request")
         else:
             for symbol in request.product_ids:
                 self._one(connection, request, symbol.upper())
+
+    def _alert(self, connection: Connection, message: str) -> None:
+        self.send(connection, compact({"event": "alert", "message": message}))
 
     def _one(self, connection: Connection, request: _Request, symbol: str) -> None:
         """Subscribe or unsubscribe one product, each answered in a frame of its own."""
@@ -86,22 +93,33 @@ class KrakenFutures(WindowExchange[Subscription]):
             self.send(connection, compact({"event": "error", "message": f"Invalid product id: {symbol}"}))
             return
         known = subscription in connection.subscriptions
-        if request.event == "subscribe":
-            self.subscribe(connection, subscription)
-        else:
+        if request.event == "unsubscribe":
+            if not known:
+                self._alert(connection, "Not subscribed to feed")
+                return
             self.unsubscribe(connection, subscription)
+        else:
+            if known:
+                self._alert(connection, "Already subscribed to feed, re-requesting")
+            if contents is None:
+                self.source.catch_up(self, self.now_ns)     # else updates would come before the snapshot
+            self.subscribe(connection, subscription)
         self.send(connection, compact({"event": f"{request.event}d", "feed": request.feed, "product_ids": [symbol]}))
-        if request.event == "subscribe" and not known and contents is None:
+        if request.event == "subscribe" and contents is None:
             self._send_first(connection, subscription)
 
     def _send_first(self, connection: Connection, subscription: Subscription) -> None:
-        """The snapshot with which a subscription begins."""
+        """What a subscription begins with."""
         if subscription.feed == "trade":
-            self.send(connection, compact({"feed": "trade_snapshot", "product_id": subscription.symbol, "trades": []}))
+            trades = ",".join(self.recent.get(subscription.symbol, ()))
+            self.send(connection, (
+                f'{{"feed":"trade_snapshot","product_id":"{subscription.symbol}","trades":[{trades}]}}'))
             return
-        self.source.catch_up(self, self.now_ns)
         book, view = self.view(subscription)
-        sequence = self.sequence.setdefault(subscription.symbol, 0)
+        if subscription.feed == "ticker_lite":
+            self.send(connection, _quote(book, view))
+            return
+        sequence = self.sequence.setdefault(subscription.symbol, book.update_id)
         sides = ",".join(
             f'"{name}":[{",".join(f"{{{_level(book, *level)}}}" for level in side.items())}]'
             for name, side in (("bids", view.bids), ("asks", view.asks)))
@@ -112,11 +130,14 @@ class KrakenFutures(WindowExchange[Subscription]):
     # market data
 
     def window(self, key: Subscription) -> tuple[str, int]:
-        return key.symbol, WHOLE_BOOK
+        return key.symbol, DEPTHS[key.feed]
 
     def publish_changes(self, book: MarketBook, key: Subscription, changed: tuple[View, Levels, Levels],
                         at_ns: int) -> None:
-        _, bids, asks = changed
+        view, bids, asks = changed
+        if key.feed == "ticker_lite":
+            self.publish(key, _quote(book, view), at_ns)
+            return
         for side, side_levels in (("buy", bids), ("sell", asks)):
             for level in side_levels:
                 self.sequence[key.symbol] += 1
@@ -126,16 +147,17 @@ class KrakenFutures(WindowExchange[Subscription]):
 
     def publish_trades(self, book: MarketBook, trades, at_ns: int) -> None:
         subscription = Subscription("trade", book.instrument.symbol)
-        if subscription not in self.subscribers:
-            return
+        recent = self.recent.setdefault(subscription.symbol, deque(maxlen=RECENT_TRADES))
         rows = zip(*(trades[name].tolist() for name in ("price", "taker_side", "trade_id", "quantity")), strict=True)
         for price, taker, number, quantity in rows:
             text = (f'{{"feed":"trade","product_id":"{subscription.symbol}","uid":"{uuid.UUID(int=number)}",'
                     f'"side":"{"buy" if taker == Side.BUY else "sell"}","type":"fill","seq":{number},'
                     f'"time":{at_ns // MILLISECOND_NS},"qty":{_double(book.quantity_text(quantity))},'
                     f'"price":{_double(book.price_text(price))}}}')
-            for connection in self.listeners(subscription):
-                self.send(connection, text)
+            recent.appendleft(text)
+            if subscription in self.subscribers:
+                for connection in self.listeners(subscription):
+                    self.send(connection, text)
 
     # REST
 
@@ -157,7 +179,7 @@ class KrakenFutures(WindowExchange[Subscription]):
                 raise Refused("invalidArgument: symbol")
             self.source.catch_up(self, self.now_ns)
             bids, asks = (",".join(f"[{_double(price)},{_double(quantity)}]" for price, quantity in side)
-                          for side in self.source.top(instrument, WHOLE_BOOK))
+                          for side in self.source.top(instrument, CAPACITY))
             return f'"orderBook":{{"bids":[{bids}],"asks":[{asks}]}}'
         raise Refused("notFound")
 
@@ -172,16 +194,30 @@ def _level(book: MarketBook, price: int, quantity: int) -> str:
     return f'"price":{_double(book.price_text(price))},"qty":{_double(book.quantity_text(quantity))}'
 
 
+def _parts(instrument: SimulatedInstrument) -> tuple[str, str, str]:
+    """Kind of contract, pair as it is written (XBT:USD), and the day of a dated one (yymmdd)."""
+    kind, _, rest = instrument.symbol.partition("_")
+    pair, _, day = rest.partition("_")
+    return kind, f"{pair.removesuffix(instrument.quote)}:{instrument.quote}", day
+
+
+def _quote(book: MarketBook, view: View) -> str:
+    """A frame of the best bid and ask; an empty side is 0."""
+    bid, ask = (_double(book.price_text(next(iter(side), 0))) for side in (view.bids, view.asks))
+    kind, pair, _ = _parts(book.instrument)
+    return (f'{{"feed":"ticker_lite","product_id":"{book.instrument.symbol}","bid":{bid},"ask":{ask},"change":0.0,'
+            f'"premium":0.0,"volume":0.0,"tag":"{TAGS.get(kind, "month")}","pair":"{pair}","dtm":0,"maturityTime":0}}')
+
+
 def _entry(instrument: SimulatedInstrument) -> str:
     """One entry of the instruments."""
-    prefix, pair, *_ = instrument.symbol.split("_")
-    inverse = prefix in ("PI", "FI")
-    base = pair.removesuffix(instrument.quote)
+    kind, pair, day = _parts(instrument)
+    ends = {"lastTradingTime": f"20{day[:2]}-{day[2:4]}-{day[4:]}T15:00:00.000Z"} if day else {}
     fields = compact({
-        "symbol": instrument.symbol, "type": "futures_inverse" if inverse else "flexible_futures",
-        "pair": f"{base}:{instrument.quote}", "base": instrument.base, "quote": instrument.quote,
+        "symbol": instrument.symbol, "type": "futures_inverse" if kind in ("PI", "FI") else "flexible_futures",
+        "pair": pair, "base": pair.partition(":")[0], "quote": instrument.quote,
         "contractSize": instrument.contract_size, "contractValueTradePrecision": instrument.quantity_decimals,
-        "tradeable": True, "postOnly": False})
+        "tradeable": True, "postOnly": False} | ends)
     tick = trimmed(to_text(instrument.tick, instrument.price_decimals))
     return f'{fields[:-1]},"tickSize":{tick}}}'
 
