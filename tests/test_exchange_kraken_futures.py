@@ -134,6 +134,9 @@ def test_the_dialect_counts_every_level():
     assert [frame["seq"] for frame in frames] == [whole["seq"] + number for number in range(1, len(frames) + 1)]
     for frame in frames:
         book[frame["side"]][frame["price"]] = frame["qty"]
+        bid, ask = (best(price for price, quantity in book[side].items() if quantity)
+                    for side, best in (("buy", max), ("sell", min)))
+        assert bid < ask
     market = venue.source.books["PF_XBTUSD"]
     for side, code in (("buy", Side.BUY), ("sell", Side.SELL)):
         assert {price: quantity for price, quantity in book[side].items() if quantity} == {

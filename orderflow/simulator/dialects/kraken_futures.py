@@ -138,12 +138,13 @@ class KrakenFutures(WindowExchange[Subscription]):
         if key.feed == "ticker_lite":
             self.publish(key, _quote(book, view), at_ns)
             return
-        for side, side_levels in (("buy", bids), ("sell", asks)):
-            for level in side_levels:
-                self.sequence[key.symbol] += 1
-                self.publish(key, (
-                    f'{{"feed":"book","product_id":"{key.symbol}","side":"{side}","seq":{self.sequence[key.symbol]},'
-                    f'{_level(book, *level)},"timestamp":{at_ns // MILLISECOND_NS}}}'), at_ns)
+        steps = [("buy", *level) for level in bids] + [("sell", *level) for level in asks]
+        steps.sort(key=lambda step: step[2] != 0)       # what goes goes first: no frame may leave the book crossed
+        for side, price, quantity in steps:
+            self.sequence[key.symbol] += 1
+            self.publish(key, (
+                f'{{"feed":"book","product_id":"{key.symbol}","side":"{side}","seq":{self.sequence[key.symbol]},'
+                f'{_level(book, price, quantity)},"timestamp":{at_ns // MILLISECOND_NS}}}'), at_ns)
 
     def publish_trades(self, book: MarketBook, trades, at_ns: int) -> None:
         subscription = Subscription("trade", book.instrument.symbol)
