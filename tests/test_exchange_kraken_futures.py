@@ -96,8 +96,9 @@ def request(event, feed, *symbols):
 
 
 @pytest.mark.parametrize(("wanted", "reason"), [
-    (request("subscribe", "book", "PF_NOSUCH"), "PF_NOSUCH"), (request("subscribe", "levels", "PF_XBTUSD"), "feed"),
-    (request("unsubscribe", "book", "PF_XBTUSD"), "Not subscribed"), ("{", "Bad request"),
+    (request("subscribe", "book", "PF_NOSUCH"), "Invalid product id"),
+    (request("subscribe", "levels", "PF_XBTUSD"), "Invalid feed"),
+    (request("unsubscribe", "book", "PF_XBTUSD"), "Not subscribed"), ("{", "Json Error"),
     ({"event": "buy"}, "Bad request")])
 def test_what_is_refused_is_a_clear_problem(wanted, reason):
     _, say = dialect()

@@ -68,18 +68,18 @@ class KrakenFutures(WindowExchange[Subscription]):
         try:
             request = _request.decode(text)
         except msgspec.MsgspecError:
-            self._alert(connection, "Bad request")
+            self._say(connection, "error", "Json Error")
             return
         if request.event == "ping":
             self.send(connection, compact({"event": "pong"}))
         elif request.event not in ("subscribe", "unsubscribe"):
-            self._alert(connection, "Bad request")
+            self._say(connection, "alert", "Bad request")
         else:
             for symbol in request.product_ids:
                 self._one(connection, request, symbol.upper())
 
-    def _alert(self, connection: Connection, message: str) -> None:
-        self.send(connection, compact({"event": "alert", "message": message}))
+    def _say(self, connection: Connection, event: str, message: str) -> None:
+        self.send(connection, compact({"event": event, "message": message}))
 
     def _one(self, connection: Connection, request: _Request, symbol: str) -> None:
         """Subscribe or unsubscribe one product, each answered in a frame of its own."""
@@ -87,20 +87,20 @@ class KrakenFutures(WindowExchange[Subscription]):
         contents = self.source.contents
         recorded = contents is not None and subscription in contents.streams
         if not recorded and request.feed not in FEEDS:
-            self.send(connection, compact({"event": "error", "message": "Invalid feed"}))
+            self._say(connection, "error", "Invalid feed")
             return
         if not recorded and self.instrument(symbol) is None:
-            self.send(connection, compact({"event": "error", "message": f"Invalid product id: {symbol}"}))
+            self._say(connection, "error", "Invalid product id")
             return
         known = subscription in connection.subscriptions
         if request.event == "unsubscribe":
             if not known:
-                self._alert(connection, "Not subscribed to feed")
+                self._say(connection, "alert", "Not subscribed to feed")
                 return
             self.unsubscribe(connection, subscription)
         else:
             if known:
-                self._alert(connection, "Already subscribed to feed, re-requesting")
+                self._say(connection, "alert", "Already subscribed to feed, re-requesting")
             if contents is None:
                 self.source.catch_up(self, self.now_ns)     # else updates would come before the snapshot
             self.subscribe(connection, subscription)
