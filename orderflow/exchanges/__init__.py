@@ -11,6 +11,7 @@ from orderflow.exchanges.deribit import DeribitSession
 from orderflow.exchanges.gemini import GeminiSession
 from orderflow.exchanges.hyperliquid import HyperliquidSession
 from orderflow.exchanges.kraken import KrakenSession
+from orderflow.exchanges.kraken_futures import KrakenFuturesSession
 from orderflow.exchanges.okx import OkxSession
 from orderflow.exchanges.session import Session, SessionSettings
 
@@ -19,6 +20,7 @@ SESSIONS: dict[str, Callable[[SessionSettings], Session]] = {
     "binance_usdm": lambda settings: BinanceSession(settings, "usdm"),
     "binance_coinm": lambda settings: BinanceSession(settings, "coinm"),
     "kraken_v2": KrakenSession,
+    "kraken_futures": KrakenFuturesSession,
     "okx": OkxSession,
     "bybit_v5": BybitSession,
     "coinbase": CoinbaseSession,

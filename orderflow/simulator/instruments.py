@@ -68,6 +68,11 @@ _DEFAULTS = {
         SimulatedInstrument("BTCUSDT", "BTC", "USDT", 2, 6, tick=10, **_SPOT_FEES),
         SimulatedInstrument("ETHUSDT", "ETH", "USDT", 2, 5, **_SPOT_FEES),
     ),
+    "kraken_futures": (
+        SimulatedInstrument("PF_XBTUSD", "BTC", "USD", 0, 4, maker_fee=20_000, taker_fee=50_000),
+        SimulatedInstrument("PF_ETHUSD", "ETH", "USD", 1, 3, maker_fee=20_000, taker_fee=50_000),
+        SimulatedInstrument("PI_XBTUSD", "BTC", "USD", 1, 0, tick=5, maker_fee=20_000, taker_fee=50_000),
+    ),
     "coinbase": _COINBASE,
     "coinbase_adv": _COINBASE,
     "deribit": (
