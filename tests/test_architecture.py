@@ -31,6 +31,7 @@ STAGES = """
     codecs/open_orders codecs/kraken codecs/kraken_requests codecs/kraken_reports codecs/kraken_orders
     codecs/pair_books codecs/okx codecs/bybit_v5 codecs/hyperliquid
     codecs/two_sides codecs/coinbase_levels codecs/coinbase codecs/coinbase_adv
+    codecs/bitstamp
     strategies/dislocation strategies/python
     loops loop_router
 """.split()

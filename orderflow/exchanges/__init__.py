@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orderflow.exchanges.binance import BinanceSession
+from orderflow.exchanges.bitstamp import BitstampSession
 from orderflow.exchanges.bybit_v5 import BybitSession
 from orderflow.exchanges.coinbase import CoinbaseSession
 from orderflow.exchanges.coinbase_adv import CoinbaseAdvancedSession
@@ -20,6 +21,7 @@ SESSIONS: dict[str, Callable[[SessionSettings], Session]] = {
     "bybit_v5": BybitSession,
     "coinbase": CoinbaseSession,
     "coinbase_adv": CoinbaseAdvancedSession,
+    "bitstamp": BitstampSession,
 }
 
 

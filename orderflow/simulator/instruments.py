@@ -70,6 +70,10 @@ _DEFAULTS = {
     ),
     "coinbase": _COINBASE,
     "coinbase_adv": _COINBASE,
+    "bitstamp": tuple(
+        SimulatedInstrument(f"{base.lower()}usd", base, "USD", decimals, 8, tick=tick, minimum_notional=10**9,
+                            maker_fee=300_000, taker_fee=400_000)
+        for base, decimals, tick in (("BTC", 0, 1), ("ETH", 1, 1))),
 }
 
 
