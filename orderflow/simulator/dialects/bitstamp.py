@@ -111,8 +111,8 @@ class Bitstamp(WindowExchange[Subscription]):
         if key.channel == WHOLE:
             bids, asks = list(view.bids.items()), list(view.asks.items())
         stamp = self._stamp(book, at_ns)
-        self.publish(key, f'{{"data":{_book_text(book, stamp, bids, asks)},"channel":"{"_".join(key)}","event":"data"}}',
-                     at_ns)
+        text = f'{{"data":{_book_text(book, stamp, bids, asks)},"channel":"{"_".join(key)}","event":"data"}}'
+        self.publish(key, text, at_ns)
 
     def _stamp(self, book: MarketBook, at_ns: int) -> int:
         """The microtimestamp of a book as it is."""
