@@ -264,7 +264,8 @@ def test_trades_by_their_texts(decoded):
 @pytest.mark.parametrize(("text", "status", "listing"), [
     (trade(type=2), DecodeStatus.BAD_FIELD, 0),
     (trade(microtimestamp="-1"), DecodeStatus.BAD_FIELD, 0),
-    ({"data": {"bids": [], "asks": []}, "channel": "diff_order_book_cdusd", "event": "data"}, DecodeStatus.BAD_FIELD, 1),
+    ({"data": {"bids": [], "asks": []}, "channel": "diff_order_book_cdusd", "event": "data"},
+     DecodeStatus.BAD_FIELD, 1),
     ({"channel": "diff_order_book_cdusd", "event": "data"}, DecodeStatus.BAD_FIELD, 1),
     ({"data": {}, "channel": "diff_order_book_cdusd"}, DecodeStatus.BAD_FIELD, 1),
     ({"data": {}, "channel": "diff_order_book_cdusd", "event": "trade"}, DecodeStatus.UNKNOWN_MESSAGE, 1),
@@ -310,8 +311,8 @@ SPOT = {"name": "BTC/USD", "market_symbol": "btcusd", "base_currency": "BTC", "b
         "instant_order_counter_decimals": 2, "instant_and_market_orders": "Enabled",
         "description": "Bitcoin / U.S. dollar", "market_type": "SPOT"}
 PERPETUAL = SPOT | {
-    "name": "BTC/USD-PERP", "market_symbol": "btcusd-perp", "base_decimals": 5, "maximum_order_value": "500000.00000000",
-    "minimum_order_amount": "0.00001000", "maximum_order_amount": "10.00000000", "market_type": "PERPETUAL",
+    "name": "BTC/USD-PERP", "market_symbol": "btcusd-perp", "base_decimals": 5,
+    "maximum_order_value": "500000.00000000", "minimum_order_amount": "0.00001000", "maximum_order_amount": "10.00000000", "market_type": "PERPETUAL",
     "payoff_type": "Linear", "contract_size": "1.00000000"}
 
 
