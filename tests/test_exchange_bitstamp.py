@@ -312,8 +312,9 @@ SPOT = {"name": "BTC/USD", "market_symbol": "btcusd", "base_currency": "BTC", "b
         "description": "Bitcoin / U.S. dollar", "market_type": "SPOT"}
 PERPETUAL = SPOT | {
     "name": "BTC/USD-PERP", "market_symbol": "btcusd-perp", "base_decimals": 5,
-    "maximum_order_value": "500000.00000000", "minimum_order_amount": "0.00001000", "maximum_order_amount": "10.00000000", "market_type": "PERPETUAL",
-    "payoff_type": "Linear", "contract_size": "1.00000000"}
+    "maximum_order_value": "500000.00000000", "minimum_order_amount": "0.00001000",
+    "maximum_order_amount": "10.00000000", "market_type": "PERPETUAL", "payoff_type": "Linear",
+    "contract_size": "1.00000000"}
 
 
 def test_listings_of_markets():
