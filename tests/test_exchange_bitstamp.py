@@ -414,7 +414,7 @@ def test_ccxt_watches_books_and_trades():
             assert trades and all(one["side"] in ("buy", "sell") and one["amount"] > 0 for one in trades)
             seen = await watched_until_true(client, "BTC/USD", exchange, clock, "btcusd", DEPTH)
             assert seen["nonce"] == exchange.call(
-                lambda: exchange.exchange._stamp(exchange.exchange.source.books["btcusd"], 0))
+                lambda: exchange.exchange.microtimestamp(exchange.exchange.source.books["btcusd"], 0))
         finally:
             await client.close()
 

@@ -110,11 +110,11 @@ class Bitstamp(WindowExchange[Subscription]):
         view, bids, asks = changed
         if key.channel == WHOLE:
             bids, asks = list(view.bids.items()), list(view.asks.items())
-        stamp = self._stamp(book, at_ns)
+        stamp = self.microtimestamp(book, at_ns)
         text = f'{{"data":{_book_text(book, stamp, bids, asks)},"channel":"{"_".join(key)}","event":"data"}}'
         self.publish(key, text, at_ns)
 
-    def _stamp(self, book: MarketBook, at_ns: int) -> int:
+    def microtimestamp(self, book: MarketBook, at_ns: int) -> int:
         """The microtimestamp of a book as it is."""
         symbol = book.instrument.symbol
         update_id, stamp = self._stamps.get(symbol, (0, 0))
@@ -162,7 +162,7 @@ class Bitstamp(WindowExchange[Subscription]):
             return None
         self.source.catch_up(self, self.now_ns)
         book = self.source.books[symbol]
-        return _book_text(book, self._stamp(book, self.now_ns), book.levels(Side.BUY, CAPACITY),
+        return _book_text(book, self.microtimestamp(book, self.now_ns), book.levels(Side.BUY, CAPACITY),
                           book.levels(Side.SELL, CAPACITY)).encode()
 
 
