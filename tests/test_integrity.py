@@ -1,12 +1,14 @@
 """A book is in step with the exchange, or flagged before anyone can read it."""
 import bisect
+import itertools
+import json
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason
-from tests.feed import SECOND_NS, Feed, depth, kraken, rest
+from tests.feed import SECOND_NS, Feed, depth, kraken, levels, rest
 
 NEED = (EventKind.SNAPSHOT_NEEDED, 0)
 LIVE, STALE, SYNCING = BookState.LIVE, BookState.STALE, BookState.SYNCING
@@ -432,6 +434,55 @@ def check(feed, truth):
         assert feed.shown() == [[], []]
         return
     assert feed.shown() == truth.at(feed.loop.counters(0)["last_id"])
+
+
+# -- ids that only grow ----------------------------------------------------------------------------------------
+
+def newer(number, bids, asks):
+    """A Bitstamp update, or with "data" alone a REST order book: numbered by microtimestamps without a chain."""
+    data = {"timestamp": "0", "microtimestamp": str(number), "bids": levels(bids), "asks": levels(asks)}
+    return {"data": data, "channel": "diff_order_book_ab", "event": "data"}
+
+
+class Newer(Truth):
+    """The same exchange where updates say no more than when they happened."""
+
+    def frame(self, index, wounded):
+        _, last, _, bids, asks = self.updates[index]
+        text = json.dumps(newer(last, bids, asks))
+        return text.replace('.', '.00000', 1) if wounded else text
+
+    def snapshot(self, number):
+        bids, asks = self.books[bisect.bisect_right(self.ids, number) - 1]
+        return newer(number, bids, asks)["data"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_where_ids_only_grow_a_live_book_equals_the_truth_whatever_cannot_be_read(data):
+    """A connection drops and swaps nothing; but frames may not be understood, and REST answers be older than them."""
+    feed = FEEDS.setdefault("bitstamp", Feed("bitstamp", ["ab"]))
+    changes = data.draw(st.lists(CHANGE, min_size=1, max_size=30))
+    truth = Newer(changes, [0] * len(changes))
+    wounds = data.draw(st.lists(st.sampled_from([False] * 4 + [True]), min_size=len(changes), max_size=len(changes)))
+    ages = data.draw(st.lists(st.integers(0, 4), min_size=1, max_size=8))      # of REST answers, in updates
+    waits = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=8))     # for them, in frames
+    waits, ages = itertools.cycle(waits), itertools.cycle(ages)
+    feed.open()
+    left = None                             # frames until the answer that is under way
+    for index, wounded in enumerate(wounds):
+        if NEED in feed.frame(truth.frame(index, wounded)):
+            left = next(waits)
+        check(feed, truth)
+        if left == 0:
+            said = feed.snapshot(truth.snapshot(truth.ids[max(0, index + 1 - next(ages))]))
+            left = 1 + next(waits) if NEED in said else None
+            check(feed, truth)
+        elif left is not None:
+            left -= 1
+    feed.frame(truth.frame(len(changes) - 1, False))
+    feed.snapshot(truth.snapshot(truth.ids[-1]))
+    assert feed.state()[0] == LIVE and feed.shown() == truth.at(truth.ids[-1])
 
 
 # -- silence ------------------------------------------------------------------------------------------------

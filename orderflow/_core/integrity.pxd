@@ -15,7 +15,8 @@ correctly"; Kraken WebSocket v2 "book" and "Calculate book checksum"; Bitstamp W
 * IN_BAND           the snapshot comes in the stream and replaces the book; order is the connection's. Where updates
   carry a chain, each names the last id of the one before it; the checksum, where there is one, is the proof.
 * NEWER             ids only grow. A snapshot at L joins what is newer than L, provided that something at or before L
-  was received: else a hole before it cannot be excluded, and a later snapshot is asked for.
+  was received: else a hole before it cannot be excluded, and a later snapshot is asked for. No id will ever tell of a
+  hole, so a STALE book of which nothing was received since takes no snapshot, unless nothing is missing from it.
 
 Updates that arrive before their snapshot are kept, decoded, in a bounded arena per listing. When it overflows, all kept
 ones are dropped: a snapshot older than what is kept is refused and asked for again, so nothing is ever joined over a
@@ -280,7 +281,7 @@ cdef nogil:
                 first = <KeptUpdate *>sync.kept
                 if too_old(sync, message.last_id, &first.message):
                     return Verdict.DROPPED | ask(sync, receive_ns)
-            elif sync.fault == BookFault.SILENT and message.last_id != sync.last_id:
+            elif unfounded(sync, message.last_id):
                 return Verdict.DROPPED | ask(sync, receive_ns)
         book.clear(sync.book)
         sync.snapshots += 1
@@ -306,6 +307,13 @@ cdef nogil:
         if sync.rule == SyncRule.NEWER:
             return first.last_id > snapshot_id
         return first.previous_id > snapshot_id
+
+    inline bint unfounded(const BookSync *sync, int64_t snapshot_id) noexcept:
+        """Whether a snapshot, when no update is kept, leaves open whether something is missing behind it."""
+        if sync.rule == SyncRule.NEWER and sync.state == BookState.STALE:
+            # of a book that cannot be written everything was received, up to its last id
+            return (sync.fault != BookFault.CROSSED and sync.fault != BookFault.FULL) or snapshot_id < sync.last_id
+        return sync.fault == BookFault.SILENT and snapshot_id != sync.last_id
 
     inline uint32_t join(BookSync *sync) noexcept:
         """Apply what was kept, in order; a hole inside it makes the listing STALE with the rest still kept."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orderflow.exchanges.binance import BinanceSession
+from orderflow.exchanges.bitstamp import BitstampSession
 from orderflow.exchanges.bybit_v5 import BybitSession
 from orderflow.exchanges.coinbase import CoinbaseSession
 from orderflow.exchanges.coinbase_adv import CoinbaseAdvancedSession
@@ -28,6 +29,7 @@ SESSIONS: dict[str, Callable[[SessionSettings], Session]] = {
     "deribit": DeribitSession,
     "gemini": GeminiSession,
     "hyperliquid": HyperliquidSession,
+    "bitstamp": BitstampSession,
 }
 
 

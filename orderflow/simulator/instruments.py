@@ -88,6 +88,10 @@ _DEFAULTS = {
         SimulatedInstrument("ETH", "ETH", "USDC", 2, 4, tick=10, minimum_notional=10**9),
         SimulatedInstrument("@142", "BTC", "USDC", 3, 5, tick=1000, minimum_notional=10**9),
     ),
+    "bitstamp": tuple(
+        SimulatedInstrument(f"{base.lower()}usd", base, "USD", decimals, 8, tick=tick, minimum_notional=10**9,
+                            maker_fee=300_000, taker_fee=400_000)
+        for base, decimals, tick in (("BTC", 0, 1), ("ETH", 1, 1))),
 }
 
 
