@@ -165,6 +165,20 @@ def test_one_microtimestamp_is_one_state_of_a_book():
     assert len(stamps) > 5 and stamps == sorted(set(stamps))
 
 
+def test_a_diff_names_a_level_that_is_again_as_it_was():
+    """Whoever joins a REST order book of the time in between would keep it otherwise."""
+    venue, say = dialect()
+    say({"event": "bts:subscribe", "data": {"channel": "diff_order_book_btcusd"}})
+    market = venue.source.books["btcusd"]
+    market.changes()
+    market.engine.submit(1 << 40, Side.BUY, 5, 50_000)
+    market.engine.cancel(1 << 40)
+    market.update_id += 2
+    venue.publish_book(market, 2 * SECOND_NS)
+    [(_, sent)] = venue.drain()
+    assert json.loads(sent)["data"]["bids"] == [["50000", "0.00000000"]]
+
+
 # -- books -------------------------------------------------------------------------------------------------------
 
 def test_updates_that_the_snapshot_contains_are_dropped():

@@ -17,11 +17,11 @@ from orderflow.simulator.exchange import Connection, Response
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import CAPACITY, MarketBook
 from orderflow.simulator.numbers import to_text
-from orderflow.simulator.views import Levels, View
+from orderflow.simulator.views import Levels
 
 MICROSECOND_NS = 1_000
 DIFFS, WHOLE, TRADES = "diff_order_book", "order_book", "live_trades"
-DEPTHS = {DIFFS: 0, WHOLE: 100}         # 0 = all levels
+WHOLE_DEPTH = 100
 JSON_HEADERS = {"content-type": "application/json"}
 _PATH = re.compile(r"/api/v2/(order_book|trading-pairs-info|markets)(?:/([^/]+))?/?")
 
@@ -85,7 +85,7 @@ class Bitstamp(WindowExchange[Subscription]):
         channel = request.data.channel
         name, _, symbol = channel.rpartition("_")
         subscription = Subscription(name, symbol)
-        if (name != TRADES and name not in DEPTHS) or self.instrument(symbol) is None:
+        if name not in (DIFFS, WHOLE, TRADES) or self.instrument(symbol) is None:
             raise Refused("Bad subscription string.")
         if request.event == "bts:unsubscribe":
             self.unsubscribe(connection, subscription)
@@ -93,26 +93,28 @@ class Bitstamp(WindowExchange[Subscription]):
             return
         self.subscribe(connection, subscription)
         self._say(connection, "subscription_succeeded", channel, {})
-        if name in DEPTHS and self.source.contents is None:
-            self.source.catch_up(self, self.now_ns)
-            self.view(subscription)                         # what changes from now on is published
 
     def _say(self, connection: Connection, event: str, channel: str, data: dict) -> None:
         self.send(connection, compact({"event": f"bts:{event}", "channel": channel, "data": data}))
 
     # market data
 
-    def window(self, key: Subscription) -> tuple[str, int]:
-        return key.symbol, DEPTHS[key.channel]
+    def publish_book(self, book: MarketBook, at_ns: int) -> None:
+        """A diff names every level that was touched, also one that is again as it was: a REST order book of the time in
+        between shows it otherwise."""
+        sides: dict[int, Levels] = {Side.BUY: [], Side.SELL: []}
+        for side, price, quantity in book.changes():
+            sides[side].append((price, quantity))
+        if not sides[Side.BUY] and not sides[Side.SELL]:
+            return
+        self._publish_sides(Subscription(DIFFS, book.instrument.symbol), book, sides, at_ns)
+        self._publish_sides(Subscription(WHOLE, book.instrument.symbol), book,
+                            {side: book.levels(side, WHOLE_DEPTH) for side in sides}, at_ns)
 
-    def publish_changes(self, book: MarketBook, key: Subscription, changed: tuple[View, Levels, Levels],
-                        at_ns: int) -> None:
-        view, bids, asks = changed
-        if key.channel == WHOLE:
-            bids, asks = list(view.bids.items()), list(view.asks.items())
-        stamp = self.microtimestamp(book, at_ns)
-        text = f'{{"data":{_book_text(book, stamp, bids, asks)},"channel":"{"_".join(key)}","event":"data"}}'
-        self.publish(key, text, at_ns)
+    def _publish_sides(self, key: Subscription, book: MarketBook, sides: dict[int, Levels], at_ns: int) -> None:
+        if key in self.subscribers:
+            data = _book_text(book, self.microtimestamp(book, at_ns), sides[Side.BUY], sides[Side.SELL])
+            self.publish(key, f'{{"data":{data},"channel":"{"_".join(key)}","event":"data"}}', at_ns)
 
     def microtimestamp(self, book: MarketBook, at_ns: int) -> int:
         """The microtimestamp of a book as it is."""
