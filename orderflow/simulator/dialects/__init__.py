@@ -1,8 +1,8 @@
 """Protocols that simulated exchanges speak: one module each, found by the protocol's name."""
 from importlib import import_module
 
-PROTOCOLS = ("binance_spot", "binance_usdm", "binance_coinm", "kraken_v2", "okx", "bybit_v5", "coinbase",
-             "coinbase_adv")
+PROTOCOLS = ("binance_spot", "binance_usdm", "binance_coinm", "kraken_v2", "okx", "bybit_v5", "bitmex",
+             "coinbase", "coinbase_adv")
 
 
 def dialect(protocol: str):
