@@ -1,4 +1,5 @@
-"""BitMEX. Sources: BitMEX's "WebSocket API" (subscriptions, heartbeats, rate limits) and "API Explorer" (instrument)."""
+"""BitMEX. Sources: BitMEX's "WebSocket API" (subscriptions, heartbeats, rate limits) and "API Explorer" (Instrument).
+"""
 from __future__ import annotations
 
 import json

@@ -69,7 +69,7 @@ _DEFAULTS = {
         SimulatedInstrument("ETHUSDT", "ETH", "USDT", 2, 5, **_SPOT_FEES),
     ),
     "bitmex": (
-        SimulatedInstrument("XBTUSD", "XBT", "USD", 1, 0, tick=5, lot=100, minimum_quantity=100, taker_fee=75_000),
+        SimulatedInstrument("XBTUSD", "BTC", "USD", 1, 0, tick=5, lot=100, minimum_quantity=100, taker_fee=75_000),
         SimulatedInstrument("ETHUSD", "ETH", "USD", 2, 0, tick=5, taker_fee=75_000),
     ),
     "coinbase": _COINBASE,

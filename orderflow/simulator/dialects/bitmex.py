@@ -25,6 +25,8 @@ from orderflow.simulator.words import timestamp
 DEPTHS = {"orderBookL2": 0, "orderBookL2_25": 25}
 TABLES = (*DEPTHS, "trade")
 NAMES = {Side.BUY: "Buy", Side.SELL: "Sell"}
+#: What the simulator calls otherwise.
+UNDERLYING = {"BTC": "XBT"}
 FIRST_ID = 10_000_000_000
 JSON_HEADERS = {"content-type": "application/json; charset=utf-8"}
 INSTRUMENTS = ("/api/v1/instrument/active", "/api/v1/instrument/activeAndIndices", "/api/v1/instrument")
@@ -233,11 +235,12 @@ def _entry(instrument: SimulatedInstrument) -> str:
     """One of the instruments: a perpetual contract. The ones in USD are inverse, and worth so many of them."""
     inverse = instrument.quote == "USD"
     settled = "XBt" if inverse else "USDt"
+    base = UNDERLYING.get(instrument.base, instrument.base)
     multiplier = -instrument.contract_size * 10**8 if inverse else 10**6
     words = compact({
-        "symbol": instrument.symbol, "rootSymbol": instrument.base, "state": "Open", "typ": "FFWCSX",
+        "symbol": instrument.symbol, "rootSymbol": base, "state": "Open", "typ": "FFWCSX",
         "listing": "2016-05-13T12:00:00.000Z", "front": "2016-05-13T12:00:00.000Z", "expiry": None, "settle": None,
-        "positionCurrency": instrument.quote if inverse else instrument.base, "underlying": instrument.base,
+        "positionCurrency": instrument.quote if inverse else base, "underlying": base,
         "quoteCurrency": instrument.quote, "settlCurrency": settled, "multiplier": multiplier,
         "underlyingToPositionMultiplier": None if inverse else 1,
         "underlyingToSettleMultiplier": multiplier if inverse else None,
