@@ -12,7 +12,7 @@ from orderflow.exchanges import session_for
 from orderflow.exchanges.session import KeepAlive, Problem, Ready, Send, SessionError, SessionSettings
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.launch import SimulatorSettings, build
-from tests.against_dialect import books_equal, simulated, true_books
+from tests.against_dialect import books_equal
 from tests.codec_frames import listing_table
 from tests.feed import Feed
 
@@ -109,16 +109,16 @@ def test_the_dialect_answers_as_documented():
 
 
 def test_the_dialect_shows_its_book_over_rest():
-    with simulated("bitmex") as (exchange, clock):
-        clock.stop()
-
-        def depth():
-            return exchange.exchange.http("GET", "/api/v1/orderBook/L2", "symbol=XBTUSD&depth=20", {}, b"",
-                                          exchange.exchange.now_ns).body
-        rows = json.loads(exchange.call(depth), parse_float=Decimal)
-        bids, asks = true_books(exchange, ["XBTUSD"], 20)["XBTUSD"]
+    venue, _ = dialect()
+    answer = venue.http("GET", "/api/v1/orderBook/L2", "symbol=XBTUSD&depth=20", {}, b"", 3 * SECOND_NS)
+    rows = json.loads(answer.body, parse_float=Decimal)
+    book = venue.source.books["XBTUSD"]
+    bids, asks = ([(Decimal(book.price_text(price)), quantity) for price, quantity in book.levels(side, 20)]
+                  for side in (Side.BUY, Side.SELL))
     assert [(line["price"], line["size"]) for line in rows if line["side"] == "Buy"] == bids
     assert [(line["price"], line["size"]) for line in rows if line["side"] == "Sell"][::-1] == asks
+    assert len(bids) == len(asks) == 20
+    assert venue.http("GET", "/api/v1/orderBook/L2", "symbol=NOSUCH", {}, b"", 3 * SECOND_NS).status == 400
 
 
 # -- books -------------------------------------------------------------------------------------------------------
@@ -167,7 +167,8 @@ def test_ids_come_and_go_for_ever(decoded):
     for _ in range(700):
         fresh = {rng.getrandbits(33): rng.randrange(1, 10**6) for _ in range(100)}
         held |= fresh
-        assert decoded(frame("insert", *(row(number, "Buy", 1, price / 100) for number, price in fresh.items())))[0] == 0
+        rows = [row(number, "Buy", 1, price / 100) for number, price in fresh.items()]
+        assert decoded(frame("insert", *rows))[0] == DecodeStatus.DECODED
         gone = rng.sample(list(held), len(held) // 10)
         status, out = decoded(frame("delete", *(row(number, "Buy") for number in gone)))
         assert (status, out.levels.tolist()) == (DecodeStatus.DECODED, [(held.pop(number), 0) for number in gone])
@@ -255,6 +256,23 @@ def test_listings_of_recorded_instruments(feeds):
     assert (dated.instrument, dated.tick, dated.quote) == ("XRP-BTC-210924", Decimal("1e-8"), "BTC")
     assert dated.price_decimals >= 8 and not dated.halted
     assert quanto.instrument == "ADA-USDT-PERPETUAL-QUANTO1000000XBt"
+
+
+def contract(**fields):
+    return {"symbol": "AB", "state": "Open", "typ": "FFWCSX", "underlying": "XBT", "quoteCurrency": "USDT",
+            "settlCurrency": "USDt", "multiplier": 1, "underlyingToPositionMultiplier": 1000000, "isInverse": False,
+            "isQuanto": False, "expiry": None, "tickSize": 0.1, "lotSize": 100, "maxOrderQty": 10**9} | fields
+
+
+@pytest.mark.parametrize(("fields", "name", "halted"), [
+    ({}, "BTC-USDT-PERPETUAL-0.000001BTC", False),
+    ({"underlyingToPositionMultiplier": 1, "state": "Unlisted"}, "BTC-USDT-PERPETUAL", True),
+    ({"typ": "IFXXXP", "underlyingToPositionMultiplier": 10**8}, "BTC-USDT-0.00000001BTC", False),
+    ({"expiry": "2026-12-25T12:00:00.000Z"}, "BTC-USDT-261225-0.000001BTC", False)])
+def test_a_name_says_how_much_a_contract_is(fields, name, halted):
+    session = session_for("bitmex", SessionSettings("test", symbols=("AB",)))
+    [listing] = session.listings({"instruments": json.dumps([contract(**fields)]).encode()})
+    assert (listing.instrument, listing.halted, listing.quantity_decimals) == (name, halted, 0)
 
 
 def test_metadata_that_cannot_be_used_is_said():

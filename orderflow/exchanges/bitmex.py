@@ -21,7 +21,7 @@ from orderflow.exchanges.session import (
     SessionSettings,
 )
 from orderflow.exchanges.steps import scales_of
-from orderflow.instrument import Listing
+from orderflow.instrument import Listing, significant_decimals
 
 REST = "https://www.bitmex.com"
 STREAM = "wss://ws.bitmex.com"
@@ -30,6 +30,7 @@ PATH = "/realtime"
 PING_EVERY_NS = 5_000_000_000
 #: What BitMEX calls XBT, other exchanges call BTC.
 CURRENCIES = {"XBT": "BTC"}
+SPOT = "IFXXXP"
 #: Settlement currencies by their smallest unit, of which `multiplier` counts.
 UNITS = {"XBt": Decimal(10) ** 8, "USDt": Decimal(10) ** 6, "Gwei": Decimal(10) ** 9}
 
@@ -42,7 +43,7 @@ class BitmexSession:
 
     protocol = "bitmex"
     rule = SyncRule.IN_BAND
-    #: Arguments a request: it is at most 4 KB or so.
+    #: Topics a request. Requests cost of the rate limit, so there are few of them; each stays a small frame.
     subscribed_at_once = 100
 
     def __init__(self, settings: SessionSettings):
@@ -76,7 +77,8 @@ class BitmexSession:
 
     def _listing(self, entry: dict) -> Listing:
         tick, lot = Decimal(entry["tickSize"]), Decimal(entry["lotSize"])
-        prices, quantities, largest = scales_of(tick, lot, Decimal(entry.get("maxOrderQty") or 0))
+        prices, _, largest = scales_of(tick, lot, Decimal(entry.get("maxOrderQty") or 0))
+        quantities = significant_decimals(lot)      # contracts are counted, and never were cut finer
         instrument, base, quote = named(entry)
         return Listing(
             self.settings.name, entry["symbol"], instrument, base, quote, prices, quantities, tick, lot,
@@ -147,17 +149,14 @@ def named(entry: dict) -> tuple[str, str, str]:
     """
     base, quote, settled = entry["underlying"], entry["quoteCurrency"], entry.get("settlCurrency") or ""
     base, quote = CURRENCIES.get(base, base), CURRENCIES.get(quote, quote)
-    if entry.get("typ") in ("IFXXXP",):
-        return f"{base}-{quote}", base, quote
     expiry = entry.get("expiry")
-    term = expiry[2:10].replace("-", "") if expiry else "PERPETUAL"
-    per_unit = entry.get("underlyingToPositionMultiplier")
+    term = "" if entry.get("typ") == SPOT else f"-{expiry[2:10].replace('-', '')}" if expiry else "-PERPETUAL"
     if entry.get("isInverse"):
         size = abs(Decimal(entry["multiplier"])) / UNITS.get(settled, Decimal(1))
         unit = f"-{size.normalize():f}{quote}"
     elif entry.get("isQuanto"):
         unit = f"-QUANTO{abs(Decimal(entry['multiplier'])).normalize():f}{settled}"
     else:
-        size = 1 / Decimal(per_unit) if per_unit else Decimal(1)
+        size = 1 / Decimal(entry.get("underlyingToPositionMultiplier") or 1)
         unit = "" if size == 1 else f"-{size.normalize():f}{base}"
-    return f"{base}-{quote}-{term}{unit}", base, quote
+    return f"{base}-{quote}{term}{unit}", base, quote
