@@ -10,11 +10,13 @@ from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import KeepAlive, Problem, Ready, Send, SessionError, SessionSettings
+from orderflow.simulator.dialects.bitmex_recorded import Subscription
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.launch import SimulatorSettings, build
-from tests.against_dialect import books_equal
+from tests.against_dialect import becomes_true, books_equal, connected, simulated
 from tests.codec_frames import listing_table
 from tests.feed import Feed
+from tests.serving import Run
 
 SYMBOLS = ["XBTUSD", "ETHUSD"]
 LIVE, STALE = BookState.LIVE, BookState.STALE
@@ -66,6 +68,19 @@ def decoded():
 
 def test_books_equal_the_matching_engines():
     books_equal("bitmex", SYMBOLS, 400)
+
+
+def test_a_change_of_a_level_that_never_came_resyncs_one_listing_alone():
+    lost = json.dumps(frame("update", row(1, "Buy", 100, symbol="XBTUSD")))
+    with simulated("bitmex") as (exchange, clock), Run(
+            "sync", [connected("bitmex", exchange.ports.plain, SYMBOLS)]) as run:
+        run.wait_live()
+        exchange.call(lambda: exchange.exchange.play(Subscription("orderBookL2", "XBTUSD"), lost))
+        run.wait_told("book of XBTUSD is STALE (MALFORMED)")
+        run.wait_told("book of XBTUSD is LIVE again")
+        becomes_true(run, exchange, clock, SYMBOLS, 400)
+        counters = [run.core.loops["bitmex"].counters(index) for index in range(2)]
+        assert [count["snapshots"] for count in counters] == [2, 1]
 
 
 def dialect():
@@ -189,6 +204,13 @@ def test_rows_of_several_symbols(decoded):
     assert status == DecodeStatus.DECODED
     assert [(m["listing"], m["bids_count"], m["asks_count"]) for m in out.messages] == [(0, 1, 1), (1, 1, 0)]
     assert out.levels.tolist() == [(100, 1), (200, 2), (300, 3)]
+
+
+def test_rows_of_one_book_that_stand_apart(decoded):
+    status, out = decoded(frame("partial", row(1, "Buy", 1, 1), row(1, "Buy", 3, 3, "CD"), row(2, "Sell", 2, 2)))
+    assert (status, [(m["listing"], m["kind"]) for m in out.messages]) == (DecodeStatus.DECODED, [
+        (0, MessageKind.SNAPSHOT), (1, MessageKind.SNAPSHOT), (0, MessageKind.UPDATE)])
+    assert decoded(frame("update", row(1, "Buy", 9), row(2, "Sell", 8)))[1].levels.tolist() == [(100, 9), (200, 8)]
 
 
 def test_data_before_what_it_depends_on(decoded):

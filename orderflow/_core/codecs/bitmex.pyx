@@ -111,6 +111,14 @@ cdef nogil:
             return PRICE
         return TIME if json.equal(key, "timestamp") else -1
 
+    inline bint is_there(const DecodeBuffer *out, int32_t listing) noexcept:
+        """Whether the frame has a message of that listing: rows of one book may stand apart."""
+        cdef uint32_t i
+        for i in range(out.message_count):
+            if out.messages[i].listing == listing:
+                return True
+        return False
+
     inline bint follows(const char *p, const char *end, const char *literal, uint32_t length) noexcept:
         return end - p >= length and memcmp(p, literal, length) == 0
 
@@ -312,12 +320,13 @@ cdef class BitmexMarketData(Codec):
 
     cdef void read_filter(self, json.Cursor *c, Frame *frame) noexcept nogil:
         cdef json.Text key, text
+        cdef uint32_t seen = 0
         if not json.enter_object(c):
             return
         while json.next_key(c, &key):
             if not json.equal(&key, "symbol"):
                 json.skip_value(c)
-            elif json.read_text(c, &text):
+            elif pair_books.once(c, &seen, 1) and json.read_text(c, &text):
                 pair_books.find(c, &self.symbols, text.data, text.length, &frame.filtered)
 
     cdef void read_data(self, json.Cursor *c, Frame *frame, DecodeBuffer *out) noexcept nogil:
@@ -345,9 +354,10 @@ cdef class BitmexMarketData(Codec):
     cdef bint begin_book(self, json.Cursor *c, Frame *frame, DecodeBuffer *out) noexcept nogil:
         """Rows of a book of ours come; without a message where there was no whole book yet."""
         cdef level_ids.LevelIds *ids = &self.ids[frame.symbol]
+        cdef bint whole = frame.action == PARTIAL and not is_there(out, frame.symbol)
         frame.target.price_decimals = self.listings[frame.symbol].price_decimals
         frame.target.quantity_decimals = self.listings[frame.symbol].quantity_decimals
-        if frame.action == PARTIAL:
+        if whole:
             level_ids.clear(ids)
             ids.loaded = True
         elif not ids.loaded:
@@ -356,7 +366,7 @@ cdef class BitmexMarketData(Codec):
         if frame.message is NULL:
             return False
         frame.message.listing = frame.symbol
-        frame.message.kind = MessageKind.SNAPSHOT if frame.action == PARTIAL else MessageKind.UPDATE
+        frame.message.kind = MessageKind.SNAPSHOT if whole else MessageKind.UPDATE
         two_sides.begin(&frame.sides, &frame.target)
         return True
 
