@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orderflow.exchanges.binance import BinanceSession
+from orderflow.exchanges.bitmex import BitmexSession
 from orderflow.exchanges.bitstamp import BitstampSession
 from orderflow.exchanges.bybit_v5 import BybitSession
 from orderflow.exchanges.coinbase import CoinbaseSession
@@ -24,6 +25,7 @@ SESSIONS: dict[str, Callable[[SessionSettings], Session]] = {
     "kraken_futures": KrakenFuturesSession,
     "okx": OkxSession,
     "bybit_v5": BybitSession,
+    "bitmex": BitmexSession,
     "coinbase": CoinbaseSession,
     "coinbase_adv": CoinbaseAdvancedSession,
     "deribit": DeribitSession,

@@ -73,6 +73,10 @@ _DEFAULTS = {
         SimulatedInstrument("PF_ETHUSD", "ETH", "USD", 1, 3, maker_fee=20_000, taker_fee=50_000),
         SimulatedInstrument("PI_XBTUSD", "BTC", "USD", 1, 0, tick=5, maker_fee=20_000, taker_fee=50_000),
     ),
+    "bitmex": (
+        SimulatedInstrument("XBTUSD", "BTC", "USD", 1, 0, tick=5, lot=100, minimum_quantity=100, taker_fee=75_000),
+        SimulatedInstrument("ETHUSD", "ETH", "USD", 2, 0, tick=5, taker_fee=75_000),
+    ),
     "coinbase": _COINBASE,
     "coinbase_adv": _COINBASE,
     "deribit": (
