@@ -29,7 +29,7 @@ STAGES = """
     codecs/assets codecs/fields codecs/outbox codecs/text codecs/prepared
     codecs/binance_times codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_orders
     codecs/open_orders codecs/kraken codecs/kraken_requests codecs/kraken_reports codecs/kraken_orders
-    codecs/pair_books codecs/okx codecs/bybit_v5 codecs/hyperliquid
+    codecs/pair_books codecs/okx codecs/bybit_v5 codecs/hyperliquid codecs/gate
     codecs/two_sides codecs/coinbase_levels codecs/coinbase codecs/coinbase_adv
     strategies/dislocation strategies/python
     loops loop_router

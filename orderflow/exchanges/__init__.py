@@ -7,6 +7,7 @@ from orderflow.exchanges.binance import BinanceSession
 from orderflow.exchanges.bybit_v5 import BybitSession
 from orderflow.exchanges.coinbase import CoinbaseSession
 from orderflow.exchanges.coinbase_adv import CoinbaseAdvancedSession
+from orderflow.exchanges.gate import GateFuturesSession, GateSpotSession
 from orderflow.exchanges.kraken import KrakenSession
 from orderflow.exchanges.okx import OkxSession
 from orderflow.exchanges.session import Session, SessionSettings
@@ -20,6 +21,8 @@ SESSIONS: dict[str, Callable[[SessionSettings], Session]] = {
     "bybit_v5": BybitSession,
     "coinbase": CoinbaseSession,
     "coinbase_adv": CoinbaseAdvancedSession,
+    "gate": GateSpotSession,
+    "gate_futures": GateFuturesSession,
 }
 
 

@@ -70,6 +70,16 @@ _DEFAULTS = {
     ),
     "coinbase": _COINBASE,
     "coinbase_adv": _COINBASE,
+    "gate": (
+        SimulatedInstrument("BTC_USDT", "BTC", "USDT", 1, 6, minimum_notional=3 * 10**8, maker_fee=200_000,
+                            taker_fee=200_000),
+        SimulatedInstrument("ETH_USDT", "ETH", "USDT", 2, 4, minimum_notional=3 * 10**8, maker_fee=200_000,
+                            taker_fee=200_000),
+    ),
+    "gate_futures": (
+        SimulatedInstrument("BTC_USDT", "BTC", "USDT", 1, 0, maker_fee=20_000, taker_fee=50_000),
+        SimulatedInstrument("ETH_USDT", "ETH", "USDT", 2, 0, maker_fee=20_000, taker_fee=50_000),
+    ),
 }
 
 

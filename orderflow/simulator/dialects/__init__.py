@@ -2,7 +2,7 @@
 from importlib import import_module
 
 PROTOCOLS = ("binance_spot", "binance_usdm", "binance_coinm", "kraken_v2", "okx", "bybit_v5", "coinbase",
-             "coinbase_adv")
+             "coinbase_adv", "gate", "gate_futures")
 
 
 def dialect(protocol: str):
