@@ -26,7 +26,14 @@ from orderflow.exchanges.session import (
     SessionSettings,
     SnapshotBody,
 )
-from orderflow.exchanges.steps import OLDER_DIGITS, scales_of
+from orderflow.exchanges.steps import (
+    LARGEST_PRICE,
+    LARGEST_QUANTITY,
+    OLDER_DIGITS,
+    PRICE_STEPS,
+    QUANTITY_STEPS,
+    scales_of,
+)
 from orderflow.instrument import Listing, WireDigits, choose_scales, significant_decimals
 
 SECOND_NS = 1_000_000_000
@@ -34,6 +41,8 @@ PING_EVERY_NS = 15 * SECOND_NS
 INTERVAL = "100ms"
 #: Levels a side that updates of that interval cover, and the most that a snapshot must have.
 DEPTH = 100
+#: How much larger than what the book shows a price or quantity may become, where Gate names no bound.
+GROWTH = 1024
 #: Spot fills are written with so many decimals, and so is what they leave of an order, however coarse the lot.
 FILL_DECIMALS = 10
 
@@ -52,6 +61,7 @@ class GateSession:
     name_of: ClassVar[str]              # the key of the symbol in its entries
     asked_by: ClassVar[str]             # the REST parameter that names a symbol
     default_stream: ClassVar[str]
+    path: ClassVar[str]
     trades_at_once: ClassVar[int] = 100     # symbols a request
 
     def __init__(self, settings: SessionSettings):
@@ -128,7 +138,7 @@ class GateSession:
 
     def endpoints(self) -> list[Endpoint]:
         """One market data connection."""
-        return [Endpoint("market", Role.MARKET_DATA, self.stream)]
+        return [Endpoint("market", Role.MARKET_DATA, f"{self.stream}{self.path}")]
 
     def prepare(self, connection: str) -> Request | None:
         """Its address is known."""
@@ -191,19 +201,22 @@ class GateSpotSession(GateSession):
     catalogue = "currency_pairs"
     name_of = "id"
     asked_by = "currency_pair"
-    default_stream = "wss://api.gateio.ws/ws/v4/"
+    default_stream = "wss://api.gateio.ws"
+    path = "/ws/v4/"
 
     def level_texts(self, levels: Iterable) -> Iterable[Sequence[str]]:
         return levels
 
     def listing(self, entry: dict, digits: WireDigits) -> Listing:
         tick, lot = (Decimal(1).scaleb(-int(entry[name])) for name in ("precision", "amount_precision"))
-        prices, quantities, largest = scales_of(tick, lot, Decimal(entry.get("max_base_amount") or 0))
+        needed_price = max(significant_decimals(tick), digits.price_needed)
+        needed_quantity = max(significant_decimals(lot), digits.quantity_needed)
+        largest = min(Decimal(entry.get("max_base_amount") or 0), QUANTITY_STEPS.scaleb(-needed_quantity))
         prices, quantities = choose_scales(
-            max(prices, digits.price_needed), max(quantities, digits.quantity_needed, FILL_DECIMALS),
-            max(digits.largest_price * 16, tick), max(largest, digits.largest_quantity),
-            max(significant_decimals(tick), digits.price_needed),
-            max(significant_decimals(lot), digits.quantity_needed))
+            needed_price + OLDER_DIGITS, max(needed_quantity, FILL_DECIMALS),
+            digits.largest_price * GROWTH or min(LARGEST_PRICE, tick * PRICE_STEPS),
+            largest or digits.largest_quantity * GROWTH or min(LARGEST_QUANTITY, lot * QUANTITY_STEPS),
+            needed_price, needed_quantity)
         return Listing(
             self.settings.name, entry["id"], f"{entry['base']}-{entry['quote']}", entry["base"], entry["quote"], prices,
             quantities, tick, lot, minimum_quantity=Decimal(entry.get("min_base_amount") or 0),
@@ -220,7 +233,8 @@ class GateFuturesSession(GateSession):
     catalogue = "contracts"
     name_of = "name"
     asked_by = "contract"
-    default_stream = "wss://fx-ws.gateio.ws/v4/ws/usdt"
+    default_stream = "wss://fx-ws.gateio.ws"
+    path = "/v4/ws/usdt"
 
     def level_texts(self, levels: Iterable) -> Iterable[Sequence[str]]:
         return ((level["p"], str(level["s"])) for level in levels)

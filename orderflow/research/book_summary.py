@@ -2,7 +2,8 @@
 
 The digests make two implementations comparable in one string: `bbo_trace_sha256` is over the line
 `bid price|bid quantity|ask price|ask quantity` after every update, `final_book_sha256` over the lines
-`B price quantity` and `A price quantity`, best first. Numbers are canonical decimals; an empty side gives empty fields.
+`B price quantity` and `A price quantity`, best first. Numbers are canonical decimals; an empty side gives empty fields;
+without an update there is no trace.
 """
 from __future__ import annotations
 
@@ -85,7 +86,7 @@ class BookSummary:
             "trades": self.trades,
             "trade_volume": listing.quantity_text(self.volume),
             "bbo_changes": self.changes,
-            "bbo_trace_sha256": self._trace.hexdigest(),
+            "bbo_trace_sha256": self._trace.hexdigest() if self.updates else None,
             "final_levels": [len(bids), len(asks)],
             "final_bbo": best,
             "final_top_bids": [list(level) for level in sides[0][:TOP]],
