@@ -2,6 +2,8 @@
 
 Source: Gate's "API v4" and "Futures WebSocket v4" documents. Quantities count contracts.
 """
+from typing import ClassVar
+
 from orderflow._core.types import Side
 from orderflow.simulator.dialects.gate_publishing import Gate
 from orderflow.simulator.dialects.windows import MILLISECOND_NS, compact, trimmed
@@ -21,6 +23,7 @@ class GateFutures(Gate):
     rest_root = "/api/v4/futures/usdt"
     catalogue = "contracts"
     asked_by = "contract"
+    elsewhere: ClassVar[dict[str, bytes]] = {"/api/v4/futures/btc/contracts": b"[]"}
     unknown = ("CONTRACT_NOT_FOUND", "unknown contract")
 
     def level(self, book: MarketBook, price: int, quantity: int) -> dict:

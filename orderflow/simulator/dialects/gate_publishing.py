@@ -22,6 +22,7 @@ from orderflow.simulator.views import Levels
 DEPTH = 100                     # of order_book_update
 LARGEST_REST_DEPTH = 1000
 JSON_HEADERS = {"content-type": "application/json"}
+CURRENCIES = "/api/v4/spot/currencies"
 INVALID_REQUEST, INVALID_ARGUMENT = 1, 2
 
 
@@ -59,6 +60,7 @@ class Gate(WindowExchange[Subscription]):
     catalogue: ClassVar[str]                # the REST path that lists what is traded
     asked_by: ClassVar[str]                 # the REST parameter that names a symbol
     unknown: ClassVar[tuple[str, str]]      # label and message for a symbol that there is not
+    elsewhere: ClassVar[dict[str, bytes]] = {}      # what clients ask for beside their market
     reader = gate_recorded.GateReader
 
     def __init__(self, source, name: str = ""):
@@ -167,8 +169,7 @@ class Gate(WindowExchange[Subscription]):
         return key.symbol, DEPTH
 
     def publish_book(self, book: MarketBook, at_ns: int) -> None:
-        """What differs from the frame before, and what was touched since: a snapshot may have seen it in between."""
-        touched = {(side, price) for side, price, _ in book.changes()}
+        touched = [(side, price) for side, price, _ in book.changes()]
         for key in self.views.keys():
             symbol, depth = self.window(key)
             if symbol != book.instrument.symbol:
@@ -178,19 +179,21 @@ class Gate(WindowExchange[Subscription]):
                 self.sent_ns.pop(key, None)
                 self.last_ids.pop(key, None)
                 continue
-            held = self.view(key)[1]
-            known = {Side.BUY: held.bids, Side.SELL: held.asks}
-            changed = self.views.changes(key, book, depth)
-            view = self.view(key)[1]
-            sides = []
-            for number, (side, now) in enumerate(((Side.BUY, view.bids), (Side.SELL, view.asks))):
-                levels = dict(changed[1 + number]) if changed is not None else {}
-                levels |= {price: now.get(price, 0) for at, price in touched
-                           if at == side and (price in now or price in known[side])}
-                sides.append(sorted(levels.items(), reverse=side == Side.BUY))
-            if sides[0] or sides[1]:
+            bids, asks = self._changes(book, key, depth, touched)
+            if bids or asks:
                 first, self.last_ids[key] = self.last_ids[key] + 1, book.update_id
-                self.publish_sides(book, key, (sides[0], sides[1]), (first, book.update_id), at_ns)
+                self.publish_sides(book, key, (bids, asks), (first, book.update_id), at_ns)
+
+    def _changes(self, book: MarketBook, key: Subscription, depth: int,
+                 touched: list[tuple[int, int]]) -> tuple[Levels, Levels]:
+        """What differs from the frame before, and whatever was touched: a snapshot may have seen it in between, and a
+        level that lies beyond the window now is deleted there."""
+        changed = self.views.changes(key, book, depth)
+        view = self.view(key)[1]
+        sides = {Side.BUY: dict(changed[1] if changed else ()), Side.SELL: dict(changed[2] if changed else ())}
+        for side, price in touched:
+            sides[Side(side)][price] = (view.bids if side == Side.BUY else view.asks).get(price, 0)
+        return sorted(sides[Side.BUY].items(), reverse=True), sorted(sides[Side.SELL].items())
 
     def publish_sides(self, book: MarketBook, key: Subscription, sides: tuple[Levels, Levels], ids: tuple[int, int],
                       at_ns: int) -> None:
@@ -220,7 +223,7 @@ class Gate(WindowExchange[Subscription]):
     def http(self, method: str, path: str, query: str, headers, body: bytes, now_ns: int) -> Response:
         self.now_ns = now_ns
         try:
-            name = path.removeprefix(self.rest_root)
+            name = path if path == CURRENCIES else path.removeprefix(self.rest_root)
             if method != "GET":
                 raise RestRefused(404, "NOT_FOUND", "Not Found")
             return Response(200, dict(JSON_HEADERS), self.request(name, dict(parse_qsl(query))))
@@ -237,6 +240,11 @@ class Gate(WindowExchange[Subscription]):
             return compact([self.entry(one) for one in self.instruments]).encode()
         if name == "/order_book":
             return self._order_book(parameters)
+        if name in self.elsewhere:
+            return self.elsewhere[name]
+        if name == CURRENCIES:
+            names = dict.fromkeys(asset for one in self.instruments for asset in (one.base, one.quote))
+            return compact([_currency(asset) for asset in names]).encode()
         raise RestRefused(404, "NOT_FOUND", "Not Found")
 
     def _order_book(self, parameters: dict[str, str]) -> bytes:
@@ -258,3 +266,9 @@ class Gate(WindowExchange[Subscription]):
     def book_times(self) -> dict:
         """The times of a REST order book: seconds with milliseconds in futures, milliseconds in spot."""
         raise NotImplementedError
+
+
+def _currency(name: str) -> dict:
+    """An entry of the currencies."""
+    return {"currency": name, "name": name, "delisted": False, "withdraw_disabled": False, "withdraw_delayed": False,
+            "deposit_disabled": False, "trade_disabled": False, "chain": name, "chains": []}

@@ -137,7 +137,7 @@ def subscriptions(streams, market: str) -> list[str]:
 def recorded_instruments(contents: Contents) -> tuple[SimulatedInstrument, ...]:
     """The instruments whose subscriptions a capture holds, with the digits on the wire."""
     instruments = []
-    for symbol in sorted({stream.symbol for stream in contents.streams}):
+    for symbol in sorted({stream.symbol for stream in contents.streams if not stream.symbol.startswith("ob.")}):
         price, quantity = contents.decimals(symbol, (8, 8))
         base, _, quote = symbol.partition("_")
         instruments.append(SimulatedInstrument(symbol, base, quote, price, quantity))
