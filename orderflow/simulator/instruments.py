@@ -77,8 +77,8 @@ _DEFAULTS = {
                             taker_fee=200_000),
     ),
     "gate_futures": (
-        SimulatedInstrument("BTC_USDT", "BTC", "USDT", 1, 0, maker_fee=20_000, taker_fee=50_000),
-        SimulatedInstrument("ETH_USDT", "ETH", "USDT", 2, 0, maker_fee=20_000, taker_fee=50_000),
+        SimulatedInstrument("BTC_USDT", "BTC", "USDT", 1, 0, tick=10, maker_fee=20_000, taker_fee=50_000),
+        SimulatedInstrument("ETH_USDT", "ETH", "USDT", 2, 0, tick=5, maker_fee=20_000, taker_fee=50_000),
     ),
 }
 

@@ -47,8 +47,9 @@ class GateSpot(Gate):
         super().begin_book(connection, key)
         if key.channel.startswith(OBU):
             book, view = self.view(key)
+            ids = f'"full":true,"u":{self.last_ids[key]}'
             sides = list(view.bids.items()), list(view.asks.items())
-            self.send(connection, self._obu_text(book, key, sides, f'"full":true,"u":{self.last_ids[key]}', self.now_ns))
+            self.send(connection, self._obu_text(book, key, sides, ids, self.now_ns))
 
     def publish_sides(self, book: MarketBook, key: Subscription, sides: tuple[Levels, Levels], ids: tuple[int, int],
                       at_ns: int) -> None:

@@ -3,7 +3,6 @@
 Sources: Gate's "API v4", "Spot WebSocket v4" and "Futures WebSocket v4" documents. Update ids are those of the matching
 engine's changes. An update covers the best levels only: one that falls out of them is deleted.
 """
-import json
 from typing import ClassVar
 from urllib.parse import parse_qsl
 
@@ -17,7 +16,7 @@ from orderflow.simulator.dialects.windows import MILLISECOND_NS, WindowExchange,
 from orderflow.simulator.exchange import SECOND_NS, Connection, Response
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import MarketBook
-from orderflow.simulator.views import Levels
+from orderflow.simulator.views import Levels, View
 
 DEPTH = 100                     # of order_book_update
 LARGEST_REST_DEPTH = 1000
@@ -160,40 +159,19 @@ class Gate(WindowExchange[Subscription]):
 
     def begin_book(self, connection: Connection, key: Subscription) -> None:
         """What a subscriber of a book gets from now on counts from here."""
-        _, view = self.view(key)
-        self.last_ids.setdefault(key, view.update_id)
+        if key not in self.views.keys():
+            self.last_ids[key] = self.view(key)[1].update_id
 
     # market data
 
     def window(self, key: Subscription) -> tuple[str, int]:
         return key.symbol, DEPTH
 
-    def publish_book(self, book: MarketBook, at_ns: int) -> None:
-        touched = [(side, price) for side, price, _ in book.changes()]
-        for key in self.views.keys():
-            symbol, depth = self.window(key)
-            if symbol != book.instrument.symbol:
-                continue
-            if key not in self.subscribers:
-                self.views.forget(key)
-                self.sent_ns.pop(key, None)
-                self.last_ids.pop(key, None)
-                continue
-            bids, asks = self._changes(book, key, depth, touched)
-            if bids or asks:
-                first, self.last_ids[key] = self.last_ids[key] + 1, book.update_id
-                self.publish_sides(book, key, (bids, asks), (first, book.update_id), at_ns)
-
-    def _changes(self, book: MarketBook, key: Subscription, depth: int,
-                 touched: list[tuple[int, int]]) -> tuple[Levels, Levels]:
-        """What differs from the frame before, and whatever was touched: a snapshot may have seen it in between, and a
-        level that lies beyond the window now is deleted there."""
-        changed = self.views.changes(key, book, depth)
-        view = self.view(key)[1]
-        sides = {Side.BUY: dict(changed[1] if changed else ()), Side.SELL: dict(changed[2] if changed else ())}
-        for side, price in touched:
-            sides[Side(side)][price] = (view.bids if side == Side.BUY else view.asks).get(price, 0)
-        return sorted(sides[Side.BUY].items(), reverse=True), sorted(sides[Side.SELL].items())
+    def publish_changes(self, book: MarketBook, key: Subscription, changed: tuple[View, Levels, Levels],
+                        at_ns: int) -> None:
+        view, bids, asks = changed
+        first, self.last_ids[key] = self.last_ids[key] + 1, view.update_id
+        self.publish_sides(book, key, (bids, asks), (first, view.update_id), at_ns)
 
     def publish_sides(self, book: MarketBook, key: Subscription, sides: tuple[Levels, Levels], ids: tuple[int, int],
                       at_ns: int) -> None:
@@ -257,11 +235,18 @@ class Gate(WindowExchange[Subscription]):
         if not limit.isdigit() or not 0 < int(limit) <= LARGEST_REST_DEPTH:
             raise RestRefused(400, "INVALID_PARAM_VALUE", f"Invalid limit {limit}")
         self.source.catch_up(self, self.now_ns)
-        book = self.source.books[symbol]
-        asks, bids = ([self.level(book, *level) for level in book.levels(side, int(limit))]
-                      for side in (Side.SELL, Side.BUY))
-        number = {"id": book.update_id} if parameters.get("with_id") == "true" else {}
-        return json.dumps(number | self.book_times() | {"asks": asks, "bids": bids}, separators=(",", ":")).encode()
+        number, *sides = self._known(symbol, int(limit))
+        bids, asks = ([self.level(self.source.books[symbol], *level) for level in side] for side in sides)
+        identity = {"id": number} if parameters.get("with_id") == "true" else {}
+        return compact(identity | self.book_times() | {"asks": asks, "bids": bids}).encode()
+
+    def _known(self, symbol: str, limit: int) -> tuple[int, Levels, Levels]:
+        """Number, best bids and asks of a book. Most recorded snapshots show what the last update left."""
+        book, key = self.source.books[symbol], Subscription(BOOK, symbol)
+        if limit > DEPTH or key not in self.views.keys():
+            return book.update_id, book.levels(Side.BUY, limit), book.levels(Side.SELL, limit)
+        view = self.view(key)[1]
+        return view.update_id, list(view.bids.items())[:limit], list(view.asks.items())[:limit]
 
     def book_times(self) -> dict:
         """The times of a REST order book: seconds with milliseconds in futures, milliseconds in spot."""
