@@ -16,6 +16,7 @@ from orderflow.exchanges.session import (
     KeepAlive,
     Problem,
     Ready,
+    Reconnect,
     Request,
     Send,
     SessionError,
@@ -375,6 +376,16 @@ def test_what_the_session_says(protocol):
     leave, join, again = session.need_snapshot(4, BookFault.SILENT, 0)
     assert isinstance(leave, Send) and isinstance(join, Send) and again == fetch
     assert [json.loads(action.text)["event"] for action in (leave, join)] == ["unsubscribe", "subscribe"]
+
+
+@both
+def test_a_notice_of_an_upgrade_is_a_reconnect(protocol):
+    notice = {"time": 1770694860, "time_ms": 1770694860773, "channel": f"{MARKETS[protocol]}.system",
+              "event": "update", "result": {"type": "upgrade", "msg": "The connection will soon be closed."}}
+    status, out = decoder(protocol)(notice)
+    assert status == DecodeStatus.DECODED and [m["kind"] for m in out.messages] == [MessageKind.SESSION]
+    [again] = session_for(protocol, SessionSettings("test")).frame("market", json.dumps(notice).encode(), 0)
+    assert isinstance(again, Reconnect) and "upgrade" in again.reason
 
 
 @both

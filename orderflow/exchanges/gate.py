@@ -20,6 +20,7 @@ from orderflow.exchanges.session import (
     KeepAlive,
     Problem,
     Ready,
+    Reconnect,
     Request,
     Send,
     SessionError,
@@ -39,7 +40,7 @@ from orderflow.instrument import Listing, WireDigits, choose_scales, significant
 SECOND_NS = 1_000_000_000
 PING_EVERY_NS = 15 * SECOND_NS
 INTERVAL = "100ms"
-#: Levels a side that updates of that interval cover, and the most that a snapshot must have.
+#: Levels a side that updates of that interval tell of. Larger snapshots come out of a cache that is long out of date.
 DEPTH = 100
 #: How much larger than what the book shows a price or quantity may become, where Gate names no bound.
 GROWTH = 1024
@@ -55,7 +56,7 @@ class GateSession:
 
     rule = SyncRule.CONTIGUOUS_RANGE
     market: ClassVar[str]
-    protocol: ClassVar[str]
+    protocol: str
     rest_root: ClassVar[str]
     catalogue: ClassVar[str]            # the REST path that lists what is traded
     name_of: ClassVar[str]              # the key of the symbol in its entries
@@ -90,7 +91,7 @@ class GateSession:
         SessionError
             When Gate refuses, or a symbol is not offered; the message names it.
         """
-        answer = json.loads(bodies[self.catalogue])
+        answer = json.loads(bodies[self.catalogue], parse_float=str)
         if not isinstance(answer, list):
             raise SessionError(f"exchange {self.settings.name}: {self.catalogue} were refused: "
                                f"{answer.get('message')} ({answer.get('label')})")
@@ -100,7 +101,7 @@ class GateSession:
             if symbol not in known:
                 raise SessionError(f"exchange {self.settings.name}: symbol {symbol!r} is not offered; check `symbols`")
             digits = WireDigits()
-            book = json.loads(bodies.get(f"book {symbol}", b"{}"))
+            book = json.loads(bodies.get(f"book {symbol}", b"{}"), parse_float=str)
             for side in ("bids", "asks"):
                 digits.observe_levels(self.level_texts(book.get(side, ())))
             result.append(self.listing(known[symbol], digits))
@@ -165,13 +166,16 @@ class GateSession:
                                             "event": event, "payload": list(payload)}))
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
-        """Answers to subscriptions, errors."""
+        """Answers to subscriptions, errors, notices."""
         message = json.loads(text)
         error = message.get("error")
         if error:
             about = f" of {','.join(map(str, message['payload']))}" if message.get("payload") else ""
             return [Problem(f"{message.get('event') or 'a request'}{about} to {message.get('channel')}: "
                             f"{error.get('message')} (code {error.get('code')})")]
+        result = message.get("result") or {}
+        if message.get("channel") == f"{self.market}.system" and result.get("type") == "upgrade":
+            return [Reconnect(connection, f"the exchange announced an upgrade: {result.get('msg')}")]
         return [Ready(connection)] if message.get("event") == "subscribe" else []
 
     def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
@@ -243,13 +247,13 @@ class GateFuturesSession(GateSession):
         return [symbol, INTERVAL, str(DEPTH)]
 
     def listing(self, entry: dict, digits: WireDigits) -> Listing:
-        tick, lot = Decimal(entry["order_price_round"]), Decimal(1).scaleb(-digits.quantity_needed)
-        prices, quantities, largest = scales_of(tick, lot, Decimal(entry.get("order_size_max") or 0))
+        tick, lot = Decimal(entry["order_price_round"]), digits.lot
+        prices, quantities, largest = scales_of(min(tick, digits.tick), lot, Decimal(entry.get("order_size_max") or 0))
         base, _, quote = entry["name"].partition("_")
         size = Decimal(entry.get("quanto_multiplier") or 1) or Decimal(1)
         unit = "" if size == 1 else f"-{size.normalize():f}{base}"
         return Listing(
             self.settings.name, entry["name"], f"{base}-{quote}-PERPETUAL{unit}", base, quote,
-            max(prices, digits.price_needed), quantities, tick, lot,
+            prices, quantities, tick, lot,
             minimum_quantity=Decimal(entry.get("order_size_min") or 0), maximum_quantity=largest,
             halted=bool(entry.get("in_delisting")) or entry.get("status", "trading") != "trading")

@@ -6,6 +6,9 @@ Sources: Gate's "API v4" documents, "Spot WebSocket v4" and "Futures WebSocket v
 A frame is {"time", "channel", "event", "result"}; `result` that comes before channel and event is checked, remembered
 and read when the frame has ended. A futures frame spells the keys of its result in the order of the alphabet, the sides
 before the symbol that scales them: these are remembered in the same way.
+
+Updates tell of the best levels only, but of all that happens to them: one that falls out is deleted, one that comes
+back is told again. Recorded: 7.899 comes, 6.424, the hundredth then, goes; 7.899 goes, 6.424 comes.
 """
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memcmp, memset
@@ -23,7 +26,8 @@ cdef enum Channel:
     BOOK = 1
     TRADES = 2
     QUIET = 3                   # known, and of no interest
-    UNKNOWN_CHANNEL = 4
+    SYSTEM = 4                  # notices
+    UNKNOWN_CHANNEL = 5
 
 cdef enum Event:
     NO_EVENT = 0
@@ -87,6 +91,8 @@ cdef nogil:
                 or json.equal(&text, "trades_v2") or json.equal(&text, "contract_stats")
                 or json.equal(&text, "public_liquidates") or json.equal(&text, "contracts")):
             return QUIET
+        if json.equal(&text, "system"):
+            return SYSTEM
         return UNKNOWN_CHANNEL
 
     inline int event_of(const json.Text *name) noexcept:
@@ -173,8 +179,8 @@ cdef class GateMarketData(Codec):
     Messages
     --------
     UPDATE of order_book_update: first_id = U, last_id = u; SNAPSHOT, last_id = u, where it says that it is the full
-    book, and of a REST body: last_id = id. TRADE of trades: last_id = id, side = the taker's. Answers and errors are
-    SESSION. Foreign symbols, other channels and futures trades that nobody made on the book are IGNORED.
+    book, and of a REST body: last_id = id. TRADE of trades: last_id = id, side = the taker's. Answers, errors and
+    notices are SESSION. Foreign symbols, other channels and futures trades that nobody made on the book are IGNORED.
     """
     cdef bint futures
 
@@ -268,20 +274,19 @@ cdef class GateMarketData(Codec):
     cdef void conclude(self, json.Cursor *c, const Frame *frame, DecodeBuffer *out) noexcept nogil:
         """A frame without news of a book or trade: what is it?"""
         cdef Message *message
+        cdef bint session
         if c.status != json.GOOD:
             return
-        if not frame.failed and frame.event != ANSWER:
-            if frame.channel == NO_CHANNEL or frame.channel == UNKNOWN_CHANNEL:
+        session = frame.failed or frame.event == ANSWER or frame.channel == SYSTEM
+        if not session and frame.channel != QUIET:
+            if frame.channel != BOOK and frame.channel != TRADES or frame.event == UNKNOWN_EVENT:
                 json.fail(c, DecodeStatus.UNKNOWN_MESSAGE)
                 return
-            if frame.channel != QUIET and frame.event == UNKNOWN_EVENT:
-                json.fail(c, DecodeStatus.UNKNOWN_MESSAGE)
-                return
-            if frame.channel != QUIET and not (frame.event == NEWS and frame.seen & RESULT):
+            if frame.event == NO_EVENT or not frame.seen & RESULT:
                 json.fail(c, json.BAD_FIELD)
                 return
         message = pair_books.add(c, out)
-        if message is not NULL and (frame.failed or frame.event == ANSWER):
+        if message is not NULL and session:
             message.kind = MessageKind.SESSION
 
     cdef void read_result(self, json.Cursor *c, Frame *frame, DecodeBuffer *out) noexcept nogil:
