@@ -434,7 +434,7 @@ def test_ccxt_reads_markets_and_books(protocol):
 
 
 @both
-def test_ccxt_watches_books_and_trades(protocol):
+def test_ccxt_watches_books_trades_and_quotes(protocol):
     symbol, depth = CCXT_SYMBOLS[protocol], 50 if protocol == "gate" else 100
 
     async def watch(exchange, clock):
@@ -442,6 +442,8 @@ def test_ccxt_watches_books_and_trades(protocol):
         try:
             trades = await asyncio.wait_for(client.watch_trades(symbol), 30)
             assert trades and all(trade["side"] in ("buy", "sell") and trade["amount"] > 0 for trade in trades)
+            quote = (await asyncio.wait_for(client.watch_bids_asks([symbol]), 30))[symbol]
+            assert 0 < quote["bid"] < quote["ask"] and quote["bidVolume"] > 0 and quote["askVolume"] > 0
             await watched_until_true(client, symbol, exchange, clock, "BTC_USDT", depth)
         finally:
             await client.close()

@@ -65,8 +65,11 @@ class GateSpot(Gate):
         return (f'{{"channel":"spot.{OBU}","result":{{"t":{stamp},{ids},"s":"ob.{key.symbol}.{depth}","b":{bids},'
                 f'"a":{asks}}},"time_ms":{stamp},"event":"update"}}')
 
+    def quantity(self, book: MarketBook, quantity: int) -> str:
+        return trimmed(book.quantity_text(quantity))
+
     def level(self, book: MarketBook, price: int, quantity: int) -> list[str]:
-        return [trimmed(book.price_text(price)), trimmed(book.quantity_text(quantity))]
+        return [trimmed(book.price_text(price)), self.quantity(book, quantity)]
 
     def update_text(self, book: MarketBook, sides: tuple[Levels, Levels], ids: tuple[int, int], at_ns: int) -> str:
         bids, asks = (self.side_text(book, side) for side in sides)

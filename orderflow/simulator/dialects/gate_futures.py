@@ -26,6 +26,9 @@ class GateFutures(Gate):
     elsewhere: ClassVar[dict[str, bytes]] = {"/api/v4/futures/btc/contracts": b"[]"}
     unknown = ("CONTRACT_NOT_FOUND", "unknown contract")
 
+    def quantity(self, book: MarketBook, quantity: int) -> int:
+        return quantity
+
     def level(self, book: MarketBook, price: int, quantity: int) -> dict:
         return {"p": trimmed(book.price_text(price)), "s": quantity}
 

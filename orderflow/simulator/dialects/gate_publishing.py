@@ -12,12 +12,13 @@ from orderflow._core.types import Side
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import gate_recorded
 from orderflow.simulator.dialects.gate_recorded import BOOK, TRADES, Subscription
-from orderflow.simulator.dialects.windows import MILLISECOND_NS, WindowExchange, compact
+from orderflow.simulator.dialects.windows import MILLISECOND_NS, WindowExchange, compact, trimmed
 from orderflow.simulator.exchange import SECOND_NS, Connection, Response
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import MarketBook
 from orderflow.simulator.views import Levels, View
 
+TOUCH = "book_ticker"
 DEPTH = 100                     # of order_book_update
 LARGEST_REST_DEPTH = 1000
 JSON_HEADERS = {"content-type": "application/json"}
@@ -82,7 +83,11 @@ class Gate(WindowExchange[Subscription]):
         """`result` of an update of a book."""
         raise NotImplementedError
 
-    def level(self, book: MarketBook, price: int, quantity: int):
+    def quantity(self, book: MarketBook, quantity: int) -> str | int:
+        """A quantity in JSON."""
+        raise NotImplementedError
+
+    def level(self, book: MarketBook, price: int, quantity: int) -> list | dict:
         """A level in JSON."""
         raise NotImplementedError
 
@@ -100,8 +105,8 @@ class Gate(WindowExchange[Subscription]):
             if len(payload) < 2 or payload[1] != "100ms" or payload[2:] not in ([], [str(DEPTH)]):
                 raise Refused(INVALID_ARGUMENT, "invalid argument: interval or level")
             return [Subscription(BOOK, payload[0])]
-        if channel == TRADES:
-            return [Subscription(TRADES, symbol) for symbol in payload]
+        if channel in (TRADES, TOUCH):
+            return [Subscription(channel, symbol) for symbol in payload]
         raise Refused(INVALID_ARGUMENT, f"unknown channel {self.market}.{channel}")
 
     # websocket
@@ -134,7 +139,7 @@ class Gate(WindowExchange[Subscription]):
         if request.event == "subscribe" and self.source.contents is None:
             self.source.catch_up(self, self.now_ns)
             for subscription in wanted:
-                if subscription.channel != TRADES:
+                if subscription.channel not in (TRADES, TOUCH):
                     self.begin_book(connection, subscription)
 
     def _head(self, channel: str, event: str) -> dict:
@@ -187,6 +192,16 @@ class Gate(WindowExchange[Subscription]):
         for result in self.trades_texts(book, rows, at_ns):
             self.publish(key, self.frame_text(TRADES, result, at_ns), at_ns)
 
+    def publish_touch(self, book: MarketBook, at_ns: int) -> None:
+        key = Subscription(TOUCH, book.instrument.symbol)
+        if key not in self.subscribers:
+            return
+        bid, bid_quantity, ask, ask_quantity = book.touch
+        prices = ["" if price is None else trimmed(book.price_text(price)) for price in (bid, ask)]
+        result = {"t": at_ns // MILLISECOND_NS, "u": book.update_id, "s": key.symbol, "b": prices[0],
+                  "B": self.quantity(book, bid_quantity), "a": prices[1], "A": self.quantity(book, ask_quantity)}
+        self.publish(key, self.frame_text(TOUCH, compact(result), at_ns), at_ns)
+
     def frame_text(self, channel: str, result: str, at_ns: int) -> str:
         """A frame that brings news."""
         return (f'{{"time":{at_ns // SECOND_NS},"time_ms":{at_ns // MILLISECOND_NS},'
@@ -201,26 +216,25 @@ class Gate(WindowExchange[Subscription]):
     def http(self, method: str, path: str, query: str, headers, body: bytes, now_ns: int) -> Response:
         self.now_ns = now_ns
         try:
-            name = path if path == CURRENCIES else path.removeprefix(self.rest_root)
             if method != "GET":
                 raise RestRefused(404, "NOT_FOUND", "Not Found")
-            return Response(200, dict(JSON_HEADERS), self.request(name, dict(parse_qsl(query))))
+            return Response(200, dict(JSON_HEADERS), self.request(path, dict(parse_qsl(query))))
         except RestRefused as refusal:
             answer = compact({"label": refusal.label, "message": refusal.message}).encode()
             return Response(refusal.status, dict(JSON_HEADERS), answer)
 
-    def request(self, name: str, parameters: dict[str, str]) -> bytes:
-        """Answer a GET of a path below the market's root."""
-        if name == f"/{self.catalogue}":
+    def request(self, path: str, parameters: dict[str, str]) -> bytes:
+        """Answer a GET."""
+        if path == f"{self.rest_root}/{self.catalogue}":
             contents = self.source.contents
             if contents is not None and contents.metadata is not None:
                 return contents.metadata
             return compact([self.entry(one) for one in self.instruments]).encode()
-        if name == "/order_book":
+        if path == f"{self.rest_root}/order_book":
             return self._order_book(parameters)
-        if name in self.elsewhere:
-            return self.elsewhere[name]
-        if name == CURRENCIES:
+        if path in self.elsewhere:
+            return self.elsewhere[path]
+        if path == CURRENCIES:
             names = dict.fromkeys(asset for one in self.instruments for asset in (one.base, one.quote))
             return compact([_currency(asset) for asset in names]).encode()
         raise RestRefused(404, "NOT_FOUND", "Not Found")
