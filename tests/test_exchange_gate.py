@@ -23,6 +23,7 @@ from orderflow.exchanges.session import (
     SessionSettings,
     SnapshotBody,
 )
+from orderflow.instrument import table
 from orderflow.simulator.dialects.gate_recorded import Subscription
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.launch import SimulatorSettings, build
@@ -321,6 +322,25 @@ def test_a_pair_may_be_halted_and_have_bounds():
     [listing] = session.listings({"currency_pairs": json.dumps([entry]).encode()})
     assert listing.halted and listing.minimum_quantity == Decimal("0.002") and listing.maximum_quantity == 5000
     assert listing.minimum_notional == 3 and listing.quantity_decimals == 10
+
+
+@pytest.mark.parametrize(("precision", "amount_precision", "level"), [
+    (12, 0, ["0.000000000001", "123456789012"]), (8, 2, ["0.00000001", "98765432.1234567891"]),
+    (2, 6, ["99999.99", "1"]), (4, 3, None)])
+def test_extreme_steps_and_levels_keep_their_digits(precision, amount_precision, level):
+    """Resting orders may be finer than the lot; the scale holds what the book shows."""
+    entry = {"id": "A_B", "base": "A", "quote": "B", "precision": precision, "amount_precision": amount_precision}
+    book = {"id": 1, "bids": [level] if level else [], "asks": []}
+    session = session_for("gate", SessionSettings("test", symbols=("A_B",)))
+    bodies = {"currency_pairs": json.dumps([entry]).encode(), "book A_B": json.dumps(book).encode()}
+    [listing] = session.listings(bodies)
+    [row] = table([listing], ["test"])
+    assert Decimal(int(row["tick"])).scaleb(-listing.price_decimals) == Decimal(1).scaleb(-precision)
+    out = DecodeOutput()
+    codec = session.market_codec(table([listing], ["test"]), {"A_B": 0})
+    assert codec.decode_snapshot_body(0, bodies["book A_B"], out) == DecodeStatus.DECODED
+    assert [(Decimal(listing.price_text(one["price"])), Decimal(listing.quantity_text(one["quantity"])))
+            for one in out.levels[:1 if level else 0]] == ([tuple(map(Decimal, level))] if level else [])
 
 
 def test_listings_of_recorded_contracts(feeds):

@@ -215,11 +215,12 @@ class GateSpotSession(GateSession):
         tick, lot = (Decimal(1).scaleb(-int(entry[name])) for name in ("precision", "amount_precision"))
         needed_price = max(significant_decimals(tick), digits.price_needed)
         needed_quantity = max(significant_decimals(lot), digits.quantity_needed)
-        largest = min(Decimal(entry.get("max_base_amount") or 0), QUANTITY_STEPS.scaleb(-needed_quantity))
+        room = QUANTITY_STEPS.scaleb(-needed_quantity)
+        largest = min(Decimal(entry.get("max_base_amount") or 0), room)
         prices, quantities = choose_scales(
             needed_price + OLDER_DIGITS, max(needed_quantity, FILL_DECIMALS),
             digits.largest_price * GROWTH or min(LARGEST_PRICE, tick * PRICE_STEPS),
-            largest or digits.largest_quantity * GROWTH or min(LARGEST_QUANTITY, lot * QUANTITY_STEPS),
+            largest or min(digits.largest_quantity * GROWTH or LARGEST_QUANTITY, max(room, digits.largest_quantity)),
             needed_price, needed_quantity)
         return Listing(
             self.settings.name, entry["id"], f"{entry['base']}-{entry['quote']}", entry["base"], entry["quote"], prices,
