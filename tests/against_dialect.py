@@ -98,12 +98,12 @@ async def watched_until_true(client, symbol, exchange, clock, listed, depth):
     for _ in range(10):
         await asyncio.wait_for(client.watch_order_book(symbol), PATIENCE)
     clock.stop()
-    bids, asks = ([(float(price), float(quantity)) for price, quantity in side]
-                  for side in true_books(exchange, [listed], depth)[listed])
     deadline = asyncio.get_running_loop().time() + PATIENCE
     while True:
         book = client.orderbooks[symbol]
-        if [[tuple(level[:2]) for level in book[side]] for side in ("bids", "asks")] == [bids, asks]:
+        truth = [[(float(price), float(quantity)) for price, quantity in side]      # the market has yet to stop
+                 for side in true_books(exchange, [listed], depth)[listed]]
+        if [[tuple(level[:2]) for level in book[side]] for side in ("bids", "asks")] == truth:
             return book
         assert asyncio.get_running_loop().time() < deadline, "the book did not become that of the matching engine"
         with contextlib.suppress(asyncio.TimeoutError):
