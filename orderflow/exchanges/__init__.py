@@ -10,6 +10,7 @@ from orderflow.exchanges.bybit_v5 import BybitSession
 from orderflow.exchanges.coinbase import CoinbaseSession
 from orderflow.exchanges.coinbase_adv import CoinbaseAdvancedSession
 from orderflow.exchanges.deribit import DeribitSession
+from orderflow.exchanges.gate import GateFuturesSession, GateSpotSession
 from orderflow.exchanges.gemini import GeminiSession
 from orderflow.exchanges.hyperliquid import HyperliquidSession
 from orderflow.exchanges.kraken import KrakenSession
@@ -32,6 +33,8 @@ SESSIONS: dict[str, Callable[[SessionSettings], Session]] = {
     "gemini": GeminiSession,
     "hyperliquid": HyperliquidSession,
     "bitstamp": BitstampSession,
+    "gate": GateSpotSession,
+    "gate_futures": GateFuturesSession,
 }
 
 

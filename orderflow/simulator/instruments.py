@@ -96,6 +96,16 @@ _DEFAULTS = {
         SimulatedInstrument(f"{base.lower()}usd", base, "USD", decimals, 8, tick=tick, minimum_notional=10**9,
                             maker_fee=300_000, taker_fee=400_000)
         for base, decimals, tick in (("BTC", 0, 1), ("ETH", 1, 1))),
+    "gate": (
+        SimulatedInstrument("BTC_USDT", "BTC", "USDT", 1, 6, minimum_notional=3 * 10**8, maker_fee=200_000,
+                            taker_fee=200_000),
+        SimulatedInstrument("ETH_USDT", "ETH", "USDT", 2, 4, minimum_notional=3 * 10**8, maker_fee=200_000,
+                            taker_fee=200_000),
+    ),
+    "gate_futures": (
+        SimulatedInstrument("BTC_USDT", "BTC", "USDT", 1, 0, tick=10, maker_fee=20_000, taker_fee=50_000),
+        SimulatedInstrument("ETH_USDT", "ETH", "USDT", 2, 0, tick=5, maker_fee=20_000, taker_fee=50_000),
+    ),
 }
 
 
