@@ -10,6 +10,7 @@ import pytest
 
 from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
+from orderflow.engine import wait_until
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import (
     Fetch,
@@ -30,6 +31,7 @@ from orderflow.simulator.launch import SimulatorSettings, build
 from tests.against_dialect import books_equal, one_is_resynced, simulated, true_books, watched_until_true
 from tests.codec_frames import listing_table
 from tests.feed import Feed, levels
+from tests.serving import PATIENCE
 
 SYMBOLS = ["BTC_USDT", "ETH_USDT"]
 MARKETS = {"gate": "spot", "gate_futures": "futures"}
@@ -446,11 +448,13 @@ def test_ccxt_reads_markets_and_books(protocol):
         assert market["precision"]["price"] == (1 if protocol == "gate_futures" else 0.1) and market["active"]
         assert market["contractSize"] == (1 if protocol == "gate_futures" else None)
         clock.stop()
-        client.fetch_order_book(symbol, limit=20)               # the market catches up with the stopped clock
-        book = client.fetch_order_book(symbol, limit=20)
-        bids, asks = true_books(exchange, ["BTC_USDT"], 20)["BTC_USDT"]
-        assert [level[:2] for level in book["bids"]] == [[float(number) for number in level] for level in bids]
-        assert [level[:2] for level in book["asks"]] == [[float(number) for number in level] for level in asks]
+
+        def fetched_is_true():
+            book = client.fetch_order_book(symbol, limit=20)
+            truth = true_books(exchange, ["BTC_USDT"], 20)["BTC_USDT"]
+            return [[level[:2] for level in book[side]] for side in ("bids", "asks")] == [
+                [[float(number) for number in level] for level in side] for side in truth]
+        wait_until(fetched_is_true, PATIENCE, "equality of the book over REST")
 
 
 @both
