@@ -97,7 +97,7 @@ async def watched_until_true(client, symbol, exchange, clock, listed, depth, upd
     """ccxt's book of a symbol, watched over some updates and then, the market stopped, until it is the true one."""
     for _ in range(updates):
         await asyncio.wait_for(client.watch_order_book(symbol), PATIENCE)
-    clock.stop(grid_ns)             # at a moment that is still to come: the truth may change once more
+    clock.stop(grid_ns)
     deadline = asyncio.get_running_loop().time() + PATIENCE
     while True:
         truth = [[(float(price), float(quantity)) for price, quantity in side]

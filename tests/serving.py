@@ -33,7 +33,10 @@ class Clock:
         return min(time.time_ns(), self._end_ns)
 
     def stop(self, grid_ns=GRID_NS):
+        """Returns when that moment has come: until then the truth may change."""
         self._end_ns = self.origin_ns + ((time.time_ns() - self.origin_ns) // grid_ns + 1) * grid_ns
+        while (left_ns := self._end_ns - time.time_ns()) > 0:
+            time.sleep(left_ns / 1e9)
 
 
 def opened():
