@@ -48,7 +48,7 @@ def configuration(folder, exchanges, *names, server="sync"):
 @pytest.mark.parametrize("server", ["sync", "async"])
 def test_what_arrived_is_in_the_files_and_gives_the_books(tmp_path, exchanges, capsys, server):
     config = configuration(tmp_path, exchanges, "alpha", "gamma", server=server)
-    assert main(["record", str(config), "-o", str(tmp_path / "x.tsv.zst"), "--seconds", "1.5", "--json"]) == GOOD
+    assert main(["record", str(config), "-o", str(tmp_path / "x.tsv.zst"), "--seconds", "3", "--json"]) == GOOD
     found = json.loads(capsys.readouterr().out)
     assert found["problems"] == []
     for name, (protocol, symbol) in PROTOCOLS.items():
@@ -56,7 +56,7 @@ def test_what_arrived_is_in_the_files_and_gives_the_books(tmp_path, exchanges, c
         told = found["exchanges"][name]
         records = list(read_capture(path))
         received = [record for record in records if record.direction == "rx"]
-        assert told["file"] == str(path) and told["frames"] == len(received) > 0
+        assert told["file"] == str(path) and told["frames"] == len(received) > 10
         assert told["bytes"] == sum(len(record.payload.encode()) for record in received)
         stamps = [record.local_ns for record in records]
         assert stamps == sorted(stamps) and abs(stamps[-1] - time.time_ns()) < 60_000_000_000
