@@ -25,7 +25,7 @@ lint: build .venv/.lint         ## style, spelling, types, and stubs against the
 	$(BIN)/python -m mypy.stubtest --concise --mypy-config-file pyproject.toml --allowlist \
 		tests/stubtest_allowlist.txt --ignore-unused-allowlist --ignore-disjoint-bases orderflow._core
 
-bench: build .venv/.test        ## every bar with its measurement; fails on a MISS
+bench: build .venv/.test .venv/.bench    ## every bar with its measurement; fails on a MISS
 	$(BIN)/python bench/run.py
 
 soak: build .venv/.test         ## ten minutes of trading; fails when memory grows
@@ -45,9 +45,9 @@ clean:
 
 .venv/.built: .venv/.pip pyproject.toml setup.py $(NATIVE)
 	@echo "Compiling; the first time this takes a few minutes."
-	$(BIN)/python -m pip install --quiet --editable .
+	PYTHONWARNINGS="ignore:Editable installation" $(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
-.venv/.test .venv/.lint: .venv/.%: .venv/.pip pyproject.toml
+.venv/.test .venv/.bench .venv/.lint: .venv/.%: .venv/.pip pyproject.toml
 	$(BIN)/python -m pip install --quiet --group $*
 	@touch $@
