@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
 from decimal import Decimal
 from urllib.parse import parse_qsl, urlsplit
 
@@ -16,20 +15,18 @@ from orderflow._core.codecs.binance import BinanceMarketData
 from orderflow._core.codecs.binance_orders import BinanceOrders
 from orderflow._core.integrity import SyncRule
 from orderflow._core.signing import Signer
-from orderflow._core.types import BookFault, Role
+from orderflow._core.types import Role
 from orderflow.exchanges.session import (
     Action,
     Credentials,
     Endpoint,
-    Fetch,
     Problem,
     Ready,
     Reconnect,
     Request,
     Send,
-    SessionError,
+    Session,
     SessionSettings,
-    SnapshotBody,
 )
 from orderflow.instrument import Listing, WireDigits, choose_scales, significant_decimals
 
@@ -43,34 +40,27 @@ USER_STREAM = "user-stream"
 ORDERS = "wss://ws-api.binance.com:443/ws-api/v3"
 
 
-class BinanceSession:
+class BinanceSession(Session):
     """Market data and, on spot, order entry over the WebSocket API.
 
     A depth stream is joined with a REST snapshot that is asked for after the first update is in hand.
     """
 
     def __init__(self, settings: SessionSettings, market: str):
-        self.settings = settings
         self.market = market
         self.protocol = f"binance_{market}"
-        rest, self.prefix, stream, self.depth_stream, self.limit = MARKETS[market]
-        self.rest = settings.rest or rest
-        self.stream = settings.stream or stream
+        self.production_rest, self.prefix, self.production_stream, self.depth_stream, self.limit = MARKETS[market]
+        super().__init__(settings)
         self.orders = settings.orders or ORDERS
         self.rule = SyncRule.CONTIGUOUS_RANGE if market == "spot" else SyncRule.PREVIOUS_ID
-        self.indices: dict[int, Listing] = {}
-        self.assets: list[str] = []
 
     # -- metadata -----------------------------------------------------------------------------------------------
 
     def metadata(self) -> list[Request]:
         """exchangeInfo, and one depth snapshot a symbol: old resting levels may be finer than today's tick."""
         requests = [Request("exchangeInfo", "GET", f"{self.rest}{self.prefix}/exchangeInfo")]
-        requests += [Request(f"depth {symbol}", "GET", self._depth_url(symbol)) for symbol in self.settings.symbols]
+        requests += [Request(f"depth {symbol}", "GET", self.snapshot_url(symbol)) for symbol in self.settings.symbols]
         return requests
-
-    def _depth_url(self, symbol: str) -> str:
-        return f"{self.rest}{self.prefix}/depth?symbol={symbol}&limit={self.limit}"
 
     def listings(self, bodies: dict[str, bytes]) -> list[Listing]:
         """Listings of the configured symbols.
@@ -82,14 +72,12 @@ class BinanceSession:
         """
         known = {entry["symbol"]: entry for entry in json.loads(bodies["exchangeInfo"])["symbols"]}
         result = []
-        for symbol in self.settings.symbols:
-            if symbol not in known:
-                raise SessionError(f"exchange {self.settings.name}: symbol {symbol!r} is not offered; check `symbols`")
+        for symbol, entry in self.offered(known):
             digits = WireDigits()
             depth = json.loads(bodies.get(f"depth {symbol}", b"{}"))
             digits.observe_levels(depth.get("bids", ()))
             digits.observe_levels(depth.get("asks", ()))
-            result.append(self._listing(known[symbol], digits))
+            result.append(self._listing(entry, digits))
         return result
 
     def _listing(self, entry: dict, digits: WireDigits) -> Listing:
@@ -117,16 +105,6 @@ class BinanceSession:
             halted=entry.get("status", entry.get("contractStatus", "TRADING")) != "TRADING",
         )
 
-    @staticmethod
-    def snapshot_symbol(url: str) -> str:
-        """Symbol that a recorded REST depth URL asked for; "" for any other URL."""
-        parts = urlsplit(url)
-        return dict(parse_qsl(parts.query)).get("symbol", "") if parts.path.endswith("/depth") else ""
-
-    def start(self, indices: Sequence[int], listings: Sequence[Listing]) -> None:
-        """The index that each listing got in the engine."""
-        self.indices = dict(zip(indices, listings, strict=True))
-
     # -- connections --------------------------------------------------------------------------------------------
 
     def market_codec(self, table, symbols: dict[str, int]):
@@ -138,8 +116,7 @@ class BinanceSession:
         if not self.settings.trade:
             return None
         if self.market != "spot":
-            raise SessionError(f"exchange {self.settings.name}: orders are not supported on this market yet; "
-                               "set trade = false")
+            raise self.error("orders are not supported on this market yet; set trade = false")
         credentials = self._credentials()
         self.assets = sorted({asset for item in self.indices.values() for asset in (item.base, item.quote)} | {"BNB"})
         return BinanceOrders(table, symbols, api_key=credentials.key, signer=Signer.hmac_sha256(credentials.secret),
@@ -147,7 +124,7 @@ class BinanceSession:
 
     def _credentials(self) -> Credentials:
         if self.settings.credentials is None:
-            raise SessionError(f"exchange {self.settings.name}: trade = true needs a key and a secret")
+            raise self.error("trade = true needs a key and a secret")
         return self.settings.credentials
 
     def endpoints(self) -> list[Endpoint]:
@@ -159,16 +136,13 @@ class BinanceSession:
             found.append(Endpoint("trades", Role.MARKET_DATA, f"{self.stream}/market/stream", books=False))
         return [*found, Endpoint("orders", Role.ORDERS, self.orders)] if self.settings.trade else found
 
-    def prepare(self, connection: str) -> Request | None:
-        """Its addresses are known."""
-        return None
-
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
-        """Subscribe."""
+        """The order connection subscribes to what becomes of its orders."""
         if connection == "orders":
             return [Send(connection, json.dumps(self._user_stream(unix_ns)))]
-        if self.settings.subscribe:
-            return [Send(connection, text) for text in self.settings.subscribe]
+        return super().opened(connection, unix_ns)
+
+    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
         return [Send(connection, json.dumps({"method": "SUBSCRIBE", "id": 1, "params": [
             f"{symbol.lower()}@{kind}" for symbol in self.settings.symbols for kind in self._kinds(connection)]}))]
 
@@ -211,21 +185,16 @@ class BinanceSession:
             return [Reconnect("orders", "the exchange ended the user stream")]
         return []
 
-    def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
-        """A REST depth snapshot; where nothing came for too long, after subscribing anew."""
-        symbol = self.indices[listing].symbol
-        fetch = Fetch(Request("snapshot", "GET", self._depth_url(symbol), listing=listing))
-        if fault != BookFault.SILENT:
-            return [fetch]
-        streams = [f"{symbol.lower()}@{self.depth_stream}"]
-        return [*(Send("market", json.dumps({"method": method, "params": streams, "id": 2}))
-                  for method in ("UNSUBSCRIBE", "SUBSCRIBE")), fetch]
+    # -- books --------------------------------------------------------------------------------------------------
 
-    def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
-        """Snapshots go to the exchange thread."""
-        if request.purpose != "snapshot":
-            return []
-        if status != 200:
-            return [Problem(f"{request.url} answered {status}: "
-                            f"{body[:200].decode(errors='replace')}")]
-        return [SnapshotBody(request.listing, body)]
+    def snapshot_url(self, symbol: str) -> str:
+        return f"{self.rest}{self.prefix}/depth?symbol={symbol}&limit={self.limit}"
+
+    def snapshot_symbol(self, url: str) -> str:
+        parts = urlsplit(url)
+        return dict(parse_qsl(parts.query)).get("symbol", "") if parts.path.endswith("/depth") else ""
+
+    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
+        streams = [f"{symbol.lower()}@{self.depth_stream}"]
+        return [Send("market", json.dumps({"method": method, "params": streams, "id": 2}))
+                for method in ("UNSUBSCRIBE", "SUBSCRIBE")]

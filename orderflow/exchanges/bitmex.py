@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from decimal import Decimal
 
 from orderflow._core.codecs.bitmex import BitmexMarketData
-from orderflow._core.integrity import SyncRule
-from orderflow._core.types import BookFault, Role
-from orderflow.exchanges.session import (
-    Action,
-    Endpoint,
-    KeepAlive,
-    Problem,
-    Ready,
-    Request,
-    Send,
-    SessionError,
-    SessionSettings,
-)
+from orderflow.exchanges.session import Action, KeepAlive, Problem, Ready, Request, Send, Session
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing, significant_decimals
 
-REST = "https://www.bitmex.com"
-STREAM = "wss://ws.bitmex.com"
-PATH = "/realtime"
 #: BitMEX asks for a ping after five seconds of silence.
 PING_EVERY_NS = 5_000_000_000
 #: What BitMEX calls XBT, other exchanges call BTC.
@@ -35,23 +19,20 @@ SPOT = "IFXXXP"
 UNITS = {"XBt": Decimal(10) ** 8, "USDt": Decimal(10) ** 6, "Gwei": Decimal(10) ** 9}
 
 
-class BitmexSession:
+class BitmexSession(Session):
     """Book snapshots come in the stream, updates carry no number; a resync is a new subscription of that book.
 
     Quantities are contracts.
     """
 
+    title = "BitMEX"
     protocol = "bitmex"
-    rule = SyncRule.IN_BAND
+    production_rest = "https://www.bitmex.com"
+    production_stream = "wss://ws.bitmex.com"
+    path = "/realtime"
+    codec = BitmexMarketData
     #: Topics a request. Requests cost of the rate limit, so there are few of them; each stays a small frame.
     subscribed_at_once = 100
-
-    def __init__(self, settings: SessionSettings):
-        self.settings = settings
-        self.rest = settings.rest or REST
-        self.stream = settings.stream or STREAM
-        self.indices: dict[int, Listing] = {}
-        self.assets: list[str] = []
 
     def metadata(self) -> list[Request]:
         """All instruments that are traded now."""
@@ -67,13 +48,9 @@ class BitmexSession:
         """
         answer = json.loads(bodies["instruments"], parse_float=Decimal)
         if isinstance(answer, dict):
-            raise SessionError(f"exchange {self.settings.name}: instruments were refused: "
-                               f"{answer.get('error', {}).get('message')}")
+            raise self.error(f"instruments were refused: {answer.get('error', {}).get('message')}")
         known = {entry["symbol"]: entry for entry in answer}
-        for symbol in self.settings.symbols:
-            if symbol not in known:
-                raise SessionError(f"exchange {self.settings.name}: symbol {symbol!r} is not offered; check `symbols`")
-        return [self._listing(known[symbol]) for symbol in self.settings.symbols]
+        return [self._listing(entry) for _, entry in self.offered(known)]
 
     def _listing(self, entry: dict) -> Listing:
         tick, lot = Decimal(entry["tickSize"]), Decimal(entry["lotSize"])
@@ -84,41 +61,12 @@ class BitmexSession:
             self.settings.name, entry["symbol"], instrument, base, quote, prices, quantities, tick, lot,
             minimum_quantity=lot, maximum_quantity=largest, halted=entry.get("state", "Open") != "Open")
 
-    @staticmethod
-    def snapshot_symbol(url: str) -> str:
-        """Books come in the stream; no REST answer is one."""
-        return ""
+    def keep_alive(self, connection: str, unix_ns: int) -> list[Action]:
+        return [KeepAlive(connection, "ping", PING_EVERY_NS)]
 
-    def start(self, indices: Sequence[int], listings: Sequence[Listing]) -> None:
-        """The index that each listing got in the engine."""
-        self.indices = dict(zip(indices, listings, strict=True))
-
-    def market_codec(self, table, symbols: dict[str, int]):
-        """Codec of the market data connection."""
-        return BitmexMarketData(table, symbols)
-
-    def order_codec(self, table, symbols: dict[str, int]):
-        """Orders are not supported yet."""
-        if self.settings.trade:
-            raise SessionError(f"exchange {self.settings.name}: orders are not supported on BitMEX yet; "
-                               "set trade = false")
-        return None
-
-    def endpoints(self) -> list[Endpoint]:
-        """One market data connection."""
-        return [Endpoint("market", Role.MARKET_DATA, f"{self.stream}{PATH}")]
-
-    def prepare(self, connection: str) -> Request | None:
-        """Its address is known."""
-        return None
-
-    def opened(self, connection: str, unix_ns: int) -> list[Action]:
-        """Subscribe."""
-        actions: list[Action] = [KeepAlive(connection, "ping", PING_EVERY_NS)]
-        if self.settings.subscribe:
-            return actions + [Send(connection, text) for text in self.settings.subscribe]
+    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
         wanted = [f"{table}:{symbol}" for symbol in self.settings.symbols for table in ("orderBookL2", "trade")]
-        return actions + [
+        return [
             Send(connection, json.dumps({"op": "subscribe", "args": wanted[at:at + self.subscribed_at_once]}))
             for at in range(0, len(wanted), self.subscribed_at_once)]
 
@@ -131,14 +79,9 @@ class BitmexSession:
                             + (f", asked for {asked}" if asked else ""))]
         return [Ready(connection)] if message.get("success") and "subscribe" in message else []
 
-    def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
-        """Leave and join the book of that instrument alone."""
-        args = [f"orderBookL2:{self.indices[listing].symbol}"]
+    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
+        args = [f"orderBookL2:{symbol}"]
         return [Send("market", json.dumps({"op": method, "args": args})) for method in ("unsubscribe", "subscribe")]
-
-    def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
-        """Nothing is asked for while running."""
-        return []
 
 
 def named(entry: dict) -> tuple[str, str, str]:

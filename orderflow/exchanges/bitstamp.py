@@ -3,53 +3,33 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from decimal import Decimal
 from urllib.parse import urlsplit
 
 from orderflow._core.codecs.bitstamp import BitstampMarketData
 from orderflow._core.integrity import SyncRule
-from orderflow._core.types import BookFault, Role
-from orderflow.exchanges.session import (
-    Action,
-    Endpoint,
-    Fetch,
-    KeepAlive,
-    Problem,
-    Ready,
-    Reconnect,
-    Request,
-    Send,
-    SessionError,
-    SessionSettings,
-    SnapshotBody,
-)
+from orderflow.exchanges.session import Action, KeepAlive, Problem, Ready, Reconnect, Request, Send, Session
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
 
-REST = "https://www.bitstamp.net"
-STREAM = "wss://ws.bitstamp.net"
 BOOKS, TRADES = "diff_order_book_", "live_trades_"
 HEARTBEAT = '{"event":"bts:heartbeat"}'
 HEARTBEAT_EVERY_NS = 30_000_000_000
 _ORDER_BOOK = re.compile(r"/api/v2/order_book/([^/]+)/?$")
 
 
-class BitstampSession:
+class BitstampSession(Session):
     """Updates without a sequence are joined with a REST snapshot by their microtimestamps.
 
     The snapshot is asked for after the first update is in hand: REST answers may be some seconds old.
     """
 
+    title = "Bitstamp"
     protocol = "bitstamp"
+    production_rest = "https://www.bitstamp.net"
+    production_stream = "wss://ws.bitstamp.net"
+    codec = BitstampMarketData
     rule = SyncRule.NEWER
-
-    def __init__(self, settings: SessionSettings):
-        self.settings = settings
-        self.rest = settings.rest or REST
-        self.stream = settings.stream or STREAM
-        self.indices: dict[int, Listing] = {}
-        self.assets: list[str] = []
 
     def metadata(self) -> list[Request]:
         """One answer tells of all markets."""
@@ -65,12 +45,9 @@ class BitstampSession:
         """
         answer = json.loads(bodies["markets"])
         if not isinstance(answer, list):
-            raise SessionError(f"exchange {self.settings.name}: the markets were refused: {_reason(answer)}")
+            raise self.error(f"the markets were refused: {_reason(answer)}")
         known = {entry.get("market_symbol") or entry["url_symbol"]: entry for entry in answer}
-        for symbol in self.settings.symbols:
-            if symbol not in known:
-                raise SessionError(f"exchange {self.settings.name}: symbol {symbol!r} is not offered; check `symbols`")
-        return [self._listing(symbol, known[symbol]) for symbol in self.settings.symbols]
+        return [self._listing(symbol, entry) for symbol, entry in self.offered(known)]
 
     def _listing(self, symbol: str, entry: dict) -> Listing:
         tick, lot = (Decimal(1).scaleb(-int(entry[f"{which}_decimals"])) for which in ("counter", "base"))
@@ -81,40 +58,17 @@ class BitstampSession:
             minimum_quantity=Decimal(entry.get("minimum_order_amount") or 0), maximum_quantity=largest,
             minimum_notional=_minimum_notional(entry), halted=entry.get("trading", "Enabled") != "Enabled")
 
-    @staticmethod
-    def snapshot_symbol(url: str) -> str:
-        """Symbol whose order book a recorded REST URL asked for; "" for any other URL."""
+    def snapshot_symbol(self, url: str) -> str:
         found = _ORDER_BOOK.search(urlsplit(url).path)
         return found[1] if found else ""
 
-    def start(self, indices: Sequence[int], listings: Sequence[Listing]) -> None:
-        """The index that each listing got in the engine."""
-        self.indices = dict(zip(indices, listings, strict=True))
+    def keep_alive(self, connection: str, unix_ns: int) -> list[Action]:
+        return [KeepAlive(connection, HEARTBEAT, HEARTBEAT_EVERY_NS)]
 
-    def market_codec(self, table, symbols: dict[str, int]):
-        """Codec of the market data connection."""
-        return BitstampMarketData(table, symbols)
-
-    def order_codec(self, table, symbols: dict[str, int]):
-        """Orders are not supported yet."""
-        if self.settings.trade:
-            raise SessionError(f"exchange {self.settings.name}: orders are not supported on Bitstamp yet; "
-                               "set trade = false")
-        return None
-
-    def endpoints(self) -> list[Endpoint]:
-        """One market data connection."""
-        return [Endpoint("market", Role.MARKET_DATA, self.stream)]
-
-    def prepare(self, connection: str) -> Request | None:
-        """Its address is known."""
-        return None
-
-    def opened(self, connection: str, unix_ns: int) -> list[Action]:
-        """Subscribe: one request a channel."""
-        texts = self.settings.subscribe or [
-            _request("subscribe", channel + symbol) for symbol in self.settings.symbols for channel in (BOOKS, TRADES)]
-        return [KeepAlive(connection, HEARTBEAT, HEARTBEAT_EVERY_NS), *(Send(connection, text) for text in texts)]
+    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
+        """One request a channel."""
+        return [_request("subscribe", channel + symbol)
+                for symbol in self.settings.symbols for channel in (BOOKS, TRADES)]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers to subscriptions, errors, the wish for another connection."""
@@ -131,21 +85,11 @@ class BitstampSession:
             return [Problem(f"{channel + ': ' if channel else ''}{reason} (code {code})")]
         return []
 
-    def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
-        """The order book over REST; where nothing came for too long, after subscribing anew."""
-        symbol = self.indices[listing].symbol
-        fetch = Fetch(Request("snapshot", "GET", f"{self.rest}/api/v2/order_book/{symbol}/", listing=listing))
-        if fault != BookFault.SILENT:
-            return [fetch]
-        return [*(Send("market", _request(method, BOOKS + symbol)) for method in ("unsubscribe", "subscribe")), fetch]
+    def snapshot_url(self, symbol: str) -> str:
+        return f"{self.rest}/api/v2/order_book/{symbol}/"
 
-    def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
-        """Snapshots go to the exchange thread."""
-        if request.purpose != "snapshot":
-            return []
-        if status != 200:
-            return [Problem(f"{request.url} answered {status}: {body[:200].decode(errors='replace')}")]
-        return [SnapshotBody(request.listing, body)]
+    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
+        return [_request(method, BOOKS + symbol) for method in ("unsubscribe", "subscribe")]
 
 
 def named(entry: dict) -> tuple[str, str, str]:
@@ -171,8 +115,8 @@ def _minimum_notional(entry: dict) -> Decimal:
     return Decimal(text.partition(" ")[0])
 
 
-def _request(method: str, channel: str) -> str:
-    return json.dumps({"event": f"bts:{method}", "data": {"channel": channel}})
+def _request(method: str, channel: str) -> Send:
+    return Send("market", json.dumps({"event": f"bts:{method}", "data": {"channel": channel}}))
 
 
 def _reason(answer) -> str:

@@ -2,29 +2,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from decimal import Decimal
 from urllib.parse import urlsplit
 
 from orderflow._core.codecs.bybit_v5 import BybitV5MarketData
-from orderflow._core.integrity import SyncRule
-from orderflow._core.types import BookFault, Role
-from orderflow.exchanges.session import (
-    Action,
-    Endpoint,
-    KeepAlive,
-    Problem,
-    Ready,
-    Request,
-    Send,
-    SessionError,
-    SessionSettings,
-)
+from orderflow.exchanges.session import Action, KeepAlive, Problem, Ready, Request, Send, Session, SessionSettings
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
 
-REST = "https://api.bybit.com"
-STREAM = "wss://stream.bybit.com"
 PATH = "/v5/public/"
 CATEGORIES = ("spot", "linear", "inverse")
 #: Levels a side that a book can be subscribed with; one level is not a book.
@@ -39,24 +24,24 @@ def category_of(stream: str) -> str:
     return last if last in CATEGORIES else ""
 
 
-class BybitSession:
+class BybitSession(Session):
     """Book snapshots come in the stream, updates are numbered one by one. A resync is a new subscription.
 
     One connection carries one category, which its URL names: .../v5/public/linear. Without one it is spot.
     """
 
+    title = "Bybit"
     protocol = "bybit_v5"
-    rule = SyncRule.IN_BAND
+    production_rest = "https://api.bybit.com"
+    production_stream = "wss://stream.bybit.com"
+    codec = BybitV5MarketData
 
     def __init__(self, settings: SessionSettings):
-        self.settings = settings
-        self.rest = settings.rest or REST
-        stream = settings.stream or STREAM
-        self.category = category_of(stream) or "spot"
-        self.stream = stream if category_of(stream) else f"{stream.rstrip('/')}{PATH}{self.category}"
+        super().__init__(settings)
+        self.category = category_of(self.stream) or "spot"
+        if not category_of(self.stream):
+            self.stream = f"{self.stream.rstrip('/')}{PATH}{self.category}"
         self.depth = min((depth for depth in DEPTHS if depth >= (settings.depth or DEFAULT_DEPTH)), default=DEPTHS[-1])
-        self.indices: dict[int, Listing] = {}
-        self.assets: list[str] = []
 
     def metadata(self) -> list[Request]:
         """Instruments Info of each symbol: the list of all comes in pages."""
@@ -77,8 +62,8 @@ class BybitSession:
             answer = json.loads(bodies[f"instrument {symbol}"])
             entries = [entry for entry in (answer.get("result") or {}).get("list") or () if entry["symbol"] == symbol]
             if not entries:
-                raise SessionError(f"exchange {self.settings.name}: symbol {symbol!r} is not offered in category "
-                                   f"{self.category} ({answer.get('retMsg')}); check `symbols` and the stream URL")
+                raise self.error(f"symbol {symbol!r} is not offered in category {self.category} "
+                                 f"({answer.get('retMsg')}); check `symbols` and the stream URL")
             result.append(self._listing(entries[0]))
         return result
 
@@ -104,41 +89,13 @@ class BybitSession:
         term = "PERPETUAL" if kind.endswith("Perpetual") else entry["symbol"]
         return f"{pair}-{term}" + (f"-1{entry['quoteCoin']}" if self.category == "inverse" else "")
 
-    @staticmethod
-    def snapshot_symbol(url: str) -> str:
-        """Books come in the stream; no REST answer is one."""
-        return ""
+    def keep_alive(self, connection: str, unix_ns: int) -> list[Action]:
+        return [KeepAlive(connection, '{"op":"ping"}', PING_EVERY_NS)]
 
-    def start(self, indices: Sequence[int], listings: Sequence[Listing]) -> None:
-        """The index that each listing got in the engine."""
-        self.indices = dict(zip(indices, listings, strict=True))
-
-    def market_codec(self, table, symbols: dict[str, int]):
-        """Codec of the market data connection."""
-        return BybitV5MarketData(table, symbols)
-
-    def order_codec(self, table, symbols: dict[str, int]):
-        """Orders are not supported yet."""
-        if self.settings.trade:
-            raise SessionError(f"exchange {self.settings.name}: orders are not supported on Bybit yet; "
-                               "set trade = false")
-        return None
-
-    def endpoints(self) -> list[Endpoint]:
-        """One market data connection."""
-        return [Endpoint("market", Role.MARKET_DATA, self.stream)]
-
-    def prepare(self, connection: str) -> Request | None:
-        """Its address is known."""
-        return None
-
-    def opened(self, connection: str, unix_ns: int) -> list[Action]:
-        """Subscribe, each symbol in a request of its own: one that is refused takes no other with it."""
-        actions: list[Action] = [KeepAlive(connection, '{"op":"ping"}', PING_EVERY_NS)]
-        if self.settings.subscribe:
-            return actions + [Send(connection, text) for text in self.settings.subscribe]
-        return actions + [self._send("subscribe", symbol, f"orderbook.{self.depth}.{symbol}", f"publicTrade.{symbol}")
-                          for symbol in self.settings.symbols]
+    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
+        """Each symbol in a request of its own: one that is refused takes no other with it."""
+        return [self._send("subscribe", symbol, f"orderbook.{self.depth}.{symbol}", f"publicTrade.{symbol}")
+                for symbol in self.settings.symbols]
 
     @staticmethod
     def _send(method: str, symbol: str, *topics: str) -> Send:
@@ -153,12 +110,6 @@ class BybitSession:
             return [Problem(f"{message.get('retMsg')} (code {message['retCode']})")]
         return [Ready(connection)] if message.get("op") == "subscribe" else []
 
-    def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
-        """Leave and join the book topic of that symbol alone."""
-        symbol = self.indices[listing].symbol
+    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
         topic = f"orderbook.{self.depth}.{symbol}"
         return [self._send(method, symbol, topic) for method in ("unsubscribe", "subscribe")]
-
-    def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
-        """Nothing is asked for while running."""
-        return []

@@ -7,27 +7,12 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
 from decimal import ROUND_UP, Decimal
 
 from orderflow._core.codecs.coinbase import CoinbaseMarketData
-from orderflow._core.integrity import SyncRule
-from orderflow._core.types import BookFault, Role
-from orderflow.exchanges.session import (
-    Action,
-    Credentials,
-    Endpoint,
-    Problem,
-    Ready,
-    Request,
-    Send,
-    SessionError,
-    SessionSettings,
-)
+from orderflow.exchanges.session import Action, Credentials, Problem, Ready, Request, Send, Session, SessionSettings
 from orderflow.instrument import Listing, choose_scales, significant_decimals
 
-REST = "https://api.exchange.coinbase.com"
-STREAM = "wss://ws-feed.exchange.coinbase.com"
 LARGEST_PRICE = Decimal(10) ** 7
 LARGEST_QUANTITY = Decimal(10) ** 10
 #: Of what is traded in whole units only: a level of such a coin holds more of them.
@@ -65,22 +50,21 @@ def signed(credentials: Credentials, unix_ns: int) -> dict:
             "passphrase": credentials.passphrase, "timestamp": stamp}
 
 
-class CoinbaseSession:
+class CoinbaseSession(Session):
     """Snapshots come in the stream, updates carry no number; a resync is a new subscription of that product.
 
     With credentials the book is `level2`, every change at once; without, `level2_batch`, which is public.
     """
 
+    title = "Coinbase Exchange"
     protocol = "coinbase"
-    rule = SyncRule.IN_BAND
+    production_rest = "https://api.exchange.coinbase.com"
+    production_stream = "wss://ws-feed.exchange.coinbase.com"
+    codec = CoinbaseMarketData
 
     def __init__(self, settings: SessionSettings):
-        self.settings = settings
-        self.rest = settings.rest or REST
-        self.stream = settings.stream or STREAM
+        super().__init__(settings)
         self.book_channel = "level2_batch" if settings.credentials is None else "level2"
-        self.indices: dict[int, Listing] = {}
-        self.assets: list[str] = []
 
     def metadata(self) -> list[Request]:
         """All products."""
@@ -95,46 +79,12 @@ class CoinbaseSession:
             When a symbol is not offered; the message names it.
         """
         known = {entry["id"]: entry for entry in json.loads(bodies["products"])}
-        result = []
-        for symbol in self.settings.symbols:
-            if symbol not in known:
-                raise SessionError(f"exchange {self.settings.name}: symbol {symbol!r} is not offered; check `symbols`")
-            entry = known[symbol]
-            result.append(listing_of(
-                self.settings.name, symbol, entry, entry["base_currency"], entry["quote_currency"],
-                Decimal(entry["quote_increment"]), Decimal(entry.get("min_market_funds") or 0)))
-        return result
+        return [listing_of(self.settings.name, symbol, entry, entry["base_currency"], entry["quote_currency"],
+                           Decimal(entry["quote_increment"]), Decimal(entry.get("min_market_funds") or 0))
+                for symbol, entry in self.offered(known)]
 
-    @staticmethod
-    def snapshot_symbol(url: str) -> str:
-        """Books come in the stream; no REST answer is one."""
-        return ""
-
-    def start(self, indices: Sequence[int], listings: Sequence[Listing]) -> None:
-        """The index that each listing got in the engine."""
-        self.indices = dict(zip(indices, listings, strict=True))
-
-    def market_codec(self, table, symbols: dict[str, int]):
-        """Codec of the market data connection."""
-        return CoinbaseMarketData(table, symbols)
-
-    def order_codec(self, table, symbols: dict[str, int]):
-        """The websocket takes no orders."""
-        if self.settings.trade:
-            raise SessionError(f"exchange {self.settings.name}: orders are not supported here yet; set trade = false")
-
-    def endpoints(self) -> list[Endpoint]:
-        """One market data connection."""
-        return [Endpoint("market", Role.MARKET_DATA, self.stream)]
-
-    def prepare(self, connection: str) -> Request | None:
-        """Its address is known."""
-        return None
-
-    def opened(self, connection: str, unix_ns: int) -> list[Action]:
-        """Subscribe; within five seconds, or Coinbase closes."""
-        if self.settings.subscribe:
-            return [Send(connection, text) for text in self.settings.subscribe]
+    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
+        """Within five seconds, or Coinbase closes."""
         channels = [self.book_channel, "matches", "heartbeat"]
         return [self._request("subscribe", list(self.settings.symbols), channels, unix_ns)]
 
@@ -149,11 +99,5 @@ class CoinbaseSession:
             return [Ready(connection)] if message.get("channels") else []
         return [Problem(": ".join(str(message[key]) for key in ("message", "reason") if message.get(key)))]
 
-    def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
-        """Leave and join the book channel of that product alone."""
-        symbols = [self.indices[listing].symbol]
-        return [self._request(kind, symbols, [self.book_channel], unix_ns) for kind in ("unsubscribe", "subscribe")]
-
-    def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
-        """Nothing is asked over REST but the metadata."""
-        return []
+    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
+        return [self._request(kind, [symbol], [self.book_channel], unix_ns) for kind in ("unsubscribe", "subscribe")]

@@ -2,30 +2,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from decimal import Decimal
 from urllib.parse import quote
 
 from orderflow._core.codecs.deribit import DeribitMarketData
-from orderflow._core.integrity import SyncRule
-from orderflow._core.types import BookFault, Role
-from orderflow.exchanges.session import (
-    Action,
-    Endpoint,
-    KeepAlive,
-    Problem,
-    Ready,
-    Request,
-    Send,
-    SessionError,
-    SessionSettings,
-)
+from orderflow.exchanges.session import Action, KeepAlive, Problem, Ready, Request, Send, Session
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
 
-REST = "https://www.deribit.com"
-STREAM = "wss://www.deribit.com"
-REST_PATH, STREAM_PATH = "/api/v2", "/ws/api/v2"
+REST_PATH = "/api/v2"
 #: Books and trades of every change (raw) are for connections that have logged in.
 INTERVAL = "100ms"
 #: Connections over which nothing was asked for ten minutes are closed.
@@ -34,18 +19,15 @@ TEST_EVERY_NS = 30_000_000_000
 QUIET_ID = 0
 
 
-class DeribitSession:
+class DeribitSession(Session):
     """Snapshots come in the stream; each change names the one before it. A resync is a new subscription."""
 
+    title = "Deribit"
     protocol = "deribit"
-    rule = SyncRule.IN_BAND
-
-    def __init__(self, settings: SessionSettings):
-        self.settings = settings
-        self.rest = settings.rest or REST
-        self.stream = settings.stream or STREAM
-        self.indices: dict[int, Listing] = {}
-        self.assets: list[str] = []
+    production_rest = "https://www.deribit.com"
+    production_stream = "wss://www.deribit.com"
+    path = "/ws/api/v2"
+    codec = DeribitMarketData
 
     def metadata(self) -> list[Request]:
         """Each instrument: the list of all is thousands of options long."""
@@ -66,8 +48,8 @@ class DeribitSession:
             answer = json.loads(bodies[f"instrument {symbol}"], parse_float=Decimal)
             entry = answer.get("result") or {}
             if entry.get("instrument_name") != symbol:
-                raise SessionError(f"exchange {self.settings.name}: symbol {symbol!r} is not offered "
-                                   f"({(answer.get('error') or {}).get('message')}); check `symbols`")
+                raise self.error(f"symbol {symbol!r} is not offered "
+                                 f"({(answer.get('error') or {}).get('message')}); check `symbols`")
             result.append(self._listing(symbol, entry))
         return result
 
@@ -81,41 +63,13 @@ class DeribitSession:
                        maximum_quantity=largest,
                        halted=not entry.get("is_active", True) or entry.get("state", "open") != "open")
 
-    @staticmethod
-    def snapshot_symbol(url: str) -> str:
-        """Books come in the stream; no REST answer is one."""
-        return ""
+    def keep_alive(self, connection: str, unix_ns: int) -> list[Action]:
+        return [KeepAlive(connection, _text("public/test", {}, QUIET_ID), TEST_EVERY_NS)]
 
-    def start(self, indices: Sequence[int], listings: Sequence[Listing]) -> None:
-        """The index that each listing got in the engine."""
-        self.indices = dict(zip(indices, listings, strict=True))
-
-    def market_codec(self, table, symbols: dict[str, int]):
-        """Codec of the market data connection."""
-        return DeribitMarketData(table, symbols)
-
-    def order_codec(self, table, symbols: dict[str, int]):
-        """Orders are not supported yet."""
-        if self.settings.trade:
-            raise SessionError(f"exchange {self.settings.name}: orders are not supported on Deribit yet; "
-                               "set trade = false")
-        return None
-
-    def endpoints(self) -> list[Endpoint]:
-        """One market data connection."""
-        return [Endpoint("market", Role.MARKET_DATA, f"{self.stream}{STREAM_PATH}")]
-
-    def prepare(self, connection: str) -> Request | None:
-        """Its address is known."""
-        return None
-
-    def opened(self, connection: str, unix_ns: int) -> list[Action]:
-        """Subscribe, each symbol in a request of its own: one that is refused takes no other with it."""
-        actions: list[Action] = [KeepAlive(connection, _text("public/test", {}, QUIET_ID), TEST_EVERY_NS)]
-        if self.settings.subscribe:
-            return actions + [Send(connection, text) for text in self.settings.subscribe]
-        return actions + [_send("subscribe", [_book(symbol), f"trades.{symbol}.{INTERVAL}"], number)
-                          for number, symbol in enumerate(self.settings.symbols, 1)]
+    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
+        """Each symbol in a request of its own: one that is refused takes no other with it."""
+        return [_send("subscribe", [_book(symbol), f"trades.{symbol}.{INTERVAL}"], number)
+                for number, symbol in enumerate(self.settings.symbols, 1)]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers. Heartbeats, should anybody have asked for them, are answered."""
@@ -137,15 +91,9 @@ class DeribitSession:
         known = isinstance(number, int) and 0 < number <= len(self.settings.symbols)
         return f"subscription of {self.settings.symbols[number - 1]}: " if known else ""
 
-    def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
-        """Leave and join the book of that instrument alone."""
-        symbol = self.indices[listing].symbol
+    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
         return [_send("unsubscribe", [_book(symbol)], QUIET_ID),
                 _send("subscribe", [_book(symbol)], self.settings.symbols.index(symbol) + 1)]
-
-    def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
-        """Nothing is asked over REST but the metadata."""
-        return []
 
 
 def instrument_of(entry: dict) -> str:

@@ -12,21 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from orderflow._core.codecs.gate import GateMarketData
 from orderflow._core.integrity import SyncRule
-from orderflow._core.types import BookFault, Role
-from orderflow.exchanges.session import (
-    Action,
-    Endpoint,
-    Fetch,
-    KeepAlive,
-    Problem,
-    Ready,
-    Reconnect,
-    Request,
-    Send,
-    SessionError,
-    SessionSettings,
-    SnapshotBody,
-)
+from orderflow.exchanges.session import Action, KeepAlive, Problem, Ready, Reconnect, Request, Send, Session
 from orderflow.exchanges.steps import (
     LARGEST_PRICE,
     LARGEST_QUANTITY,
@@ -48,29 +34,21 @@ GROWTH = 1024
 FILL_DECIMALS = 10
 
 
-class GateSession:
+class GateSession(Session):
     """Market data. Updates of a book are joined with a REST snapshot, asked for after the first of them is in hand.
 
     A market is a subclass that says where it differs.
     """
 
+    title = "Gate"
     rule = SyncRule.CONTIGUOUS_RANGE
+    production_rest = "https://api.gateio.ws"
     market: ClassVar[str]
-    protocol: str
     rest_root: ClassVar[str]
     catalogue: ClassVar[str]            # the REST path that lists what is traded
     name_of: ClassVar[str]              # the key of the symbol in its entries
     asked_by: ClassVar[str]             # the REST parameter that names a symbol
-    default_stream: ClassVar[str]
-    path: ClassVar[str]
     trades_at_once: ClassVar[int] = 100     # symbols a request
-
-    def __init__(self, settings: SessionSettings):
-        self.settings = settings
-        self.rest = settings.rest or "https://api.gateio.ws"
-        self.stream = settings.stream or self.default_stream
-        self.indices: dict[int, Listing] = {}
-        self.assets: list[str] = []
 
     # -- metadata -----------------------------------------------------------------------------------------------
 
@@ -78,10 +56,8 @@ class GateSession:
         """What is traded, and the order book of each symbol: resting orders may be finer than tick and lot."""
         root = f"{self.rest}{self.rest_root}"
         requests = [Request(self.catalogue, "GET", f"{root}/{self.catalogue}")]
-        return requests + [Request(f"book {symbol}", "GET", self._book_url(symbol)) for symbol in self.settings.symbols]
-
-    def _book_url(self, symbol: str) -> str:
-        return f"{self.rest}{self.rest_root}/order_book?{self.asked_by}={symbol}&limit={DEPTH}&with_id=true"
+        return requests + [Request(f"book {symbol}", "GET", self.snapshot_url(symbol))
+                           for symbol in self.settings.symbols]
 
     def listings(self, bodies: dict[str, bytes]) -> list[Listing]:
         """Listings of the configured symbols.
@@ -93,18 +69,15 @@ class GateSession:
         """
         answer = json.loads(bodies[self.catalogue], parse_float=str)
         if not isinstance(answer, list):
-            raise SessionError(f"exchange {self.settings.name}: {self.catalogue} were refused: "
-                               f"{answer.get('message')} ({answer.get('label')})")
+            raise self.error(f"{self.catalogue} were refused: {answer.get('message')} ({answer.get('label')})")
         known = {entry[self.name_of]: entry for entry in answer}
         result = []
-        for symbol in self.settings.symbols:
-            if symbol not in known:
-                raise SessionError(f"exchange {self.settings.name}: symbol {symbol!r} is not offered; check `symbols`")
+        for symbol, entry in self.offered(known):
             digits = WireDigits()
             book = json.loads(bodies.get(f"book {symbol}", b"{}"), parse_float=str)
             for side in ("bids", "asks"):
                 digits.observe_levels(self.level_texts(book.get(side, ())))
-            result.append(self.listing(known[symbol], digits))
+            result.append(self.listing(entry, digits))
         return result
 
     def level_texts(self, levels: Iterable) -> Iterable[Sequence[str]]:
@@ -116,13 +89,8 @@ class GateSession:
         raise NotImplementedError
 
     def snapshot_symbol(self, url: str) -> str:
-        """Symbol that a recorded REST order book URL asked for; "" for any other URL."""
         parts = urlsplit(url)
         return dict(parse_qsl(parts.query)).get(self.asked_by, "") if parts.path.endswith("/order_book") else ""
-
-    def start(self, indices: Sequence[int], listings: Sequence[Listing]) -> None:
-        """The index that each listing got in the engine."""
-        self.indices = dict(zip(indices, listings, strict=True))
 
     # -- connections --------------------------------------------------------------------------------------------
 
@@ -130,40 +98,25 @@ class GateSession:
         """Codec of the market data connection."""
         return GateMarketData(table, symbols, market=self.market)
 
-    def order_codec(self, table, symbols: dict[str, int]):
-        """Orders are not supported yet."""
-        if self.settings.trade:
-            raise SessionError(f"exchange {self.settings.name}: orders are not supported on Gate yet; "
-                               "set trade = false")
-        return None
-
-    def endpoints(self) -> list[Endpoint]:
-        """One market data connection."""
-        return [Endpoint("market", Role.MARKET_DATA, f"{self.stream}{self.path}")]
-
-    def prepare(self, connection: str) -> Request | None:
-        """Its address is known."""
-        return None
-
-    def opened(self, connection: str, unix_ns: int) -> list[Action]:
-        """Subscribe: trades of many symbols a request, books one by one, as the exchange wants it."""
+    def keep_alive(self, connection: str, unix_ns: int) -> list[Action]:
         ping = json.dumps({"time": unix_ns // SECOND_NS, "channel": f"{self.market}.ping"})
-        actions: list[Action] = [KeepAlive(connection, ping, PING_EVERY_NS)]
-        if self.settings.subscribe:
-            return actions + [Send(connection, text) for text in self.settings.subscribe]
+        return [KeepAlive(connection, ping, PING_EVERY_NS)]
+
+    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
+        """Trades of many symbols a request, books one by one, as the exchange wants it."""
         symbols = self.settings.symbols
-        actions += [self._send(connection, "trades", "subscribe", symbols[at:at + self.trades_at_once], unix_ns)
-                    for at in range(0, len(symbols), self.trades_at_once)]
-        return actions + [self._send(connection, "order_book_update", "subscribe", self.book_payload(symbol), unix_ns)
-                          for symbol in symbols]
+        trades = [self._send("trades", "subscribe", symbols[at:at + self.trades_at_once], unix_ns)
+                  for at in range(0, len(symbols), self.trades_at_once)]
+        return trades + [self._send("order_book_update", "subscribe", self.book_payload(symbol), unix_ns)
+                         for symbol in symbols]
 
     def book_payload(self, symbol: str) -> list[str]:
         """What names the book of a symbol in a subscription."""
         return [symbol, INTERVAL]
 
-    def _send(self, connection: str, channel: str, event: str, payload: Sequence[str], unix_ns: int) -> Send:
-        return Send(connection, json.dumps({"time": unix_ns // SECOND_NS, "channel": f"{self.market}.{channel}",
-                                            "event": event, "payload": list(payload)}))
+    def _send(self, channel: str, event: str, payload: Sequence[str], unix_ns: int) -> Action:
+        return Send("market", json.dumps({"time": unix_ns // SECOND_NS, "channel": f"{self.market}.{channel}",
+                                          "event": event, "payload": list(payload)}))
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers to subscriptions, errors, notices."""
@@ -178,22 +131,12 @@ class GateSession:
             return [Reconnect(connection, f"the exchange announced an upgrade: {result.get('msg')}")]
         return [Ready(connection)] if message.get("event") == "subscribe" else []
 
-    def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
-        """A REST order book; where nothing came for too long, after subscribing anew."""
-        symbol = self.indices[listing].symbol
-        fetch = Fetch(Request("snapshot", "GET", self._book_url(symbol), listing=listing))
-        if fault != BookFault.SILENT:
-            return [fetch]
-        return [*(self._send("market", "order_book_update", event, self.book_payload(symbol), unix_ns)
-                  for event in ("unsubscribe", "subscribe")), fetch]
+    def snapshot_url(self, symbol: str) -> str:
+        return f"{self.rest}{self.rest_root}/order_book?{self.asked_by}={symbol}&limit={DEPTH}&with_id=true"
 
-    def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
-        """Snapshots go to the exchange thread."""
-        if request.purpose != "snapshot":
-            return []
-        if status != 200:
-            return [Problem(f"{request.url} answered {status}: {body[:200].decode(errors='replace')}")]
-        return [SnapshotBody(request.listing, body)]
+    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
+        return [self._send("order_book_update", event, self.book_payload(symbol), unix_ns)
+                for event in ("unsubscribe", "subscribe")]
 
 
 class GateSpotSession(GateSession):
@@ -205,7 +148,7 @@ class GateSpotSession(GateSession):
     catalogue = "currency_pairs"
     name_of = "id"
     asked_by = "currency_pair"
-    default_stream = "wss://api.gateio.ws"
+    production_stream = "wss://api.gateio.ws"
     path = "/ws/v4/"
 
     def level_texts(self, levels: Iterable) -> Iterable[Sequence[str]]:
@@ -238,7 +181,7 @@ class GateFuturesSession(GateSession):
     catalogue = "contracts"
     name_of = "name"
     asked_by = "contract"
-    default_stream = "wss://fx-ws.gateio.ws"
+    production_stream = "wss://fx-ws.gateio.ws"
     path = "/v4/ws/usdt"
 
     def level_texts(self, levels: Iterable) -> Iterable[Sequence[str]]:

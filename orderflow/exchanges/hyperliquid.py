@@ -2,29 +2,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from decimal import Decimal
 
 from orderflow._core.codecs.hyperliquid import HyperliquidMarketData
-from orderflow._core.integrity import SyncRule
-from orderflow._core.types import BookFault, Role
-from orderflow.exchanges.session import (
-    Action,
-    Endpoint,
-    KeepAlive,
-    Problem,
-    Ready,
-    Request,
-    Send,
-    SessionError,
-    SessionSettings,
-)
+from orderflow.exchanges.session import Action, KeepAlive, Problem, Ready, Request, Send, Session
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
 
-REST = "https://api.hyperliquid.xyz"
-STREAM = "wss://api.hyperliquid.xyz"
-PATH = "/ws"
 #: A connection over which nothing was sent for a minute is closed.
 PING_EVERY_NS = 30_000_000_000
 #: Decimals of a price and of a size together.
@@ -38,21 +23,18 @@ def is_spot(symbol: str) -> bool:
     return symbol.startswith("@") or "/" in symbol
 
 
-class HyperliquidSession:
+class HyperliquidSession(Session):
     """The whole book, twenty levels a side, comes in every frame: what was lost is made good by the next one.
 
     Prices are written with five significant digits at most; a tick is the finest that any price of the coin can have.
     """
 
+    title = "Hyperliquid"
     protocol = "hyperliquid"
-    rule = SyncRule.IN_BAND
-
-    def __init__(self, settings: SessionSettings):
-        self.settings = settings
-        self.rest = settings.rest or REST
-        self.stream = settings.stream or STREAM
-        self.indices: dict[int, Listing] = {}
-        self.assets: list[str] = []
+    production_rest = "https://api.hyperliquid.xyz"
+    production_stream = "wss://api.hyperliquid.xyz"
+    path = "/ws"
+    codec = HyperliquidMarketData
 
     def metadata(self) -> list[Request]:
         """What is traded, of the kinds that the symbols are of."""
@@ -72,9 +54,9 @@ class HyperliquidSession:
                  for listing in (self._spot if kind == "spotMeta" else self._perpetuals)(json.loads(body))}
         for symbol in self.settings.symbols:
             if symbol not in found:
-                raise SessionError(
-                    f"exchange {self.settings.name}: symbol {symbol!r} is not offered; perpetuals are called BTC, spot "
-                    "@107 or PURR/USDC, and those of other deployers (dex:COIN) are not supported; check `symbols`")
+                raise self.error(
+                    f"symbol {symbol!r} is not offered; perpetuals are called BTC, spot @107 or PURR/USDC, and those "
+                    "of other deployers (dex:COIN) are not supported; check `symbols`")
         return [found[symbol] for symbol in self.settings.symbols]
 
     def _perpetuals(self, meta: dict) -> Iterator[Listing]:
@@ -98,41 +80,12 @@ class HyperliquidSession:
         return Listing(self.settings.name, symbol, instrument, base, quote, prices, quantities, tick, lot,
                        maximum_quantity=largest, minimum_notional=MINIMUM_NOTIONAL, halted=halted)
 
-    @staticmethod
-    def snapshot_symbol(url: str) -> str:
-        """Books come in the stream; no REST answer is one."""
-        return ""
+    def keep_alive(self, connection: str, unix_ns: int) -> list[Action]:
+        return [KeepAlive(connection, '{"method":"ping"}', PING_EVERY_NS)]
 
-    def start(self, indices: Sequence[int], listings: Sequence[Listing]) -> None:
-        """The index that each listing got in the engine."""
-        self.indices = dict(zip(indices, listings, strict=True))
-
-    def market_codec(self, table, symbols: dict[str, int]):
-        """Codec of the market data connection."""
-        return HyperliquidMarketData(table, symbols)
-
-    def order_codec(self, table, symbols: dict[str, int]):
-        """Orders are not supported yet."""
-        if self.settings.trade:
-            raise SessionError(f"exchange {self.settings.name}: orders are not supported on Hyperliquid yet; "
-                               "set trade = false")
-        return None
-
-    def endpoints(self) -> list[Endpoint]:
-        """One market data connection."""
-        return [Endpoint("market", Role.MARKET_DATA, f"{self.stream}{PATH}")]
-
-    def prepare(self, connection: str) -> Request | None:
-        """Its address is known."""
-        return None
-
-    def opened(self, connection: str, unix_ns: int) -> list[Action]:
-        """Subscribe; a subscription is for one channel of one coin."""
-        actions: list[Action] = [KeepAlive(connection, '{"method":"ping"}', PING_EVERY_NS)]
-        if self.settings.subscribe:
-            return actions + [Send(connection, text) for text in self.settings.subscribe]
-        return actions + [_send("subscribe", channel, symbol)
-                          for symbol in self.settings.symbols for channel in CHANNELS]
+    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
+        """A subscription is for one channel of one coin."""
+        return [_send("subscribe", channel, symbol) for symbol in self.settings.symbols for channel in CHANNELS]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers to subscriptions."""
@@ -141,14 +94,9 @@ class HyperliquidSession:
             return [Problem(f"refused: {message.get('data')}")]
         return [Ready(connection)]
 
-    def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
-        """Leave and join the book of that coin alone: the next frame is the whole book anyway."""
-        symbol = self.indices[listing].symbol
+    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
+        """The next frame is the whole book anyway; that it comes shows that the exchange still sends."""
         return [_send(method, "l2Book", symbol) for method in ("unsubscribe", "subscribe")]
-
-    def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
-        """Nothing is asked for while running."""
-        return []
 
 
 def _send(method: str, channel: str, coin: str) -> Send:

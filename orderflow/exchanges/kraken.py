@@ -5,14 +5,12 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
 from decimal import Decimal
 from urllib.parse import urlencode
 
 from orderflow._core.codecs.kraken import KrakenMarketData
 from orderflow._core.codecs.kraken_orders import KrakenOrders
-from orderflow._core.integrity import SyncRule
-from orderflow._core.types import BookFault, Role
+from orderflow._core.types import Role
 from orderflow.exchanges.session import (
     Action,
     Endpoint,
@@ -22,13 +20,11 @@ from orderflow.exchanges.session import (
     Reconnect,
     Request,
     Send,
-    SessionError,
+    Session,
     SessionSettings,
 )
 from orderflow.instrument import Listing, choose_scales
 
-REST = "https://api.kraken.com"
-STREAM = "wss://ws.kraken.com"
 ORDERS = "wss://ws-auth.kraken.com"
 #: REST still writes these two the old way; v2 does not.
 MODERN = {"XBT": "BTC", "XDG": "DOGE"}
@@ -36,20 +32,20 @@ LARGEST_PRICE = Decimal(10) ** 7
 LARGEST_QUANTITY = Decimal(10) ** 10
 
 
-class KrakenSession:
+class KrakenSession(Session):
     """Book snapshots come in the stream and every update carries a checksum; a resync is a new subscription."""
 
+    title = "Kraken"
     protocol = "kraken_v2"
-    rule = SyncRule.IN_BAND
+    production_rest = "https://api.kraken.com"
+    production_stream = "wss://ws.kraken.com"
+    path = "/v2"
+    codec = KrakenMarketData
 
     def __init__(self, settings: SessionSettings):
-        self.settings = settings
-        self.rest = settings.rest or REST
-        self.stream = settings.stream or STREAM
+        super().__init__(settings)
         self.orders = settings.orders or ORDERS
         self.depth = settings.depth or 1000
-        self.indices: dict[int, Listing] = {}
-        self.assets: list[str] = []
 
     def metadata(self) -> list[Request]:
         """AssetPairs."""
@@ -68,12 +64,10 @@ class KrakenSession:
             name = entry.get("wsname")
             if name:
                 base, quote = (MODERN.get(part, part) for part in name.split("/"))
-                pairs[f"{base}/{quote}"] = (entry, base, quote)
+                pairs[f"{base}/{quote}"] = entry
         result = []
-        for symbol in self.settings.symbols:
-            if symbol not in pairs:
-                raise SessionError(f"exchange {self.settings.name}: symbol {symbol!r} is not offered; check `symbols`")
-            entry, base, quote = pairs[symbol]
+        for symbol, entry in self.offered(pairs):
+            base, quote = symbol.split("/")
             tick = Decimal(str(entry.get("tick_size", Decimal(1).scaleb(-entry["pair_decimals"]))))
             prices, quantities = choose_scales(
                 entry["pair_decimals"], entry["lot_decimals"], LARGEST_PRICE, LARGEST_QUANTITY,
@@ -85,33 +79,20 @@ class KrakenSession:
                 halted=entry.get("status", "online") != "online"))
         return result
 
-    @staticmethod
-    def snapshot_symbol(url: str) -> str:
-        """Books come in the stream; no REST answer is one."""
-        return ""
-
-    def start(self, indices: Sequence[int], listings: Sequence[Listing]) -> None:
-        """The index that each listing got in the engine."""
-        self.indices = dict(zip(indices, listings, strict=True))
-
-    def market_codec(self, table, symbols: dict[str, int]):
-        """Codec of the market data connection."""
-        return KrakenMarketData(table, symbols)
-
     def order_codec(self, table, symbols: dict[str, int]):
         """Codec of the order connection."""
         if not self.settings.trade:
             return None
         if self.settings.credentials is None:
-            raise SessionError(f"exchange {self.settings.name}: trade = true needs a key and a secret")
+            raise self.error("trade = true needs a key and a secret")
         self.assets = sorted({asset for item in self.indices.values() for asset in (item.base, item.quote)})
         self._order_codec = KrakenOrders(table, symbols, assets=self.assets)
         return self._order_codec
 
     def endpoints(self) -> list[Endpoint]:
         """One market data connection, and one for orders when trading."""
-        market = Endpoint("market", Role.MARKET_DATA, f"{self.stream}/v2")
-        return [market, Endpoint("orders", Role.ORDERS, f"{self.orders}/v2")] if self.settings.trade else [market]
+        orders = Endpoint("orders", Role.ORDERS, f"{self.orders}{self.path}")
+        return [*super().endpoints(), orders] if self.settings.trade else super().endpoints()
 
     def _token_request(self, unix_ns: int) -> Request:
         """GetWebSocketsToken; signed with HMAC-SHA512 over the path and the SHA-256 of nonce and body."""
@@ -125,16 +106,13 @@ class KrakenSession:
                    ("Content-Type", "application/x-www-form-urlencoded"))
         return Request("token", "POST", f"{self.rest}{path}", headers, body.encode())
 
-    def prepare(self, connection: str) -> Request | None:
-        """Its addresses are known."""
-        return None
-
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
-        """Subscribe; the order connection needs a token first."""
+        """The order connection needs a token first."""
         if connection == "orders":
             return [Fetch(self._token_request(unix_ns))]
-        if self.settings.subscribe:
-            return [Send(connection, text) for text in self.settings.subscribe]
+        return super().opened(connection, unix_ns)
+
+    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
         symbols = list(self.settings.symbols)
         return [
             Send(connection, json.dumps({"method": "subscribe", "params": {
@@ -155,9 +133,8 @@ class KrakenSession:
             return refused
         return []
 
-    def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
-        """Leave and join the book channel of that symbol alone."""
-        params = {"channel": "book", "symbol": [self.indices[listing].symbol], "depth": self.depth}
+    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
+        params = {"channel": "book", "symbol": [symbol], "depth": self.depth}
         return [Send("market", json.dumps({"method": method, "params": params}))
                 for method in ("unsubscribe", "subscribe")]
 

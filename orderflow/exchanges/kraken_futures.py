@@ -6,44 +6,26 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from orderflow._core.codecs.kraken_futures import KrakenFuturesMarketData
-from orderflow._core.integrity import SyncRule
-from orderflow._core.types import BookFault, Role
 from orderflow.exchanges.kraken import MODERN
-from orderflow.exchanges.session import (
-    Action,
-    Endpoint,
-    KeepAlive,
-    Problem,
-    Ready,
-    Request,
-    Send,
-    SessionError,
-    SessionSettings,
-)
+from orderflow.exchanges.session import Action, KeepAlive, Problem, Ready, Request, Send, Session
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
 
-REST = "https://futures.kraken.com"
-STREAM = "wss://futures.kraken.com"
-PATH = "/ws/v1"
 #: A connection must be pinged at least once a minute.
 PING_EVERY_NS = 30_000_000_000
 PING = '{"event":"ping"}'
 QUOTE_LENGTH = 3
 
 
-class KrakenFuturesSession:
+class KrakenFuturesSession(Session):
     """Book snapshots come in the stream; `seq` of a product rises by one. A resync is a new subscription."""
 
+    title = "Kraken Futures"
     protocol = "kraken_futures"
-    rule = SyncRule.IN_BAND
-
-    def __init__(self, settings: SessionSettings):
-        self.settings = settings
-        self.rest = settings.rest or REST
-        self.stream = settings.stream or STREAM
-        self.indices: dict[int, Listing] = {}
-        self.assets: list[str] = []
+    production_rest = "https://futures.kraken.com"
+    production_stream = "wss://futures.kraken.com"
+    path = "/ws/v1"
+    codec = KrakenFuturesMarketData
 
     def metadata(self) -> list[Request]:
         """All instruments."""
@@ -59,12 +41,9 @@ class KrakenFuturesSession:
         """
         answer = json.loads(bodies["instruments"], parse_float=Decimal)
         if answer.get("result") != "success":
-            raise SessionError(f"exchange {self.settings.name}: instruments were refused: {answer.get('error')}")
+            raise self.error(f"instruments were refused: {answer.get('error')}")
         known = {entry["symbol"].upper(): entry for entry in answer["instruments"] if entry.get("tickSize")}
-        for symbol in self.settings.symbols:
-            if symbol not in known:
-                raise SessionError(f"exchange {self.settings.name}: symbol {symbol!r} is not offered; check `symbols`")
-        return [self._listing(symbol, known[symbol]) for symbol in self.settings.symbols]
+        return [self._listing(symbol, entry) for symbol, entry in self.offered(known)]
 
     def _listing(self, symbol: str, entry: dict) -> Listing:
         tick = Decimal(entry["tickSize"])
@@ -75,40 +54,11 @@ class KrakenFuturesSession:
             self.settings.name, symbol, instrument, base, quote, prices, quantities, tick, lot,
             minimum_quantity=lot, maximum_quantity=largest, halted=not entry.get("tradeable", True))
 
-    @staticmethod
-    def snapshot_symbol(url: str) -> str:
-        """Books come in the stream; no REST answer is one."""
-        return ""
+    def keep_alive(self, connection: str, unix_ns: int) -> list[Action]:
+        return [KeepAlive(connection, PING, PING_EVERY_NS)]
 
-    def start(self, indices: Sequence[int], listings: Sequence[Listing]) -> None:
-        """The index that each listing got in the engine."""
-        self.indices = dict(zip(indices, listings, strict=True))
-
-    def market_codec(self, table, symbols: dict[str, int]):
-        """Codec of the market data connection."""
-        return KrakenFuturesMarketData(table, symbols)
-
-    def order_codec(self, table, symbols: dict[str, int]):
-        """Orders are not supported yet."""
-        if self.settings.trade:
-            raise SessionError(f"exchange {self.settings.name}: orders are not supported on Kraken Futures yet; "
-                               "set trade = false")
-        return None
-
-    def endpoints(self) -> list[Endpoint]:
-        """One market data connection."""
-        return [Endpoint("market", Role.MARKET_DATA, f"{self.stream}{PATH}")]
-
-    def prepare(self, connection: str) -> Request | None:
-        """Its address is known."""
-        return None
-
-    def opened(self, connection: str, unix_ns: int) -> list[Action]:
-        """Subscribe."""
-        actions: list[Action] = [KeepAlive(connection, PING, PING_EVERY_NS)]
-        texts = self.settings.subscribe or [_request("subscribe", feed, self.settings.symbols)
-                                            for feed in ("book", "trade")]
-        return actions + [Send(connection, text) for text in texts]
+    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
+        return [_request("subscribe", feed, self.settings.symbols) for feed in ("book", "trade")]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers to subscriptions, errors, alerts."""
@@ -124,18 +74,12 @@ class KrakenFuturesSession:
             return [Problem(f"{event}: {message.get('message')}")]
         return []
 
-    def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
-        """Leave and join the book feed of that product alone."""
-        symbols = [self.indices[listing].symbol]
-        return [Send("market", _request(event, "book", symbols)) for event in ("unsubscribe", "subscribe")]
-
-    def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
-        """Nothing is asked for while running."""
-        return []
+    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
+        return [_request(event, "book", [symbol]) for event in ("unsubscribe", "subscribe")]
 
 
-def _request(event: str, feed: str, symbols: Sequence[str]) -> str:
-    return json.dumps({"event": event, "feed": feed, "product_ids": list(symbols)})
+def _request(event: str, feed: str, symbols: Sequence[str]) -> Send:
+    return Send("market", json.dumps({"event": event, "feed": feed, "product_ids": list(symbols)}))
 
 
 def named(symbol: str, entry: dict) -> tuple[str, str, str]:

@@ -7,26 +7,20 @@ from dataclasses import replace
 from decimal import Decimal
 
 from orderflow._core.codecs.okx import OkxMarketData
-from orderflow._core.integrity import SyncRule
-from orderflow._core.types import BookFault, Role
 from orderflow.exchanges.session import (
     Action,
-    Endpoint,
     KeepAlive,
     Problem,
     Ready,
     Reconnect,
     Request,
     Send,
-    SessionError,
+    Session,
     SessionSettings,
 )
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
 
-REST = "https://www.okx.com"
-STREAM = "wss://ws.okx.com:8443"
-PATH = "/ws/v5/public"
 #: A connection over which nothing came for 30 s is closed.
 PING_EVERY_NS = 20_000_000_000
 #: Notice of an upgrade of the service: the connection will be closed within a minute.
@@ -50,21 +44,21 @@ def chunks(items: Sequence, size: int) -> Iterable[Sequence]:
     return (items[at:at + size] for at in range(0, len(items), size))
 
 
-class OkxSession:
+class OkxSession(Session):
     """Book snapshots come in the stream; updates are chained, once with checksums. A resync is a new subscription."""
 
+    title = "OKX"
     protocol = "okx"
-    rule = SyncRule.IN_BAND
+    production_rest = "https://www.okx.com"
+    production_stream = "wss://ws.okx.com:8443"
+    path = "/ws/v5/public"
+    codec = OkxMarketData
     #: Channels a request: a request is at most 64 KB.
     subscribed_at_once = 400
 
     def __init__(self, settings: SessionSettings):
         silence_ns = max(settings.silence_ns, SHORTEST_SILENCE_NS) if settings.silence_ns else 0
-        self.settings = replace(settings, silence_ns=silence_ns)
-        self.rest = settings.rest or REST
-        self.stream = settings.stream or STREAM
-        self.indices: dict[int, Listing] = {}
-        self.assets: list[str] = []
+        super().__init__(replace(settings, silence_ns=silence_ns))
 
     def metadata(self) -> list[Request]:
         """The instruments of each type that is configured."""
@@ -84,15 +78,12 @@ class OkxSession:
         for purpose, body in bodies.items():
             answer = json.loads(body)
             if answer.get("code") != "0":
-                raise SessionError(f"exchange {self.settings.name}: {purpose} were refused: {answer.get('msg')} "
-                                   f"(code {answer.get('code')})")
+                raise self.error(f"{purpose} were refused: {answer.get('msg')} (code {answer.get('code')})")
             known |= {entry["instId"]: entry for entry in answer["data"]}
         for symbol in self.settings.symbols:
             if instrument_type(symbol) == "OPTION":
-                raise SessionError(f"exchange {self.settings.name}: {symbol!r} is an option; options are not supported")
-            if symbol not in known:
-                raise SessionError(f"exchange {self.settings.name}: symbol {symbol!r} is not offered; check `symbols`")
-        return [self._listing(known[symbol]) for symbol in self.settings.symbols]
+                raise self.error(f"{symbol!r} is an option; options are not supported")
+        return [self._listing(entry) for _, entry in self.offered(known)]
 
     def _listing(self, entry: dict) -> Listing:
         tick, lot = Decimal(entry["tickSz"]), Decimal(entry["lotSz"])
@@ -103,42 +94,14 @@ class OkxSession:
             minimum_quantity=Decimal(entry.get("minSz") or 0), maximum_quantity=largest,
             halted=entry.get("state", "live") != "live")
 
-    @staticmethod
-    def snapshot_symbol(url: str) -> str:
-        """Books come in the stream; no REST answer is one."""
-        return ""
+    def keep_alive(self, connection: str, unix_ns: int) -> list[Action]:
+        return [KeepAlive(connection, "ping", PING_EVERY_NS)]
 
-    def start(self, indices: Sequence[int], listings: Sequence[Listing]) -> None:
-        """The index that each listing got in the engine."""
-        self.indices = dict(zip(indices, listings, strict=True))
-
-    def market_codec(self, table, symbols: dict[str, int]):
-        """Codec of the market data connection."""
-        return OkxMarketData(table, symbols)
-
-    def order_codec(self, table, symbols: dict[str, int]):
-        """Orders are not supported yet."""
-        if self.settings.trade:
-            raise SessionError(f"exchange {self.settings.name}: orders are not supported on OKX yet; set trade = false")
-        return None
-
-    def endpoints(self) -> list[Endpoint]:
-        """One market data connection."""
-        return [Endpoint("market", Role.MARKET_DATA, f"{self.stream}{PATH}")]
-
-    def prepare(self, connection: str) -> Request | None:
-        """Its address is known."""
-        return None
-
-    def opened(self, connection: str, unix_ns: int) -> list[Action]:
-        """Subscribe."""
-        actions: list[Action] = [KeepAlive(connection, "ping", PING_EVERY_NS)]
-        if self.settings.subscribe:
-            return actions + [Send(connection, text) for text in self.settings.subscribe]
+    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
         wanted = [{"channel": channel, "instId": symbol}
                   for symbol in self.settings.symbols for channel in ("books", "trades")]
-        return actions + [Send(connection, json.dumps({"op": "subscribe", "args": args}))
-                          for args in chunks(wanted, self.subscribed_at_once)]
+        return [Send(connection, json.dumps({"op": "subscribe", "args": args}))
+                for args in chunks(wanted, self.subscribed_at_once)]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers to subscriptions, errors, notices."""
@@ -152,14 +115,9 @@ class OkxSession:
             return [Problem(f"{message.get('msg')} (code {message.get('code')})")]
         return []
 
-    def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
-        """Leave and join the book channel of that instrument alone."""
-        args = [{"channel": "books", "instId": self.indices[listing].symbol}]
+    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
+        args = [{"channel": "books", "instId": symbol}]
         return [Send("market", json.dumps({"op": method, "args": args})) for method in ("unsubscribe", "subscribe")]
-
-    def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
-        """Nothing is asked for while running."""
-        return []
 
 
 def named(entry: dict) -> tuple[str, str, str]:

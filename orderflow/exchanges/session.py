@@ -7,9 +7,9 @@ listing that needs a snapshot.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar
 
 from orderflow._core.codec import Codec, OrderCodec
 from orderflow._core.integrity import SyncRule
@@ -164,47 +164,144 @@ class SessionSettings:
     silence_ns: int = 60_000_000_000
 
 
-class Session(Protocol):
-    """What every exchange file provides. Times are unix nanoseconds."""
+class Session:
+    """How to talk to one exchange; a subclass per protocol says what is its own. Times are unix nanoseconds.
 
-    settings: SessionSettings
-    protocol: str                       # its name in `exchanges.SESSIONS`
-    rule: SyncRule                      # of its books
-    assets: list[str]                   # names of ExecutionReport.fee_asset, by index
+    What stands here is how most exchanges are: one market data connection that is subscribed when it opens, books whose
+    snapshot comes in the stream, or from REST where `snapshot_url` names one, no orders.
+    """
+
+    title: ClassVar[str]                    # what its users call the exchange
+    protocol: str                           # its name in `exchanges.SESSIONS`
+    rule: SyncRule = SyncRule.IN_BAND       # of its books
+    production_rest: ClassVar[str]          # base URLs where the settings name none
+    production_stream: ClassVar[str]
+    path: ClassVar[str] = ""                # what the market data connection adds to the base
+    codec: ClassVar[type[Codec]]            # of the market data connection
+    acknowledges: ClassVar[bool] = True     # whether `frame` hears that a subscription was taken
+
+    def __init__(self, settings: SessionSettings):
+        self.settings = settings
+        self.rest = settings.rest or self.production_rest
+        self.stream = settings.stream or self.production_stream
+        self.indices: dict[int, Listing] = {}
+        self.assets: list[str] = []         # names of ExecutionReport.fee_asset, by index
+
+    # -- metadata -----------------------------------------------------------------------------------------------
 
     def metadata(self) -> list[Request]:
         """Calls whose answers `listings` needs."""
+        raise NotImplementedError
 
     def listings(self, bodies: dict[str, bytes]) -> list[Listing]:
-        """Listings of the configured symbols from the metadata answers, by purpose."""
+        """Listings of the configured symbols from the metadata answers, by purpose.
+
+        Raises
+        ------
+        SessionError
+            When the exchange refuses, or a symbol is not offered; the message names it.
+        """
+        raise NotImplementedError
+
+    def error(self, what: str) -> SessionError:
+        """An error that names this exchange."""
+        return SessionError(f"exchange {self.settings.name}: {what}")
+
+    def offered(self, known: Mapping[str, dict]) -> Iterator[tuple[str, dict]]:
+        """The configured symbols, each with its entry of the metadata.
+
+        Raises
+        ------
+        SessionError
+            For a symbol that is not among them.
+        """
+        for symbol in self.settings.symbols:
+            if symbol not in known:
+                raise self.error(f"symbol {symbol!r} is not offered; check `symbols`")
+            yield symbol, known[symbol]
 
     def start(self, indices: Sequence[int], listings: Sequence[Listing]) -> None:
         """The index that each listing got in the engine."""
+        self.indices = dict(zip(indices, listings, strict=True))
 
-    def snapshot_symbol(self, url: str) -> str:
-        """Symbol whose book snapshot a recorded REST URL asked for; "" for any other URL."""
+    # -- connections --------------------------------------------------------------------------------------------
 
     def market_codec(self, table, symbols: dict[str, int]) -> Codec:
         """Codec of the market data connections."""
+        return self.codec(table, symbols)
 
     def order_codec(self, table, symbols: dict[str, int]) -> OrderCodec | None:
-        """Codec of the order connection."""
+        """Codec of the order connection; None when it is not to trade.
+
+        Raises
+        ------
+        SessionError
+            When it is to trade and cannot.
+        """
+        if self.settings.trade:
+            raise self.error(f"orders are not supported on {self.title} yet; set trade = false")
+        return None
 
     def endpoints(self) -> list[Endpoint]:
         """Connections to keep open."""
+        return [Endpoint("market", Role.MARKET_DATA, f"{self.stream}{self.path}")]
 
     def prepare(self, connection: str) -> Request | None:
         """The call whose answer says where to open a connection without a URL; `answer` gives Open. None if it has one.
         """
+        return None
 
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
-        """The connection is open."""
+        """The connection is open: keep it alive, subscribe."""
+        actions = self.keep_alive(connection, unix_ns)
+        if self.settings.subscribe:
+            actions += [Send(connection, text) for text in self.settings.subscribe]
+        else:
+            actions += self.subscriptions(connection, unix_ns)
+        return actions if self.acknowledges else [*actions, Ready(connection)]
+
+    def keep_alive(self, connection: str, unix_ns: int) -> list[Action]:
+        """What the exchange wants to hear from a client that has nothing to say."""
+        return []
+
+    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
+        """What asks for books and trades of all symbols."""
+        raise NotImplementedError
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """A frame came that the native codec marked as the session's."""
+        raise NotImplementedError
+
+    # -- books --------------------------------------------------------------------------------------------------
+
+    def snapshot_url(self, symbol: str) -> str:
+        """REST URL of a book's snapshot; "" where snapshots come in the stream."""
+        return ""
+
+    def snapshot_symbol(self, url: str) -> str:
+        """Symbol whose book snapshot a recorded REST URL asked for; "" for any other URL."""
+        return ""
+
+    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
+        """Leave and join the book of that symbol alone."""
+        raise NotImplementedError
 
     def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
-        """The book of a listing needs a fresh snapshot; `fault` says why. After SILENT it is subscribed anew."""
+        """The book of a listing needs a fresh snapshot; `fault` says why.
+
+        Where REST has it, it is fetched, after SILENT behind a new subscription. In the stream, it comes with one.
+        """
+        symbol = self.indices[listing].symbol
+        url = self.snapshot_url(symbol)
+        if not url:
+            return self.resubscriptions(symbol, unix_ns)
+        fetch = Fetch(Request("snapshot", "GET", url, listing=listing))
+        return [*self.resubscriptions(symbol, unix_ns), fetch] if fault == BookFault.SILENT else [fetch]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
-        """A REST call was answered; status 0 = it failed, `body` says how."""
+        """A REST call was answered; status 0 = it failed, `body` says how. Snapshots go to the exchange thread."""
+        if request.purpose != "snapshot":
+            return []
+        if status != 200:
+            return [Problem(f"{request.url} answered {status}: {body[:200].decode(errors='replace')}")]
+        return [SnapshotBody(request.listing, body)]
