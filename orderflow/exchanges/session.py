@@ -174,8 +174,8 @@ class Session:
     title: ClassVar[str]                    # what its users call the exchange
     protocol: str                           # its name in `exchanges.SESSIONS`
     rule: SyncRule = SyncRule.IN_BAND       # of its books
-    production_rest: ClassVar[str]          # base URLs where the settings name none
-    production_stream: ClassVar[str]
+    production_rest: str                    # base URLs where the settings name none
+    production_stream: str
     path: ClassVar[str] = ""                # what the market data connection adds to the base
     codec: ClassVar[type[Codec]]            # of the market data connection
     acknowledges: ClassVar[bool] = True     # whether `frame` hears that a subscription was taken

@@ -5,7 +5,8 @@
 per unit, both legs taken at once as parent orders that are bound to one listing each and end quickly. The quantity is
 what both best levels hold, within a cap. Legs may fill unequally: what was bought and not sold (or the other way round)
 is the leg risk of every such strategy, and it is closed at once, wherever that is cheapest, before the next trade.
-Nothing is done while a leg is open. Source of the rule: the no-arbitrage band of two markets with proportional fees.
+Nothing is done while a leg is open, and a book is traded at again only when it has changed: fills are heard of before
+the book that they took from is. Source of the rule: the no-arbitrage band of two markets with proportional fees.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
@@ -52,6 +53,8 @@ cdef class Dislocation(Strategy):
     cdef int64_t imbalance          # bought less sold, instrument scale
     cdef int64_t counted[2]         # filled of each leg that is in `imbalance` already
     cdef int sides[2]
+    cdef uint32_t taken[2]          # listings of the last trade, and what of their books it was that was traded at
+    cdef uint32_t publications[2]
     cdef readonly uint64_t trades
 
     def __init__(self, uint32_t instrument, int64_t maximum_quantity, int64_t edge=10_000,
@@ -78,12 +81,11 @@ cdef class Dislocation(Strategy):
         cdef bint found = False
         for i in range(context.listing_count):
             a = &context.views[i]
-            if context.listings[i].instrument != self.instrument or a.book_state != BookState.LIVE or not a.ask_count:
+            if not self.open_to(context, i) or not a.ask_count:
                 continue
             for j in range(context.listing_count):
                 b = &context.views[j]
-                if (i == j or context.listings[j].instrument != self.instrument or b.book_state != BookState.LIVE
-                        or not b.bid_count):
+                if i == j or not self.open_to(context, j) or not b.bid_count:
                     continue
                 if pays(b.bids[0].price * context.listings[j].price_factor, context.listings[j].taker_fee,
                         a.asks[0].price * context.listings[i].price_factor, context.listings[i].taker_fee, self.edge):
@@ -91,6 +93,17 @@ cdef class Dislocation(Strategy):
                     dear[0] = j
                     found = True
         return found
+
+    cdef bint open_to(self, StrategyContext *context, uint32_t listing) noexcept nogil:
+        """Whether a listing may be traded: of the instrument, LIVE, and not as the last trade found it."""
+        cdef const BoardEntry *view = &context.views[listing]
+        cdef int which
+        if context.listings[listing].instrument != self.instrument or view.book_state != BookState.LIVE:
+            return False
+        for which in range(2):
+            if self.trades and self.taken[which] == listing and self.publications[which] == view.publication:
+                return False
+        return True
 
     cdef void trade(self, StrategyContext *context, uint32_t cheap, uint32_t dear) noexcept nogil:
         cdef const BoardEntry *a = &context.views[cheap]
@@ -105,6 +118,8 @@ cdef class Dislocation(Strategy):
             return
         self.leg(context, 0, Side.BUY, quantity, a.asks[0].price * context.listings[cheap].price_factor, cheap)
         self.leg(context, 1, Side.SELL, quantity, b.bids[0].price * context.listings[dear].price_factor, dear)
+        self.taken[0], self.taken[1] = cheap, dear
+        self.publications[0], self.publications[1] = a.publication, b.publication
         self.trades += 1
 
     cdef int64_t lot(self, StrategyContext *context, uint32_t listing) noexcept nogil:
