@@ -247,8 +247,9 @@ def test_listings_of_documented_instruments():
     assert (linear.instrument, linear.tick, linear.lot, linear.minimum_notional) == (
         "BTC-USDT-PERPETUAL", Decimal("0.1"), Decimal("0.001"), 5)
     assert listed("linear", CONTRACT | {"status": "PreLaunch"}).halted
-    dated = listed("linear", CONTRACT | {"symbol": "BTCUSDT-26DEC25", "contractType": "LinearFutures"})
-    assert dated.instrument == "BTC-USDT-BTCUSDT-26DEC25"
+    dated = listed("linear", CONTRACT | {"symbol": "BTCUSDT-26DEC25", "contractType": "LinearFutures",
+                                         "deliveryTime": "1766736000000"})
+    assert dated.instrument == "BTC-USDT-251226"
     inverse = CONTRACT | {"symbol": "BTCUSD", "quoteCoin": "USD", "contractType": "InversePerpetual"}
     assert listed("inverse", inverse).instrument == "BTC-USD-PERPETUAL-1USD"
 

@@ -196,7 +196,7 @@ PERPETUAL = ('{"instrument_name":"BTC-PERPETUAL","kind":"future","instrument_typ
 OPTION = ('{"tick_size":0.0005,"tick_size_steps":[{"above_price":0.005,"tick_size":0.0001}],"quote_currency":"BTC",'
           '"counter_currency":"USD","min_trade_amount":0.1,"kind":"option","is_active":true,"state":"open",'
           '"instrument_name":"BTC-24SEP21-40000-P","settlement_currency":"BTC","contract_size":1.0,'
-          '"base_currency":"BTC","settlement_period":"month"}')
+          '"base_currency":"BTC","settlement_period":"month","expiration_timestamp":1632470400000}')
 
 
 def listed(text):
@@ -216,9 +216,12 @@ def test_listings_of_documented_instruments():
     linear = PERPETUAL.replace("BTC-PERPETUAL", "BTC_USDC-PERPETUAL").replace('"USD"', '"USDC"').replace(
         '"settlement_currency":"BTC"', '"settlement_currency":"USDC"')
     assert listed(linear).instrument == "BTC-USDC-PERPETUAL"
+    dated = PERPETUAL.replace("BTC-PERPETUAL", "BTC-27MAR26").replace(
+        '"perpetual"', '"month","expiration_timestamp":1774598400000')
+    assert listed(dated).instrument == "BTC-USD-260327-1USD"
     option = listed(OPTION)
     assert (option.instrument, option.quote, option.tick, option.lot) == (
-        "BTC-USD-BTC-24SEP21-40000-P", "BTC", Decimal("0.0001"), Decimal("0.1"))
+        "BTC-USD-210924-40000-P", "BTC", Decimal("0.0001"), Decimal("0.1"))
     assert listed(OPTION.replace('"open"', '"locked"')).halted
     spot = PERPETUAL.replace("BTC-PERPETUAL", "BTC_USDC").replace('"future"', '"spot"').replace('"USD"', '"USDC"')
     assert listed(spot).instrument == "BTC-USDC"

@@ -46,6 +46,8 @@ class BinanceSession(Session):
     A depth stream is joined with a REST snapshot that is asked for after the first update is in hand.
     """
 
+    title = "Binance"
+
     def __init__(self, settings: SessionSettings, market: str):
         self.market = market
         self.protocol = f"binance_{market}"
@@ -96,14 +98,25 @@ class BinanceSession(Session):
             max(prices, digits.price_decimals), max(quantities, digits.quantity_decimals), largest_price,
             largest_quantity, max(significant_decimals(tick), digits.price_needed),
             max(significant_decimals(step), digits.quantity_needed))
-        base, quote = entry.get("baseAsset", ""), entry.get("quoteAsset", "")
-        kind = "" if self.market == "spot" else "-" + entry.get("contractType", "PERPETUAL")
         return Listing(
-            self.settings.name, entry["symbol"], f"{base}-{quote}{kind}", base, quote, prices, quantities, tick, step,
+            self.settings.name, entry["symbol"], self._instrument(entry), entry.get("baseAsset", ""),
+            entry.get("quoteAsset", ""), prices, quantities, tick, step,
             minimum_quantity=Decimal(lot.get("minQty", "0")),
             minimum_notional=Decimal(notional.get("minNotional", notional.get("notional", "0"))),
             halted=entry.get("status", entry.get("contractStatus", "TRADING")) != "TRADING",
         )
+
+    def _instrument(self, entry: dict) -> str:
+        """Its name. Dated contracts are named by their day. A COIN-M contract is so many USD, while USD-M counts the
+        base: books of the two must not be added up.
+        """
+        pair = f"{entry.get('baseAsset', '')}-{entry.get('quoteAsset', '')}"
+        if self.market == "spot":
+            return pair
+        day = entry["symbol"].partition("_")[2]
+        term = day if day.isdigit() else entry.get("contractType") or "PERPETUAL"
+        size = f"-{entry.get('contractSize', 1)}{entry['quoteAsset']}" if self.market == "coinm" else ""
+        return f"{pair}-{term}{size}"
 
     # -- connections --------------------------------------------------------------------------------------------
 

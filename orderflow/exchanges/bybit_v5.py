@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from orderflow._core.codecs.bybit_v5 import BybitV5MarketData
 from orderflow.exchanges.session import Action, KeepAlive, Problem, Ready, Request, Send, Session, SessionSettings
-from orderflow.exchanges.steps import scales_of
+from orderflow.exchanges.steps import day_of, scales_of
 from orderflow.instrument import Listing
 
 PATH = "/v5/public/"
@@ -86,7 +86,7 @@ class BybitSession(Session):
         if self.category == "spot":
             return pair
         kind = entry.get("contractType", "")
-        term = "PERPETUAL" if kind.endswith("Perpetual") else entry["symbol"]
+        term = "PERPETUAL" if kind.endswith("Perpetual") else day_of(int(entry["deliveryTime"]))
         return f"{pair}-{term}" + (f"-1{entry['quoteCoin']}" if self.category == "inverse" else "")
 
     def keep_alive(self, connection: str, unix_ns: int) -> list[Action]:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from orderflow._core.codecs.deribit import DeribitMarketData
 from orderflow.exchanges.session import Action, KeepAlive, Problem, Ready, Request, Send, Session
-from orderflow.exchanges.steps import scales_of
+from orderflow.exchanges.steps import day_of, scales_of
 from orderflow.instrument import Listing
 
 REST_PATH = "/api/v2"
@@ -102,7 +102,9 @@ def instrument_of(entry: dict) -> str:
     pair = f"{base}-{entry.get('counter_currency') or entry['quote_currency']}"
     if kind == "spot":
         return pair
-    term = "PERPETUAL" if entry.get("settlement_period") == "perpetual" else entry["instrument_name"]
+    perpetual = entry.get("settlement_period") == "perpetual"
+    strike = entry["instrument_name"].split("-")[2:]        # of an option, and P or C
+    term = "PERPETUAL" if perpetual else "-".join([day_of(int(entry["expiration_timestamp"])), *strike])
     inverse = kind == "future" and entry.get("settlement_currency", base) == base
     return f"{pair}-{term}" + (f"-1{entry['quote_currency']}" if inverse else "")
 

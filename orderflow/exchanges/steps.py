@@ -1,6 +1,7 @@
-"""Scales of a listing of which the exchange says the tick, the lot and the largest order."""
+"""What several exchanges say in metadata alike: tick, lot and largest order, and the day on which a contract ends."""
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from orderflow.instrument import choose_scales, significant_decimals
@@ -28,3 +29,8 @@ def scales_of(tick: Decimal, lot: Decimal, largest: Decimal) -> tuple[int, int, 
     prices, quantities = significant_decimals(tick), significant_decimals(lot)
     return *choose_scales(prices + OLDER_DIGITS, quantities + OLDER_DIGITS, min(LARGEST_PRICE, tick * PRICE_STEPS),
                           largest, prices, quantities), largest
+
+
+def day_of(unix_ms: int) -> str:
+    """The day on which a dated contract ends, as instruments are named by it: 260327."""
+    return datetime.fromtimestamp(unix_ms / 1000, UTC).strftime("%y%m%d")
