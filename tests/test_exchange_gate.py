@@ -25,9 +25,9 @@ from orderflow.exchanges.session import (
     SnapshotBody,
 )
 from orderflow.instrument import table
-from orderflow.simulator.dialects.gate_recorded import Subscription
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.launch import SimulatorSettings, build
+from orderflow.simulator.reader import Subscription
 from tests.against_dialect import books_equal, one_is_resynced, simulated, true_books, watched_until_true
 from tests.codec_frames import listing_table
 from tests.feed import Feed, levels

@@ -12,9 +12,9 @@ from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import KeepAlive, Problem, Ready, Send, SessionError, SessionSettings
-from orderflow.simulator.dialects.kraken_futures_recorded import Subscription
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.launch import SimulatorSettings, build
+from orderflow.simulator.reader import Subscription
 from tests.against_dialect import books_equal, one_is_resynced, simulated, true_books, watched_until_true
 from tests.codec_frames import listing_table
 from tests.feed import Feed, levels

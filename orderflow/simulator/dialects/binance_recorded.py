@@ -9,6 +9,7 @@ from orderflow._core.types import Side
 from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import decimals_of, to_scaled
+from orderflow.simulator.reader import Reader
 from orderflow.simulator.recording import Record
 
 
@@ -59,7 +60,7 @@ def streams_of_path(path: str) -> list[str]:
     return [name for name in names.split("/") if name]
 
 
-class BinanceReader:
+class BinanceReader(Reader):
     """Reads the records of one capture in order."""
 
     def __init__(self):
@@ -132,7 +133,6 @@ class BinanceReader:
             yield RecordedTrade(symbol, Side.SELL if data["m"] else Side.BUY, data["p"], data["q"])
 
     def snapshot_levels(self, symbol: str, body: bytes) -> RecordedLevels:
-        """A recorded REST snapshot; from now on `events` leaves out what it contains."""
         data = msgspec.json.decode(body)
         self._snapshot_ids[symbol] = data["lastUpdateId"]
         return RecordedLevels(symbol, True, data["bids"], data["asks"])

@@ -12,12 +12,12 @@ import msgspec
 from orderflow._core.types import Side
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import bitmex_recorded
-from orderflow.simulator.dialects.bitmex_recorded import Subscription
 from orderflow.simulator.dialects.windows import WindowExchange, compact, trimmed
 from orderflow.simulator.exchange import Connection, Response
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import MarketBook
 from orderflow.simulator.numbers import to_text
+from orderflow.simulator.reader import Subscription
 from orderflow.simulator.views import Levels, View
 from orderflow.simulator.words import timestamp
 
@@ -132,9 +132,9 @@ class Bitmex(WindowExchange[Subscription]):
     def _send_partial(self, connection: Connection, key: Subscription) -> None:
         """The first frame of a subscription."""
         types, rows = TRADE_TYPES, ""
-        if key.table in DEPTHS:
+        if key.channel in DEPTHS:
             types, rows = BOOK_TYPES, self._whole_book(key)
-        self.send(connection, f'{{"table":"{key.table}","action":"partial",{types}'
+        self.send(connection, f'{{"table":"{key.channel}","action":"partial",{types}'
                               f'"filter":{{"symbol":"{key.symbol}"}},"data":[{rows}]}}')
 
     def _whole_book(self, key: Subscription) -> str:
@@ -150,7 +150,7 @@ class Bitmex(WindowExchange[Subscription]):
     # market data
 
     def window(self, key: Subscription) -> tuple[str, int]:
-        return key.symbol, DEPTHS[key.table]
+        return key.symbol, DEPTHS[key.channel]
 
     def publish_changes(self, book: MarketBook, key: Subscription, changed: tuple[View, Levels, Levels],
                         at_ns: int) -> None:
@@ -167,7 +167,7 @@ class Bitmex(WindowExchange[Subscription]):
                 rows[action].append(_row(book, number, (side, price, quantity), at_ns))
         for action, of_action in rows.items():
             if of_action:
-                self.publish(key, f'{{"table":"{key.table}","action":"{action}","data":[{",".join(of_action)}]}}',
+                self.publish(key, f'{{"table":"{key.channel}","action":"{action}","data":[{",".join(of_action)}]}}',
                              at_ns)
 
     def publish_trades(self, book: MarketBook, trades, at_ns: int) -> None:

@@ -2,7 +2,6 @@
 import json
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -11,16 +10,11 @@ from orderflow._core.types import Side
 from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import decimals_of, to_scaled
+from orderflow.simulator.reader import Reader, Subscription
 from orderflow.simulator.recording import Record
 
 BOOKS = ("orderBookL2", "orderBookL2_25")
 SIDES = ("Buy", "Sell")
-
-
-class Subscription(NamedTuple):
-    """What one subscription is for."""
-    table: str
-    symbol: str
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -46,20 +40,14 @@ def decoded(text: str | bytes):
     return json.loads(text, parse_float=plain, parse_int=str)
 
 
-class BitmexReader:
+class BitmexReader(Reader):
     """Reads the records of one capture in order."""
 
     def __init__(self):
         self._prices: dict[str, dict[tuple[str, str], str]] = {}       # by symbol, of (id, side)
 
-    def stream(self, record: Record) -> Subscription | None:
-        """Subscription that a received frame belongs to; None for answers and pongs."""
-        if record.direction != "rx":
-            return None
-        try:
-            frame = _frame.decode(record.payload)
-        except msgspec.MsgspecError:
-            return None
+    def stream_of(self, text: str) -> Subscription | None:
+        frame = _frame.decode(text)
         symbol = frame.data[0].symbol if frame.data else frame.filter.symbol
         return Subscription(frame.table, symbol) if frame.table and symbol else None
 
@@ -70,19 +58,19 @@ class BitmexReader:
         return None
 
     def numbers(self, record: Record) -> Iterator[tuple[str, list, bool]]:
-        """(symbol, (price, quantity) texts, whether they are of its book) of a book or trade record."""
+        """Of rows without a price there is nothing to learn, so that no book has to be kept for it."""
         stream = self.stream(record)
-        if stream is not None and (stream.table in BOOKS or stream.table == "trade"):
+        if stream is not None and (stream.channel in BOOKS or stream.channel == "trade"):
             rows = decoded(record.payload)["data"]
             yield stream.symbol, [(row["price"], row["size"]) for row in rows
-                                  if "price" in row and "size" in row], stream.table in BOOKS
+                                  if "price" in row and "size" in row], stream.channel in BOOKS
 
     def events(self, stream: Subscription, text: str) -> Iterator[RecordedLevels | RecordedTrade]:
         """What a frame says about book and trades; a `partial` of trades is history."""
-        if stream.table in BOOKS:
+        if stream.channel in BOOKS:
             message = decoded(text)
             yield from self._levels(stream.symbol, message["action"], message["data"])
-        elif stream.table == "trade":
+        elif stream.channel == "trade":
             message = decoded(text)
             if message["action"] == "insert":
                 for row in message["data"]:
@@ -109,7 +97,8 @@ class BitmexReader:
 
 def subscriptions(streams) -> list[str]:
     """The frame with which a client subscribes to these."""
-    return [json.dumps({"op": "subscribe", "args": [f"{stream.table}:{stream.symbol}" for stream in sorted(streams)]})]
+    topics = [f"{stream.channel}:{stream.symbol}" for stream in sorted(streams)]
+    return [json.dumps({"op": "subscribe", "args": topics})]
 
 
 def recorded_instruments(contents: Contents) -> tuple[SimulatedInstrument, ...]:

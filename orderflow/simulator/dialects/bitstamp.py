@@ -11,12 +11,12 @@ import msgspec
 from orderflow._core.types import Side
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import bitstamp_recorded
-from orderflow.simulator.dialects.bitstamp_recorded import Subscription
 from orderflow.simulator.dialects.windows import WindowExchange, compact, trimmed
 from orderflow.simulator.exchange import Connection, Response
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import CAPACITY, MarketBook
 from orderflow.simulator.numbers import to_text
+from orderflow.simulator.reader import Subscription
 from orderflow.simulator.views import Levels
 
 MICROSECOND_NS = 1_000

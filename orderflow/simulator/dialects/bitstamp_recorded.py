@@ -2,7 +2,6 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -10,18 +9,13 @@ import msgspec
 from orderflow._core.types import Side
 from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
+from orderflow.simulator.reader import Reader, Subscription
 from orderflow.simulator.recording import Record
 
 CHANNELS = ("diff_order_book", "live_trades")
 _METADATA = re.compile(r"/api/v2/(trading-pairs-info|markets)/?$")
 _ORDER_BOOK = re.compile(r"/api/v2/order_book/([^/]+)/?$")
 _SIDES = {0: Side.BUY, 1: Side.SELL}
-
-
-class Subscription(NamedTuple):
-    """What one channel is for."""
-    channel: str
-    symbol: str
 
 
 class _Frame(msgspec.Struct):
@@ -38,20 +32,14 @@ def subscription_of(channel: str) -> Subscription | None:
     return Subscription(name, symbol) if name in CHANNELS and symbol else None
 
 
-class BitstampReader:
+class BitstampReader(Reader):
     """Reads the records of one capture in order."""
 
     def __init__(self):
         self._snapshot_times: dict[str, int] = {}
 
-    def stream(self, record: Record) -> Subscription | None:
-        """Channel that a received frame belongs to; None for answers, notices and heartbeats."""
-        if record.direction != "rx":
-            return None
-        try:
-            frame = _frame.decode(record.payload)
-        except msgspec.MsgspecError:
-            return None
+    def stream_of(self, text: str) -> Subscription | None:
+        frame = _frame.decode(text)
         return None if frame.event.startswith("bts:") else subscription_of(frame.channel)
 
     def answer(self, record: Record) -> Answer | None:
@@ -63,22 +51,6 @@ class BitstampReader:
         found = _ORDER_BOOK.search(path)
         return Answer("depth", found[1], body) if found else None
 
-    def numbers(self, record: Record) -> Iterator[tuple[str, list, bool]]:
-        """(symbol, (price, quantity) texts, whether they are of its book) of a book or trade record."""
-        if record.direction == "http":
-            answer = self.answer(record)
-            if answer is not None and answer.symbol:
-                book = json.loads(answer.body)
-                yield answer.symbol, book["bids"] + book["asks"], True
-            return
-        stream = self.stream(record)
-        if stream is not None:
-            for event in self.events(stream, record.payload):
-                if isinstance(event, RecordedLevels):
-                    yield event.symbol, event.bids + event.asks, True
-                else:
-                    yield event.symbol, [(event.price, event.quantity)], False
-
     def events(self, stream: Subscription, text: str) -> Iterator[RecordedLevels | RecordedTrade]:
         """What a frame says about book and trades, newer than the snapshot of its symbol."""
         data = json.loads(text)["data"]
@@ -87,8 +59,10 @@ class BitstampReader:
         elif int(data["microtimestamp"]) > self._snapshot_times.get(stream.symbol, -1):
             yield RecordedLevels(stream.symbol, False, *_levels(data))
 
+    def book_of(self, body: bytes) -> tuple[list, list]:
+        return _levels(json.loads(body))
+
     def snapshot_levels(self, symbol: str, body: bytes) -> RecordedLevels:
-        """A recorded REST snapshot; from now on `events` leaves out what it contains."""
         data = json.loads(body)
         self._snapshot_times[symbol] = int(data["microtimestamp"])
         return RecordedLevels(symbol, True, *_levels(data))

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import msgspec
 
 from orderflow._core.types import Side
-from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
+from orderflow.simulator.capture import Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
-from orderflow.simulator.recording import Record
+from orderflow.simulator.reader import Reader, instruments_of
 
 #: What a symbol may end with, the longest first: it names base and quote without a mark between them.
 QUOTES = ("USDT", "USDC", "USDE", "USD1", "EUR", "BRL", "BTC", "ETH", "USD")
@@ -29,31 +29,11 @@ def split(topic: str) -> tuple[str, int, str]:
     return kind, 0, rest
 
 
-class BybitReader:
+class BybitReader(Reader):
     """Reads the records of one capture in order."""
 
-    def stream(self, record: Record) -> str | None:
-        """Topic of a received frame; None for answers and pongs."""
-        if record.direction != "rx":
-            return None
-        try:
-            return _frame.decode(record.payload).topic or None
-        except msgspec.MsgspecError:
-            return None
-
-    def answer(self, record: Record) -> Answer | None:
-        """Instruments Info comes in pages: it is not used."""
-        return None
-
-    def numbers(self, record: Record) -> Iterator[tuple[str, list, bool]]:
-        """(symbol, (price, quantity) texts, whether they are of its book) of a book or trade record."""
-        stream = self.stream(record)
-        if stream is not None:
-            for event in self.events(stream, record.payload):
-                if isinstance(event, RecordedLevels):
-                    yield event.symbol, event.bids + event.asks, True
-                else:
-                    yield event.symbol, [(event.price, event.quantity)], False
+    def stream_of(self, text: str) -> str | None:
+        return _frame.decode(text).topic or None
 
     def events(self, stream: str, text: str) -> Iterator[RecordedLevels | RecordedTrade]:
         """What a frame says about book and trades. One level a side is no book."""
@@ -77,9 +57,9 @@ def subscriptions(streams) -> list[str]:
 
 def recorded_instruments(contents: Contents) -> tuple[SimulatedInstrument, ...]:
     """The instruments whose topics a capture holds, with the digits on the wire."""
-    instruments = []
-    for symbol in sorted({split(stream)[2] for stream in contents.streams}):
-        price, quantity = contents.decimals(symbol, (8, 8))
-        quote = next((name for name in QUOTES if symbol.endswith(name)), "")
-        instruments.append(SimulatedInstrument(symbol, symbol.removesuffix(quote), quote, price, quantity))
-    return tuple(instruments)
+    return instruments_of(contents, {split(str(stream))[2] for stream in contents.streams}, _pair)
+
+
+def _pair(symbol: str) -> tuple[str, str]:
+    quote = next((name for name in QUOTES if symbol.endswith(name)), "")
+    return symbol.removesuffix(quote), quote

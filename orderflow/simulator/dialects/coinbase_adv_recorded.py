@@ -10,7 +10,8 @@ import msgspec
 
 from orderflow._core.types import Side
 from orderflow.simulator.capture import Answer, RecordedLevels, RecordedTrade
-from orderflow.simulator.dialects.coinbase_recorded import Subscription, numbers_of, products_answer
+from orderflow.simulator.dialects.coinbase_recorded import products_answer
+from orderflow.simulator.reader import Reader, Subscription
 from orderflow.simulator.recording import Record
 
 CHANNEL_OF_DATA = {"l2_data": "level2"}             # named otherwise when subscribed to
@@ -35,17 +36,11 @@ class _Frame(msgspec.Struct):
 _frame = msgspec.json.Decoder(_Frame)
 
 
-class CoinbaseAdvancedReader:
+class CoinbaseAdvancedReader(Reader):
     """Reads the records of one capture in order."""
 
-    def stream(self, record: Record) -> Subscription | None:
-        """Subscription that a received frame belongs to; None for errors."""
-        if record.direction != "rx":
-            return None
-        try:
-            frame = _frame.decode(record.payload)
-        except msgspec.MsgspecError:
-            return None
+    def stream_of(self, text: str) -> Subscription | None:
+        frame = _frame.decode(text)
         if not frame.channel:
             return None
         symbols = [item.product_id for event in frame.events for item in (event, *event.trades, *event.tickers)
@@ -55,10 +50,6 @@ class CoinbaseAdvancedReader:
     def answer(self, record: Record) -> Answer | None:
         """The products, if that is what an http record holds."""
         return products_answer(record)
-
-    def numbers(self, record: Record) -> Iterator[tuple[str, list, bool]]:
-        """(symbol, (price, quantity) texts, whether they are of its book) of a book or trade record."""
-        return numbers_of(self, record)
 
     def events(self, stream: Subscription, text: str) -> Iterator[RecordedLevels | RecordedTrade]:
         """What a frame says about book and trades; trades of type snapshot are history, the others newest first."""

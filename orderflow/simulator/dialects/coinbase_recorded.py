@@ -1,7 +1,6 @@
 """Captures of Coinbase Exchange: which subscription a frame belongs to, products, digits, instruments."""
 import json
 from collections.abc import Iterator
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -10,17 +9,12 @@ from orderflow._core.types import Side
 from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import decimals_of, to_scaled
+from orderflow.simulator.reader import Reader, Subscription
 from orderflow.simulator.recording import Record
 
 CHANNEL_OF_TYPE = {"snapshot": "level2", "l2update": "level2", "match": "matches", "last_match": "matches",
                    "ticker": "ticker", "heartbeat": "heartbeat"}
 TAKER_OF_MAKER = {"buy": Side.SELL, "sell": Side.BUY}
-
-
-class Subscription(NamedTuple):
-    """What one subscription is for; the symbol is empty where a channel has none."""
-    channel: str
-    symbol: str
 
 
 class _Frame(msgspec.Struct):
@@ -31,17 +25,6 @@ class _Frame(msgspec.Struct):
 _frame = msgspec.json.Decoder(_Frame)
 
 
-def numbers_of(reader, record: Record) -> Iterator[tuple[str, list, bool]]:
-    """(symbol, (price, quantity) texts, whether they are of its book) of a book or trade record."""
-    stream = reader.stream(record)
-    if stream is not None:
-        for event in reader.events(stream, record.payload):
-            if isinstance(event, RecordedLevels):
-                yield event.symbol, event.bids + event.asks, True
-            else:
-                yield event.symbol, [(event.price, event.quantity)], False
-
-
 def products_answer(record: Record) -> Answer | None:
     """The list of products, if that is what an http record holds."""
     if urlsplit(record.channel).path.endswith("/products"):
@@ -49,27 +32,17 @@ def products_answer(record: Record) -> Answer | None:
     return None
 
 
-class CoinbaseReader:
+class CoinbaseReader(Reader):
     """Reads the records of one capture in order."""
 
-    def stream(self, record: Record) -> Subscription | None:
-        """Subscription that a received frame belongs to; None for answers and status."""
-        if record.direction != "rx":
-            return None
-        try:
-            frame = _frame.decode(record.payload)
-        except msgspec.MsgspecError:
-            return None
+    def stream_of(self, text: str) -> Subscription | None:
+        frame = _frame.decode(text)
         channel = CHANNEL_OF_TYPE.get(frame.type, "")
         return Subscription(channel, frame.product_id) if channel and frame.product_id else None
 
     def answer(self, record: Record) -> Answer | None:
         """The products, if that is what an http record holds."""
         return products_answer(record)
-
-    def numbers(self, record: Record) -> Iterator[tuple[str, list, bool]]:
-        """(symbol, (price, quantity) texts, whether they are of its book) of a book or trade record."""
-        return numbers_of(self, record)
 
     def events(self, stream: Subscription, text: str) -> Iterator[RecordedLevels | RecordedTrade]:
         """What a frame says about book and trades; `last_match` is history."""

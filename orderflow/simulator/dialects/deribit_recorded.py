@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import msgspec
 
 from orderflow._core.types import Side
-from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
+from orderflow.simulator.capture import Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
-from orderflow.simulator.recording import Record
+from orderflow.simulator.reader import Reader, instruments_of
 
 
 class _Parameters(msgspec.Struct):
@@ -30,31 +30,11 @@ def split(channel: str) -> tuple[str, str]:
     return parts[0] if len(parts) == 3 and parts[0] in ("book", "trades") else "", parts[1]
 
 
-class DeribitReader:
+class DeribitReader(Reader):
     """Reads the records of one capture in order."""
 
-    def stream(self, record: Record) -> str | None:
-        """Channel of a notification; None for answers and heartbeats."""
-        if record.direction != "rx":
-            return None
-        try:
-            return _frame.decode(record.payload).params.channel
-        except msgspec.MsgspecError:
-            return None
-
-    def answer(self, record: Record) -> Answer | None:
-        """Instruments come in an answer for each currency, none of which tells of all: they are not used."""
-        return None
-
-    def numbers(self, record: Record) -> Iterator[tuple[str, list, bool]]:
-        """(symbol, (price, quantity) texts, whether they are of its book) of a book or trade record."""
-        stream = self.stream(record)
-        if stream is not None:
-            for event in self.events(stream, record.payload):
-                if isinstance(event, RecordedLevels):
-                    yield event.symbol, event.bids + event.asks, True
-                else:
-                    yield event.symbol, [(event.price, event.quantity)], False
+    def stream_of(self, text: str) -> str:
+        return _frame.decode(text).params.channel
 
     def events(self, stream: str, text: str) -> Iterator[RecordedLevels | RecordedTrade]:
         """What a frame says about book and trades. Numbers are JSON's, and stay as they were written."""
@@ -79,8 +59,5 @@ def subscriptions(streams) -> list[str]:
 
 def recorded_instruments(contents: Contents) -> tuple[SimulatedInstrument, ...]:
     """The instruments whose channels a capture holds, with the digits on the wire."""
-    instruments = []
-    for symbol in sorted({split(str(stream))[1] for stream in contents.streams} - {""}):
-        price, quantity = contents.decimals(symbol, (8, 8))
-        instruments.append(SimulatedInstrument(symbol, symbol.partition("-")[0], "USD", price, quantity))
-    return tuple(instruments)
+    return instruments_of(contents, {split(str(stream))[1] for stream in contents.streams} - {""},
+                          lambda symbol: (symbol.partition("-")[0], "USD"))

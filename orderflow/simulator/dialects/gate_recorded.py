@@ -4,7 +4,6 @@ Spot and futures differ only in how they write levels and trades, which these te
 """
 import json
 from collections.abc import Iterator
-from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -12,16 +11,11 @@ import msgspec
 from orderflow._core.types import Side
 from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
+from orderflow.simulator.reader import Reader, Subscription, instruments_of
 from orderflow.simulator.recording import Record
 
 CATALOGUES = ("/spot/currency_pairs", "/futures/usdt/contracts")
 BOOK, TRADES = "order_book_update", "trades"
-
-
-class Subscription(NamedTuple):
-    """What one subscription is for."""
-    channel: str                # without the market
-    symbol: str
 
 
 class _Frame(msgspec.Struct):
@@ -41,23 +35,17 @@ _frame = msgspec.json.Decoder(_Frame)
 _named = msgspec.json.Decoder(_Named | list[_Named])
 
 
-class GateReader:
+class GateReader(Reader):
     """Reads the records of one capture in order."""
 
     def __init__(self):
         self._snapshot_ids: dict[str, int] = {}
 
-    def stream(self, record: Record) -> Subscription | None:
-        """Subscription that a received frame belongs to; None for answers and pongs."""
-        if record.direction != "rx":
+    def stream_of(self, text: str) -> Subscription | None:
+        frame = _frame.decode(text)
+        if frame.event != "update":
             return None
-        try:
-            frame = _frame.decode(record.payload)
-            if frame.event != "update":
-                return None
-            named = _named.decode(frame.result)
-        except msgspec.MsgspecError:
-            return None
+        named = _named.decode(frame.result)
         if isinstance(named, list):
             named = named[0] if named else _Named()
         symbol = named.s or named.currency_pair or named.contract or named.n.partition("_")[2]
@@ -73,30 +61,11 @@ class GateReader:
             return Answer("depth", asked.get("currency_pair") or asked.get("contract", ""), record.payload.encode())
         return None
 
-    def numbers(self, record: Record) -> Iterator[tuple[str, list, bool]]:
-        """(symbol, (price, quantity) texts, whether they are of its book) of a book or trade record."""
-        if record.direction == "http":
-            answer = self.answer(record)
-            if answer is not None and answer.symbol:
-                body = json.loads(answer.body)
-                yield answer.symbol, _pairs(body["bids"]) + _pairs(body["asks"]), True
-            return
-        stream = self.stream(record)
-        if stream is not None:
-            for event in self._said(stream, record.payload):
-                if isinstance(event, RecordedLevels):
-                    yield event.symbol, event.bids + event.asks, True
-                else:
-                    yield event.symbol, [(event.price, event.quantity)], False
-
     def events(self, stream: Subscription, text: str) -> Iterator[RecordedLevels | RecordedTrade]:
-        """What a frame says about book and trades, newer than the snapshot of its symbol."""
-        yield from self._said(stream, text, self._snapshot_ids.get(stream.symbol, 0))
-
-    def _said(self, stream: Subscription, text: str, known: int = 0) -> Iterator[RecordedLevels | RecordedTrade]:
+        """Full books, levels, trades."""
         if stream.channel == BOOK:
             data = json.loads(text)["result"]
-            if data["u"] > known:
+            if data["u"] > self._snapshot_ids.get(stream.symbol, 0):
                 yield RecordedLevels(stream.symbol, data.get("full", False), _pairs(data["b"]), _pairs(data["a"]))
         elif stream.channel == TRADES:
             result = json.loads(text)["result"]
@@ -104,11 +73,13 @@ class GateReader:
                 if not trade.get("is_internal"):
                     yield _trade(trade)
 
-    def snapshot_levels(self, symbol: str, body: bytes) -> RecordedLevels:
-        """A recorded REST snapshot; from now on `events` leaves out what it contains."""
+    def book_of(self, body: bytes) -> tuple[list, list]:
         data = json.loads(body)
-        self._snapshot_ids[symbol] = data["id"]
-        return RecordedLevels(symbol, True, _pairs(data["bids"]), _pairs(data["asks"]))
+        return _pairs(data["bids"]), _pairs(data["asks"])
+
+    def snapshot_levels(self, symbol: str, body: bytes) -> RecordedLevels:
+        self._snapshot_ids[symbol] = json.loads(body)["id"]
+        return RecordedLevels(symbol, True, *self.book_of(body))
 
 
 def _pairs(levels: list) -> list[tuple[str, str]]:
@@ -136,9 +107,10 @@ def subscriptions(streams, market: str) -> list[str]:
 
 def recorded_instruments(contents: Contents) -> tuple[SimulatedInstrument, ...]:
     """The instruments whose subscriptions a capture holds, with the digits on the wire."""
-    instruments = []
-    for symbol in sorted({stream.symbol for stream in contents.streams if not stream.symbol.startswith("ob.")}):
-        price, quantity = contents.decimals(symbol, (8, 8))
-        base, _, quote = symbol.partition("_")
-        instruments.append(SimulatedInstrument(symbol, base, quote, price, quantity))
-    return tuple(instruments)
+    symbols = {stream.symbol for stream in contents.streams if not stream.symbol.startswith("ob.")}
+    return instruments_of(contents, symbols, _base_and_quote)
+
+
+def _base_and_quote(symbol: str) -> tuple[str, str]:
+    base, _, quote = symbol.partition("_")
+    return base, quote

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import msgspec
 
 from orderflow._core.types import Side
-from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
+from orderflow.simulator.capture import Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
-from orderflow.simulator.recording import Record
+from orderflow.simulator.reader import Reader, instruments_of
 
 #: What a symbol may end with, the longest first: it names base and quote without a mark between them.
 QUOTES = ("GUSDPERP", "USDC", "USDT", "GUSD", "USD", "EUR", "GBP", "SGD", "DAI", "BTC", "ETH", "LTC", "BCH", "FIL")
@@ -22,32 +22,12 @@ class _Frame(msgspec.Struct):
 _frame = msgspec.json.Decoder(_Frame)
 
 
-class GeminiReader:
+class GeminiReader(Reader):
     """Reads the records of one capture in order."""
 
-    def stream(self, record: Record) -> str | None:
-        """Symbol of a received book or trade; None for everything else."""
-        if record.direction != "rx":
-            return None
-        try:
-            frame = _frame.decode(record.payload)
-        except msgspec.MsgspecError:
-            return None
+    def stream_of(self, text: str) -> str | None:
+        frame = _frame.decode(text)
         return frame.symbol if frame.type in ("l2_updates", "trade") else None
-
-    def answer(self, record: Record) -> Answer | None:
-        """Details come in an answer for each symbol, none of which tells of all: they are not used."""
-        return None
-
-    def numbers(self, record: Record) -> Iterator[tuple[str, list, bool]]:
-        """(symbol, (price, quantity) texts, whether they are of its book) of a book or trade record."""
-        stream = self.stream(record)
-        if stream is not None:
-            for event in self.events(stream, record.payload):
-                if isinstance(event, RecordedLevels):
-                    yield event.symbol, event.bids + event.asks, True
-                else:
-                    yield event.symbol, [(event.price, event.quantity)], False
 
     def events(self, stream: str, text: str) -> Iterator[RecordedLevels | RecordedTrade]:
         """What a frame says about book and trades. Trades beside levels are history: the book is whole there."""
@@ -68,9 +48,9 @@ def subscriptions(streams) -> list[str]:
 
 def recorded_instruments(contents: Contents) -> tuple[SimulatedInstrument, ...]:
     """The instruments whose symbols a capture holds, with the digits on the wire."""
-    instruments = []
-    for symbol in sorted(map(str, contents.streams)):
-        price, quantity = contents.decimals(symbol, (8, 8))
-        quote = next((name for name in QUOTES if symbol.endswith(name)), "")
-        instruments.append(SimulatedInstrument(symbol, symbol.removesuffix(quote), quote, price, quantity))
-    return tuple(instruments)
+    return instruments_of(contents, map(str, contents.streams), _pair)
+
+
+def _pair(symbol: str) -> tuple[str, str]:
+    quote = next((name for name in QUOTES if symbol.endswith(name)), "")
+    return symbol.removesuffix(quote), quote

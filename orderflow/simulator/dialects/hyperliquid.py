@@ -9,11 +9,11 @@ import msgspec
 from orderflow._core.types import Side
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import hyperliquid_recorded
-from orderflow.simulator.dialects.hyperliquid_recorded import Subscription
 from orderflow.simulator.dialects.windows import MILLISECOND_NS, WindowExchange, compact, pointed
 from orderflow.simulator.exchange import Connection, Response
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import MarketBook
+from orderflow.simulator.reader import Subscription
 from orderflow.simulator.views import Levels, View
 
 CHANNELS = ("l2Book", "trades")
@@ -113,7 +113,7 @@ class Hyperliquid(WindowExchange[Subscription]):
     # market data
 
     def window(self, key: Subscription) -> tuple[str, int]:
-        return key.coin, DEPTH
+        return key.symbol, DEPTH
 
     def publish_interval_ns(self, depth: int) -> int:
         return BOOK_EVERY_NS
@@ -132,7 +132,7 @@ class Hyperliquid(WindowExchange[Subscription]):
         key = Subscription("trades", book.instrument.symbol)
         if key not in self.subscribers:
             return
-        data = [{"coin": key.coin, "side": "B" if side == Side.BUY else "A", "px": pointed(book.price_text(price)),
+        data = [{"coin": key.symbol, "side": "B" if side == Side.BUY else "A", "px": pointed(book.price_text(price)),
                  "sz": pointed(book.quantity_text(quantity)), "time": at_ns // MILLISECOND_NS,
                  "hash": f"0x{trade_id:064x}", "tid": trade_id, "users": USERS}
                 for trade_id, price, quantity, side in zip(self._trade_ids, *(

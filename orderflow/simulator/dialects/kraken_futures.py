@@ -12,12 +12,12 @@ import msgspec
 from orderflow._core.types import Side
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import kraken_futures_recorded
-from orderflow.simulator.dialects.kraken_futures_recorded import Subscription
 from orderflow.simulator.dialects.windows import MILLISECOND_NS, WindowExchange, compact, trimmed
 from orderflow.simulator.exchange import Connection, Response
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import CAPACITY, MarketBook
 from orderflow.simulator.numbers import to_text
+from orderflow.simulator.reader import Subscription
 from orderflow.simulator.views import Levels, View
 
 DEPTHS = {"book": 0, "ticker_lite": 1}      # levels a side; 0 = all
@@ -110,13 +110,13 @@ class KrakenFutures(WindowExchange[Subscription]):
 
     def _send_first(self, connection: Connection, subscription: Subscription) -> None:
         """What a subscription begins with."""
-        if subscription.feed == "trade":
+        if subscription.channel == "trade":
             trades = ",".join(self.recent.get(subscription.symbol, ()))
             self.send(connection, (
                 f'{{"feed":"trade_snapshot","product_id":"{subscription.symbol}","trades":[{trades}]}}'))
             return
         book, view = self.view(subscription)
-        if subscription.feed == "ticker_lite":
+        if subscription.channel == "ticker_lite":
             self.send(connection, _quote(book, view))
             return
         sequence = self.sequence.setdefault(subscription.symbol, book.update_id)
@@ -130,12 +130,12 @@ class KrakenFutures(WindowExchange[Subscription]):
     # market data
 
     def window(self, key: Subscription) -> tuple[str, int]:
-        return key.symbol, DEPTHS[key.feed]
+        return key.symbol, DEPTHS[key.channel]
 
     def publish_changes(self, book: MarketBook, key: Subscription, changed: tuple[View, Levels, Levels],
                         at_ns: int) -> None:
         view, bids, asks = changed
-        if key.feed == "ticker_lite":
+        if key.channel == "ticker_lite":
             self.publish(key, _quote(book, view), at_ns)
             return
         steps = [("buy", *level) for level in bids] + [("sell", *level) for level in asks]

@@ -1,7 +1,6 @@
 """Captures of Kraken Futures: which subscription a frame belongs to, instruments, digits."""
 import json
 from collections.abc import Iterator
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -9,16 +8,11 @@ import msgspec
 from orderflow._core.types import Side
 from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
+from orderflow.simulator.reader import Reader, Subscription, instruments_of
 from orderflow.simulator.recording import Record
 
 SNAPSHOT = "_snapshot"
 QUOTE_LENGTH = 3
-
-
-class Subscription(NamedTuple):
-    """What one subscription is for."""
-    feed: str
-    symbol: str
 
 
 class _Frame(msgspec.Struct):
@@ -30,17 +24,11 @@ class _Frame(msgspec.Struct):
 _frame = msgspec.json.Decoder(_Frame)
 
 
-class KrakenFuturesReader:
+class KrakenFuturesReader(Reader):
     """Reads the records of one capture in order."""
 
-    def stream(self, record: Record) -> Subscription | None:
-        """Subscription that a received frame belongs to; None for answers and heartbeats."""
-        if record.direction != "rx":
-            return None
-        try:
-            frame = _frame.decode(record.payload)
-        except msgspec.MsgspecError:
-            return None
+    def stream_of(self, text: str) -> Subscription | None:
+        frame = _frame.decode(text)
         if frame.event or not frame.feed or not frame.product_id:
             return None
         return Subscription(frame.feed.removesuffix(SNAPSHOT), frame.product_id)
@@ -51,19 +39,9 @@ class KrakenFuturesReader:
             return Answer("metadata", "", record.payload.encode())
         return None
 
-    def numbers(self, record: Record) -> Iterator[tuple[str, list, bool]]:
-        """(symbol, (price, quantity) texts, whether they are of its book) of a book or trade record."""
-        stream = self.stream(record)
-        if stream is not None:
-            for event in self.events(stream, record.payload):
-                if isinstance(event, RecordedLevels):
-                    yield event.symbol, event.bids + event.asks, True
-                else:
-                    yield event.symbol, [(event.price, event.quantity)], False
-
     def events(self, stream: Subscription, text: str) -> Iterator[RecordedLevels | RecordedTrade]:
         """What a frame says about book and trades; trades of a snapshot are history."""
-        if stream.feed not in ("book", "trade"):
+        if stream.channel not in ("book", "trade"):
             return
         message = json.loads(text, parse_float=str, parse_int=str)
         if message["feed"] == "book_snapshot":
@@ -79,15 +57,15 @@ class KrakenFuturesReader:
 def subscriptions(streams) -> list[str]:
     """The frames with which a client subscribes to these."""
     return [json.dumps({"event": "subscribe", "feed": feed,
-                        "product_ids": sorted(stream.symbol for stream in streams if stream.feed == feed)})
-            for feed in sorted({stream.feed for stream in streams})]
+                        "product_ids": sorted(stream.symbol for stream in streams if stream.channel == feed)})
+            for feed in sorted({stream.channel for stream in streams})]
 
 
 def recorded_instruments(contents: Contents) -> tuple[SimulatedInstrument, ...]:
     """The instruments whose subscriptions a capture holds, with the digits on the wire."""
-    instruments = []
-    for symbol in sorted({stream.symbol for stream in contents.streams}):
-        price, quantity = contents.decimals(symbol, (8, 8))
-        pair = symbol.split("_")[1] if "_" in symbol else symbol
-        instruments.append(SimulatedInstrument(symbol, pair[:-QUOTE_LENGTH], pair[-QUOTE_LENGTH:], price, quantity))
-    return tuple(instruments)
+    return instruments_of(contents, {stream.symbol for stream in contents.streams}, _pair)
+
+
+def _pair(symbol: str) -> tuple[str, str]:
+    pair = symbol.split("_")[1] if "_" in symbol else symbol
+    return pair[:-QUOTE_LENGTH], pair[-QUOTE_LENGTH:]

@@ -10,6 +10,7 @@ from orderflow._core.types import Side
 from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import to_scaled
+from orderflow.simulator.reader import Reader
 from orderflow.simulator.recording import Record
 
 DEPTHS = (10, 25, 100, 500, 1000)
@@ -47,14 +48,14 @@ _frame = msgspec.json.Decoder(_Frame)
 _request = msgspec.json.Decoder(_Request)
 
 
-class KrakenReader:
+class KrakenReader(Reader):
     """Reads the records of one capture in order."""
 
     def __init__(self):
         self._depths: dict[tuple[str, str], int] = {}       # (connection, symbol) -> subscribed depth
 
     def stream(self, record: Record) -> Subscription | None:
-        """Subscription that a received frame belongs to; None for acks, status and heartbeats."""
+        """How deep a book is, only the request has said."""
         try:
             if record.direction == "tx":
                 self._learn(record.channel, _request.decode(record.payload))
@@ -74,16 +75,6 @@ class KrakenReader:
         if urlsplit(record.channel).path.endswith("/0/public/AssetPairs"):
             return Answer("metadata", "", record.payload.encode())
         return None
-
-    def numbers(self, record: Record) -> Iterator[tuple[str, list, bool]]:
-        """(symbol, (price, quantity) texts, whether they are of its book) of a book or trade record."""
-        stream = self.stream(record)
-        if stream is not None:
-            for event in self.events(stream, record.payload):
-                if isinstance(event, RecordedLevels):
-                    yield event.symbol, event.bids + event.asks, True
-                else:
-                    yield event.symbol, [(event.price, event.quantity)], False
 
     def events(self, stream: Subscription, text: str) -> Iterator[RecordedLevels | RecordedTrade]:
         """What a frame says about book and trades."""

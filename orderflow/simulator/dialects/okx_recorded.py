@@ -1,22 +1,15 @@
 """Captures of OKX v5: which subscription a frame belongs to, digits, instruments."""
 import json
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import msgspec
 
 from orderflow._core.types import Side
-from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
+from orderflow.simulator.capture import Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
-from orderflow.simulator.recording import Record
+from orderflow.simulator.reader import Reader, Subscription, instruments_of
 
 BOOKS = ("books", "books-l2-tbt", "books50-l2-tbt")
-
-
-class Subscription(NamedTuple):
-    """What one subscription is for."""
-    channel: str
-    symbol: str
 
 
 class _Argument(msgspec.Struct):
@@ -32,34 +25,14 @@ class _Frame(msgspec.Struct):
 _frame = msgspec.json.Decoder(_Frame)
 
 
-class OkxReader:
+class OkxReader(Reader):
     """Reads the records of one capture in order."""
 
-    def stream(self, record: Record) -> Subscription | None:
-        """Subscription that a received frame belongs to; None for answers, notices and pongs."""
-        if record.direction != "rx":
-            return None
-        try:
-            frame = _frame.decode(record.payload)
-        except msgspec.MsgspecError:
-            return None
+    def stream_of(self, text: str) -> Subscription | None:
+        frame = _frame.decode(text)
         if frame.event or frame.arg is None or not frame.arg.instId:
             return None
         return Subscription(frame.arg.channel, frame.arg.instId)
-
-    def answer(self, record: Record) -> Answer | None:
-        """Instruments come in an answer for each type, none of which tells of all: they are not used."""
-        return None
-
-    def numbers(self, record: Record) -> Iterator[tuple[str, list, bool]]:
-        """(symbol, (price, quantity) texts, whether they are of its book) of a book or trade record."""
-        stream = self.stream(record)
-        if stream is not None:
-            for event in self.events(stream, record.payload):
-                if isinstance(event, RecordedLevels):
-                    yield event.symbol, event.bids + event.asks, True
-                else:
-                    yield event.symbol, [(event.price, event.quantity)], False
 
     def events(self, stream: Subscription, text: str) -> Iterator[RecordedLevels | RecordedTrade]:
         """What a frame says about book and trades; nothing where it says that nothing changed."""
@@ -82,9 +55,9 @@ def subscriptions(streams) -> list[str]:
 
 def recorded_instruments(contents: Contents) -> tuple[SimulatedInstrument, ...]:
     """The instruments whose subscriptions a capture holds, with the digits on the wire."""
-    instruments = []
-    for symbol in sorted({stream.symbol for stream in contents.streams}):
-        price, quantity = contents.decimals(symbol, (8, 8))
-        base, _, rest = symbol.partition("-")
-        instruments.append(SimulatedInstrument(symbol, base, rest.partition("-")[0], price, quantity))
-    return tuple(instruments)
+    return instruments_of(contents, {stream.symbol for stream in contents.streams}, _pair)
+
+
+def _pair(symbol: str) -> tuple[str, str]:
+    base, _, rest = symbol.partition("-")
+    return base, rest.partition("-")[0]
