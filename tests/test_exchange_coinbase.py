@@ -264,6 +264,12 @@ def test_a_login_is_signed_and_gets_every_change():
     assert "secret" not in repr(Credentials("k", secret, "secret"))
 
 
+def test_a_login_is_not_recorded():
+    login = Credentials("k", base64.b64encode(b"secret").decode(), "p")
+    assert [action.secret for action in session("coinbase", credentials=login).opened("market", 0)] == [True]
+    assert [action.secret for action in session("coinbase").opened("market", 0)] == [False]
+
+
 def test_a_resync_leaves_and_joins_one_book():
     for protocol, channel in (("coinbase", {"channels": ["level2_batch"]}), ("coinbase_adv", {"channel": "level2"})):
         one = session(protocol)

@@ -5,7 +5,10 @@ import time
 import pytest
 
 from orderflow.cli import BAD_USAGE, CHECK_FAILED, GOOD, main
-from orderflow.config import ConfigError, parse
+from orderflow.cli.application import BadUsage
+from orderflow.cli.sessions import session_of
+from orderflow.config import ConfigError, ExchangeSettings, parse
+from orderflow.exchanges.session import Credentials
 from orderflow.research.simulation import KEY, VENUES, secret_of, simulator_settings
 from orderflow.simulator.launch import start_thread
 
@@ -59,6 +62,21 @@ def test_a_missing_key_is_named(configuration, monkeypatch, capsys):
     monkeypatch.delenv("ORDERFLOW_ALPHA_KEY", raising=False)
     assert main(["run", str(configuration)]) == BAD_USAGE
     assert capsys.readouterr().err == "orderflow: exchanges.alpha.trade: the environment has no ORDERFLOW_ALPHA_KEY\n"
+
+
+def test_keys_serve_market_data_too(monkeypatch):
+    for part in ("KEY", "SECRET", "PASSPHRASE"):
+        monkeypatch.delenv(f"ORDERFLOW_ONE_{part}", raising=False)
+    exchange = ExchangeSettings(protocol="coinbase", symbols=("BTC-USD",))
+    assert session_of("one", exchange, trade=False).settings.credentials is None
+    monkeypatch.setenv("ORDERFLOW_ONE_KEY", "k")
+    with pytest.raises(BadUsage, match=r"^exchanges\.one: the environment has no ORDERFLOW_ONE_SECRET$"):
+        session_of("one", exchange, trade=False)
+    monkeypatch.setenv("ORDERFLOW_ONE_SECRET", "cw==")
+    monkeypatch.setenv("ORDERFLOW_ONE_PASSPHRASE", "p")
+    session = session_of("one", exchange, trade=False)
+    assert session.settings.credentials == Credentials("k", "cw==", "p") and not session.settings.trade
+    assert session.book_channel == "level2"
 
 
 def test_an_exchange_that_does_not_answer_is_named(tmp_path, capsys):

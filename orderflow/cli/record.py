@@ -9,6 +9,7 @@ import typer
 
 from orderflow.cli import CHECK_FAILED, GOOD, output
 from orderflow.cli.application import BadUsage, CheckFailed
+from orderflow.cli.sessions import session_of
 
 if TYPE_CHECKING:
     from orderflow.config import Settings
@@ -75,13 +76,9 @@ def files_of(file: Path, names: list[str]) -> dict[str, Path]:
 
 def market_data(settings: Settings, report, captures: dict[str, Path]) -> MarketData:
     """The market data of a configuration, without its orders; not started."""
-    from orderflow.exchanges import session_for
-    from orderflow.exchanges.session import SessionSettings
     from orderflow.research.market_data import MarketData
 
-    sessions = [session_for(one.protocol, SessionSettings(
-        name, one.rest, one.stream, symbols=one.symbols, depth=one.depth,
-        silence_ns=int(one.silence_seconds * 1e9))) for name, one in settings.exchanges.items()]
+    sessions = [session_of(name, one, trade=False) for name, one in settings.exchanges.items()]
     chosen = settings.engine
     authorities = [one.ca_file for one in settings.exchanges.values() if one.ca_file]
     cpus = {name: cpu for name, cpu in chosen.cpus.items() if name in {*settings.exchanges, "fused"}}

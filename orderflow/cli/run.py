@@ -5,7 +5,6 @@ them with more.
 """
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import tempfile
@@ -18,7 +17,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orderflow.cli import CHECK_FAILED, GOOD, output
-from orderflow.cli.application import BadUsage, CheckFailed
+from orderflow.cli.application import CheckFailed
+from orderflow.cli.sessions import session_of
 
 if TYPE_CHECKING:
     from orderflow.config import Settings
@@ -38,7 +38,8 @@ def command(
 ) -> int:
     """Connect to the exchanges of a configuration, keep their books and run its strategies until Ctrl-C.
 
-    Keys of exchanges with `trade = true` come from the environment: ORDERFLOW_NAME_KEY and ORDERFLOW_NAME_SECRET.
+    Keys come from the environment: ORDERFLOW_NAME_KEY, ORDERFLOW_NAME_SECRET and, where the exchange has one,
+    ORDERFLOW_NAME_PASSPHRASE. Exchanges with `trade = true` need them.
 
     Exit code 1: an exchange could not be reached, or a book was not LIVE at the end.
     """
@@ -84,7 +85,7 @@ def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()
     from orderflow.servers.sync import SyncServer
 
     strategies = makers(settings, folder)
-    sessions = [session_of(name, exchange) for name, exchange in settings.exchanges.items()]
+    sessions = [session_of(name, exchange, exchange.trade) for name, exchange in settings.exchanges.items()]
     chosen = settings.engine
     authorities = {exchange.ca_file for exchange in settings.exchanges.values()} - {""}
     server: SyncServer | AsyncServer
@@ -98,27 +99,6 @@ def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()
     fees = {name: (str(one.maker_fee), str(one.taker_fee)) for name, one in settings.exchanges.items()}
     return Engine(sessions, server, strategies=strategies, limits=limits, directory=directory, fees=fees,
                   layout=chosen.layout, wait=chosen.wait, cpus=chosen.cpus, report=report)
-
-
-def session_of(name: str, exchange):
-    """The session of one exchange, with its keys where it trades."""
-    from orderflow.exchanges import session_for
-    from orderflow.exchanges.session import Credentials, SessionSettings
-
-    credentials = None
-    if exchange.trade:
-        found = {}
-        for part in ("KEY", "SECRET"):
-            variable = f"ORDERFLOW_{name.upper()}_{part}"
-            found[part] = os.environ.get(variable, "")
-            if not found[part]:
-                raise BadUsage(f"exchanges.{name}.trade: the environment has no {variable}")
-        credentials = Credentials(found["KEY"], found["SECRET"])
-    return session_for(exchange.protocol, SessionSettings(
-        name, exchange.rest, exchange.stream, exchange.orders, exchange.symbols, exchange.depth,
-        trade=exchange.trade, credentials=credentials,
-        order_rate=(exchange.orders_per_10_seconds, 10_000_000_000),
-        silence_ns=int(exchange.silence_seconds * 1e9)))
 
 
 def _watch(engine: Engine, title: str, seconds: float | None, problems: list[str], quiet: bool) -> None:

@@ -90,7 +90,8 @@ class CoinbaseSession(Session):
 
     def _request(self, kind: str, symbols: list[str], channels: list[str], unix_ns: int) -> Send:
         login = {} if self.settings.credentials is None else signed(self.settings.credentials, unix_ns)
-        return Send("market", json.dumps({"type": kind, "product_ids": symbols, "channels": channels} | login))
+        text = json.dumps({"type": kind, "product_ids": symbols, "channels": channels} | login)
+        return Send("market", text, secret=bool(login))
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """What is subscribed to now, or why a request was refused."""
