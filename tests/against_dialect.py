@@ -93,6 +93,14 @@ def one_is_resynced(protocol, symbols, key, depth, **settings):
         assert not [problem for problem in run.problems for symbol in symbols[1:] if symbol in problem]
 
 
+def pointed(urls, port):
+    """ccxt's base URLs with another host, and nothing else."""
+    if not isinstance(urls, str):
+        return {name: pointed(url, port) for name, url in urls.items()}
+    scheme, _, rest = urls.partition("://")
+    return f"{scheme.removesuffix('s')}://{HOST}:{port}/{rest.partition('/')[2]}".rstrip("/")
+
+
 async def watched_until_true(client, symbol, exchange, clock, listed, depth, updates=10, grid_ns=GRID_NS,
                              part=lambda sides: sides):
     """ccxt's book of a symbol, watched over some updates and then, the market stopped, until it is the true one; `part`

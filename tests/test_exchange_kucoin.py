@@ -44,6 +44,7 @@ from tests.against_dialect import (
     connected,
     flows,
     one_is_resynced,
+    pointed,
     simulated,
     true_books,
     watched_until_true,
@@ -751,16 +752,15 @@ def test_answers_become_snapshots_or_problems():
 
 # -- ccxt --------------------------------------------------------------------------------------------------------
 
-def pointed(client, port):
-    """The client with its base URLs replaced, and nothing else."""
-    client.urls["api"] |= {name: f"http://127.0.0.1:{port}" for name, url in client.urls["api"].items()
-                           if isinstance(url, str)}
+def client_of(module, port, **login):
+    client = module.kucoin({"timeout": 10_000} | login)
+    client.urls["api"] = pointed(client.urls["api"], port)
     return client
 
 
 def test_ccxt_reads_markets_and_books():
     with simulated("kucoin") as (exchange, clock):
-        client = pointed(ccxt.kucoin({"timeout": 10_000}), exchange.ports.plain)
+        client = client_of(ccxt, exchange.ports.plain)
         market = client.load_markets()["BTC/USDT"]
         assert (market["precision"]["price"], market["precision"]["amount"]) == (0.1, 1e-8)
         assert market["active"] and market["taker"] == 0.001 and market["limits"]["cost"]["min"] == 0.1
@@ -773,8 +773,7 @@ def test_ccxt_reads_markets_and_books():
 
 def test_ccxt_reads_the_whole_book_with_a_key():
     with simulated("kucoin") as (exchange, clock):
-        client = pointed(ccxt.kucoin({"timeout": 10_000, "apiKey": "key", "secret": "secret", "password": "phrase"}),
-                         exchange.ports.plain)
+        client = client_of(ccxt, exchange.ports.plain, apiKey="key", secret="secret", password="phrase")
         clock.stop()
         book = client.private_get_market_orderbook_level2({"symbol": "BTC-USDT"})["data"]
         assert [[tuple(map(Decimal, level)) for level in book[side]] for side in ("bids", "asks")] == (
@@ -783,7 +782,7 @@ def test_ccxt_reads_the_whole_book_with_a_key():
 
 def test_ccxt_watches_books_trades_and_quotes():
     async def watch(exchange, clock, part):
-        client = pointed(ccxt.pro.kucoin(), exchange.ports.plain)
+        client = client_of(ccxt.pro, exchange.ports.plain)
         try:
             trades = await asyncio.wait_for(client.watch_trades("BTC/USDT"), 30)
             assert trades and all(trade["side"] in ("buy", "sell") and trade["amount"] > 0 for trade in trades)
