@@ -54,7 +54,7 @@ def read_frames(path):
 
 
 def prepare(protocol, capture):
-    """The replay of a capture, its frames, and a function that checks one run of it against the golden."""
+    """The replay of a capture, its codec, its frames, and a function that checks one run of it against the golden."""
     build.build("bytes_to_book")
     import bytes_to_book
     path = FEEDS / f"captures/{capture}.tsv.gz"
@@ -64,20 +64,20 @@ def prepare(protocol, capture):
     owner = OrderBook(tick=int(rows[0]["tick"]))
     early, snapshot, late = read_frames(path)
     codec = session.market_codec(rows, {listings[0].symbol: 0})
-    replay = bytes_to_book.Replay(early, late, snapshot, codec, owner, session.rule)
+    replay = bytes_to_book.Replay(early + late, [(len(early), 0, snapshot)], [owner], rows, session.rule)
 
     def check():
         """One run, watched; returns its digest."""
         tape, summary = Ring(1 << 14, 128), BookSummary(listings[0])
-        _, digest = replay.run(tape)
+        _, digest = replay.run(codec, tape)
         while (record := tape.pop(TAPE_DTYPE)) is not None:
             summary.add(record)
-        found = summary_of(summary, owner, replay.counters)
+        found = summary_of(summary, owner, replay.counters(0))
         golden = json.loads((FEEDS / f"golden/{capture}.json").read_text())["symbols"][listings[0].symbol]
         for field in COMPARED:
             assert found[field] == golden[field], f"{capture}: {field} is {found[field]}, not {golden[field]}"
         return digest
-    return replay, early + late, check
+    return replay, codec, early + late, check
 
 
 def run_orjson(frames):
@@ -95,15 +95,15 @@ def run_orjson(frames):
 
 def run(protocol, capture, gate, aim, benchmark=None):
     """Measure one capture and record its bar; returns whether the gate is met."""
-    replay, frames, check = prepare(protocol, capture)
+    replay, codec, frames, check = prepare(protocol, capture)
     digest = check()
     ours, theirs, decoding = [], [], []
     for _ in range(ROUNDS):
-        elapsed, found = replay.run()
+        elapsed, found = replay.run(codec)
         assert found == digest, "different best bid or ask after some frame"
         ours.append(elapsed / len(frames))
         theirs.append(run_orjson(frames) / len(frames))
-        decoding.append(replay.stages() / len(frames))
+        decoding.append(replay.stages(codec) / len(frames))
     assert check() == digest
     ratio = statistics.median(their / our for their, our in zip(theirs, ours, strict=True))
     mine, other, decode = map(statistics.median, (ours, theirs, decoding))
@@ -113,7 +113,7 @@ def run(protocol, capture, gate, aim, benchmark=None):
     if benchmark is not None:
         benchmark.extra_info.update(ns_per_frame=mine, decode_ns_per_frame=decode, orjson_ns_per_frame=other,
                                     ratio=ratio)
-        benchmark.pedantic(replay.run, rounds=3)
+        benchmark.pedantic(replay.run, (codec,), rounds=3)
     return bar(f"bytes to book, {market}, against orjson.loads", ratio, gate, aim, "higher")
 
 

@@ -78,10 +78,10 @@ def books_equal(protocol, symbols, window, path="", **settings):
         assert run.problems == []
 
 
-def one_is_resynced(protocol, symbols, key, depth):
+def one_is_resynced(protocol, symbols, key, depth, **settings):
     """A lost frame of the first symbol makes its book STALE, then LIVE again; the other never notices."""
     with simulated(protocol) as (exchange, clock), Run(
-            "sync", [connected(protocol, exchange.ports.plain, symbols)]) as run:
+            "sync", [connected(protocol, exchange.ports.plain, symbols, **settings)]) as run:
         run.wait_live()
         lose_one(exchange, key)
         run.wait_told(f"book of {symbols[0]} is STALE (GAP)")
@@ -93,8 +93,18 @@ def one_is_resynced(protocol, symbols, key, depth):
         assert not [problem for problem in run.problems for symbol in symbols[1:] if symbol in problem]
 
 
-async def watched_until_true(client, symbol, exchange, clock, listed, depth, updates=10, grid_ns=GRID_NS):
-    """ccxt's book of a symbol, watched over some updates and then, the market stopped, until it is the true one."""
+def pointed(urls, port):
+    """ccxt's base URLs with another host, and nothing else."""
+    if not isinstance(urls, str):
+        return {name: pointed(url, port) for name, url in urls.items()}
+    scheme, _, rest = urls.partition("://")
+    return f"{scheme.removesuffix('s')}://{HOST}:{port}/{rest.partition('/')[2]}".rstrip("/")
+
+
+async def watched_until_true(client, symbol, exchange, clock, listed, depth, updates=10, grid_ns=GRID_NS,
+                             part=lambda sides: sides):
+    """ccxt's book of a symbol, watched over some updates and then, the market stopped, until it is the true one; `part`
+    picks the levels of both that are compared."""
     for _ in range(updates):
         await asyncio.wait_for(client.watch_order_book(symbol), PATIENCE)
     clock.stop(grid_ns)
@@ -103,7 +113,7 @@ async def watched_until_true(client, symbol, exchange, clock, listed, depth, upd
         truth = [[(float(price), float(quantity)) for price, quantity in side]
                  for side in true_books(exchange, [listed], depth)[listed]]
         book = client.orderbooks[symbol]
-        if [[tuple(level[:2]) for level in book[side]] for side in ("bids", "asks")] == truth:
+        if part([[tuple(level[:2]) for level in book[side]] for side in ("bids", "asks")]) == part(truth):
             return book
         assert asyncio.get_running_loop().time() < deadline, "the book did not become that of the matching engine"
         with contextlib.suppress(asyncio.TimeoutError):

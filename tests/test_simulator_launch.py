@@ -1,11 +1,9 @@
-"""Simulated exchanges from settings, in threads and processes; ccxt as a client that knows the real ones."""
+"""Simulated exchanges from settings, in threads and processes."""
 import json
 import socket
-import time
 import urllib.error
 import urllib.request
 
-import ccxt
 import pytest
 import websocket
 
@@ -71,32 +69,5 @@ def test_the_truth_is_served_beside_the_exchange():
         assert truth["events"] == [] and truth["balances"]["main"]["USD"]["free"].startswith("12.50")
         with pytest.raises(urllib.error.HTTPError):
             get(f"http://127.0.0.1:{server.ports.plain}/simulator/nothing")
-    finally:
-        server.stop()
-
-
-@pytest.mark.parametrize("protocol, name, symbol", [
-    ("binance_spot", "binance", "BTC/USDT"), ("binance_usdm", "binanceusdm", "BTC/USDT:USDT"),
-    ("binance_coinm", "binancecoinm", "BTC/USD:BTC"), ("kraken_v2", "kraken", "BTC/USDT"),
-])
-def test_ccxt_reads_markets_and_books(protocol, name, symbol):
-    server = start_thread(SimulatorSettings(name, protocol, seed=3, origin_ns=time.time_ns()))
-    try:
-        base = f"http://127.0.0.1:{server.ports.plain}"
-        client = getattr(ccxt, name)({"timeout": 10_000, "options": {
-            "fetchCurrencies": False, "defaultType": {"binance": "spot", "binanceusdm": "linear",
-                                                      "binancecoinm": "inverse"}.get(name, "spot"),
-            "fetchMarkets": {"types": [{"binance": "spot", "binanceusdm": "linear"}.get(name, "inverse")]}}})
-        client.has["fetchCurrencies"] = False
-        urls = client.urls["api"]
-        for key, url in urls.items():
-            for host in ("https://api.binance.com", "https://fapi.binance.com", "https://dapi.binance.com",
-                         "https://api.kraken.com"):
-                if isinstance(url, str) and url.startswith(host):
-                    urls[key] = url.replace(host, base)
-        markets = client.load_markets()
-        assert symbol in markets
-        book = client.fetch_order_book(symbol, limit=20)
-        assert len(book["bids"]) == len(book["asks"]) == 20 and book["bids"][0][0] < book["asks"][0][0]
     finally:
         server.stop()

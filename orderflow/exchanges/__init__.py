@@ -15,6 +15,7 @@ from orderflow.exchanges.gemini import GeminiSession
 from orderflow.exchanges.hyperliquid import HyperliquidSession
 from orderflow.exchanges.kraken import KrakenSession
 from orderflow.exchanges.kraken_futures import KrakenFuturesSession
+from orderflow.exchanges.kucoin import KucoinSession
 from orderflow.exchanges.okx import OkxSession
 from orderflow.exchanges.session import Session, SessionSettings
 
@@ -33,6 +34,7 @@ SESSIONS: dict[str, Callable[[SessionSettings], Session]] = {
     "gemini": GeminiSession,
     "hyperliquid": HyperliquidSession,
     "bitstamp": BitstampSession,
+    "kucoin": KucoinSession,
     "gate": GateSpotSession,
     "gate_futures": GateFuturesSession,
 }

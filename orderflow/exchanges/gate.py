@@ -13,23 +13,14 @@ from urllib.parse import parse_qsl, urlsplit
 from orderflow._core.codecs.gate import GateMarketData
 from orderflow._core.integrity import SyncRule
 from orderflow.exchanges.session import Action, KeepAlive, Problem, Ready, Reconnect, Request, Send, Session
-from orderflow.exchanges.steps import (
-    LARGEST_PRICE,
-    LARGEST_QUANTITY,
-    OLDER_DIGITS,
-    PRICE_STEPS,
-    QUANTITY_STEPS,
-    scales_of,
-)
-from orderflow.instrument import Listing, WireDigits, choose_scales, significant_decimals
+from orderflow.exchanges.steps import scales_of, scales_of_book
+from orderflow.instrument import Listing, WireDigits
 
 SECOND_NS = 1_000_000_000
 PING_EVERY_NS = 15 * SECOND_NS
 INTERVAL = "100ms"
 #: Levels a side that updates of that interval tell of. Larger snapshots come out of a cache that is long out of date.
 DEPTH = 100
-#: How much larger than what the book shows a price or quantity may become, where Gate names no bound.
-GROWTH = 1024
 #: Spot fills are written with so many decimals, and so is what they leave of an order, however coarse the lot.
 FILL_DECIMALS = 10
 
@@ -156,15 +147,8 @@ class GateSpotSession(GateSession):
 
     def listing(self, entry: dict, digits: WireDigits) -> Listing:
         tick, lot = (Decimal(1).scaleb(-int(entry[name])) for name in ("precision", "amount_precision"))
-        needed_price = max(significant_decimals(tick), digits.price_needed)
-        needed_quantity = max(significant_decimals(lot), digits.quantity_needed)
-        room = QUANTITY_STEPS.scaleb(-needed_quantity)
-        largest = min(Decimal(entry.get("max_base_amount") or 0), room)
-        prices, quantities = choose_scales(
-            needed_price + OLDER_DIGITS, max(needed_quantity, FILL_DECIMALS),
-            digits.largest_price * GROWTH or min(LARGEST_PRICE, tick * PRICE_STEPS),
-            largest or min(digits.largest_quantity * GROWTH or LARGEST_QUANTITY, max(room, digits.largest_quantity)),
-            needed_price, needed_quantity)
+        prices, quantities, largest = scales_of_book(tick, lot, digits, FILL_DECIMALS,
+                                                     Decimal(entry.get("max_base_amount") or 0))
         return Listing(
             self.settings.name, entry["id"], f"{entry['base']}-{entry['quote']}", entry["base"], entry["quote"], prices,
             quantities, tick, lot, minimum_quantity=Decimal(entry.get("min_base_amount") or 0),

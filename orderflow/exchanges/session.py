@@ -23,14 +23,16 @@ class SessionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One REST call. `purpose` comes back with the answer; `listing` is an index, -1 when it concerns none."""
+    """One REST call. `purpose` comes back with the answer; `listing` is an index, -1 when it concerns none. The answer
+    to a `secret` one (a token) is not shown."""
 
     purpose: str
     method: str
     url: str
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: bytes = b""
     listing: int = -1
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,14 @@ class Endpoint:
     role : Role
         What it carries.
     url : str
-        Empty where the exchange says it only when asked: see `Session.prepare`.
+        Empty where the exchange says it only when asked: see `Session.prepare`. It may then hold a token: never shown.
     books : bool
         Whether the order books come over it; of an exchange's market data connections one does.
     """
 
     name: str
     role: Role
-    url: str
+    url: str = field(repr=False)
     books: bool = True
 
 
@@ -90,10 +92,10 @@ class KeepAlive:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Open the connection whose address was asked for by `Session.prepare`, at this URL."""
+    """Open the connection whose address was asked for by `Session.prepare`, at this URL, which is never shown."""
 
     connection: str
-    url: str
+    url: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +280,10 @@ class Session:
         """REST URL of a book's snapshot; "" where snapshots come in the stream."""
         return ""
 
+    def snapshot_headers(self, url: str, unix_ns: int) -> tuple[tuple[str, str], ...]:
+        """What that call carries where the exchange wants to know whose it is."""
+        return ()
+
     def snapshot_symbol(self, url: str) -> str:
         """Symbol whose book snapshot a recorded REST URL asked for; "" for any other URL."""
         return ""
@@ -295,7 +301,7 @@ class Session:
         url = self.snapshot_url(symbol)
         if not url:
             return self.resubscriptions(symbol, unix_ns)
-        fetch = Fetch(Request("snapshot", "GET", url, listing=listing))
+        fetch = Fetch(Request("snapshot", "GET", url, self.snapshot_headers(url, unix_ns), listing=listing))
         return [*self.resubscriptions(symbol, unix_ns), fetch] if fault == BookFault.SILENT else [fetch]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:

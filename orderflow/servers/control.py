@@ -195,8 +195,8 @@ class Conversation:
         try:
             actions = self.session.answer(request, status, body, unix_ns)
         except MISUNDERSTOOD as error:
-            actions = [Problem(f"the answer to {request.purpose} was not understood ({error!r}): "
-                               f"{body[:120].decode(errors='replace')}")]
+            shown = "" if request.secret else f": {body[:120].decode(errors='replace')}"
+            actions = [Problem(f"the answer to {request.purpose} was not understood ({error!r}){shown}")]
             if request.listing < 0:             # nobody asks again for what a connection needs, but a new connection
                 actions += [Reconnect(line.endpoint.name, f"{request.purpose} failed")
                             for line in self.lines if line.endpoint.role == Role.ORDERS]
@@ -323,7 +323,7 @@ class Conversation:
                               payload=action.text.encode())
             elif isinstance(action, Open):
                 index = self._index(action.connection)
-                if self.lines[index].state == "connecting":
+                if self.lines[index].state == "connecting" and not self._stopping:
                     self.lines[index].url = action.url.partition("?")[0]
                     effects.append(Connect(index, replace(self.lines[index].endpoint, url=action.url)))
             elif isinstance(action, SnapshotBody):

@@ -137,7 +137,7 @@ class DirectServer:
         parts = urlsplit(effect.endpoint.url)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         if not exchange.accepts(path):
-            conversation.connect_failed(effect.line, f"{path} is not a websocket of this exchange", self.now_ns)
+            conversation.connect_failed(effect.line, f"{parts.path} is not a websocket of this exchange", self.now_ns)
             return
         self._opened += 1
         exchange.open(self._opened, path, self.now_ns)

@@ -96,6 +96,12 @@ _DEFAULTS = {
         SimulatedInstrument(f"{base.lower()}usd", base, "USD", decimals, 8, tick=tick, minimum_notional=10**9,
                             maker_fee=300_000, taker_fee=400_000)
         for base, decimals, tick in (("BTC", 0, 1), ("ETH", 1, 1))),
+    "kucoin": (
+        SimulatedInstrument("BTC-USDT", "BTC", "USDT", 1, 8, minimum_quantity=1_000, minimum_notional=10**7,
+                            maker_fee=100_000, taker_fee=100_000),
+        SimulatedInstrument("ETH-USDT", "ETH", "USDT", 2, 7, minimum_quantity=1_000, minimum_notional=10**7,
+                            maker_fee=100_000, taker_fee=100_000),
+    ),
     "gate": (
         SimulatedInstrument("BTC_USDT", "BTC", "USDT", 1, 6, minimum_notional=3 * 10**8, maker_fee=200_000,
                             taker_fee=200_000),

@@ -125,7 +125,7 @@ PROTOCOL_OF_URL = [(re.compile(pattern), protocol) for pattern, protocol in (
     (r"://api\.huobi\.pro", "htx"),
     (r"://api\.hbdm\.com", "htx_swap"),
     (r"://api\.hyperliquid\.xyz", "hyperliquid"),
-    (r"://api\.kucoin\.com|://ws-api-spot\.kucoin\.com", "kucoin"),
+    (r"://(api|push-private|ws-api-spot)\.kucoin\.com", "kucoin"),
     (r"://(api\.)?phemex\.com", "phemex"),
     (r"://(api|ws)\.poloniex\.com", "poloniex"),
 )]

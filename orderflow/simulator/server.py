@@ -155,6 +155,7 @@ class SimulatedExchange:
         if request.path.startswith(OWN_PATH):
             return self._own(request.path.removeprefix(OWN_PATH))
         headers = {name.lower(): value for name, value in request.headers.items()}
+        headers["x-forwarded-proto"] = request.scheme       # for exchanges that tell where they are to be found
         answer = self.exchange.http(request.method, request.path, request.rel_url.raw_query_string, headers,
                                     await request.read(), self._clock())
         self._flush()
