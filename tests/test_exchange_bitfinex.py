@@ -127,7 +127,7 @@ def test_a_connection_begins_with_nothing(pair):
     pair.end()
     pair.open()
     pair.frame(HELLO)
-    assert pair.frame([17, [[10, 1, 6]], 1]) == []              # of whatever 17 may be now
+    assert pair.frame([17, [[10, 1, 6]]]) == []                 # of whatever 17 may be now
     assert pair.state()[0] == BookState.SYNCING
     pair.frame(conf())
     pair.frame(subscribed("book", 17, "CD"))
@@ -140,6 +140,13 @@ def test_without_numbers_nothing_is_counted(decoded):
     for number in (5, 9):
         assert kinds(decoded([17, [10, 1, 6], number])[1]) == ["UPDATE"]
     assert kinds(decoded([17, [10, 1, 6]])[1]) == ["UPDATE"]
+
+
+def test_the_count_begins_where_it_was_asked_for(decoded):
+    decoded([17, [10, 1, 6], 5])
+    decoded(conf())
+    assert kinds(decoded([17, [10, 1, 6], 1])[1]) == ["UPDATE"]
+    assert kinds(decoded([17, [10, 1, 6], 3])[1]) == ["MISSED", "UPDATE"]
 
 
 def test_times(decoded):
@@ -180,9 +187,11 @@ def test_one_number_after_the_other_stands_for_a_book(decoded):
     assert kinds(decoded([41, [10, 1, 6], 2])[1]) == ["UPDATE"]
     decoded({"event": "subscribed", "channel": "candles", "chanId": 41, "key": "trade:1m:AB"})
     assert kinds(decoded([41, [10, 1, 6], 3])[1]) == ["IGNORED"]
+    decoded(subscribed("trades", 18, "AB"))
+    assert kinds(decoded([18, "te", [1, 2, 3, 4], 4])[1]) == ["TRADE"]
     decoded({"event": "unsubscribed", "status": "OK", "chanId": 18})
-    assert kinds(decoded([18, [10, 1, 6], 4])[1]) == ["IGNORED"]
-    assert kinds(decoded([28, "te", [1, 2, 3, 4], 5])[1]) == ["TRADE"]
+    assert kinds(decoded([18, "te", [1, 2, 3, 4], 5])[1]) == ["IGNORED"]
+    assert kinds(decoded([28, "te", [1, 2, 3, 4], 6])[1]) == ["TRADE"]
 
 
 @pytest.mark.parametrize("event", [

@@ -140,7 +140,9 @@ def test_the_dialect_answers_as_documented():
 
 
 @pytest.mark.parametrize(("request_", "code"), [
-    ({"event": "nonsense"}, 10000), ({"event": "subscribe", "channel": "book", "symbol": "tNOSUCH"}, 10001),
+    ([], 10000), ({"event": "nonsense"}, 10000), ({"event": "conf", "flags": "x"}, 10000),
+    ({"event": "subscribe", "channel": "book", "symbol": "tBTCUSD", "len": "x"}, 10012),
+    ({"event": "subscribe", "channel": "book", "symbol": "tNOSUCH"}, 10001),
     ({"event": "subscribe", "channel": "book", "symbol": "tBTCUSD", "prec": "P9"}, 10011),
     ({"event": "subscribe", "channel": "book", "symbol": "tBTCUSD", "len": "26"}, 10012),
     ({"event": "subscribe", "channel": "nonsense", "symbol": "tBTCUSD"}, 10302),
@@ -149,6 +151,19 @@ def test_the_dialect_refuses_as_documented(request_, code):
     _, say = dialect()
     error = say(request_)[-1]
     assert (error["event"], error["code"]) == ("error", str(code)) and error["msg"]
+
+
+def test_the_dialect_tells_every_trade_twice():
+    venue, say = dialect()
+    ack, history = say({"event": "subscribe", "channel": "trades", "symbol": "tBTCUSD"})[1:]
+    assert history == [ack["chanId"], []]
+    venue.advance(5 * SECOND_NS)
+    told = [as_written(sent) for _, sent in venue.drain()]
+    executed, updated = ([row for _, word, row in told if word == kind] for kind in ("te", "tu"))
+    assert len(executed) > 3 and executed == updated and [word for _, word, _ in told] == ["te", "tu"] * len(executed)
+    rows = say({"event": "unsubscribe", "chanId": int(ack["chanId"])}) and say(
+        {"event": "subscribe", "channel": "trades", "symbol": "tBTCUSD"})[1][1]
+    assert rows == executed[::-1][:30]
 
 
 def test_the_dialect_beats_on_quiet_channels():

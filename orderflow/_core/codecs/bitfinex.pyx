@@ -147,14 +147,14 @@ cdef class BitfinexMarketData(Codec):
             self.told.places[<uint32_t>place].listing = listings[place // KINDS]
             self.told.places[<uint32_t>place].kind = place % KINDS
         self.begin()
+        self.sequence = NOT_COUNTED
 
     def __dealloc__(self):
         free(self.told.places)
 
     cdef void begin(self) noexcept nogil:
-        """A connection begins."""
+        """A connection begins; it is counted from where `conf` asks for it."""
         channels.clear(&self.told)
-        self.sequence = NOT_COUNTED
         self.flags = 0
 
     cdef int decode(self, const char *data, size_t size, int64_t receive_ns, DecodeBuffer *out) noexcept nogil:

@@ -94,7 +94,7 @@ class Bitfinex(WindowExchange[Subscription]):
                 self.send(connection, compact({"event": "pong", "ts": self.now_ns // MILLISECOND_NS,
                                                "cid": request.get("cid")}))
             elif event == CONF:
-                self._configure(connection, int(request.get("flags", 0)))
+                self._configure(connection, request.get("flags"))
             elif event == "subscribe":
                 self._subscribe(connection, request)
             elif event == "unsubscribe":
@@ -109,8 +109,10 @@ class Bitfinex(WindowExchange[Subscription]):
     def _recorded(self, subscription: Subscription) -> bool:
         return self.source.contents is not None and subscription in self.source.contents.streams
 
-    def _configure(self, connection: Connection, flags: int) -> None:
+    def _configure(self, connection: Connection, flags) -> None:
         """A recorded answer is played: the recorded count begins behind it."""
+        if not isinstance(flags, int):
+            raise Refused(UNKNOWN_EVENT, "flags: invalid")
         subscription = Subscription(CONF, str(flags))
         self.clients[connection.id].flags = flags
         if self._recorded(subscription):
@@ -119,7 +121,10 @@ class Bitfinex(WindowExchange[Subscription]):
             self.send(connection, compact({"event": CONF, "status": "OK", "flags": flags}))
 
     def _subscribe(self, connection: Connection, request: dict) -> None:
-        subscription = subscription_of(request)
+        try:
+            subscription = subscription_of(request)
+        except ValueError:
+            raise Refused(UNKNOWN_LENGTH, "length: invalid") from None
         numbers = self.clients[connection.id].numbers
         recorded = self._recorded(subscription)
         if not recorded:

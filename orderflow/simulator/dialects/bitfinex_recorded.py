@@ -54,8 +54,6 @@ class BitfinexReader:
 
     def stream(self, record: Record) -> Subscription | None:
         """Subscription that a received frame belongs to; None for events but those of `conf`."""
-        if record.direction == "open":
-            self._numbers = {key: told for key, told in self._numbers.items() if key[0] != record.channel}
         if record.direction != "rx":
             return None
         try:
