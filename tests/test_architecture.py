@@ -31,7 +31,8 @@ STAGES = """
     codecs/open_orders codecs/kraken codecs/kraken_requests codecs/kraken_reports codecs/kraken_orders
     codecs/pair_books codecs/okx codecs/bybit_v5 codecs/hyperliquid codecs/deribit codecs/kraken_futures codecs/bitstamp
     codecs/gate codecs/two_sides codecs/side_changes codecs/coinbase_levels codecs/coinbase codecs/coinbase_adv
-    codecs/gemini codecs/level_ids codecs/bitmex codecs/kucoin
+    codecs/gemini codecs/level_ids codecs/bitmex codecs/channels codecs/bitfinex_levels
+    codecs/bitfinex codecs/kucoin
     strategies/dislocation strategies/python
     loops loop_router
 """.split()

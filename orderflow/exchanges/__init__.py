@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orderflow.exchanges.binance import BinanceSession
+from orderflow.exchanges.bitfinex import BitfinexSession
 from orderflow.exchanges.bitmex import BitmexSession
 from orderflow.exchanges.bitstamp import BitstampSession
 from orderflow.exchanges.bybit_v5 import BybitSession
@@ -27,6 +28,7 @@ SESSIONS: dict[str, Callable[[SessionSettings], Session]] = {
     "kraken_futures": KrakenFuturesSession,
     "okx": OkxSession,
     "bybit_v5": BybitSession,
+    "bitfinex": BitfinexSession,
     "bitmex": BitmexSession,
     "coinbase": CoinbaseSession,
     "coinbase_adv": CoinbaseAdvancedSession,

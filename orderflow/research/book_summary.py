@@ -40,9 +40,11 @@ class BookSummary:
             self.trades += 1
             self.volume += int(record["quantity"])
             return
-        if kind not in (TapeKind.TAPE_UPDATE, TapeKind.TAPE_SNAPSHOT):
+        if kind not in (TapeKind.TAPE_UPDATE, TapeKind.TAPE_SNAPSHOT, TapeKind.TAPE_CHECK):
             return
         self.checksums += int(record["has_checksum"])
+        if kind == TapeKind.TAPE_CHECK:
+            return
         if kind == TapeKind.TAPE_SNAPSHOT:
             self._last = None
             return

@@ -73,6 +73,14 @@ _DEFAULTS = {
         SimulatedInstrument("PF_ETHUSD", "ETH", "USD", 1, 3, maker_fee=20_000, taker_fee=50_000),
         SimulatedInstrument("PI_XBTUSD", "BTC", "USD", 1, 0, tick=5, maker_fee=20_000, taker_fee=50_000),
     ),
+    "bitfinex": (
+        SimulatedInstrument("tBTCUSD", "BTC", "USD", 0, 8, minimum_quantity=4_000, maker_fee=100_000,
+                            taker_fee=200_000),
+        SimulatedInstrument("tETHUSD", "ETH", "USD", 1, 8, minimum_quantity=80_000, maker_fee=100_000,
+                            taker_fee=200_000),
+        SimulatedInstrument("tBTCF0:USTF0", "BTC", "USDT", 0, 8, minimum_quantity=4_000, maker_fee=20_000,
+                            taker_fee=65_000),
+    ),
     "bitmex": (
         SimulatedInstrument("XBTUSD", "BTC", "USD", 1, 0, tick=5, lot=100, minimum_quantity=100, taker_fee=75_000),
         SimulatedInstrument("ETHUSD", "ETH", "USD", 2, 0, tick=5, taker_fee=75_000),

@@ -2,8 +2,8 @@
 from importlib import import_module
 
 PROTOCOLS = ("binance_spot", "binance_usdm", "binance_coinm", "kraken_v2", "okx", "bybit_v5", "coinbase",
-             "coinbase_adv", "bitmex", "bitstamp", "deribit", "gate", "gate_futures", "gemini", "hyperliquid",
-             "kraken_futures", "kucoin")
+             "coinbase_adv", "bitfinex", "bitmex", "bitstamp", "deribit", "gate", "gate_futures", "gemini",
+             "hyperliquid", "kraken_futures", "kucoin")
 
 
 def dialect(protocol: str):

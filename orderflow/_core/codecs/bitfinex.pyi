@@ -1,0 +1,3 @@
+from orderflow._core.codec import Codec
+
+class BitfinexMarketData(Codec): ...
