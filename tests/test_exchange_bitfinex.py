@@ -1,6 +1,7 @@
 """Bitfinex: books, counts, checksums, trades and sessions, on frames fed by hand and on recorded ones."""
 import gzip
 import json
+import random
 from decimal import Decimal
 
 import pytest
@@ -133,6 +134,39 @@ def test_a_connection_begins_with_nothing(pair):
     pair.frame(subscribed("book", 17, "CD"))
     assert pair.frame([17, [[11, 1, 6]], 1]) == [changed(LIVE, listing=1)]
     assert pair.frame([17, [11, 1, 7], 2]) == [] and pair.shown(1)[0] == [(1100, 7000)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_live_book_is_the_true_one_whatever_was_lost(seed):
+    """Frames are lost or come twice; a book that is not LIVE is sent whole now and then."""
+    rng, feed, sequence = random.Random(seed), Feed("bitfinex", list(NUMBERS)), 0
+    feed.open()
+    for event in acknowledgements():
+        feed.frame(event)
+    truth = {number: [{}, {}] for number in NUMBERS.values()}
+    live = 0
+    for _ in range(1500):
+        listing, number = rng.choice(list(enumerate(NUMBERS.values())))
+        sequence += 1
+        if feed.state(listing)[0] != LIVE and rng.random() < 0.2:
+            payload = [[price / 100, 1, sign * quantity / 1000] for is_ask, sign in enumerate((1, -1))
+                       for price, quantity in truth[number][is_ask].items()]
+        elif rng.random() < 0.1:
+            payload = "hb"
+        else:
+            sign, price, quantity = rng.choice((1, -1)), rng.randrange(50), rng.choice((0, rng.randrange(1, 10**6)))
+            price = 1000 - price if sign > 0 else 1001 + price
+            truth[number][sign < 0].pop(price, None)
+            if quantity:
+                truth[number][sign < 0][price] = quantity
+            payload = [price / 100, int(quantity > 0), sign * (quantity / 1000 or 1)]
+        for _ in range(rng.choice([0, 2] + [1] * 30)):
+            feed.frame([number, payload, sequence])
+            for place, one in enumerate(NUMBERS.values()):
+                if feed.state(place)[0] == LIVE:
+                    live, book = live + 1, feed.loop.book(place)
+                    assert [dict(book.levels(side).tolist()) for side in (Side.BUY, Side.SELL)] == truth[one]
+    assert live > 1000 and feed.loop.counters(0)["gaps"] > 5
 
 
 def test_without_numbers_nothing_is_counted(decoded):
