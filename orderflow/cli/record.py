@@ -75,19 +75,21 @@ def files_of(file: Path, names: list[str]) -> dict[str, Path]:
 
 def market_data(settings: Settings, report, captures: dict[str, Path]) -> MarketData:
     """The market data of a configuration, without its orders; not started."""
+    from orderflow.cli.run import timeouts_of
     from orderflow.exchanges import session_for
     from orderflow.exchanges.session import SessionSettings
     from orderflow.research.market_data import MarketData
 
     sessions = [session_for(one.protocol, SessionSettings(
         name, one.rest, one.stream, symbols=one.symbols, depth=one.depth,
-        silence_ns=int(one.silence_seconds * 1e9))) for name, one in settings.exchanges.items()]
+        silence_ns=int(one.silence_seconds * 1e9),
+        subscribe_ns=int(one.subscribe_seconds * 1e9))) for name, one in settings.exchanges.items()]
     chosen = settings.engine
     authorities = [one.ca_file for one in settings.exchanges.values() if one.ca_file]
     cpus = {name: cpu for name, cpu in chosen.cpus.items() if name in {*settings.exchanges, "fused"}}
     return MarketData(sessions, chosen.server, report, captures=captures, layout=chosen.layout, wait=chosen.wait,
                       cpus=cpus, ca_file=authorities[0] if authorities else None,
-                      connect_timeout=chosen.connect_timeout, allow_gil_transport=chosen.allow_gil_transport)
+                      timeouts=timeouts_of(settings), allow_gil_transport=chosen.allow_gil_transport)
 
 
 def _wait(data: MarketData, problems: list[str], seconds: float | None, ended: list[int]) -> None:

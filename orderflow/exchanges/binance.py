@@ -22,6 +22,9 @@ from orderflow.exchanges.session import (
     Credentials,
     Endpoint,
     Fetch,
+    Limit,
+    Limits,
+    NumberedRequests,
     Problem,
     Ready,
     Reconnect,
@@ -30,6 +33,8 @@ from orderflow.exchanges.session import (
     SessionError,
     SessionSettings,
     SnapshotBody,
+    Subscription,
+    answered,
 )
 from orderflow.instrument import Listing, WireDigits, choose_scales, significant_decimals
 
@@ -39,6 +44,15 @@ MARKETS = {
     "usdm": ("https://fapi.binance.com", "/fapi/v1", "wss://fstream.binance.com", "depth@0ms", 1000),
     "coinm": ("https://dapi.binance.com", "/dapi/v1", "wss://dstream.binance.com", "depth@0ms", 1000),
 }
+#: market -> what an address may do: connections, messages of one of them, depth snapshots by their share of the weight.
+#: ("WebSocket Streams", "Limits"; "IP Limits": a snapshot weighs 250 of 6000 a minute on spot, else 20 of 2400.)
+ALLOWED = {
+    "spot": Limits(Limit(300, 300_000_000_000), Limit(5, 1_000_000_000), Limit(24, 60_000_000_000)),
+    "usdm": Limits(Limit(300, 300_000_000_000), Limit(10, 1_000_000_000), Limit(120, 60_000_000_000)),
+    "coinm": Limits(Limit(300, 300_000_000_000), Limit(10, 1_000_000_000), Limit(120, 60_000_000_000)),
+}
+#: Id of what needs no look at its answer; subscriptions count from 1.
+QUIET_ID = 0
 USER_STREAM = "user-stream"
 ORDERS = "wss://ws-api.binance.com:443/ws-api/v3"
 
@@ -58,8 +72,10 @@ class BinanceSession:
         self.stream = settings.stream or stream
         self.orders = settings.orders or ORDERS
         self.rule = SyncRule.CONTIGUOUS_RANGE if market == "spot" else SyncRule.PREVIOUS_ID
+        self.limits = ALLOWED[market]
         self.indices: dict[int, Listing] = {}
         self.assets: list[str] = []
+        self._requests = NumberedRequests()
 
     # -- metadata -----------------------------------------------------------------------------------------------
 
@@ -169,8 +185,13 @@ class BinanceSession:
             return [Send(connection, json.dumps(self._user_stream(unix_ns)))]
         if self.settings.subscribe:
             return [Send(connection, text) for text in self.settings.subscribe]
-        return [Send(connection, json.dumps({"method": "SUBSCRIBE", "id": 1, "params": [
-            f"{symbol.lower()}@{kind}" for symbol in self.settings.symbols for kind in self._kinds(connection)]}))]
+        return self.subscribe(connection, [Subscription(kind, symbol) for symbol in self.settings.symbols
+                                           for kind in self._kinds(connection)], unix_ns)
+
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """One request, which is answered as a whole."""
+        return [Send(connection, json.dumps({"method": "SUBSCRIBE", "id": self._requests.number(wanted), "params": [
+            f"{symbol.lower()}@{kind}" for kind, symbol in wanted]}), awaits=tuple(wanted))]
 
     def _kinds(self, connection: str) -> tuple[str, ...]:
         """Streams of every symbol on a connection."""
@@ -191,14 +212,15 @@ class BinanceSession:
         message = json.loads(text)
         if connection == "orders":
             return self._order_frame(message)
+        said = answered(connection, self._requests.answered(message.get("id")))
         if "result" in message and message["result"] is None:
-            return [Ready(connection)]
+            return [Ready(connection), *said]
         data = message.get("data", message)
         if data.get("e") == "serverShutdown":
             return [Reconnect(connection, "the exchange announced its shutdown")]
         if "error" in message or "code" in message:
             error = message.get("error", message)
-            return [Problem(f"{error.get('msg', error)} (code {error.get('code')})")]
+            return [Problem(f"{error.get('msg', error)} (code {error.get('code')})"), *said]
         return []
 
     def _order_frame(self, message: dict) -> list[Action]:
@@ -217,9 +239,9 @@ class BinanceSession:
         fetch = Fetch(Request("snapshot", "GET", self._depth_url(symbol), listing=listing))
         if fault != BookFault.SILENT:
             return [fetch]
-        streams = [f"{symbol.lower()}@{self.depth_stream}"]
-        return [*(Send("market", json.dumps({"method": method, "params": streams, "id": 2}))
-                  for method in ("UNSUBSCRIBE", "SUBSCRIBE")), fetch]
+        leave = {"method": "UNSUBSCRIBE", "params": [f"{symbol.lower()}@{self.depth_stream}"], "id": QUIET_ID}
+        return [Send("market", json.dumps(leave)),
+                *self.subscribe("market", [Subscription(self.depth_stream, symbol)], unix_ns), fetch]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """Snapshots go to the exchange thread."""

@@ -13,12 +13,15 @@ from orderflow.exchanges.session import (
     Action,
     Endpoint,
     KeepAlive,
+    Limits,
     Problem,
     Ready,
     Request,
     Send,
     SessionError,
     SessionSettings,
+    Subscription,
+    answered,
 )
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing, significant_decimals
@@ -43,6 +46,7 @@ class BitmexSession:
 
     protocol = "bitmex"
     rule = SyncRule.IN_BAND
+    limits = Limits()
     #: Topics a request. Requests cost of the rate limit, so there are few of them; each stays a small frame.
     subscribed_at_once = 100
 
@@ -117,28 +121,43 @@ class BitmexSession:
         actions: list[Action] = [KeepAlive(connection, "ping", PING_EVERY_NS)]
         if self.settings.subscribe:
             return actions + [Send(connection, text) for text in self.settings.subscribe]
-        wanted = [f"{table}:{symbol}" for symbol in self.settings.symbols for table in ("orderBookL2", "trade")]
-        return actions + [
-            Send(connection, json.dumps({"op": "subscribe", "args": wanted[at:at + self.subscribed_at_once]}))
-            for at in range(0, len(wanted), self.subscribed_at_once)]
+        return actions + self.subscribe(connection, [
+            Subscription(table, symbol) for symbol in self.settings.symbols for table in ("orderBookL2", "trade")],
+            unix_ns)
+
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """Each table of an instrument is acknowledged by itself."""
+        some = [wanted[at:at + self.subscribed_at_once] for at in range(0, len(wanted), self.subscribed_at_once)]
+        return [Send(connection, json.dumps({"op": "subscribe", "args": list(map(":".join, part))}), awaits=tuple(part))
+                for part in some]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """The welcome, answers to subscriptions, errors."""
         message = json.loads(text)
         if "error" in message:
             asked = (message.get("request") or {}).get("args")
+            refused = [_named(topic) for topic in asked or () if isinstance(topic, str)
+                       and (topic in message["error"] or _named(topic).symbol in message["error"])]
             return [Problem(f"{message['error']} (status {message.get('status')})"
-                            + (f", asked for {asked}" if asked else ""))]
-        return [Ready(connection)] if message.get("success") and "subscribe" in message else []
+                            + (f", asked for {asked}" if asked else "")), *answered(connection, tuple(refused))]
+        if not message.get("success") or "subscribe" not in message:
+            return []
+        return [Ready(connection), *answered(connection, (_named(message["subscribe"]),))]
 
     def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
         """Leave and join the book of that instrument alone."""
-        args = [f"orderBookL2:{self.indices[listing].symbol}"]
-        return [Send("market", json.dumps({"op": method, "args": args})) for method in ("unsubscribe", "subscribe")]
+        symbol = self.indices[listing].symbol
+        return [Send("market", json.dumps({"op": "unsubscribe", "args": [f"orderBookL2:{symbol}"]})),
+                *self.subscribe("market", [Subscription("orderBookL2", symbol)], unix_ns)]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """Nothing is asked for while running."""
         return []
+
+
+def _named(topic: str) -> Subscription:
+    table, _, symbol = topic.partition(":")
+    return Subscription(table, symbol)
 
 
 def named(entry: dict) -> tuple[str, str, str]:

@@ -15,6 +15,8 @@ from orderflow.exchanges.session import (
     Endpoint,
     Fetch,
     KeepAlive,
+    Limit,
+    Limits,
     Problem,
     Ready,
     Reconnect,
@@ -23,6 +25,8 @@ from orderflow.exchanges.session import (
     SessionError,
     SessionSettings,
     SnapshotBody,
+    Subscription,
+    answered,
 )
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
@@ -43,6 +47,7 @@ class BitstampSession:
 
     protocol = "bitstamp"
     rule = SyncRule.NEWER
+    limits = Limits(requests=Limit(10_000, 600_000_000_000))
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings
@@ -111,24 +116,31 @@ class BitstampSession:
         return None
 
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
-        """Subscribe: one request a channel."""
-        texts = self.settings.subscribe or [
-            _request("subscribe", channel + symbol) for symbol in self.settings.symbols for channel in (BOOKS, TRADES)]
-        return [KeepAlive(connection, HEARTBEAT, HEARTBEAT_EVERY_NS), *(Send(connection, text) for text in texts)]
+        """Subscribe."""
+        actions: list[Action] = [KeepAlive(connection, HEARTBEAT, HEARTBEAT_EVERY_NS)]
+        if self.settings.subscribe:
+            return actions + [Send(connection, text) for text in self.settings.subscribe]
+        return actions + self.subscribe(connection, [
+            Subscription(channel, symbol) for symbol in self.settings.symbols for channel in (BOOKS, TRADES)], unix_ns)
+
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """One request a channel."""
+        return [Send(connection, _request("subscribe", "".join(one)), awaits=(one,)) for one in wanted]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers to subscriptions, errors, the wish for another connection."""
         message = json.loads(text)
         event = message.get("event")
         if event == "bts:subscription_succeeded":
-            return [Ready(connection)]
+            return [Ready(connection), *answered(connection, _named(message.get("channel")))]
         if event == "bts:request_reconnect":
             return [Reconnect(connection, "the exchange asked for it")]
         if event == "bts:error":
             data = message.get("data")
             code, reason = (data.get("code"), data.get("message")) if isinstance(data, dict) else (None, data)
             channel = message.get("channel")
-            return [Problem(f"{channel + ': ' if channel else ''}{reason} (code {code})")]
+            return [Problem(f"{channel + ': ' if channel else ''}{reason} (code {code})"),
+                    *answered(connection, _named(channel))]
         return []
 
     def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
@@ -137,7 +149,8 @@ class BitstampSession:
         fetch = Fetch(Request("snapshot", "GET", f"{self.rest}/api/v2/order_book/{symbol}/", listing=listing))
         if fault != BookFault.SILENT:
             return [fetch]
-        return [*(Send("market", _request(method, BOOKS + symbol)) for method in ("unsubscribe", "subscribe")), fetch]
+        return [Send("market", _request("unsubscribe", BOOKS + symbol)),
+                *self.subscribe("market", [Subscription(BOOKS, symbol)], unix_ns), fetch]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """Snapshots go to the exchange thread."""
@@ -169,6 +182,11 @@ def _minimum_notional(entry: dict) -> Decimal:
     """Once written with its currency, as "20.0 USD", now without."""
     text = entry.get("minimum_order_value") or entry.get("minimum_order") or "0"
     return Decimal(text.partition(" ")[0])
+
+
+def _named(channel: str | None) -> tuple[Subscription, ...]:
+    return tuple(Subscription(kind, channel.removeprefix(kind)) for kind in (BOOKS, TRADES)
+                 if (channel or "").startswith(kind))
 
 
 def _request(method: str, channel: str) -> str:

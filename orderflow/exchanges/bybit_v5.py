@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from urllib.parse import urlsplit
 
@@ -11,14 +11,19 @@ from orderflow._core.integrity import SyncRule
 from orderflow._core.types import BookFault, Role
 from orderflow.exchanges.session import (
     Action,
+    Answered,
     Endpoint,
     KeepAlive,
+    Limit,
+    Limits,
     Problem,
     Ready,
     Request,
     Send,
     SessionError,
     SessionSettings,
+    Subscription,
+    answered,
 )
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
@@ -47,6 +52,7 @@ class BybitSession:
 
     protocol = "bybit_v5"
     rule = SyncRule.IN_BAND
+    limits = Limits(connects=Limit(500, 300_000_000_000))
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings
@@ -133,32 +139,51 @@ class BybitSession:
         return None
 
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
-        """Subscribe, each symbol in a request of its own: one that is refused takes no other with it."""
+        """Subscribe."""
         actions: list[Action] = [KeepAlive(connection, '{"op":"ping"}', PING_EVERY_NS)]
         if self.settings.subscribe:
             return actions + [Send(connection, text) for text in self.settings.subscribe]
-        return actions + [self._send("subscribe", symbol, f"orderbook.{self.depth}.{symbol}", f"publicTrade.{symbol}")
-                          for symbol in self.settings.symbols]
+        return actions + self.subscribe(connection, [
+            Subscription(topic, symbol) for symbol in self.settings.symbols for topic in self._topics], unix_ns)
 
-    @staticmethod
-    def _send(method: str, symbol: str, *topics: str) -> Send:
-        return Send("market", json.dumps({"req_id": symbol, "op": method, "args": topics}))
+    @property
+    def _topics(self) -> tuple[str, str]:
+        return f"orderbook.{self.depth}", "publicTrade"
+
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """Each symbol in a request of its own: one that is refused takes no other with it."""
+        symbols: dict[str, list[Subscription]] = {}
+        for one in wanted:
+            symbols.setdefault(one.symbol, []).append(one)
+        return [Send(connection, _text("subscribe", symbol, map(".".join, some)), awaits=tuple(some))
+                for symbol, some in symbols.items()]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers to subscriptions."""
         message = json.loads(text)
         if message.get("success") is False:
-            return [Problem(f"{message.get('op')} of {message.get('req_id')} was refused: {message.get('ret_msg')}")]
+            return [Problem(f"{message.get('op')} of {message.get('req_id')} was refused: {message.get('ret_msg')}"),
+                    *self._answered(connection, message)]
         if message.get("retCode"):
             return [Problem(f"{message.get('retMsg')} (code {message['retCode']})")]
-        return [Ready(connection)] if message.get("op") == "subscribe" else []
+        return [Ready(connection), *self._answered(connection, message)] if message.get("op") == "subscribe" else []
+
+    def _answered(self, connection: str, message: dict) -> list[Answered]:
+        """A request is answered as a whole, and named after its symbol."""
+        symbol = message.get("req_id")
+        return answered(connection, [Subscription(topic, symbol) for topic in self._topics] if symbol else [])
 
     def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
         """Leave and join the book topic of that symbol alone."""
         symbol = self.indices[listing].symbol
-        topic = f"orderbook.{self.depth}.{symbol}"
-        return [self._send(method, symbol, topic) for method in ("unsubscribe", "subscribe")]
+        book = Subscription(self._topics[0], symbol)
+        return [Send("market", _text("unsubscribe", symbol, [".".join(book)])),
+                *self.subscribe("market", [book], unix_ns)]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """Nothing is asked for while running."""
         return []
+
+
+def _text(method: str, symbol: str, topics: Iterable[str]) -> str:
+    return json.dumps({"req_id": symbol, "op": method, "args": list(topics)})

@@ -17,12 +17,16 @@ from orderflow.exchanges.session import (
     Action,
     Credentials,
     Endpoint,
+    Limit,
+    Limits,
     Problem,
     Ready,
     Request,
     Send,
     SessionError,
     SessionSettings,
+    Subscription,
+    answered,
 )
 from orderflow.instrument import Listing, choose_scales, significant_decimals
 
@@ -73,6 +77,7 @@ class CoinbaseSession:
 
     protocol = "coinbase"
     rule = SyncRule.IN_BAND
+    limits = Limits(connects=Limit(8, 1_000_000_000), messages=Limit(100, 1_000_000_000))
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings
@@ -135,24 +140,43 @@ class CoinbaseSession:
         """Subscribe; within five seconds, or Coinbase closes."""
         if self.settings.subscribe:
             return [Send(connection, text) for text in self.settings.subscribe]
-        channels = [self.book_channel, "matches", "heartbeat"]
-        return [self._request("subscribe", list(self.settings.symbols), channels, unix_ns)]
+        return self.subscribe(connection, [
+            Subscription(channel, symbol) for channel in (self.book_channel, "matches", "heartbeat")
+            for symbol in self.settings.symbols], unix_ns)
 
-    def _request(self, kind: str, symbols: list[str], channels: list[str], unix_ns: int) -> Send:
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """One request for all channels of the same products."""
+        channels: dict[tuple[str, ...], list[str]] = {}
+        for channel in dict.fromkeys(one.channel for one in wanted):
+            symbols = tuple(one.symbol for one in wanted if one.channel == channel)
+            channels.setdefault(symbols, []).append(channel)
+        return [Send(connection, self._request("subscribe", symbols, some, unix_ns), awaits=tuple(
+            Subscription(channel, symbol) for channel in some for symbol in symbols))
+            for symbols, some in channels.items()]
+
+    def _request(self, kind: str, symbols: Sequence[str], channels: list[str], unix_ns: int) -> str:
         login = {} if self.settings.credentials is None else signed(self.settings.credentials, unix_ns)
-        return Send("market", json.dumps({"type": kind, "product_ids": symbols, "channels": channels} | login))
+        return json.dumps({"type": kind, "product_ids": list(symbols), "channels": channels} | login)
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """What is subscribed to now, or why a request was refused."""
         message = json.loads(text)
         if message.get("type") == "subscriptions":
-            return [Ready(connection)] if message.get("channels") else []
+            subscribed = tuple(Subscription(self._spelled(channel["name"]), symbol)
+                               for channel in message.get("channels") or ()
+                               for symbol in channel.get("product_ids") or ())
+            return [Ready(connection), *answered(connection, subscribed)] if subscribed else []
         return [Problem(": ".join(str(message[key]) for key in ("message", "reason") if message.get(key)))]
+
+    def _spelled(self, channel: str) -> str:
+        """A channel as we asked for it: Coinbase has other names too for a book that comes in batches."""
+        return self.book_channel if channel.startswith("level2") else channel
 
     def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
         """Leave and join the book channel of that product alone."""
-        symbols = [self.indices[listing].symbol]
-        return [self._request(kind, symbols, [self.book_channel], unix_ns) for kind in ("unsubscribe", "subscribe")]
+        symbol = self.indices[listing].symbol
+        return [Send("market", self._request("unsubscribe", [symbol], [self.book_channel], unix_ns)),
+                *self.subscribe("market", [Subscription(self.book_channel, symbol)], unix_ns)]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """Nothing is asked over REST but the metadata."""

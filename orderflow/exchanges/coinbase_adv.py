@@ -14,6 +14,8 @@ from orderflow.exchanges.coinbase import listing_of
 from orderflow.exchanges.session import (
     Action,
     Endpoint,
+    Limit,
+    Limits,
     Problem,
     Ready,
     Reconnect,
@@ -21,13 +23,15 @@ from orderflow.exchanges.session import (
     Send,
     SessionError,
     SessionSettings,
+    Subscription,
+    answered,
 )
 from orderflow.instrument import Listing
 
 REST = "https://api.coinbase.com"
 STREAM = "wss://advanced-trade-ws.coinbase.com"
 PRODUCTS = "/api/v3/brokerage/market/products"
-CHANNELS = ("level2", "market_trades", "heartbeats")
+CHANNELS, HEARTBEATS = ("level2", "market_trades"), "heartbeats"
 #: What an address may send without a login. A resync of one product takes two messages.
 MESSAGES_PER_SECOND = 8
 
@@ -37,6 +41,7 @@ class CoinbaseAdvancedSession:
 
     protocol = "coinbase_adv"
     rule = SyncRule.IN_BAND
+    limits = Limits(connects=Limit(8, 1_000_000_000), messages=Limit(MESSAGES_PER_SECOND, 1_000_000_000))
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings
@@ -110,14 +115,28 @@ class CoinbaseAdvancedSession:
         self._reconnecting = False
         if self.settings.subscribe:
             return [Send(connection, text) for text in self.settings.subscribe]
-        return [_request("subscribe", list(self.settings.symbols), channel) for channel in CHANNELS]
+        return [*self.subscribe(connection, [Subscription(channel, symbol) for channel in CHANNELS
+                                             for symbol in self.settings.symbols], unix_ns),
+                Send(connection, _text("subscribe", self.settings.symbols, HEARTBEATS))]
+
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """One request a channel."""
+        actions: list[Action] = []
+        for channel in CHANNELS:
+            some = tuple(one for one in wanted if one.channel == channel)
+            if some:
+                actions.append(Send(connection, _text("subscribe", [one.symbol for one in some], channel), awaits=some))
+        return actions
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """What is subscribed to now, or why a request was refused."""
         message = json.loads(text)
         if message.get("channel") == "subscriptions":
-            subscribed = any(event.get("subscriptions") for event in message.get("events", ()))
-            return [Ready(connection)] if subscribed else []
+            subscribed = {(channel, product) for event in message.get("events", ())
+                          for channel, products in (event.get("subscriptions") or {}).items() for product in products}
+            known = tuple(Subscription(channel, symbol) for channel in CHANNELS for symbol in self.settings.symbols
+                          if {(channel, symbol), (channel, self._aliases.get(symbol))} & subscribed)
+            return [Ready(connection), *answered(connection, known)] if subscribed else []
         return [Problem(": ".join(str(message[key]) for key in ("message", "reason") if message.get(key)))]
 
     def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
@@ -131,13 +150,14 @@ class CoinbaseAdvancedSession:
                 return []
             self._reconnecting = True
             return [Reconnect("market", "frames of it are missing")]
-        symbols = [self.indices[listing].symbol]
-        return [_request(kind, symbols, "level2") for kind in ("unsubscribe", "subscribe")]
+        symbol = self.indices[listing].symbol
+        return [Send("market", _text("unsubscribe", [symbol], "level2")),
+                *self.subscribe("market", [Subscription("level2", symbol)], unix_ns)]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """Nothing is asked over REST but the metadata."""
         return []
 
 
-def _request(kind: str, symbols: list[str], channel: str) -> Send:
-    return Send("market", json.dumps({"type": kind, "product_ids": symbols, "channel": channel}))
+def _text(kind: str, symbols: Sequence[str], channel: str) -> str:
+    return json.dumps({"type": kind, "product_ids": list(symbols), "channel": channel})

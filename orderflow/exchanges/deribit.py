@@ -11,14 +11,19 @@ from orderflow._core.integrity import SyncRule
 from orderflow._core.types import BookFault, Role
 from orderflow.exchanges.session import (
     Action,
+    Answered,
     Endpoint,
     KeepAlive,
+    Limit,
+    Limits,
     Problem,
     Ready,
     Request,
     Send,
     SessionError,
     SessionSettings,
+    Subscription,
+    answered,
 )
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
@@ -28,6 +33,7 @@ STREAM = "wss://www.deribit.com"
 REST_PATH, STREAM_PATH = "/api/v2", "/ws/api/v2"
 #: Books and trades of every change (raw) are for connections that have logged in.
 INTERVAL = "100ms"
+CHANNELS = ("book", "trades")
 #: Connections over which nothing was asked for ten minutes are closed.
 TEST_EVERY_NS = 30_000_000_000
 #: Id of what needs no look at its answer; subscriptions count from 1.
@@ -39,6 +45,7 @@ class DeribitSession:
 
     protocol = "deribit"
     rule = SyncRule.IN_BAND
+    limits = Limits(messages=Limit(10, 3_000_000_000))      # what subscribing may cost
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings
@@ -110,12 +117,21 @@ class DeribitSession:
         return None
 
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
-        """Subscribe, each symbol in a request of its own: one that is refused takes no other with it."""
+        """Subscribe."""
         actions: list[Action] = [KeepAlive(connection, _text("public/test", {}, QUIET_ID), TEST_EVERY_NS)]
         if self.settings.subscribe:
             return actions + [Send(connection, text) for text in self.settings.subscribe]
-        return actions + [_send("subscribe", [_book(symbol), f"trades.{symbol}.{INTERVAL}"], number)
-                          for number, symbol in enumerate(self.settings.symbols, 1)]
+        return actions + self.subscribe(connection, [
+            Subscription(channel, symbol) for symbol in self.settings.symbols for channel in CHANNELS], unix_ns)
+
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """Each symbol in a request of its own: one that is refused takes no other with it."""
+        symbols: dict[str, list[Subscription]] = {}
+        for one in wanted:
+            symbols.setdefault(one.symbol, []).append(one)
+        return [Send(connection, _text("public/subscribe", {"channels": list(map(_channel, some))},
+                                       self.settings.symbols.index(symbol) + 1), awaits=tuple(some))
+                for symbol, some in symbols.items()]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers. Heartbeats, should anybody have asked for them, are answered."""
@@ -124,14 +140,21 @@ class DeribitSession:
             error = message["error"]
             reason = f" ({error['data']})" if error.get("data") else ""
             return [Problem(f"{self._named(message.get('id'))}{error.get('message')}{reason} "
-                            f"(code {error.get('code')})")]
+                            f"(code {error.get('code')})"), *self._answered(connection, message)]
         if (message.get("params") or {}).get("type") == "test_request":
             return [Send(connection, _text("public/test", {}, QUIET_ID))]
         if not message.get("id") or not isinstance(message.get("result"), list):
             return []
         if not message["result"]:                       # channels that do not exist are left out
-            return [Problem(f"{self._named(message['id'])}no such channel")]
-        return [Ready(connection)]
+            return [Problem(f"{self._named(message['id'])}no such channel"), *self._answered(connection, message)]
+        return [Ready(connection), *self._answered(connection, message)]
+
+    def _answered(self, connection: str, message: dict) -> list[Answered]:
+        """A request is answered as a whole, and counts for its symbol."""
+        number = message.get("id")
+        known = isinstance(number, int) and 0 < number <= len(self.settings.symbols)
+        return answered(connection, tuple(Subscription(channel, self.settings.symbols[number - 1])
+                                          for channel in CHANNELS) if known else ())
 
     def _named(self, number) -> str:
         known = isinstance(number, int) and 0 < number <= len(self.settings.symbols)
@@ -140,8 +163,9 @@ class DeribitSession:
     def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
         """Leave and join the book of that instrument alone."""
         symbol = self.indices[listing].symbol
-        return [_send("unsubscribe", [_book(symbol)], QUIET_ID),
-                _send("subscribe", [_book(symbol)], self.settings.symbols.index(symbol) + 1)]
+        book = Subscription("book", symbol)
+        return [Send("market", _text("public/unsubscribe", {"channels": [_channel(book)]}, QUIET_ID)),
+                *self.subscribe("market", [book], unix_ns)]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """Nothing is asked over REST but the metadata."""
@@ -159,13 +183,9 @@ def instrument_of(entry: dict) -> str:
     return f"{pair}-{term}" + (f"-1{entry['quote_currency']}" if inverse else "")
 
 
-def _book(symbol: str) -> str:
-    return f"book.{symbol}.{INTERVAL}"
+def _channel(one: Subscription) -> str:
+    return f"{one.channel}.{one.symbol}.{INTERVAL}"
 
 
 def _text(method: str, parameters: dict, number: int) -> str:
     return json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": parameters})
-
-
-def _send(method: str, channels: list[str], number: int) -> Send:
-    return Send("market", _text(f"public/{method}", {"channels": channels}, number))

@@ -18,6 +18,8 @@ from orderflow.exchanges.session import (
     Endpoint,
     Fetch,
     KeepAlive,
+    Limits,
+    NumberedRequests,
     Problem,
     Ready,
     Reconnect,
@@ -26,6 +28,8 @@ from orderflow.exchanges.session import (
     SessionError,
     SessionSettings,
     SnapshotBody,
+    Subscription,
+    answered,
 )
 from orderflow.exchanges.steps import (
     LARGEST_PRICE,
@@ -40,6 +44,7 @@ from orderflow.instrument import Listing, WireDigits, choose_scales, significant
 SECOND_NS = 1_000_000_000
 PING_EVERY_NS = 15 * SECOND_NS
 INTERVAL = "100ms"
+TRADES, BOOK = "trades", "order_book_update"
 #: Levels a side that updates of that interval tell of. Larger snapshots come out of a cache that is long out of date.
 DEPTH = 100
 #: How much larger than what the book shows a price or quantity may become, where Gate names no bound.
@@ -55,6 +60,7 @@ class GateSession:
     """
 
     rule = SyncRule.CONTIGUOUS_RANGE
+    limits = Limits()
     market: ClassVar[str]
     protocol: str
     rest_root: ClassVar[str]
@@ -71,6 +77,7 @@ class GateSession:
         self.stream = settings.stream or self.default_stream
         self.indices: dict[int, Listing] = {}
         self.assets: list[str] = []
+        self._requests = NumberedRequests()
 
     # -- metadata -----------------------------------------------------------------------------------------------
 
@@ -146,37 +153,47 @@ class GateSession:
         return None
 
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
-        """Subscribe: trades of many symbols a request, books one by one, as the exchange wants it."""
+        """Subscribe."""
         ping = json.dumps({"time": unix_ns // SECOND_NS, "channel": f"{self.market}.ping"})
         actions: list[Action] = [KeepAlive(connection, ping, PING_EVERY_NS)]
         if self.settings.subscribe:
             return actions + [Send(connection, text) for text in self.settings.subscribe]
-        symbols = self.settings.symbols
-        actions += [self._send(connection, "trades", "subscribe", symbols[at:at + self.trades_at_once], unix_ns)
-                    for at in range(0, len(symbols), self.trades_at_once)]
-        return actions + [self._send(connection, "order_book_update", "subscribe", self.book_payload(symbol), unix_ns)
-                          for symbol in symbols]
+        return actions + self.subscribe(connection, [
+            Subscription(channel, symbol) for channel in (TRADES, BOOK) for symbol in self.settings.symbols], unix_ns)
+
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """Trades of many symbols a request, books one by one, as the exchange wants it."""
+        trades = [one for one in wanted if one.channel == TRADES]
+        parts = [trades[at:at + self.trades_at_once] for at in range(0, len(trades), self.trades_at_once)]
+        return [*(self._send(connection, TRADES, "subscribe", [one.symbol for one in part], unix_ns, tuple(part))
+                  for part in parts),
+                *(self._send(connection, BOOK, "subscribe", self.book_payload(one.symbol), unix_ns, (one,))
+                  for one in wanted if one.channel == BOOK)]
 
     def book_payload(self, symbol: str) -> list[str]:
         """What names the book of a symbol in a subscription."""
         return [symbol, INTERVAL]
 
-    def _send(self, connection: str, channel: str, event: str, payload: Sequence[str], unix_ns: int) -> Send:
-        return Send(connection, json.dumps({"time": unix_ns // SECOND_NS, "channel": f"{self.market}.{channel}",
-                                            "event": event, "payload": list(payload)}))
+    def _send(self, connection: str, channel: str, event: str, payload: Sequence[str], unix_ns: int,
+              awaits: tuple[Subscription, ...] = ()) -> Send:
+        identity = {"id": self._requests.number(awaits)} if awaits else {}
+        return Send(connection, json.dumps({"time": unix_ns // SECOND_NS, **identity, "event": event,
+                                            "channel": f"{self.market}.{channel}", "payload": list(payload)}),
+                    awaits=awaits)
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers to subscriptions, errors, notices."""
         message = json.loads(text)
+        said = answered(connection, self._requests.answered(message.get("id")))
         error = message.get("error")
         if error:
             about = f" of {','.join(map(str, message['payload']))}" if message.get("payload") else ""
             return [Problem(f"{message.get('event') or 'a request'}{about} to {message.get('channel')}: "
-                            f"{error.get('message')} (code {error.get('code')})")]
+                            f"{error.get('message')} (code {error.get('code')})"), *said]
         result = message.get("result") or {}
         if message.get("channel") == f"{self.market}.system" and result.get("type") == "upgrade":
             return [Reconnect(connection, f"the exchange announced an upgrade: {result.get('msg')}")]
-        return [Ready(connection)] if message.get("event") == "subscribe" else []
+        return [Ready(connection), *said] if message.get("event") == "subscribe" else []
 
     def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
         """A REST order book; where nothing came for too long, after subscribing anew."""
@@ -184,8 +201,8 @@ class GateSession:
         fetch = Fetch(Request("snapshot", "GET", self._book_url(symbol), listing=listing))
         if fault != BookFault.SILENT:
             return [fetch]
-        return [*(self._send("market", "order_book_update", event, self.book_payload(symbol), unix_ns)
-                  for event in ("unsubscribe", "subscribe")), fetch]
+        return [self._send("market", BOOK, "unsubscribe", self.book_payload(symbol), unix_ns),
+                *self.subscribe("market", [Subscription(BOOK, symbol)], unix_ns), fetch]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """Snapshots go to the exchange thread."""

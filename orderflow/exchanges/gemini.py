@@ -11,12 +11,14 @@ from orderflow._core.types import BookFault, Role
 from orderflow.exchanges.session import (
     Action,
     Endpoint,
+    Limits,
     Problem,
     Ready,
     Request,
     Send,
     SessionError,
     SessionSettings,
+    Subscription,
 )
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
@@ -37,6 +39,7 @@ class GeminiSession:
 
     protocol = "gemini"
     rule = SyncRule.IN_BAND
+    limits = Limits()
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings
@@ -106,7 +109,12 @@ class GeminiSession:
         """Subscribe to the books, with which the trades come."""
         if self.settings.subscribe:
             return [*(Send(connection, text) for text in self.settings.subscribe), Ready(connection)]
-        return [_send("subscribe", self.settings.symbols), Ready(connection)]
+        return [*self.subscribe(connection, [Subscription("l2", symbol) for symbol in self.settings.symbols], unix_ns),
+                Ready(connection)]
+
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """Nothing acknowledges it but the book itself, which is asked for again when it does not come."""
+        return [_send("subscribe", [subscription.symbol for subscription in wanted])]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Only refusals are of interest."""

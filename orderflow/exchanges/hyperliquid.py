@@ -12,12 +12,16 @@ from orderflow.exchanges.session import (
     Action,
     Endpoint,
     KeepAlive,
+    Limit,
+    Limits,
     Problem,
     Ready,
     Request,
     Send,
     SessionError,
     SessionSettings,
+    Subscription,
+    answered,
 )
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
@@ -46,6 +50,7 @@ class HyperliquidSession:
 
     protocol = "hyperliquid"
     rule = SyncRule.IN_BAND
+    limits = Limits(connects=Limit(30, 60_000_000_000), messages=Limit(2000, 60_000_000_000))
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings
@@ -127,29 +132,45 @@ class HyperliquidSession:
         return None
 
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
-        """Subscribe; a subscription is for one channel of one coin."""
+        """Subscribe."""
         actions: list[Action] = [KeepAlive(connection, '{"method":"ping"}', PING_EVERY_NS)]
         if self.settings.subscribe:
             return actions + [Send(connection, text) for text in self.settings.subscribe]
-        return actions + [_send("subscribe", channel, symbol)
-                          for symbol in self.settings.symbols for channel in CHANNELS]
+        return actions + self.subscribe(connection, [
+            Subscription(channel, symbol) for symbol in self.settings.symbols for channel in CHANNELS], unix_ns)
+
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """A request is for one channel of one coin."""
+        return [Send(connection, _text("subscribe", one), awaits=(one,)) for one in wanted]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers to subscriptions."""
         message = json.loads(text)
         if message["channel"] == "error":
-            return [Problem(f"refused: {message.get('data')}")]
-        return [Ready(connection)]
+            _, begin, told = str(message.get("data")).partition("{")        # Invalid subscription {"type":...}
+            return [Problem(f"refused: {message.get('data')}"), *answered(connection, _named(begin + told))]
+        return [Ready(connection), *answered(connection, _named(json.dumps(message["data"].get("subscription"))))]
 
     def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
         """Leave and join the book of that coin alone: the next frame is the whole book anyway."""
-        symbol = self.indices[listing].symbol
-        return [_send(method, "l2Book", symbol) for method in ("unsubscribe", "subscribe")]
+        book = Subscription("l2Book", self.indices[listing].symbol)
+        return [Send("market", _text("unsubscribe", book)), *self.subscribe("market", [book], unix_ns)]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """Nothing is asked for while running."""
         return []
 
 
-def _send(method: str, channel: str, coin: str) -> Send:
-    return Send("market", json.dumps({"method": method, "subscription": {"type": channel, "coin": coin}}))
+def _text(method: str, one: Subscription) -> str:
+    return json.dumps({"method": method, "subscription": {"type": one.channel, "coin": one.symbol}})
+
+
+def _named(text: str) -> tuple[Subscription, ...]:
+    """The subscription that an answer repeats, if it does."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return ()
+    if not isinstance(found, dict):
+        return ()
+    return (Subscription(str(found.get("type")), str(found.get("coin"))),)

@@ -17,6 +17,8 @@ from orderflow.exchanges.session import (
     Action,
     Endpoint,
     Fetch,
+    Limit,
+    Limits,
     Problem,
     Ready,
     Reconnect,
@@ -24,6 +26,8 @@ from orderflow.exchanges.session import (
     Send,
     SessionError,
     SessionSettings,
+    Subscription,
+    answered,
 )
 from orderflow.instrument import Listing, choose_scales
 
@@ -34,6 +38,8 @@ ORDERS = "wss://ws-auth.kraken.com"
 MODERN = {"XBT": "BTC", "XDG": "DOGE"}
 LARGEST_PRICE = Decimal(10) ** 7
 LARGEST_QUANTITY = Decimal(10) ** 10
+#: Channels by the id of the requests for them: a refusal names the symbol and the id, not the channel.
+CHANNELS = {1: "book", 2: "trade"}
 
 
 class KrakenSession:
@@ -41,6 +47,7 @@ class KrakenSession:
 
     protocol = "kraken_v2"
     rule = SyncRule.IN_BAND
+    limits = Limits(connects=Limit(150, 600_000_000_000))
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings
@@ -135,21 +142,30 @@ class KrakenSession:
             return [Fetch(self._token_request(unix_ns))]
         if self.settings.subscribe:
             return [Send(connection, text) for text in self.settings.subscribe]
-        symbols = list(self.settings.symbols)
-        return [
-            Send(connection, json.dumps({"method": "subscribe", "params": {
-                "channel": "book", "symbol": symbols, "depth": self.depth, "snapshot": True}, "req_id": 1})),
-            Send(connection, json.dumps({"method": "subscribe", "params": {
-                "channel": "trade", "symbol": symbols, "snapshot": False}, "req_id": 2})),
-        ]
+        return self.subscribe(connection, [Subscription(channel, symbol) for channel in CHANNELS.values()
+                                           for symbol in self.settings.symbols], unix_ns)
+
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """One request a channel; each symbol of it is acknowledged by itself."""
+        actions: list[Action] = []
+        for number, channel in CHANNELS.items():
+            some = tuple(subscription for subscription in wanted if subscription.channel == channel)
+            parameters: dict = {"channel": channel, "symbol": [subscription.symbol for subscription in some]}
+            parameters |= {"depth": self.depth, "snapshot": True} if channel == "book" else {"snapshot": False}
+            if some:
+                actions.append(Send(connection, json.dumps({
+                    "method": "subscribe", "params": parameters, "req_id": number}), awaits=some))
+        return actions
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers to subscriptions."""
         message = json.loads(text)
         if message.get("method") == "subscribe":
+            about = message.get("result") or {"channel": CHANNELS.get(message.get("req_id")), **message}
+            said = answered(connection, (Subscription(about.get("channel") or "", about.get("symbol") or ""),))
             if message.get("success"):
-                return [Ready(connection)]
-            refused: list[Action] = [Problem(f"{message.get('error')} ({message.get('symbol', '')})")]
+                return [Ready(connection), *said]
+            refused: list[Action] = [Problem(f"{message.get('error')} ({message.get('symbol', '')})"), *said]
             if connection == "orders":
                 refused.append(Reconnect(connection, "it cannot hear of its orders"))
             return refused
@@ -157,9 +173,10 @@ class KrakenSession:
 
     def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
         """Leave and join the book channel of that symbol alone."""
-        params = {"channel": "book", "symbol": [self.indices[listing].symbol], "depth": self.depth}
-        return [Send("market", json.dumps({"method": method, "params": params}))
-                for method in ("unsubscribe", "subscribe")]
+        symbol = self.indices[listing].symbol
+        params = {"channel": "book", "symbol": [symbol], "depth": self.depth}
+        return [Send("market", json.dumps({"method": "unsubscribe", "params": params})),
+                *self.subscribe("market", [Subscription("book", symbol)], unix_ns)]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """The token of the order connection; Kraken's books need no REST."""

@@ -13,12 +13,16 @@ from orderflow.exchanges.session import (
     Action,
     Endpoint,
     KeepAlive,
+    Limit,
+    Limits,
     Problem,
     Ready,
     Request,
     Send,
     SessionError,
     SessionSettings,
+    Subscription,
+    answered,
 )
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
@@ -30,6 +34,7 @@ PATH = "/ws/v1"
 PING_EVERY_NS = 30_000_000_000
 PING = '{"event":"ping"}'
 QUOTE_LENGTH = 3
+FEEDS = ("book", "trade")
 
 
 class KrakenFuturesSession:
@@ -37,6 +42,7 @@ class KrakenFuturesSession:
 
     protocol = "kraken_futures"
     rule = SyncRule.IN_BAND
+    limits = Limits(messages=Limit(100, 1_000_000_000))
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings
@@ -106,28 +112,41 @@ class KrakenFuturesSession:
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
         """Subscribe."""
         actions: list[Action] = [KeepAlive(connection, PING, PING_EVERY_NS)]
-        texts = self.settings.subscribe or [_request("subscribe", feed, self.settings.symbols)
-                                            for feed in ("book", "trade")]
-        return actions + [Send(connection, text) for text in texts]
+        if self.settings.subscribe:
+            return actions + [Send(connection, text) for text in self.settings.subscribe]
+        return actions + self.subscribe(connection, [
+            Subscription(feed, symbol) for feed in FEEDS for symbol in self.settings.symbols], unix_ns)
+
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """One request a feed."""
+        actions: list[Action] = []
+        for feed in FEEDS:
+            some = tuple(one for one in wanted if one.channel == feed)
+            if some:
+                actions.append(Send(connection, _request("subscribe", feed, [one.symbol for one in some]), awaits=some))
+        return actions
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers to subscriptions, errors, alerts."""
         message = json.loads(text)
         event = message.get("event")
+        said = answered(connection, tuple(Subscription(message.get("feed") or "", symbol)
+                                              for symbol in message.get("product_ids") or ()))
         if event == "subscribed":
-            return [Ready(connection)]
+            return [Ready(connection), *said]
         if event in ("subscribed_failed", "unsubscribed_failed"):
             symbols = ", ".join(message.get("product_ids") or ())
             return [Problem(f"{event}: feed {message.get('feed')} of {symbols or 'no product'}: "
-                            f"{message.get('message') or 'no reason given'}")]
+                            f"{message.get('message') or 'no reason given'}"), *said]
         if event in ("error", "alert"):
             return [Problem(f"{event}: {message.get('message')}")]
         return []
 
     def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
         """Leave and join the book feed of that product alone."""
-        symbols = [self.indices[listing].symbol]
-        return [Send("market", _request(event, "book", symbols)) for event in ("unsubscribe", "subscribe")]
+        symbol = self.indices[listing].symbol
+        return [Send("market", _request("unsubscribe", "book", [symbol])),
+                *self.subscribe("market", [Subscription("book", symbol)], unix_ns)]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """Nothing is asked for while running."""

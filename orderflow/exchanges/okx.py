@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -13,6 +14,8 @@ from orderflow.exchanges.session import (
     Action,
     Endpoint,
     KeepAlive,
+    Limit,
+    Limits,
     Problem,
     Ready,
     Reconnect,
@@ -20,6 +23,8 @@ from orderflow.exchanges.session import (
     Send,
     SessionError,
     SessionSettings,
+    Subscription,
+    answered,
 )
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
@@ -31,6 +36,8 @@ PATH = "/ws/v5/public"
 PING_EVERY_NS = 20_000_000_000
 #: Notice of an upgrade of the service: the connection will be closed within a minute.
 UPGRADE = "64008"
+#: How a refusal says what it refuses: "Wrong URL or channel:books,instId:BTC-USDX doesn't exist."
+REFUSED = re.compile(r"channel:([\w-]+),instId:([\w-]+)")
 #: Of a book that does not change, OKX says so about once a minute: only silence beyond that means something.
 SHORTEST_SILENCE_NS = 75_000_000_000
 
@@ -55,6 +62,7 @@ class OkxSession:
 
     protocol = "okx"
     rule = SyncRule.IN_BAND
+    limits = Limits(connects=Limit(3, 1_000_000_000), messages=Limit(480, 3_600_000_000_000))
     #: Channels a request: a request is at most 64 KB.
     subscribed_at_once = 400
 
@@ -135,27 +143,36 @@ class OkxSession:
         actions: list[Action] = [KeepAlive(connection, "ping", PING_EVERY_NS)]
         if self.settings.subscribe:
             return actions + [Send(connection, text) for text in self.settings.subscribe]
-        wanted = [{"channel": channel, "instId": symbol}
-                  for symbol in self.settings.symbols for channel in ("books", "trades")]
-        return actions + [Send(connection, json.dumps({"op": "subscribe", "args": args}))
-                          for args in chunks(wanted, self.subscribed_at_once)]
+        return actions + self.subscribe(connection, [
+            Subscription(channel, symbol) for symbol in self.settings.symbols for channel in ("books", "trades")],
+            unix_ns)
+
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """Each channel of an instrument is acknowledged by itself."""
+        return [Send(connection, json.dumps({"op": "subscribe", "args": [
+            {"channel": channel, "instId": symbol} for channel, symbol in some]}), awaits=tuple(some))
+            for some in chunks(wanted, self.subscribed_at_once)]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers to subscriptions, errors, notices."""
         message = json.loads(text)
         event = message.get("event")
         if event == "subscribe":
-            return [Ready(connection)]
+            asked = message.get("arg") or {}
+            return [Ready(connection),
+                    *answered(connection, (Subscription(asked.get("channel", ""), asked.get("instId", "")),))]
         if event == "notice" and message.get("code") == UPGRADE:
             return [Reconnect(connection, f"the exchange announced an upgrade: {message.get('msg')}")]
         if event in ("error", "notice"):
-            return [Problem(f"{message.get('msg')} (code {message.get('code')})")]
+            named = tuple(Subscription(*found) for found in REFUSED.findall(message.get("msg") or ""))
+            return [Problem(f"{message.get('msg')} (code {message.get('code')})"), *answered(connection, named)]
         return []
 
     def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
         """Leave and join the book channel of that instrument alone."""
-        args = [{"channel": "books", "instId": self.indices[listing].symbol}]
-        return [Send("market", json.dumps({"op": method, "args": args})) for method in ("unsubscribe", "subscribe")]
+        symbol = self.indices[listing].symbol
+        leave = json.dumps({"op": "unsubscribe", "args": [{"channel": "books", "instId": symbol}]})
+        return [Send("market", leave), *self.subscribe("market", [Subscription("books", symbol)], unix_ns)]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """Nothing is asked for while running."""

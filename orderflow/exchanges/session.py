@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from orderflow._core.codec import Codec, OrderCodec
 from orderflow._core.integrity import SyncRule
@@ -55,13 +55,78 @@ class Endpoint:
     books: bool = True
 
 
+class Subscription(NamedTuple):
+    """What the exchange acknowledges by itself: one channel of one symbol, both as the session spells them."""
+
+    channel: str
+    symbol: str
+
+
+class NumberedRequests:
+    """Subscriptions by the number of the request for them, for an exchange whose answers name nothing else."""
+
+    MOST_UNANSWERED = 1024
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._asked: dict[object, tuple[Subscription, ...]] = {}
+
+    def number(self, wanted: Sequence[Subscription]) -> int:
+        """Of a request for these; counted from 1, never used twice."""
+        self._last += 1
+        self._asked[self._last] = tuple(wanted)
+        if len(self._asked) > self.MOST_UNANSWERED:
+            del self._asked[next(iter(self._asked))]
+        return self._last
+
+    def answered(self, number: object) -> tuple[Subscription, ...]:
+        """What the request of that number was for; nothing when it is none of ours, or answered already."""
+        return self._asked.pop(number, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `count` of something in any `period_ns` nanoseconds."""
+
+    count: int
+    period_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an exchange allows, by its own documents; where they say nothing, what no exchange minds.
+
+    Attributes
+    ----------
+    connects : Limit, optional
+        Attempts to connect, of all connections to one host; None = as many as one likes.
+    messages : Limit, optional
+        Websocket messages sent over one connection.
+    requests : Limit, optional
+        REST calls for the snapshot of a book, of all listings of one host.
+    """
+
+    connects: Limit | None = Limit(60, 60_000_000_000)
+    messages: Limit | None = None
+    requests: Limit | None = Limit(60, 30_000_000_000)
+
+
+#: For exchanges that limit nothing: simulated ones, and captures that are played.
+UNLIMITED = Limits(None, None, None)
+
+
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send this text as one websocket frame; a `secret` one (a login) is neither recorded nor shown."""
+    """Send this text as one websocket frame; a `secret` one (a login) is neither recorded nor shown.
+
+    `awaits` names the subscriptions that it asks for: each must be Answered in time, or `Session.subscribe` is asked
+    for it again.
+    """
 
     connection: str
     text: str
     secret: bool = False
+    awaits: tuple[Subscription, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +169,14 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """The exchange has answered for these subscriptions: acknowledged them, or refused them, as a Problem says."""
+
+    connection: str
+    subscriptions: tuple[Subscription, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Reconnect:
     """Close this connection and open it again."""
 
@@ -118,7 +191,12 @@ class Problem:
     message: str
 
 
-Action = Send | Fetch | SnapshotBody | KeepAlive | Open | Ready | Reconnect | Problem
+def answered(connection: str, subscriptions: Sequence[Subscription]) -> list[Answered]:
+    """Answered, where it is known for what."""
+    return [Answered(connection, tuple(subscriptions))] if subscriptions else []
+
+
+Action = Send | Fetch | SnapshotBody | KeepAlive | Open | Ready | Answered | Reconnect | Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +227,12 @@ class SessionSettings:
         Orders that the send gate lets pass in so many nanoseconds; 0 orders = not limited.
     silence_ns : int
         How long the exchange may say nothing about a book before it is STALE; 0 = for ever.
+    login_ns : int
+        How long it may take from an open order connection to one that takes orders, before it is opened again.
+    subscribe_ns : int
+        How long a subscription may wait for its acknowledgement before it is asked for again, at first.
+    limits : Limits, optional
+        Instead of those that the session knows.
     """
 
     name: str
@@ -162,6 +246,9 @@ class SessionSettings:
     credentials: Credentials | None = None
     order_rate: tuple[int, int] = (0, 1)
     silence_ns: int = 60_000_000_000
+    login_ns: int = 10_000_000_000
+    subscribe_ns: int = 10_000_000_000
+    limits: Limits | None = None
 
 
 class Session(Protocol):
@@ -171,6 +258,7 @@ class Session(Protocol):
     protocol: str                       # its name in `exchanges.SESSIONS`
     rule: SyncRule                      # of its books
     assets: list[str]                   # names of ExecutionReport.fee_asset, by index
+    limits: Limits                      # what the exchange allows
 
     def metadata(self) -> list[Request]:
         """Calls whose answers `listings` needs."""
@@ -199,6 +287,9 @@ class Session(Protocol):
 
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
         """The connection is open."""
+
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """Ask for these subscriptions, for the first time or because nothing was answered."""
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """A frame came that the native codec marked as the session's."""
