@@ -15,7 +15,7 @@ from orderflow.servers.hosts import Hosts
 from orderflow.servers.resolve import look_up
 from orderflow.servers.rest import call, client, fetch_now
 from orderflow.simulator.certificates import Authority
-from orderflow.simulator.exchange import Response
+from orderflow.simulator.exchange import Close, Response
 from tests.loopback import HOST, server
 from tests.serving import PATIENCE, SERVERS, Clock, Run, listing, session_of, start_exchange
 from tests.test_connect import answer_to, read_request, with_tls
@@ -38,7 +38,7 @@ def resolver(monkeypatch):
     real, released, asked = socket.getaddrinfo, threading.Event(), []
 
     def hang(host, *arguments, **options):
-        if host == HANGING:
+        if host in (HANGING, HANGING.encode()):
             asked.append(host)
             released.wait()
             raise socket.gaierror(-3, "Temporary failure in name resolution")
@@ -194,6 +194,32 @@ def test_what_is_needed_first_is_asked_again_after_the_wait():
     venue = Refusing(2, "20")
     assert venue.fetch() == {"r0": b"{}"}
     assert venue.asked == 3 and 38 <= sum(venue.waited) <= 42
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_rest_host_whose_name_hangs_takes_nothing_from_the_others(kind, resolver):
+    """More calls than there are threads for one host; another exchange needs snapshots, then and once more."""
+    exchange = start_exchange("binance_spot", Clock())
+    base = f"{HOST}:{exchange.ports.plain}"
+    try:
+        near = session_of("binance_spot", exchange.ports.plain)
+        far = [session_for("binance_spot", SessionSettings(
+            f"far{number}", rest=f"https://{HANGING}", stream=f"ws://{base}", symbols=near.settings.symbols))
+            for number in range(4)]
+        fetcher = SERVERS[kind](Doorbell(), print)
+        listings = near.listings(fetcher.fetch_now(near.metadata()))
+        fetcher.stop()
+        listings += [listing(session.settings.name, symbol) for session in far for symbol in near.settings.symbols]
+        with Run(kind, [near, *far], listings=listings) as run:
+            wait_until(lambda: resolver.asked, PATIENCE, "the hanging name")
+            run.wait_live("binance_spot")
+            exchange.call(lambda: [exchange.exchange.send(connection, Close(1012, "restart"))
+                                   for connection in list(exchange.exchange.connections.values())])
+            run.wait_live("binance_spot", more=lambda: run.conversations[0].health.connects == 2)
+        assert not resolver.released.is_set()
+    finally:
+        resolver.released.set()
+        exchange.stop()
 
 
 def test_what_is_needed_first_does_not_wait_for_hours():

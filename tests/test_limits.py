@@ -344,6 +344,22 @@ def test_connections_of_one_host_share_its_limit():
     assert most_in_a_window(times, SECOND_NS) <= 10 and len(times) > 25
 
 
+@pytest.mark.parametrize("protocol", ["okx", "coinbase_adv"])
+def test_a_new_connection_has_a_new_budget_only_where_connections_are_counted(protocol):
+    """OKX counts by connection, Coinbase by address."""
+    storm = Storm(protocol, 200)
+    storm.run(10)
+    storm.all_need_a_snapshot(BookFault.CROSSED)
+    storm.turn(storm.loop.now_ns)
+    spent = len(storm.strict.messages)
+    storm.loop.say(EventKind.CONNECTION_LOST, connection=0, value=1)
+    storm.turn(storm.loop.now_ns)
+    storm.turn(due := storm.conversation.next_due_ns())
+    assert [at for at, _ in storm.strict.messages[spent:]] == ([due] if protocol == "okx" else [])
+    storm.run(5)
+    assert len(storm.strict.messages) == spent + (1 if protocol == "okx" else 3)
+
+
 def test_what_waits_is_not_sent_over_another_connection():
     """The resyncs of a connection that is gone mean nothing to the next one."""
     storm = Storm("coinbase_adv", 200)

@@ -206,7 +206,7 @@ cdef nogil:
         if sync.state == BookState.LIVE:
             entry.bid_count = book.top(sync.book, Side.BUY, entry.bids, BOARD_DEPTH)
             entry.ask_count = book.top(sync.book, Side.SELL, entry.asks, BOARD_DEPTH)
-            if quotes.is_newer(&sync.quote, sync.last_id, sync.exchange_ns):
+            if quotes.is_newer(&sync.quote, sync.last_id):
                 quotes.merge(&sync.quote, &entry)
             quote(self, sync, &entry, now_ns)
         entry.signals = self.signals[listing].values[0]
@@ -284,7 +284,7 @@ cdef nogil:
         """The exchange's own best bid and ask: shown while it is ahead of the book, and kept in case it is."""
         self.quotes += 1
         if (quotes.take(&sync.quote, message, self.decoded.levels, now_ns) and sync.state == BookState.LIVE
-                and quotes.is_newer(&sync.quote, sync.last_id, sync.exchange_ns)):
+                and quotes.is_newer(&sync.quote, sync.last_id)):
             publish(self, sync, now_ns)
 
     # ------------------------------------------------------------------ orders and what became of them

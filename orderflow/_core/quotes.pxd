@@ -6,8 +6,9 @@ or better is contradicted: it has another quantity by now, or is gone. What is s
 nor better than the quote, and no level that was gone comes back; the book itself is made of depth alone and never hears
 of quotes. As soon as the depth has caught up, the quote counts no longer.
 
-Newer is decided by the exchange's ids where both streams share them (Binance: `u` of bookTicker and of depthUpdate
-count the same updates), else by its times. Never by ours: what is shown is a function of the bytes received.
+Newer is decided by the exchange's ids, which both streams must share (Binance: `u` of bookTicker and of depthUpdate
+count the same updates): times are too coarse, and ours would make what is shown more than a function of the bytes
+received. A quote without an id is not shown.
 """
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memmove
@@ -18,7 +19,7 @@ from orderflow._core.types cimport BOARD_DEPTH, BoardEntry, Level, Message, Side
 cdef struct Quote:              # the newest of one listing; quantity 0 = that side is empty
     Level bid
     Level ask
-    int64_t last_id             # 0 = the stream has no ids
+    int64_t last_id
     int64_t exchange_ns         # unix
     int64_t receive_ns          # monotonic
     uint8_t has_come            # in this epoch
@@ -39,19 +40,14 @@ cdef nogil:
         quote.has_come = 1
         if quote.bid.quantity and quote.ask.quantity and quote.bid.price >= quote.ask.price:
             return False
-        if self.has_come and not (quote.last_id > self.last_id if quote.last_id
-                                  else quote.exchange_ns > self.exchange_ns):
+        if self.has_come and quote.last_id <= self.last_id:
             return False
         self[0] = quote
         return True
 
-    inline bint is_newer(const Quote *self, int64_t last_id, int64_t exchange_ns) noexcept:
-        """Than a book whose last update had this id and this time."""
-        if not self.has_come:
-            return False
-        if self.last_id and last_id:
-            return self.last_id > last_id
-        return self.exchange_ns > exchange_ns > 0
+    inline bint is_newer(const Quote *self, int64_t last_id) noexcept:
+        """Than a book whose last update had this id; 0 = its updates have none."""
+        return self.has_come and self.last_id > last_id > 0
 
     inline uint8_t side_with(Level *levels, uint8_t count, const Level *best, uint8_t side) noexcept:
         """Put `best` before those levels that it does not contradict; how many there are now."""

@@ -77,7 +77,7 @@ class CoinbaseSession:
 
     protocol = "coinbase"
     rule = SyncRule.IN_BAND
-    limits = Limits(connects=Limit(8, 1_000_000_000), messages=Limit(100, 1_000_000_000))
+    limits = Limits(connects=Limit(8, 1_000_000_000), messages=Limit(100, 1_000_000_000), by_address=True)
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings

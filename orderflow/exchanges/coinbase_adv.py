@@ -41,7 +41,8 @@ class CoinbaseAdvancedSession:
 
     protocol = "coinbase_adv"
     rule = SyncRule.IN_BAND
-    limits = Limits(connects=Limit(8, 1_000_000_000), messages=Limit(MESSAGES_PER_SECOND, 1_000_000_000))
+    limits = Limits(connects=Limit(8, 1_000_000_000), messages=Limit(MESSAGES_PER_SECOND, 1_000_000_000),
+                    by_address=True)
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings

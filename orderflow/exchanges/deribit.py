@@ -45,7 +45,7 @@ class DeribitSession:
 
     protocol = "deribit"
     rule = SyncRule.IN_BAND
-    limits = Limits(messages=Limit(10, 3_000_000_000))      # what subscribing may cost
+    limits = Limits(messages=Limit(10, 3_000_000_000), by_address=True)     # what subscribing may cost
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings

@@ -50,7 +50,7 @@ class HyperliquidSession:
 
     protocol = "hyperliquid"
     rule = SyncRule.IN_BAND
-    limits = Limits(connects=Limit(30, 60_000_000_000), messages=Limit(2000, 60_000_000_000))
+    limits = Limits(connects=Limit(30, 60_000_000_000), messages=Limit(2000, 60_000_000_000), by_address=True)
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings

@@ -102,6 +102,8 @@ class Limits:
         Attempts to connect, of all connections to one host; None = as many as one likes.
     messages : Limit, optional
         Websocket messages sent over one connection.
+    by_address : bool
+        Whether a new connection begins where the one before it left off, because messages count by address.
     requests : Limit, optional
         REST calls for the snapshot of a book, of all listings of one host.
     """
@@ -109,6 +111,7 @@ class Limits:
     connects: Limit | None = Limit(60, 60_000_000_000)
     messages: Limit | None = None
     requests: Limit | None = Limit(60, 30_000_000_000)
+    by_address: bool = False
 
 
 #: For exchanges that limit nothing: simulated ones, and captures that are played.

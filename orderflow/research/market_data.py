@@ -12,7 +12,7 @@ from orderflow.exchanges.session import Request, Session
 from orderflow.instrument import Instrument, Listing
 from orderflow.servers.async_ import AsyncServer
 from orderflow.servers.capture_writer import CaptureWriter
-from orderflow.servers.connect import Timeouts
+from orderflow.servers.connect import TIMEOUTS, Timeouts
 from orderflow.servers.control import Conversation
 from orderflow.servers.sync import SyncServer
 
@@ -47,8 +47,7 @@ class MarketData:
     def __init__(self, sessions: Sequence[Session], server: str, report: Callable[[str], None], *,
                  ca_file: str | None = None, layout: str = "split", wait: str = "park",
                  cpus: dict[str, int] | None = None, tape_records: int = 0, captures: dict[str, Path] | None = None,
-                 watch_silence: bool = True, timeouts: Timeouts = Timeouts(),        # noqa: B008   # frozen
-                 allow_gil_transport: bool = True):
+                 watch_silence: bool = True, timeouts: Timeouts = TIMEOUTS, allow_gil_transport: bool = True):
         self.sessions = list(sessions)
         self.report = report
         self.core: Core

@@ -22,7 +22,7 @@ from picows import WSAutoPingStrategy, WSCloseCode, WSError, WSMsgType, ws_conne
 
 from orderflow._core.doorbell import Doorbell
 from orderflow.exchanges.session import Fetch, Request
-from orderflow.servers.connect import Timeouts, check_url, explain
+from orderflow.servers.connect import TIMEOUTS, Timeouts, check_url, explain
 from orderflow.servers.control import Connect, Conversation, Release
 from orderflow.servers.hosts import HOSTS
 from orderflow.servers.listener import LARGEST_FRAME, RETRY_S, Listener
@@ -76,7 +76,7 @@ class AsyncServer:
     borrows = False
 
     def __init__(self, bell: Doorbell, report: Callable[[str], None], ca_file: str | None = None,
-                 timeouts: Timeouts = Timeouts()):       # noqa: B008   # frozen
+                 timeouts: Timeouts = TIMEOUTS):
         self.bell = bell
         self.report = report
         self.ca_file = ca_file

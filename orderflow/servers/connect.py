@@ -41,6 +41,9 @@ class Timeouts:
     rest: float = 10.0
 
 
+TIMEOUTS = Timeouts()
+
+
 class ConnectError(ConnectionError):
     """A connection could not be made. `phase` is "resolve", "connect", "tls" or "upgrade"."""
 

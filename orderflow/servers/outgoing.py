@@ -16,8 +16,6 @@ LOOK_NS = SECOND_NS
 class Outgoing:
     """Messages of each connection, and REST calls for books. Control thread only.
 
-    A limit is that of a connection, and kept over the next connection too: some exchanges count by address.
-
     Parameters
     ----------
     connections : int
@@ -71,6 +69,8 @@ class Outgoing:
     def forget(self, connection: int) -> None:
         """It is gone, and what was to be sent over it means nothing to the next one."""
         self._messages[connection].clear()
+        if not self._limits.by_address:
+            self._buckets[connection] = TokenBucket(self._limits.messages)
 
     def forget_snapshots(self) -> None:
         """The books begin anew."""

@@ -18,7 +18,7 @@ from orderflow._core.doorbell import Doorbell
 from orderflow._core.transport import BorrowedTransport
 from orderflow.exchanges.session import Fetch, Request
 from orderflow.servers.blocking import BlockingCalls
-from orderflow.servers.connect import ConnectError, Timeouts, connect
+from orderflow.servers.connect import TIMEOUTS, ConnectError, Timeouts, connect
 from orderflow.servers.control import Connect, Conversation, Effect, Release
 from orderflow.servers.hosts import HOSTS
 from orderflow.servers.rest import AT_ONCE, LEAVE_S, call, client, fetch_now
@@ -47,7 +47,7 @@ class SyncServer:
     borrows = True
 
     def __init__(self, bell: Doorbell, report: Callable[[str], None], ca_file: str | None = None,
-                 allow_gil_transport: bool = True, timeouts: Timeouts = Timeouts()):     # noqa: B008   # frozen
+                 allow_gil_transport: bool = True, timeouts: Timeouts = TIMEOUTS):
         self.bell = bell
         self.report = report
         self.ca_file = ca_file
