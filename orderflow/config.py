@@ -17,6 +17,8 @@ BUILT_IN = ("dislocation",)
 MOST_STRATEGIES = 15
 #: Numbers of money are written as strings or integers: a TOML float is not exact.
 Number = str | int
+#: Of a time-out.
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=120)]
 NAME = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
 
@@ -53,6 +55,10 @@ class ExchangeSettings(Struct, frozen=True):
     silence_seconds : float
         How long the exchange may say nothing about a book before it is STALE and subscribed anew; pings do not count.
         An instrument that trades seldom needs more; 0 = for ever.
+    login_seconds : float
+        How long it may take from an open order connection to one that takes orders, before it is opened again.
+    subscribe_seconds : float
+        How long a subscription may wait for its acknowledgement before it is asked for again; each time twice as long.
     """
 
     protocol: str
@@ -67,6 +73,8 @@ class ExchangeSettings(Struct, frozen=True):
     trade: bool = False
     orders_per_10_seconds: Annotated[int, msgspec.Meta(ge=0)] = 50
     silence_seconds: Annotated[float, msgspec.Meta(ge=0)] = 60.0
+    login_seconds: Seconds = 10.0
+    subscribe_seconds: Seconds = 10.0
     instruments: dict[str, str] = {}
 
 
@@ -85,7 +93,11 @@ class EngineSettings(Struct, frozen=True):
     allow_gil_transport : bool
         Accept connections whose reads need the GIL.
     connect_timeout : float
-        Seconds.
+        Seconds from the name of a host to an open socket; resolving counts.
+    tls_timeout, upgrade_timeout : float
+        Seconds for the TLS handshake, and for the answer that makes a connection a websocket.
+    rest_timeout : float
+        Seconds for each of connecting, writing and reading of a REST call.
     directory : str
         Of the journal; needed where an exchange trades, because client order ids must never repeat.
     """
@@ -95,7 +107,10 @@ class EngineSettings(Struct, frozen=True):
     wait: Literal["spin", "park"] = "park"
     cpus: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = {}
     allow_gil_transport: bool = False
-    connect_timeout: Annotated[float, msgspec.Meta(gt=0, le=120)] = 10.0
+    connect_timeout: Seconds = 10.0
+    tls_timeout: Seconds = 10.0
+    upgrade_timeout: Seconds = 10.0
+    rest_timeout: Seconds = 10.0
     directory: str = ""
 
 

@@ -40,6 +40,7 @@ from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.instrument import Instrument, Listing, decimal, from_scaled, instruments_of, table, to_scaled
 from orderflow.servers.control import Conversation
+from orderflow.servers.hosts import HOSTS, Hosts
 from orderflow.servers.recorder import Recorder
 
 BOARD_DEPTH = 20
@@ -193,9 +194,10 @@ def exchange_threads(core: Core, layout: str, wait: str, cpus: dict[str, int] | 
     return Threads(groups, wait, cpus)
 
 
-def conversations(core: Core, sessions: Sequence[Session], report: Callable[[str], None]) -> list[Conversation]:
+def conversations(core: Core, sessions: Sequence[Session], report: Callable[[str], None],
+                  hosts: Hosts = HOSTS) -> list[Conversation]:
     """One conversation an exchange."""
-    return [Conversation(session, core.loops[session.settings.name], report) for session in sessions]
+    return [Conversation(session, core.loops[session.settings.name], report, hosts=hosts) for session in sessions]
 
 
 def wait_until(condition: Callable[[], bool], timeout: float, what: str, pause: float = 0.005) -> None:
@@ -438,7 +440,7 @@ class Engine:
         for strategy in self._strategies:
             if isinstance(strategy, PythonStrategy):
                 strategy.bind(core.listings, core.instruments)
-        self.conversations = conversations(core, self.sessions, self._report)
+        self.conversations = conversations(core, self.sessions, self._report, getattr(self.server, "hosts", HOSTS))
         self.threads = self._threads()
         if self._record:
             self._write_run()

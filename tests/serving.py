@@ -11,6 +11,7 @@ from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
 from orderflow.instrument import Listing
 from orderflow.servers.async_ import AsyncServer
+from orderflow.servers.connect import Timeouts
 from orderflow.servers.sync import SyncServer
 from orderflow.simulator.launch import SimulatorSettings, build
 from orderflow.simulator.server import SimulatedExchange
@@ -76,7 +77,7 @@ class Run:
         self.sessions = sessions
         bell = Doorbell()
         self.server = SERVERS[kind](bell, self.problems.append, str(authority.path) if authority else None,
-                                    connect_timeout=timeout)
+                                    timeouts=Timeouts(timeout, timeout, timeout))
         if listings is None:
             listings = [listing for session in sessions
                         for listing in session.listings(self.server.fetch_now(session.metadata()))]

@@ -87,6 +87,10 @@ def test_every_protocol_is_known(protocol):
     (engine(wait=1), "engine.wait"),
     (engine(connect_timeout=0), "engine.connect_timeout: Expected `float` > 0"),
     (engine(connect_timeout="soon"), "engine.connect_timeout: Expected `float`"),
+    *((engine(**{f"{phase}_timeout": 0}), f"engine.{phase}_timeout: Expected `float` > 0")
+      for phase in ("tls", "upgrade", "rest")),
+    (one(login_seconds=0), "exchanges.one.login_seconds: Expected `float` > 0"),
+    (one(subscribe_seconds=-1), "exchanges.one.subscribe_seconds: Expected `float` > 0"),
     (engine(cpus={"nobody": 0}), "engine.cpus.nobody: no such thread; there are one, router, strategizer"),
     (engine(cpus={"fused": 0}), "engine.cpus.fused: no such thread"),
     (engine(cpus={"one": 4095}), "engine.cpus.one: processor 4095 is not one of"),

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import Problem, Ready, Reconnect, Send, SessionError, SessionSettings
+from orderflow.exchanges.session import (
+    Answered,
+    Problem,
+    Ready,
+    Reconnect,
+    Send,
+    SessionError,
+    SessionSettings,
+    Subscription,
+)
 from orderflow.instrument import to_scaled
 from orderflow.research.books import books
 from orderflow.simulator.dialects.bitfinex_words import spelt
@@ -499,8 +508,9 @@ def test_a_resync_leaves_the_channel_of_one_book():
     one.opened("market", 0)
     one.start([4], [type("Listing", (), {"symbol": "tBTCUSD"})])
     assert hears(one, conf()) == []
-    assert hears(one, subscribed("book", 17, "tBTCUSD")) == [Ready("market")]
-    assert hears(one, subscribed("trades", 18, "tBTCUSD")) == [Ready("market")]
+    for number, channel in ((17, "book"), (18, "trades")):
+        assert hears(one, subscribed(channel, number, "tBTCUSD")) == [
+            Ready("market"), Answered("market", (Subscription(channel, "tBTCUSD"),))]
     resync = [json.loads(action.text) for action in one.need_snapshot(4, BookFault.CHECKSUM, 0)]
     assert [request["event"] for request in resync] == ["unsubscribe", "subscribe"]
     assert (resync[0]["chanId"], resync[1]["channel"], resync[1]["symbol"]) == (17, "book", "tBTCUSD")
@@ -529,8 +539,9 @@ def test_notices_and_errors():
     assert one.need_snapshot(4, BookFault.GAP, 125 * SECOND_NS) != []       # it should have ended long ago
     [reconnect] = hears(one, {"event": "info", "code": 20061})
     assert isinstance(reconnect, Reconnect)
-    [problem] = hears(one, {"event": "error", "channel": "book", "symbol": "tNOSUCH", "msg": "symbol: invalid",
-                            "code": 10001})
+    problem, answer = hears(one, {"event": "error", "channel": "book", "symbol": "tNOSUCH", "msg": "symbol: invalid",
+                                  "code": 10001})
     assert "tNOSUCH" in problem.message and "10001" in problem.message
+    assert answer == Answered("market", (Subscription("book", "tNOSUCH"),))
     _, reconnect = hears(one, {"event": "error", "channel": "book", "msg": "subscribe: dup", "code": 10301})
     assert isinstance(reconnect, Reconnect)

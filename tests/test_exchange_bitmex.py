@@ -9,10 +9,18 @@ import pytest
 from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import KeepAlive, Problem, Ready, Send, SessionError, SessionSettings
+from orderflow.exchanges.session import (
+    Answered,
+    KeepAlive,
+    Problem,
+    Ready,
+    Send,
+    SessionError,
+    SessionSettings,
+    Subscription,
+)
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.launch import SimulatorSettings, build
-from orderflow.simulator.reader import Subscription
 from tests.against_dialect import becomes_true, books_equal, connected, simulated
 from tests.codec_frames import listing_table
 from tests.feed import Feed
@@ -100,9 +108,11 @@ def test_a_refused_subscription_is_a_clear_problem():
     session = session_for("bitmex", SessionSettings("test"))
     welcome, error, ack, history = say({"op": "subscribe", "args": ["orderBookL2:NOSUCH", "trade:XBTUSD"]})
     assert session.frame("market", welcome.encode(), 0) == []
-    [problem] = session.frame("market", error.encode(), 0)
+    problem, refused = session.frame("market", error.encode(), 0)
+    assert refused == Answered("market", (Subscription("orderBookL2", "NOSUCH"),))
     assert isinstance(problem, Problem) and "NOSUCH" in problem.message and "400" in problem.message
-    assert session.frame("market", ack.encode(), 0) == [Ready("market")]
+    assert session.frame("market", ack.encode(), 0) == [
+        Ready("market"), Answered("market", (Subscription("trade", "XBTUSD"),))]
     assert json.loads(history)["action"] == "partial"
 
 

@@ -12,6 +12,7 @@ from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import (
+    Answered,
     Fetch,
     KeepAlive,
     Problem,
@@ -22,6 +23,7 @@ from orderflow.exchanges.session import (
     SessionError,
     SessionSettings,
     SnapshotBody,
+    Subscription,
 )
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.launch import SimulatorSettings, build
@@ -133,7 +135,8 @@ def test_a_refused_subscription_is_a_clear_problem():
     [problem] = session.frame("market", json.dumps(error).encode(), 0)
     assert isinstance(problem, Problem) and "Bad subscription string" in problem.message
     [ack] = say({"event": "bts:subscribe", "data": {"channel": "live_trades_btcusd"}})
-    assert session.frame("market", json.dumps(ack).encode(), 0) == [Ready("market")]
+    assert session.frame("market", json.dumps(ack).encode(), 0) == [
+        Ready("market"), Answered("market", (Subscription("live_trades_", "btcusd"),))]
 
 
 def test_the_dialect_answers_as_documented():

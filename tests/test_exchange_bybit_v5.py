@@ -10,7 +10,16 @@ import pytest
 from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import KeepAlive, Problem, Ready, Send, SessionError, SessionSettings
+from orderflow.exchanges.session import (
+    Answered,
+    KeepAlive,
+    Problem,
+    Ready,
+    Send,
+    SessionError,
+    SessionSettings,
+    Subscription,
+)
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.launch import SimulatorSettings, build
 from tests.against_dialect import books_equal, one_is_resynced, simulated, true_books, watched_until_true
@@ -86,7 +95,8 @@ def test_a_refused_subscription_is_a_clear_problem(category, topic):
     session = session_for("bybit_v5", SessionSettings("test"))
     [error] = say({"req_id": "NOSUCH", "op": "subscribe", "args": [topic]})
     assert session.frame("market", error.encode(), 0) == [
-        Problem(f"subscribe of NOSUCH was refused: Invalid symbol :[{topic}]")]
+        Problem(f"subscribe of NOSUCH was refused: Invalid symbol :[{topic}]"),
+        Answered("market", (Subscription("orderbook.200", "NOSUCH"), Subscription("publicTrade", "NOSUCH")))]
     assert venue.subscribers == {}
 
 

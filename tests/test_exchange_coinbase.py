@@ -10,7 +10,16 @@ import pytest
 from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import Credentials, Problem, Ready, Reconnect, SessionError, SessionSettings
+from orderflow.exchanges.session import (
+    Answered,
+    Credentials,
+    Problem,
+    Ready,
+    Reconnect,
+    SessionError,
+    SessionSettings,
+    Subscription,
+)
 from orderflow.instrument import table
 from tests.feed import SECOND_NS, Feed, levels
 from tests.serving import listing
@@ -349,7 +358,10 @@ def test_a_book_under_two_names():
 def test_answers_and_refusals():
     one = session("coinbase")
     assert one.frame("market", b'{"type":"subscriptions","channels":[{"name":"x","product_ids":["A"]}]}', 0) == [
-        Ready("market")]
+        Ready("market"), Answered("market", (Subscription("x", "A"),))]
+    batches = b'{"type":"subscriptions","channels":[{"name":"level2_50","product_ids":["A"]}]}'
+    assert one.frame("market", batches, 0) == [
+        Ready("market"), Answered("market", (Subscription("level2_batch", "A"),))]
     assert one.frame("market", b'{"type":"subscriptions","channels":[]}', 0) == []
     assert one.frame("market", b'{"type":"error","message":"Failed to subscribe","reason":"no such"}', 0) == [
         Problem("Failed to subscribe: no such")]

@@ -123,7 +123,7 @@ def test_level2_of_the_exchange_needs_a_login():
     exchange = start_exchange("coinbase", clock)
     try:
         one = served(exchange)
-        one.book_channel = "level2"
+        one.channels = ("level2", *one.channels[1:])
         with Run("sync", [one]) as run:
             run.wait_told("Failed to subscribe", "require authentication")
         secret = base64.b64encode(b"secret").decode()

@@ -10,7 +10,16 @@ import pytest
 from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import KeepAlive, Problem, Ready, Send, SessionError, SessionSettings
+from orderflow.exchanges.session import (
+    Answered,
+    KeepAlive,
+    Problem,
+    Ready,
+    Send,
+    SessionError,
+    SessionSettings,
+    Subscription,
+)
 from orderflow.simulator.exchange import SECOND_NS
 from tests.against_dialect import (
     books_equal,
@@ -249,9 +258,11 @@ def test_what_the_session_says():
     assert [json.loads(action.text) for action in session.need_snapshot(4, BookFault.GAP, 0)] == [
         {"jsonrpc": "2.0", "id": number, "method": f"public/{method}", "params": {"channels": ["book.CD.100ms"]}}
         for method, number in (("unsubscribe", 0), ("subscribe", 2))]
-    assert session.frame("market", b'{"id":2,"result":["book.CD.100ms"]}', 0) == [Ready("market")]
+    both = Answered("market", (Subscription("book", "CD"), Subscription("trades", "CD")))
+    assert session.frame("market", b'{"id":2,"result":["book.CD.100ms"]}', 0) == [Ready("market"), both]
     assert session.frame("market", b'{"id":0,"result":{"version":"1.2.26"}}', 0) == []
-    assert session.frame("market", b'{"id":2,"result":[]}', 0) == [Problem("subscription of CD: no such channel")]
+    assert session.frame("market", b'{"id":2,"result":[]}', 0) == [
+        Problem("subscription of CD: no such channel"), both]
     assert session.frame("market", b'{"id":7,"error":{"message":"too_many_requests","code":10028}}', 0) == [
         Problem("too_many_requests (code 10028)")]
     [answer] = session.frame("market", b'{"method":"heartbeat","params":{"type":"test_request"}}', 0)

@@ -13,6 +13,7 @@ from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, 
 from orderflow.engine import wait_until
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import (
+    Answered,
     Fetch,
     KeepAlive,
     Problem,
@@ -23,11 +24,11 @@ from orderflow.exchanges.session import (
     SessionError,
     SessionSettings,
     SnapshotBody,
+    Subscription,
 )
 from orderflow.instrument import table
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.launch import SimulatorSettings, build
-from orderflow.simulator.reader import Subscription
 from tests.against_dialect import books_equal, one_is_resynced, simulated, true_books, watched_until_true
 from tests.codec_frames import listing_table
 from tests.feed import Feed, levels
@@ -389,9 +390,12 @@ def test_what_the_session_says(protocol):
     assert isinstance(alive, KeepAlive) and json.loads(alive.text) == {"time": 7, "channel": f"{market}.ping"}
     more = ["100"] if protocol == "gate_futures" else []
     assert [json.loads(action.text) for action in sent] == [
-        {"time": 7, "channel": f"{market}.trades", "event": "subscribe", "payload": ["A_B", "C_D"]},
-        *({"time": 7, "channel": f"{market}.order_book_update", "event": "subscribe",
-           "payload": [symbol, "100ms", *more]} for symbol in ("A_B", "C_D"))]
+        {"time": 7, "id": 1, "channel": f"{market}.trades", "event": "subscribe", "payload": ["A_B", "C_D"]},
+        *({"time": 7, "id": number, "channel": f"{market}.order_book_update", "event": "subscribe",
+           "payload": [symbol, "100ms", *more]} for number, symbol in ((2, "A_B"), (3, "C_D")))]
+    answer = {"id": 1, "channel": f"{market}.trades", "event": "subscribe", "result": {"status": "success"}}
+    assert session.frame("market", json.dumps(answer).encode(), 0) == [
+        Ready("market"), Answered("market", (Subscription("trades", "A_B"), Subscription("trades", "C_D")))]
     session.start([4], [type("Listing", (), {"symbol": "A_B"})])
     [fetch] = session.need_snapshot(4, BookFault.GAP, 0)
     assert isinstance(fetch, Fetch) and session.snapshot_symbol(fetch.request.url) == "A_B"

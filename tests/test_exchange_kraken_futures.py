@@ -11,10 +11,18 @@ import pytest
 from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import KeepAlive, Problem, Ready, Send, SessionError, SessionSettings
+from orderflow.exchanges.session import (
+    Answered,
+    KeepAlive,
+    Problem,
+    Ready,
+    Send,
+    SessionError,
+    SessionSettings,
+    Subscription,
+)
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.launch import SimulatorSettings, build
-from orderflow.simulator.reader import Subscription
 from tests.against_dialect import books_equal, one_is_resynced, simulated, true_books, watched_until_true
 from tests.codec_frames import listing_table
 from tests.feed import Feed, levels
@@ -323,9 +331,11 @@ def test_what_the_session_hears():
     session = session_for("kraken_futures", SessionSettings("test"))
     assert session.frame("market", b'{"event":"info","version":1}', 0) == []
     assert session.frame("market", json.dumps(request("subscribed", "book", "PF_XBTUSD")).encode(), 0) == [
-        Ready("market")]
+        Ready("market"), Answered("market", (Subscription("book", "PF_XBTUSD"),))]
     assert session.frame("market", json.dumps(request("unsubscribed", "book", "PF_XBTUSD")).encode(), 0) == []
-    [problem] = session.frame("market", json.dumps(request("subscribed_failed", "book", "PF_NOSUCH")).encode(), 0)
+    failed = request("subscribed_failed", "book", "PF_NOSUCH")
+    problem, refused = session.frame("market", json.dumps(failed).encode(), 0)
+    assert refused == Answered("market", (Subscription("book", "PF_NOSUCH"),))
     assert isinstance(problem, Problem) and "subscribed_failed" in problem.message and "PF_NOSUCH" in problem.message
 
 

@@ -31,11 +31,11 @@ from orderflow.exchanges.session import (
     SessionError,
     SessionSettings,
     SnapshotBody,
+    Subscription,
 )
 from orderflow.instrument import table
 from orderflow.servers.direct import DirectServer
 from orderflow.simulator.certificates import Authority
-from orderflow.simulator.dialects.kucoin_recorded import Subscription
 from orderflow.simulator.exchange import SECOND_NS, Close, Response
 from orderflow.simulator.launch import SimulatorSettings, build
 from orderflow.simulator.recording import read_capture, recognise
@@ -698,7 +698,7 @@ def test_what_the_session_says():
     assert alive.interval_ns == 5 * MILLISECOND_NS
     said = [json.loads(action.text) for action in sent]
     assert [one["topic"] for one in said] == [
-        f"{topic}:{','.join(part)}" for topic in ("/market/match", "/market/ticker", "/market/level2")
+        f"{topic}:{','.join(part)}" for topic in ("/market/level2", "/market/match", "/market/ticker")
         for part in (symbols[:100], symbols[100:])]
     assert {one["type"] for one in said} == {"subscribe"} and all(one["response"] for one in said)
     assert len({one["id"] for one in said}) == len(said)
@@ -717,16 +717,6 @@ def test_a_resync_is_a_snapshot_and_after_silence_a_new_subscription():
     assert again == fetch and [json.loads(action.text)["type"] for action in (leave, join)] == [
         "unsubscribe", "subscribe"]
     assert {json.loads(action.text)["topic"] for action in (leave, join)} == {"/market/level2:A-B"}
-
-
-def test_no_more_is_said_than_the_exchange_takes():
-    """A hundred messages in ten seconds; who is not resubscribed is asked for again, later."""
-    session, _ = welcomed("A-B")
-    session.start([0], [type("Listing", (), {"symbol": "A-B"})])
-    said = [len(session.need_snapshot(0, BookFault.SILENT, SECOND_NS)) for _ in range(60)]
-    assert said == [3] * 40 + [1] * 20
-    assert len(session.need_snapshot(0, BookFault.SILENT, 11 * SECOND_NS - 1)) == 1
-    assert len(session.need_snapshot(0, BookFault.SILENT, 11 * SECOND_NS)) == 3
 
 
 def test_the_whole_book_is_asked_for_as_ccxt_signs_it():

@@ -11,11 +11,20 @@ import pytest
 from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, ChecksumRule, EventKind, MessageKind, Side
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import KeepAlive, Problem, Ready, Reconnect, Send, SessionError, SessionSettings
+from orderflow.exchanges.session import (
+    Answered,
+    KeepAlive,
+    Problem,
+    Ready,
+    Reconnect,
+    Send,
+    SessionError,
+    SessionSettings,
+    Subscription,
+)
 from orderflow.instrument import table
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.launch import SimulatorSettings, build
-from orderflow.simulator.reader import Subscription
 from tests.against_dialect import books_equal, one_is_resynced, simulated, true_books, watched_until_true
 from tests.codec_frames import listing_table
 from tests.feed import Feed, levels
@@ -89,9 +98,11 @@ def test_a_refused_subscription_is_a_clear_problem():
     session = session_for("okx", SessionSettings("test"))
     good, bad = {"channel": "trades", "instId": "BTC-USDT"}, {"channel": "books", "instId": "NO-SUCH"}
     error, ack = say({"op": "subscribe", "args": [bad, good]})
-    [problem] = session.frame("market", error.encode(), 0)
+    problem, refused = session.frame("market", error.encode(), 0)
+    assert refused == Answered("market", (Subscription("books", "NO-SUCH"),))
     assert isinstance(problem, Problem) and "NO-SUCH" in problem.message and "60018" in problem.message
-    assert json.loads(ack)["arg"] == good and session.frame("market", ack.encode(), 0) == [Ready("market")]
+    assert json.loads(ack)["arg"] == good and session.frame("market", ack.encode(), 0) == [
+        Ready("market"), Answered("market", (Subscription("trades", "BTC-USDT"),))]
 
 
 def test_the_dialect_answers_as_documented():

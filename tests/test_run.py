@@ -76,7 +76,7 @@ def test_keys_serve_market_data_too(monkeypatch):
     monkeypatch.setenv("ORDERFLOW_ONE_PASSPHRASE", "p")
     session = session_of("one", exchange, trade=False)
     assert session.settings.credentials == Credentials("k", "cw==", "p") and not session.settings.trade
-    assert session.book_channel == "level2"
+    assert session.channels[0] == "level2"
 
 
 def test_an_exchange_that_does_not_answer_is_named(tmp_path, capsys):

@@ -14,7 +14,8 @@ Every function: exchange thread only.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from orderflow._core cimport board, book, gate, integrity, masking, pending, signals, tape, transport, websocket
+from orderflow._core cimport (
+    board, book, gate, integrity, masking, pending, quotes, signals, tape, transport, websocket)
 from orderflow._core.board cimport SequenceBoard
 from orderflow._core.byte_ring cimport ByteRingStatus, NativeByteRing
 from orderflow._core.codec cimport ORDER_FRAME_LIMIT, Codec, DecodeBuffer, DecodeStatus, OrderCodec
@@ -205,14 +206,16 @@ cdef nogil:
         if sync.state == BookState.LIVE:
             entry.bid_count = book.top(sync.book, Side.BUY, entry.bids, BOARD_DEPTH)
             entry.ask_count = book.top(sync.book, Side.SELL, entry.asks, BOARD_DEPTH)
+            if quotes.is_newer(&sync.quote, sync.last_id):
+                quotes.merge(&sync.quote, &entry)
             quote(self, sync, &entry, now_ns)
         entry.signals = self.signals[listing].values[0]
         board.publish(self.board, listing, &entry)
         if pending.raise_flag(&self.wake_pending[listing]):
             return                              # the router has not looked since the last one: it will see this too
         wake.version = sync.version
-        wake.receive_ns = sync.receive_ns
-        wake.exchange_ns = sync.exchange_ns
+        wake.receive_ns = entry.receive_ns
+        wake.exchange_ns = entry.exchange_ns
         wake.listing = listing
         wake.epoch = sync.epoch
         wake.book_state = sync.state
@@ -275,7 +278,14 @@ cdef nogil:
                           self.signals[message.listing].values)
             tape.trade(self.tape, message, sync.epoch, now_ns)
         elif message.kind == MessageKind.QUOTE:
-            self.quotes += 1
+            on_quote(self, sync, message, now_ns)
+
+    inline void on_quote(ExchangeState *self, BookSync *sync, const Message *message, int64_t now_ns) noexcept:
+        """The exchange's own best bid and ask: shown while it is ahead of the book, and kept in case it is."""
+        self.quotes += 1
+        if (quotes.take(&sync.quote, message, self.decoded.levels, now_ns) and sync.state == BookState.LIVE
+                and quotes.is_newer(&sync.quote, sync.last_id)):
+            publish(self, sync, now_ns)
 
     # ------------------------------------------------------------------ orders and what became of them
 

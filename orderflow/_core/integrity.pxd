@@ -33,6 +33,7 @@ from libc.string cimport memcpy, memmove
 
 from orderflow._core cimport book, checksum, tape
 from orderflow._core.book cimport Book
+from orderflow._core.quotes cimport Quote
 from orderflow._core.types cimport (
     BookFault, BookState, ChecksumRule, Level, Listing, Message, MessageKind, Side)
 
@@ -83,6 +84,7 @@ cdef struct BookSync:           # one listing's book with all that decides wheth
     uint64_t checksums_ok
     uint64_t checksums_failed
     uint64_t resyncs
+    Quote quote                 # the exchange's own best bid and ask; no part of the book
     uint32_t listing
     uint32_t depth
     uint32_t epoch
@@ -111,6 +113,7 @@ cdef nogil:
         sync.version = 0
         sync.last_id = 0
         sync.kept_bytes = 0
+        sync.quote.has_come = 0
         sync.asked_ns = now_ns if sync.rule == SyncRule.IN_BAND else 0      # the subscription asks for it
         sync.heard_ns = now_ns
         sync.joined = 0

@@ -76,6 +76,7 @@ def files_of(file: Path, names: list[str]) -> dict[str, Path]:
 
 def market_data(settings: Settings, report, captures: dict[str, Path]) -> MarketData:
     """The market data of a configuration, without its orders; not started."""
+    from orderflow.cli.run import timeouts_of
     from orderflow.research.market_data import MarketData
 
     sessions = [session_of(name, one, trade=False) for name, one in settings.exchanges.items()]
@@ -84,7 +85,7 @@ def market_data(settings: Settings, report, captures: dict[str, Path]) -> Market
     cpus = {name: cpu for name, cpu in chosen.cpus.items() if name in {*settings.exchanges, "fused"}}
     return MarketData(sessions, chosen.server, report, captures=captures, layout=chosen.layout, wait=chosen.wait,
                       cpus=cpus, ca_file=authorities[0] if authorities else None,
-                      connect_timeout=chosen.connect_timeout, allow_gil_transport=chosen.allow_gil_transport)
+                      timeouts=timeouts_of(settings), allow_gil_transport=chosen.allow_gil_transport)
 
 
 def _wait(data: MarketData, problems: list[str], seconds: float | None, ended: list[int]) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from orderflow.config import Settings
     from orderflow.engine import Engine
     from orderflow.research.market_data import MarketData
+    from orderflow.servers.connect import Timeouts
 
 #: Between two looks at the engine, and between two lines about its books where there is no terminal.
 STEP_S, LINE_S = 0.1, 5.0
@@ -91,14 +92,22 @@ def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()
     server: SyncServer | AsyncServer
     if chosen.server == "sync":
         server = SyncServer(Doorbell(), report, next(iter(authorities), None), chosen.allow_gil_transport,
-                            chosen.connect_timeout)
+                            timeouts_of(settings))
     else:
-        server = AsyncServer(Doorbell(), report, next(iter(authorities), None))
+        server = AsyncServer(Doorbell(), report, next(iter(authorities), None), timeouts_of(settings))
     limits = {name: Limits(str(one.maximum_position), str(one.maximum_order_quantity), str(one.maximum_order_notional),
                            str(one.collar), one.reference_age_seconds) for name, one in settings.limits.items()}
     fees = {name: (str(one.maker_fee), str(one.taker_fee)) for name, one in settings.exchanges.items()}
     return Engine(sessions, server, strategies=strategies, limits=limits, directory=directory, fees=fees,
                   layout=chosen.layout, wait=chosen.wait, cpus=chosen.cpus, report=report)
+
+
+def timeouts_of(settings: Settings) -> Timeouts:
+    """Those of connecting and of REST."""
+    from orderflow.servers.connect import Timeouts
+
+    chosen = settings.engine
+    return Timeouts(chosen.connect_timeout, chosen.tls_timeout, chosen.upgrade_timeout, chosen.rest_timeout)
 
 
 def _watch(engine: Engine, title: str, seconds: float | None, problems: list[str], quiet: bool) -> None:

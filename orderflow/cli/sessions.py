@@ -38,4 +38,5 @@ def session_of(name: str, exchange: ExchangeSettings, trade: bool) -> Session:
     return session_for(exchange.protocol, SessionSettings(
         name, exchange.rest, exchange.stream, exchange.orders, exchange.symbols, exchange.depth, trade=trade,
         credentials=credentials_of(name, trade), order_rate=(exchange.orders_per_10_seconds, 10_000_000_000),
-        silence_ns=int(exchange.silence_seconds * 1e9)))
+        silence_ns=int(exchange.silence_seconds * 1e9), login_ns=int(exchange.login_seconds * 1e9),
+        subscribe_ns=int(exchange.subscribe_seconds * 1e9)))

@@ -23,8 +23,9 @@ def text(number: Decimal | None, step: Decimal | None = None) -> str | None:
 
 
 def exchanges(engine: Engine | MarketData) -> list[dict]:
-    """Of each exchange: its name, protocol, frames, and what became of its books."""
+    """Of each exchange: its name, protocol, frames, what became of its books, and what it did not answer or allow."""
     found = []
+    healths = {conversation.name: conversation.health for conversation in engine.conversations}
     for session in engine.sessions:
         name = session.settings.name
         loop = engine.core.loops[name]
@@ -34,7 +35,9 @@ def exchanges(engine: Engine | MarketData) -> list[dict]:
             "name": name, "protocol": session.protocol, "frames": loop.totals["frames"],
             "books": {instrument: counters["state"] for instrument, counters in own.items()},
             "gaps": sum(counters["gaps"] for counters in own.values()),
-            "resyncs": sum(counters["resyncs"] for counters in own.values())})
+            "resyncs": sum(counters["resyncs"] for counters in own.values()),
+            "unanswered": healths[name].unanswered, "refused_calls": healths[name].refused_calls,
+            "held_back": healths[name].held_back})
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 from urllib.parse import parse_qsl, urlsplit
 
@@ -20,6 +21,9 @@ from orderflow.exchanges.session import (
     Action,
     Credentials,
     Endpoint,
+    Limit,
+    Limits,
+    NumberedRequests,
     Problem,
     Ready,
     Reconnect,
@@ -27,6 +31,8 @@ from orderflow.exchanges.session import (
     Send,
     Session,
     SessionSettings,
+    Subscription,
+    answered,
 )
 from orderflow.instrument import Listing, WireDigits, choose_scales, significant_decimals
 
@@ -36,6 +42,15 @@ MARKETS = {
     "usdm": ("https://fapi.binance.com", "/fapi/v1", "wss://fstream.binance.com", "depth@0ms", 1000),
     "coinm": ("https://dapi.binance.com", "/dapi/v1", "wss://dstream.binance.com", "depth@0ms", 1000),
 }
+#: market -> what an address may do: connections, messages of one of them, depth snapshots by their share of the weight.
+#: ("WebSocket Streams", "Limits"; "IP Limits": a snapshot weighs 250 of 6000 a minute on spot, else 20 of 2400.)
+ALLOWED = {
+    "spot": Limits(Limit(300, 300_000_000_000), Limit(5, 1_000_000_000), Limit(24, 60_000_000_000)),
+    "usdm": Limits(Limit(300, 300_000_000_000), Limit(10, 1_000_000_000), Limit(120, 60_000_000_000)),
+    "coinm": Limits(Limit(300, 300_000_000_000), Limit(10, 1_000_000_000), Limit(120, 60_000_000_000)),
+}
+#: Id of what needs no look at its answer; subscriptions count from 1.
+QUIET_ID = 0
 USER_STREAM = "user-stream"
 ORDERS = "wss://ws-api.binance.com:443/ws-api/v3"
 
@@ -55,6 +70,9 @@ class BinanceSession(Session):
         super().__init__(settings)
         self.orders = settings.orders or ORDERS
         self.rule = SyncRule.CONTIGUOUS_RANGE if market == "spot" else SyncRule.PREVIOUS_ID
+        self.channels = (self.depth_stream, "trade" if market == "spot" else "aggTrade", "bookTicker")
+        self.limits = ALLOWED[market]
+        self._requests = NumberedRequests()
 
     # -- metadata -----------------------------------------------------------------------------------------------
 
@@ -155,15 +173,18 @@ class BinanceSession(Session):
             return [Send(connection, json.dumps(self._user_stream(unix_ns)))]
         return super().opened(connection, unix_ns)
 
-    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
-        return [Send(connection, json.dumps({"method": "SUBSCRIBE", "id": 1, "params": [
-            f"{symbol.lower()}@{kind}" for symbol in self.settings.symbols for kind in self._kinds(connection)]}))]
+    def wanted(self, connection: str) -> list[Subscription]:
+        """All of a symbol's streams; on USD-M each connection has its own."""
+        if self.market != "usdm":
+            return super().wanted(connection)
+        depth, trades, quotes = self.channels
+        return [Subscription(channel, symbol) for symbol in self.settings.symbols
+                for channel in ((trades,) if connection == "trades" else (depth, quotes))]
 
-    def _kinds(self, connection: str) -> tuple[str, ...]:
-        """Streams of every symbol on a connection."""
-        if self.market == "usdm":
-            return ("aggTrade",) if connection == "trades" else (self.depth_stream, "bookTicker")
-        return self.depth_stream, "trade" if self.market == "spot" else "aggTrade", "bookTicker"
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """One request, which is answered as a whole."""
+        return [Send(connection, json.dumps({"method": "SUBSCRIBE", "id": self._requests.number(wanted), "params": [
+            f"{symbol.lower()}@{channel}" for channel, symbol in wanted]}), awaits=tuple(wanted))]
 
     def _user_stream(self, unix_ns: int) -> dict:
         """userDataStream.subscribe.signature: execution reports on the connection that carries the orders."""
@@ -178,14 +199,15 @@ class BinanceSession(Session):
         message = json.loads(text)
         if connection == "orders":
             return self._order_frame(message)
+        said = answered(connection, self._requests.answered(message.get("id")))
         if "result" in message and message["result"] is None:
-            return [Ready(connection)]
+            return [Ready(connection), *said]
         data = message.get("data", message)
         if data.get("e") == "serverShutdown":
             return [Reconnect(connection, "the exchange announced its shutdown")]
         if "error" in message or "code" in message:
             error = message.get("error", message)
-            return [Problem(f"{error.get('msg', error)} (code {error.get('code')})")]
+            return [Problem(f"{error.get('msg', error)} (code {error.get('code')})"), *said]
         return []
 
     def _order_frame(self, message: dict) -> list[Action]:
@@ -207,7 +229,6 @@ class BinanceSession(Session):
         parts = urlsplit(url)
         return dict(parse_qsl(parts.query)).get("symbol", "") if parts.path.endswith("/depth") else ""
 
-    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
-        streams = [f"{symbol.lower()}@{self.depth_stream}"]
-        return [Send("market", json.dumps({"method": method, "params": streams, "id": 2}))
-                for method in ("UNSUBSCRIBE", "SUBSCRIBE")]
+    def leave(self, symbol: str, unix_ns: int) -> list[Action]:
+        return [Send("market", json.dumps({"method": "UNSUBSCRIBE", "params": [f"{symbol.lower()}@{self.depth_stream}"],
+                                           "id": QUIET_ID}))]

@@ -4,12 +4,15 @@ REST "Configs" and "Book".
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 
 from orderflow._core.codecs.bitfinex import BitfinexMarketData
 from orderflow._core.types import BookFault
 from orderflow.exchanges.session import (
     Action,
+    Limit,
+    Limits,
     Problem,
     Ready,
     Reconnect,
@@ -17,6 +20,8 @@ from orderflow.exchanges.session import (
     Send,
     Session,
     SessionSettings,
+    Subscription,
+    answered,
 )
 from orderflow.exchanges.steps import LARGEST_PRICE, LARGEST_QUANTITY, QUANTITY_STEPS
 from orderflow.instrument import Listing, WireDigits, choose_scales, significant_decimals
@@ -60,6 +65,8 @@ class BitfinexSession(Session):
     production_stream = "wss://api-pub.bitfinex.com"
     path = "/ws/2"
     codec = BitfinexMarketData
+    channels = ("book", "trades")
+    limits = Limits(connects=Limit(20, 60_000_000_000))
 
     def __init__(self, settings: SessionSettings):
         super().__init__(settings)
@@ -129,15 +136,15 @@ class BitfinexSession(Session):
         self._numbers.clear()
         self._configured = bool(self.settings.subscribe)
         self._resumes_ns = 0
-        return super().opened(connection, unix_ns)
+        actions = super().opened(connection, unix_ns)
+        return actions if self.settings.subscribe else [Send(connection, _text(event="conf", flags=FLAGS)), *actions]
 
-    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
-        """The flags first: what follows is to be counted from its beginning."""
-        return [_send(event="conf", flags=FLAGS), *map(self._subscribe, self.settings.symbols),
-                *(_send(event="subscribe", channel="trades", symbol=symbol) for symbol in self.settings.symbols)]
-
-    def _subscribe(self, symbol: str) -> Action:
-        return _send(event="subscribe", channel="book", symbol=symbol, prec="P0", freq="F0", len=str(self.length))
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """One request a channel; before them went the flags: what follows is counted from its beginning."""
+        book = {"prec": "P0", "freq": "F0", "len": str(self.length)}
+        return [Send(connection, _text(event="subscribe", channel=one.channel, symbol=one.symbol,
+                                       **(book if one.channel == self.channels[0] else {})), awaits=(one,))
+                for one in wanted]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Acknowledgements, notices, errors."""
@@ -160,7 +167,7 @@ class BitfinexSession(Session):
             return [Reconnect(connection, "it did not say that it counts its frames")]
         if message.get("channel") == "book":
             self._numbers[message["symbol"]] = message["chanId"]
-        return [Ready(connection)]
+        return [Ready(connection), *answered(connection, _named(message))]
 
     def _informed(self, connection: str, message: dict, unix_ns: int) -> list[Action]:
         code = int(message.get("code", 0))
@@ -184,7 +191,7 @@ class BitfinexSession(Session):
         problem = Problem(f"a request for {about or 'something'} was refused: {said}")
         if message.get("code") == ALREADY_SUBSCRIBED and message.get("channel") == "book":
             return [problem, Reconnect(connection, "a book comes under a number that was not told")]
-        return [problem]
+        return [problem, *answered(connection, _named(message))]
 
     # -- books --------------------------------------------------------------------------------------------------
 
@@ -193,10 +200,9 @@ class BitfinexSession(Session):
         """
         return [] if unix_ns < self._resumes_ns else super().need_snapshot(listing, fault, unix_ns)
 
-    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
+    def leave(self, symbol: str, unix_ns: int) -> list[Action]:
         number = self._numbers.pop(symbol, None)
-        left = [] if number is None else [_send(event="unsubscribe", chanId=number)]
-        return [*left, self._subscribe(symbol)]
+        return [] if number is None else [Send("market", _text(event="unsubscribe", chanId=number))]
 
 
 def grown(largest: Decimal, decimals: int) -> Decimal:
@@ -204,5 +210,11 @@ def grown(largest: Decimal, decimals: int) -> Decimal:
     return max(largest, min(largest * GROWTH, QUANTITY_STEPS.scaleb(-decimals)))
 
 
-def _send(**request) -> Action:
-    return Send("market", json.dumps(request))
+def _named(message: dict) -> tuple[Subscription, ...]:
+    """What an answer is about, where it says so."""
+    channel, symbol = message.get("channel"), message.get("symbol")
+    return (Subscription(channel, symbol),) if channel and symbol else ()
+
+
+def _text(**request) -> str:
+    return json.dumps(request)

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 
 from orderflow._core.codecs.bitmex import BitmexMarketData
-from orderflow.exchanges.session import Action, KeepAlive, Problem, Ready, Request, Send, Session
+from orderflow.exchanges.session import (
+    Action,
+    KeepAlive,
+    Problem,
+    Ready,
+    Request,
+    Send,
+    Session,
+    Subscription,
+    answered,
+)
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing, significant_decimals
 
@@ -31,6 +42,7 @@ class BitmexSession(Session):
     production_stream = "wss://ws.bitmex.com"
     path = "/realtime"
     codec = BitmexMarketData
+    channels = ("orderBookL2", "trade")
     #: Topics a request. Requests cost of the rate limit, so there are few of them; each stays a small frame.
     subscribed_at_once = 100
 
@@ -64,24 +76,32 @@ class BitmexSession(Session):
     def keep_alive(self, connection: str, unix_ns: int) -> list[Action]:
         return [KeepAlive(connection, "ping", PING_EVERY_NS)]
 
-    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
-        wanted = [f"{table}:{symbol}" for symbol in self.settings.symbols for table in ("orderBookL2", "trade")]
-        return [
-            Send(connection, json.dumps({"op": "subscribe", "args": wanted[at:at + self.subscribed_at_once]}))
-            for at in range(0, len(wanted), self.subscribed_at_once)]
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """Each table of an instrument is acknowledged by itself."""
+        some = [wanted[at:at + self.subscribed_at_once] for at in range(0, len(wanted), self.subscribed_at_once)]
+        return [Send(connection, json.dumps({"op": "subscribe", "args": list(map(":".join, part))}), awaits=tuple(part))
+                for part in some]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """The welcome, answers to subscriptions, errors."""
         message = json.loads(text)
         if "error" in message:
             asked = (message.get("request") or {}).get("args")
+            refused = [_named(topic) for topic in asked or () if isinstance(topic, str)
+                       and (topic in message["error"] or _named(topic).symbol in message["error"])]
             return [Problem(f"{message['error']} (status {message.get('status')})"
-                            + (f", asked for {asked}" if asked else ""))]
-        return [Ready(connection)] if message.get("success") and "subscribe" in message else []
+                            + (f", asked for {asked}" if asked else "")), *answered(connection, tuple(refused))]
+        if not message.get("success") or "subscribe" not in message:
+            return []
+        return [Ready(connection), *answered(connection, (_named(message["subscribe"]),))]
 
-    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
-        args = [f"orderBookL2:{symbol}"]
-        return [Send("market", json.dumps({"op": method, "args": args})) for method in ("unsubscribe", "subscribe")]
+    def leave(self, symbol: str, unix_ns: int) -> list[Action]:
+        return [Send("market", json.dumps({"op": "unsubscribe", "args": [f"{self.channels[0]}:{symbol}"]}))]
+
+
+def _named(topic: str) -> Subscription:
+    table, _, symbol = topic.partition(":")
+    return Subscription(table, symbol)
 
 
 def named(entry: dict) -> tuple[str, str, str]:

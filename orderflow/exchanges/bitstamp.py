@@ -3,12 +3,26 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from urllib.parse import urlsplit
 
 from orderflow._core.codecs.bitstamp import BitstampMarketData
 from orderflow._core.integrity import SyncRule
-from orderflow.exchanges.session import Action, KeepAlive, Problem, Ready, Reconnect, Request, Send, Session
+from orderflow.exchanges.session import (
+    Action,
+    KeepAlive,
+    Limit,
+    Limits,
+    Problem,
+    Ready,
+    Reconnect,
+    Request,
+    Send,
+    Session,
+    Subscription,
+    answered,
+)
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
 
@@ -29,6 +43,8 @@ class BitstampSession(Session):
     production_rest = "https://www.bitstamp.net"
     production_stream = "wss://ws.bitstamp.net"
     codec = BitstampMarketData
+    channels = (BOOKS, TRADES)
+    limits = Limits(requests=Limit(10_000, 600_000_000_000))
     rule = SyncRule.NEWER
 
     def metadata(self) -> list[Request]:
@@ -65,31 +81,31 @@ class BitstampSession(Session):
     def keep_alive(self, connection: str, unix_ns: int) -> list[Action]:
         return [KeepAlive(connection, HEARTBEAT, HEARTBEAT_EVERY_NS)]
 
-    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
         """One request a channel."""
-        return [_request("subscribe", channel + symbol)
-                for symbol in self.settings.symbols for channel in (BOOKS, TRADES)]
+        return [Send(connection, _text("subscribe", "".join(one)), awaits=(one,)) for one in wanted]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers to subscriptions, errors, the wish for another connection."""
         message = json.loads(text)
         event = message.get("event")
         if event == "bts:subscription_succeeded":
-            return [Ready(connection)]
+            return [Ready(connection), *answered(connection, _named(message.get("channel")))]
         if event == "bts:request_reconnect":
             return [Reconnect(connection, "the exchange asked for it")]
         if event == "bts:error":
             data = message.get("data")
             code, reason = (data.get("code"), data.get("message")) if isinstance(data, dict) else (None, data)
             channel = message.get("channel")
-            return [Problem(f"{channel + ': ' if channel else ''}{reason} (code {code})")]
+            return [Problem(f"{channel + ': ' if channel else ''}{reason} (code {code})"),
+                    *answered(connection, _named(channel))]
         return []
 
     def snapshot_url(self, symbol: str) -> str:
         return f"{self.rest}/api/v2/order_book/{symbol}/"
 
-    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
-        return [_request(method, BOOKS + symbol) for method in ("unsubscribe", "subscribe")]
+    def leave(self, symbol: str, unix_ns: int) -> list[Action]:
+        return [Send("market", _text("unsubscribe", BOOKS + symbol))]
 
 
 def named(entry: dict) -> tuple[str, str, str]:
@@ -115,8 +131,13 @@ def _minimum_notional(entry: dict) -> Decimal:
     return Decimal(text.partition(" ")[0])
 
 
-def _request(method: str, channel: str) -> Send:
-    return Send("market", json.dumps({"event": f"bts:{method}", "data": {"channel": channel}}))
+def _named(channel: str | None) -> tuple[Subscription, ...]:
+    return tuple(Subscription(kind, channel.removeprefix(kind)) for kind in (BOOKS, TRADES)
+                 if channel and channel.startswith(kind))
+
+
+def _text(method: str, channel: str) -> str:
+    return json.dumps({"event": f"bts:{method}", "data": {"channel": channel}})
 
 
 def _reason(answer) -> str:

@@ -2,11 +2,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from urllib.parse import urlsplit
 
 from orderflow._core.codecs.bybit_v5 import BybitV5MarketData
-from orderflow.exchanges.session import Action, KeepAlive, Problem, Ready, Request, Send, Session, SessionSettings
+from orderflow.exchanges.session import (
+    Action,
+    Answered,
+    KeepAlive,
+    Limit,
+    Limits,
+    Problem,
+    Ready,
+    Request,
+    Send,
+    Session,
+    SessionSettings,
+    Subscription,
+    answered,
+    by_symbol,
+)
 from orderflow.exchanges.steps import day_of, scales_of
 from orderflow.instrument import Listing
 
@@ -35,6 +51,7 @@ class BybitSession(Session):
     production_rest = "https://api.bybit.com"
     production_stream = "wss://stream.bybit.com"
     codec = BybitV5MarketData
+    limits = Limits(connects=Limit(500, 300_000_000_000))
 
     def __init__(self, settings: SessionSettings):
         super().__init__(settings)
@@ -42,6 +59,7 @@ class BybitSession(Session):
         if not category_of(self.stream):
             self.stream = f"{self.stream.rstrip('/')}{PATH}{self.category}"
         self.depth = min((depth for depth in DEPTHS if depth >= (settings.depth or DEFAULT_DEPTH)), default=DEPTHS[-1])
+        self.channels = (f"orderbook.{self.depth}", "publicTrade")
 
     def metadata(self) -> list[Request]:
         """Instruments Info of each symbol: the list of all comes in pages."""
@@ -92,24 +110,29 @@ class BybitSession(Session):
     def keep_alive(self, connection: str, unix_ns: int) -> list[Action]:
         return [KeepAlive(connection, '{"op":"ping"}', PING_EVERY_NS)]
 
-    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
         """Each symbol in a request of its own: one that is refused takes no other with it."""
-        return [self._send("subscribe", symbol, f"orderbook.{self.depth}.{symbol}", f"publicTrade.{symbol}")
-                for symbol in self.settings.symbols]
-
-    @staticmethod
-    def _send(method: str, symbol: str, *topics: str) -> Send:
-        return Send("market", json.dumps({"req_id": symbol, "op": method, "args": topics}))
+        return [Send(connection, _text("subscribe", symbol, map(".".join, some)), awaits=some)
+                for symbol, some in by_symbol(wanted).items()]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers to subscriptions."""
         message = json.loads(text)
         if message.get("success") is False:
-            return [Problem(f"{message.get('op')} of {message.get('req_id')} was refused: {message.get('ret_msg')}")]
+            return [Problem(f"{message.get('op')} of {message.get('req_id')} was refused: {message.get('ret_msg')}"),
+                    *self._answered(connection, message)]
         if message.get("retCode"):
             return [Problem(f"{message.get('retMsg')} (code {message['retCode']})")]
-        return [Ready(connection)] if message.get("op") == "subscribe" else []
+        return [Ready(connection), *self._answered(connection, message)] if message.get("op") == "subscribe" else []
 
-    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
-        topic = f"orderbook.{self.depth}.{symbol}"
-        return [self._send(method, symbol, topic) for method in ("unsubscribe", "subscribe")]
+    def _answered(self, connection: str, message: dict) -> list[Answered]:
+        """A request is answered as a whole, and named after its symbol."""
+        symbol = message.get("req_id")
+        return answered(connection, [Subscription(topic, symbol) for topic in self.channels] if symbol else [])
+
+    def leave(self, symbol: str, unix_ns: int) -> list[Action]:
+        return [Send("market", _text("unsubscribe", symbol, [f"{self.channels[0]}.{symbol}"]))]
+
+
+def _text(method: str, symbol: str, topics: Iterable[str]) -> str:
+    return json.dumps({"req_id": symbol, "op": method, "args": list(topics)})

@@ -7,10 +7,24 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from decimal import ROUND_UP, Decimal
 
 from orderflow._core.codecs.coinbase import CoinbaseMarketData
-from orderflow.exchanges.session import Action, Credentials, Problem, Ready, Request, Send, Session, SessionSettings
+from orderflow.exchanges.session import (
+    Action,
+    Credentials,
+    Limit,
+    Limits,
+    Problem,
+    Ready,
+    Request,
+    Send,
+    Session,
+    SessionSettings,
+    Subscription,
+    answered,
+)
 from orderflow.instrument import Listing, choose_scales, significant_decimals
 
 LARGEST_PRICE = Decimal(10) ** 7
@@ -61,10 +75,11 @@ class CoinbaseSession(Session):
     production_rest = "https://api.exchange.coinbase.com"
     production_stream = "wss://ws-feed.exchange.coinbase.com"
     codec = CoinbaseMarketData
+    limits = Limits(connects=Limit(8, 1_000_000_000), messages=Limit(100, 1_000_000_000), by_address=True)
 
     def __init__(self, settings: SessionSettings):
         super().__init__(settings)
-        self.book_channel = "level2_batch" if settings.credentials is None else "level2"
+        self.channels = ("level2_batch" if settings.credentials is None else "level2", "matches", "heartbeat")
 
     def metadata(self) -> list[Request]:
         """All products."""
@@ -83,22 +98,35 @@ class CoinbaseSession(Session):
                            Decimal(entry["quote_increment"]), Decimal(entry.get("min_market_funds") or 0))
                 for symbol, entry in self.offered(known)]
 
-    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
-        """Within five seconds, or Coinbase closes."""
-        channels = [self.book_channel, "matches", "heartbeat"]
-        return [self._request("subscribe", list(self.settings.symbols), channels, unix_ns)]
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """One request for all channels of the same products; the first within five seconds, or Coinbase closes."""
+        channels: dict[tuple[str, ...], list[str]] = {}
+        for channel in dict.fromkeys(one.channel for one in wanted):
+            symbols = tuple(one.symbol for one in wanted if one.channel == channel)
+            channels.setdefault(symbols, []).append(channel)
+        return [self._request(connection, "subscribe", symbols, some, unix_ns, tuple(
+            Subscription(channel, symbol) for channel in some for symbol in symbols))
+            for symbols, some in channels.items()]
 
-    def _request(self, kind: str, symbols: list[str], channels: list[str], unix_ns: int) -> Send:
+    def _request(self, connection: str, kind: str, symbols: Sequence[str], channels: list[str], unix_ns: int,
+                 awaits: tuple[Subscription, ...] = ()) -> Action:
         login = {} if self.settings.credentials is None else signed(self.settings.credentials, unix_ns)
-        text = json.dumps({"type": kind, "product_ids": symbols, "channels": channels} | login)
-        return Send("market", text, secret=bool(login))
+        text = json.dumps({"type": kind, "product_ids": list(symbols), "channels": channels} | login)
+        return Send(connection, text, secret=bool(login), awaits=awaits)
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """What is subscribed to now, or why a request was refused."""
         message = json.loads(text)
         if message.get("type") == "subscriptions":
-            return [Ready(connection)] if message.get("channels") else []
+            subscribed = tuple(Subscription(self._spelled(channel["name"]), symbol)
+                               for channel in message.get("channels") or ()
+                               for symbol in channel.get("product_ids") or ())
+            return [Ready(connection), *answered(connection, subscribed)] if subscribed else []
         return [Problem(": ".join(str(message[key]) for key in ("message", "reason") if message.get(key)))]
 
-    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
-        return [self._request(kind, [symbol], [self.book_channel], unix_ns) for kind in ("unsubscribe", "subscribe")]
+    def _spelled(self, channel: str) -> str:
+        """A channel as we asked for it: Coinbase has other names too for a book that comes in batches."""
+        return self.channels[0] if channel.startswith("level2") else channel
+
+    def leave(self, symbol: str, unix_ns: int) -> list[Action]:
+        return [self._request("market", "unsubscribe", [symbol], [self.channels[0]], unix_ns)]

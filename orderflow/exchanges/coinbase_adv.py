@@ -4,16 +4,31 @@ and "Advanced Trade REST API" (list public products).
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 
 from orderflow._core.codecs.coinbase_adv import CoinbaseAdvancedMarketData
 from orderflow._core.types import BookFault
 from orderflow.exchanges.coinbase import listing_of
-from orderflow.exchanges.session import Action, Problem, Ready, Reconnect, Request, Send, Session, SessionSettings
+from orderflow.exchanges.session import (
+    Action,
+    Limit,
+    Limits,
+    Problem,
+    Ready,
+    Reconnect,
+    Request,
+    Send,
+    Session,
+    SessionSettings,
+    Subscription,
+    answered,
+    by_channel,
+)
 from orderflow.instrument import Listing
 
 PRODUCTS = "/api/v3/brokerage/market/products"
-CHANNELS = ("level2", "market_trades", "heartbeats")
+HEARTBEATS = "heartbeats"
 #: What an address may send without a login. A resync of one product takes two messages.
 MESSAGES_PER_SECOND = 8
 
@@ -25,6 +40,9 @@ class CoinbaseAdvancedSession(Session):
     protocol = "coinbase_adv"
     production_rest = "https://api.coinbase.com"
     production_stream = "wss://advanced-trade-ws.coinbase.com"
+    channels = ("level2", "market_trades")
+    limits = Limits(connects=Limit(8, 1_000_000_000), messages=Limit(MESSAGES_PER_SECOND, 1_000_000_000),
+                    by_address=True)
 
     def __init__(self, settings: SessionSettings):
         super().__init__(settings)
@@ -64,19 +82,27 @@ class CoinbaseAdvancedSession(Session):
         return CoinbaseAdvancedMarketData(table, aliases | symbols)
 
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
+        """Without heartbeats a quiet connection is closed after a minute."""
         self._reconnecting = False
-        return super().opened(connection, unix_ns)
+        actions = super().opened(connection, unix_ns)
+        if self.settings.subscribe:
+            return actions
+        return [*actions, Send(connection, _text("subscribe", self.settings.symbols, HEARTBEATS))]
 
-    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
-        """One channel a message. Without heartbeats a quiet connection is closed after a minute."""
-        return [_request("subscribe", list(self.settings.symbols), channel) for channel in CHANNELS]
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """One channel a message."""
+        return [Send(connection, _text("subscribe", [one.symbol for one in some], channel), awaits=some)
+                for channel, some in by_channel(wanted).items()]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """What is subscribed to now, or why a request was refused."""
         message = json.loads(text)
         if message.get("channel") == "subscriptions":
-            subscribed = any(event.get("subscriptions") for event in message.get("events", ()))
-            return [Ready(connection)] if subscribed else []
+            subscribed = {(channel, product) for event in message.get("events", ())
+                          for channel, products in (event.get("subscriptions") or {}).items() for product in products}
+            known = tuple(Subscription(channel, symbol) for channel in self.channels for symbol in self.settings.symbols
+                          if {(channel, symbol), (channel, self._aliases.get(symbol))} & subscribed)
+            return [Ready(connection), *answered(connection, known)] if subscribed else []
         return [Problem(": ".join(str(message[key]) for key in ("message", "reason") if message.get(key)))]
 
     def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
@@ -90,9 +116,9 @@ class CoinbaseAdvancedSession(Session):
             return [Reconnect("market", "frames of it are missing")]
         return super().need_snapshot(listing, fault, unix_ns)
 
-    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
-        return [_request(kind, [symbol], "level2") for kind in ("unsubscribe", "subscribe")]
+    def leave(self, symbol: str, unix_ns: int) -> list[Action]:
+        return [Send("market", _text("unsubscribe", [symbol], self.channels[0]))]
 
 
-def _request(kind: str, symbols: list[str], channel: str) -> Send:
-    return Send("market", json.dumps({"type": kind, "product_ids": symbols, "channel": channel}))
+def _text(kind: str, symbols: Sequence[str], channel: str) -> str:
+    return json.dumps({"type": kind, "product_ids": list(symbols), "channel": channel})

@@ -2,11 +2,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 from urllib.parse import quote
 
 from orderflow._core.codecs.deribit import DeribitMarketData
-from orderflow.exchanges.session import Action, KeepAlive, Problem, Ready, Request, Send, Session
+from orderflow.exchanges.session import (
+    Action,
+    Answered,
+    KeepAlive,
+    Limit,
+    Limits,
+    Problem,
+    Ready,
+    Request,
+    Send,
+    Session,
+    Subscription,
+    answered,
+    by_symbol,
+)
 from orderflow.exchanges.steps import day_of, scales_of
 from orderflow.instrument import Listing
 
@@ -28,6 +43,8 @@ class DeribitSession(Session):
     production_stream = "wss://www.deribit.com"
     path = "/ws/api/v2"
     codec = DeribitMarketData
+    channels = ("book", "trades")
+    limits = Limits(messages=Limit(10, 3_000_000_000), by_address=True)     # what subscribing may cost
 
     def metadata(self) -> list[Request]:
         """Each instrument: the list of all is thousands of options long."""
@@ -66,10 +83,11 @@ class DeribitSession(Session):
     def keep_alive(self, connection: str, unix_ns: int) -> list[Action]:
         return [KeepAlive(connection, _text("public/test", {}, QUIET_ID), TEST_EVERY_NS)]
 
-    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
         """Each symbol in a request of its own: one that is refused takes no other with it."""
-        return [_send("subscribe", [_book(symbol), f"trades.{symbol}.{INTERVAL}"], number)
-                for number, symbol in enumerate(self.settings.symbols, 1)]
+        return [Send(connection, _text("public/subscribe", {"channels": list(map(_channel, some))},
+                                       self.settings.symbols.index(symbol) + 1), awaits=some)
+                for symbol, some in by_symbol(wanted).items()]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers. Heartbeats, should anybody have asked for them, are answered."""
@@ -78,22 +96,29 @@ class DeribitSession(Session):
             error = message["error"]
             reason = f" ({error['data']})" if error.get("data") else ""
             return [Problem(f"{self._named(message.get('id'))}{error.get('message')}{reason} "
-                            f"(code {error.get('code')})")]
+                            f"(code {error.get('code')})"), *self._answered(connection, message)]
         if (message.get("params") or {}).get("type") == "test_request":
             return [Send(connection, _text("public/test", {}, QUIET_ID))]
         if not message.get("id") or not isinstance(message.get("result"), list):
             return []
         if not message["result"]:                       # channels that do not exist are left out
-            return [Problem(f"{self._named(message['id'])}no such channel")]
-        return [Ready(connection)]
+            return [Problem(f"{self._named(message['id'])}no such channel"), *self._answered(connection, message)]
+        return [Ready(connection), *self._answered(connection, message)]
+
+    def _answered(self, connection: str, message: dict) -> list[Answered]:
+        """A request is answered as a whole, and counts for its symbol."""
+        number = message.get("id")
+        known = isinstance(number, int) and 0 < number <= len(self.settings.symbols)
+        return answered(connection, tuple(Subscription(channel, self.settings.symbols[number - 1])
+                                          for channel in self.channels) if known else ())
 
     def _named(self, number) -> str:
         known = isinstance(number, int) and 0 < number <= len(self.settings.symbols)
         return f"subscription of {self.settings.symbols[number - 1]}: " if known else ""
 
-    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
-        return [_send("unsubscribe", [_book(symbol)], QUIET_ID),
-                _send("subscribe", [_book(symbol)], self.settings.symbols.index(symbol) + 1)]
+    def leave(self, symbol: str, unix_ns: int) -> list[Action]:
+        return [Send("market", _text("public/unsubscribe", {
+            "channels": [_channel(Subscription(self.channels[0], symbol))]}, QUIET_ID))]
 
 
 def instrument_of(entry: dict) -> str:
@@ -109,13 +134,9 @@ def instrument_of(entry: dict) -> str:
     return f"{pair}-{term}" + (f"-1{entry['quote_currency']}" if inverse else "")
 
 
-def _book(symbol: str) -> str:
-    return f"book.{symbol}.{INTERVAL}"
+def _channel(one: Subscription) -> str:
+    return f"{one.channel}.{one.symbol}.{INTERVAL}"
 
 
 def _text(method: str, parameters: dict, number: int) -> str:
     return json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": parameters})
-
-
-def _send(method: str, channels: list[str], number: int) -> Send:
-    return Send("market", _text(f"public/{method}", {"channels": channels}, number))

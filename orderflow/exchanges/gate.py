@@ -12,13 +12,27 @@ from urllib.parse import parse_qsl, urlsplit
 
 from orderflow._core.codecs.gate import GateMarketData
 from orderflow._core.integrity import SyncRule
-from orderflow.exchanges.session import Action, KeepAlive, Problem, Ready, Reconnect, Request, Send, Session
+from orderflow.exchanges.session import (
+    Action,
+    KeepAlive,
+    NumberedRequests,
+    Problem,
+    Ready,
+    Reconnect,
+    Request,
+    Send,
+    Session,
+    SessionSettings,
+    Subscription,
+    answered,
+)
 from orderflow.exchanges.steps import scales_of, scales_of_book
 from orderflow.instrument import Listing, WireDigits
 
 SECOND_NS = 1_000_000_000
 PING_EVERY_NS = 15 * SECOND_NS
 INTERVAL = "100ms"
+BOOK, TRADES = "order_book_update", "trades"
 #: Levels a side that updates of that interval tell of. Larger snapshots come out of a cache that is long out of date.
 DEPTH = 100
 #: Spot fills are written with so many decimals, and so is what they leave of an order, however coarse the lot.
@@ -33,6 +47,7 @@ class GateSession(Session):
 
     title = "Gate"
     rule = SyncRule.CONTIGUOUS_RANGE
+    channels = (BOOK, TRADES)
     production_rest = "https://api.gateio.ws"
     market: ClassVar[str]
     rest_root: ClassVar[str]
@@ -40,6 +55,10 @@ class GateSession(Session):
     name_of: ClassVar[str]              # the key of the symbol in its entries
     asked_by: ClassVar[str]             # the REST parameter that names a symbol
     trades_at_once: ClassVar[int] = 100     # symbols a request
+
+    def __init__(self, settings: SessionSettings):
+        super().__init__(settings)
+        self._requests = NumberedRequests()
 
     # -- metadata -----------------------------------------------------------------------------------------------
 
@@ -93,41 +112,45 @@ class GateSession(Session):
         ping = json.dumps({"time": unix_ns // SECOND_NS, "channel": f"{self.market}.ping"})
         return [KeepAlive(connection, ping, PING_EVERY_NS)]
 
-    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
         """Trades of many symbols a request, books one by one, as the exchange wants it."""
-        symbols = self.settings.symbols
-        trades = [self._send("trades", "subscribe", symbols[at:at + self.trades_at_once], unix_ns)
-                  for at in range(0, len(symbols), self.trades_at_once)]
-        return trades + [self._send("order_book_update", "subscribe", self.book_payload(symbol), unix_ns)
-                         for symbol in symbols]
+        trades = [one for one in wanted if one.channel == TRADES]
+        parts = [trades[at:at + self.trades_at_once] for at in range(0, len(trades), self.trades_at_once)]
+        return [*(self._send(connection, TRADES, "subscribe", [one.symbol for one in part], unix_ns, tuple(part))
+                  for part in parts),
+                *(self._send(connection, BOOK, "subscribe", self.book_payload(one.symbol), unix_ns, (one,))
+                  for one in wanted if one.channel == BOOK)]
 
     def book_payload(self, symbol: str) -> list[str]:
         """What names the book of a symbol in a subscription."""
         return [symbol, INTERVAL]
 
-    def _send(self, channel: str, event: str, payload: Sequence[str], unix_ns: int) -> Action:
-        return Send("market", json.dumps({"time": unix_ns // SECOND_NS, "channel": f"{self.market}.{channel}",
-                                          "event": event, "payload": list(payload)}))
+    def _send(self, connection: str, channel: str, event: str, payload: Sequence[str], unix_ns: int,
+              awaits: tuple[Subscription, ...] = ()) -> Send:
+        identity = {"id": self._requests.number(awaits)} if awaits else {}
+        return Send(connection, json.dumps({"time": unix_ns // SECOND_NS, **identity, "event": event,
+                                            "channel": f"{self.market}.{channel}", "payload": list(payload)}),
+                    awaits=awaits)
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers to subscriptions, errors, notices."""
         message = json.loads(text)
+        said = answered(connection, self._requests.answered(message.get("id")))
         error = message.get("error")
         if error:
             about = f" of {','.join(map(str, message['payload']))}" if message.get("payload") else ""
             return [Problem(f"{message.get('event') or 'a request'}{about} to {message.get('channel')}: "
-                            f"{error.get('message')} (code {error.get('code')})")]
+                            f"{error.get('message')} (code {error.get('code')})"), *said]
         result = message.get("result") or {}
         if message.get("channel") == f"{self.market}.system" and result.get("type") == "upgrade":
             return [Reconnect(connection, f"the exchange announced an upgrade: {result.get('msg')}")]
-        return [Ready(connection)] if message.get("event") == "subscribe" else []
+        return [Ready(connection), *said] if message.get("event") == "subscribe" else []
 
     def snapshot_url(self, symbol: str) -> str:
         return f"{self.rest}{self.rest_root}/order_book?{self.asked_by}={symbol}&limit={DEPTH}&with_id=true"
 
-    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
-        return [self._send("order_book_update", event, self.book_payload(symbol), unix_ns)
-                for event in ("unsubscribe", "subscribe")]
+    def leave(self, symbol: str, unix_ns: int) -> list[Action]:
+        return [self._send("market", BOOK, "unsubscribe", self.book_payload(symbol), unix_ns)]
 
 
 class GateSpotSession(GateSession):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from orderflow._core.codecs.gemini import GeminiMarketData
-from orderflow.exchanges.session import Action, Problem, Request, Send, Session
+from orderflow.exchanges.session import Action, Problem, Request, Send, Session, Subscription
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
 
@@ -27,6 +27,7 @@ class GeminiSession(Session):
     production_stream = "wss://api.gemini.com"
     path = "/v2/marketdata"
     codec = GeminiMarketData
+    channels = ("l2",)          # trades come with it
     acknowledges = False
 
     def metadata(self) -> list[Request]:
@@ -57,9 +58,9 @@ class GeminiSession(Session):
                        minimum_quantity=Decimal(entry["min_order_size"]), maximum_quantity=largest,
                        halted=entry.get("status") in HALTED)
 
-    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
-        """The trades come with the books."""
-        return [_send("subscribe", self.settings.symbols)]
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """Nothing acknowledges it but the book itself, which is asked for again when it does not come."""
+        return [Send(connection, _text("subscribe", [one.symbol for one in wanted]))]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Only refusals are of interest."""
@@ -69,9 +70,9 @@ class GeminiSession(Session):
         told = [str(message[key]) for key in ("reason", "message") if message.get(key)]
         return [Problem("refused: " + (": ".join(told) or text[:200].decode(errors="replace")))]
 
-    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
-        return [_send(kind, [symbol]) for kind in ("unsubscribe", "subscribe")]
+    def leave(self, symbol: str, unix_ns: int) -> list[Action]:
+        return [Send("market", _text("unsubscribe", [symbol]))]
 
 
-def _send(kind: str, symbols: Sequence[str]) -> Send:
-    return Send("market", json.dumps({"type": kind, "subscriptions": [{"name": "l2", "symbols": list(symbols)}]}))
+def _text(kind: str, symbols: Sequence[str]) -> str:
+    return json.dumps({"type": kind, "subscriptions": [{"name": "l2", "symbols": list(symbols)}]})

@@ -2,11 +2,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from orderflow._core.codecs.hyperliquid import HyperliquidMarketData
-from orderflow.exchanges.session import Action, KeepAlive, Problem, Ready, Request, Send, Session
+from orderflow.exchanges.session import (
+    Action,
+    KeepAlive,
+    Limit,
+    Limits,
+    Problem,
+    Ready,
+    Request,
+    Send,
+    Session,
+    Subscription,
+    answered,
+)
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
 
@@ -15,7 +27,6 @@ PING_EVERY_NS = 30_000_000_000
 #: Decimals of a price and of a size together.
 PERPETUAL_DECIMALS, SPOT_DECIMALS = 6, 8
 MINIMUM_NOTIONAL = Decimal(10)
-CHANNELS = ("l2Book", "trades")
 
 
 def is_spot(symbol: str) -> bool:
@@ -35,6 +46,8 @@ class HyperliquidSession(Session):
     production_stream = "wss://api.hyperliquid.xyz"
     path = "/ws"
     codec = HyperliquidMarketData
+    channels = ("l2Book", "trades")
+    limits = Limits(connects=Limit(30, 60_000_000_000), messages=Limit(2000, 60_000_000_000), by_address=True)
 
     def metadata(self) -> list[Request]:
         """What is traded, of the kinds that the symbols are of."""
@@ -83,21 +96,33 @@ class HyperliquidSession(Session):
     def keep_alive(self, connection: str, unix_ns: int) -> list[Action]:
         return [KeepAlive(connection, '{"method":"ping"}', PING_EVERY_NS)]
 
-    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
-        """A subscription is for one channel of one coin."""
-        return [_send("subscribe", channel, symbol) for symbol in self.settings.symbols for channel in CHANNELS]
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """A request is for one channel of one coin."""
+        return [Send(connection, _text("subscribe", one), awaits=(one,)) for one in wanted]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers to subscriptions."""
         message = json.loads(text)
         if message["channel"] == "error":
-            return [Problem(f"refused: {message.get('data')}")]
-        return [Ready(connection)]
+            _, begin, told = str(message.get("data")).partition("{")        # Invalid subscription {"type":...}
+            return [Problem(f"refused: {message.get('data')}"), *answered(connection, _named(begin + told))]
+        return [Ready(connection), *answered(connection, _named(json.dumps(message["data"].get("subscription"))))]
 
-    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
-        """The next frame is the whole book anyway; that it comes shows that the exchange still sends."""
-        return [_send(method, "l2Book", symbol) for method in ("unsubscribe", "subscribe")]
+    def leave(self, symbol: str, unix_ns: int) -> list[Action]:
+        """The next frame of a book is the whole of it anyway; that it comes shows that the exchange still sends."""
+        return [Send("market", _text("unsubscribe", Subscription(self.channels[0], symbol)))]
 
 
-def _send(method: str, channel: str, coin: str) -> Send:
-    return Send("market", json.dumps({"method": method, "subscription": {"type": channel, "coin": coin}}))
+def _text(method: str, one: Subscription) -> str:
+    return json.dumps({"method": method, "subscription": {"type": one.channel, "coin": one.symbol}})
+
+
+def _named(text: str) -> tuple[Subscription, ...]:
+    """The subscription that an answer repeats, if it does."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return ()
+    if not isinstance(found, dict):
+        return ()
+    return (Subscription(str(found.get("type")), str(found.get("coin"))),)

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 from urllib.parse import urlencode
 
@@ -15,6 +16,8 @@ from orderflow.exchanges.session import (
     Action,
     Endpoint,
     Fetch,
+    Limit,
+    Limits,
     Problem,
     Ready,
     Reconnect,
@@ -22,6 +25,8 @@ from orderflow.exchanges.session import (
     Send,
     Session,
     SessionSettings,
+    Subscription,
+    answered,
 )
 from orderflow.instrument import Listing, choose_scales
 
@@ -30,6 +35,8 @@ ORDERS = "wss://ws-auth.kraken.com"
 MODERN = {"XBT": "BTC", "XDG": "DOGE"}
 LARGEST_PRICE = Decimal(10) ** 7
 LARGEST_QUANTITY = Decimal(10) ** 10
+#: Channels by the id of the requests for them: a refusal names the symbol and the id, not the channel.
+CHANNELS = {1: "book", 2: "trade"}
 
 
 class KrakenSession(Session):
@@ -41,6 +48,8 @@ class KrakenSession(Session):
     production_stream = "wss://ws.kraken.com"
     path = "/v2"
     codec = KrakenMarketData
+    channels = tuple(CHANNELS.values())
+    limits = Limits(connects=Limit(150, 600_000_000_000))
 
     def __init__(self, settings: SessionSettings):
         super().__init__(settings)
@@ -112,31 +121,35 @@ class KrakenSession(Session):
             return [Fetch(self._token_request(unix_ns))]
         return super().opened(connection, unix_ns)
 
-    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
-        symbols = list(self.settings.symbols)
-        return [
-            Send(connection, json.dumps({"method": "subscribe", "params": {
-                "channel": "book", "symbol": symbols, "depth": self.depth, "snapshot": True}, "req_id": 1})),
-            Send(connection, json.dumps({"method": "subscribe", "params": {
-                "channel": "trade", "symbol": symbols, "snapshot": False}, "req_id": 2})),
-        ]
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """One request a channel; each symbol of it is acknowledged by itself."""
+        actions: list[Action] = []
+        for number, channel in CHANNELS.items():
+            some = tuple(subscription for subscription in wanted if subscription.channel == channel)
+            parameters: dict = {"channel": channel, "symbol": [subscription.symbol for subscription in some]}
+            parameters |= {"depth": self.depth, "snapshot": True} if channel == "book" else {"snapshot": False}
+            if some:
+                actions.append(Send(connection, json.dumps({
+                    "method": "subscribe", "params": parameters, "req_id": number}), awaits=some))
+        return actions
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers to subscriptions."""
         message = json.loads(text)
         if message.get("method") == "subscribe":
+            about = message.get("result") or {"channel": CHANNELS.get(message.get("req_id")), **message}
+            said = answered(connection, (Subscription(about.get("channel") or "", about.get("symbol") or ""),))
             if message.get("success"):
-                return [Ready(connection)]
-            refused: list[Action] = [Problem(f"{message.get('error')} ({message.get('symbol', '')})")]
+                return [Ready(connection), *said]
+            refused: list[Action] = [Problem(f"{message.get('error')} ({message.get('symbol', '')})"), *said]
             if connection == "orders":
                 refused.append(Reconnect(connection, "it cannot hear of its orders"))
             return refused
         return []
 
-    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
+    def leave(self, symbol: str, unix_ns: int) -> list[Action]:
         params = {"channel": "book", "symbol": [symbol], "depth": self.depth}
-        return [Send("market", json.dumps({"method": method, "params": params}))
-                for method in ("unsubscribe", "subscribe")]
+        return [Send("market", json.dumps({"method": "unsubscribe", "params": params}))]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """The token of the order connection; Kraken's books need no REST."""

@@ -7,7 +7,20 @@ from decimal import Decimal
 
 from orderflow._core.codecs.kraken_futures import KrakenFuturesMarketData
 from orderflow.exchanges.kraken import MODERN
-from orderflow.exchanges.session import Action, KeepAlive, Problem, Ready, Request, Send, Session
+from orderflow.exchanges.session import (
+    Action,
+    KeepAlive,
+    Limit,
+    Limits,
+    Problem,
+    Ready,
+    Request,
+    Send,
+    Session,
+    Subscription,
+    answered,
+    by_channel,
+)
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
 
@@ -26,6 +39,8 @@ class KrakenFuturesSession(Session):
     production_stream = "wss://futures.kraken.com"
     path = "/ws/v1"
     codec = KrakenFuturesMarketData
+    channels = ("book", "trade")
+    limits = Limits(messages=Limit(100, 1_000_000_000))
 
     def metadata(self) -> list[Request]:
         """All instruments."""
@@ -57,29 +72,33 @@ class KrakenFuturesSession(Session):
     def keep_alive(self, connection: str, unix_ns: int) -> list[Action]:
         return [KeepAlive(connection, PING, PING_EVERY_NS)]
 
-    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
-        return [_request("subscribe", feed, self.settings.symbols) for feed in ("book", "trade")]
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """One request a feed."""
+        return [Send(connection, _text("subscribe", feed, [one.symbol for one in some]), awaits=some)
+                for feed, some in by_channel(wanted).items()]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers to subscriptions, errors, alerts."""
         message = json.loads(text)
         event = message.get("event")
+        said = answered(connection, tuple(Subscription(message.get("feed") or "", symbol)
+                                          for symbol in message.get("product_ids") or ()))
         if event == "subscribed":
-            return [Ready(connection)]
+            return [Ready(connection), *said]
         if event in ("subscribed_failed", "unsubscribed_failed"):
             symbols = ", ".join(message.get("product_ids") or ())
             return [Problem(f"{event}: feed {message.get('feed')} of {symbols or 'no product'}: "
-                            f"{message.get('message') or 'no reason given'}")]
+                            f"{message.get('message') or 'no reason given'}"), *said]
         if event in ("error", "alert"):
             return [Problem(f"{event}: {message.get('message')}")]
         return []
 
-    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
-        return [_request(event, "book", [symbol]) for event in ("unsubscribe", "subscribe")]
+    def leave(self, symbol: str, unix_ns: int) -> list[Action]:
+        return [Send("market", _text("unsubscribe", self.channels[0], [symbol]))]
 
 
-def _request(event: str, feed: str, symbols: Sequence[str]) -> Send:
-    return Send("market", json.dumps({"event": event, "feed": feed, "product_ids": list(symbols)}))
+def _text(event: str, feed: str, symbols: Sequence[str]) -> str:
+    return json.dumps({"event": event, "feed": feed, "product_ids": list(symbols)})
 
 
 def named(symbol: str, entry: dict) -> tuple[str, str, str]:

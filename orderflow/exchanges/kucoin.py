@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections import deque
+from collections.abc import Sequence
 from decimal import Decimal
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -21,6 +21,9 @@ from orderflow.exchanges.session import (
     Credentials,
     Endpoint,
     KeepAlive,
+    Limit,
+    Limits,
+    NumberedRequests,
     Open,
     Problem,
     Ready,
@@ -29,6 +32,9 @@ from orderflow.exchanges.session import (
     Send,
     Session,
     SessionSettings,
+    Subscription,
+    answered,
+    by_channel,
 )
 from orderflow.exchanges.steps import QUANTITY_STEPS, scales_of_book
 from orderflow.instrument import Listing, WireDigits
@@ -36,14 +42,9 @@ from orderflow.instrument import Listing, WireDigits
 MILLISECOND_NS = 1_000_000
 TOKEN = "token"
 ACCEPTED = "200000"
-#: What is said about a symbol, the book last.
-TOPICS = ("/market/match", "/market/ticker", "/market/level2")
-BOOK = TOPICS[-1]
+BOOK, TRADES, QUOTES = "/market/level2", "/market/match", "/market/ticker"
 SYMBOLS_A_REQUEST = 100
 TOPICS_A_CONNECTION = 400
-#: A client may say a hundred things in ten seconds. A resubscription is two of them, and some are left for the rest.
-WINDOW_NS = 10_000 * MILLISECOND_NS
-RESUBSCRIPTIONS = 40
 PING = json.dumps({"id": "ping", "type": "ping"})
 #: The whole book, for who has a key; the best 100 levels a side, for everybody.
 WHOLE, PART = "/api/v3/market/orderbook/level2", "/api/v1/market/orderbook/level2_100"
@@ -65,13 +66,14 @@ class KucoinSession(Session):
     production_rest = "https://api.kucoin.com"
     production_stream = ""              # as KuCoin says; a setting takes its place
     codec = KucoinMarketData
+    channels = (BOOK, TRADES, QUOTES)
+    limits = Limits(connects=Limit(30, 60_000_000_000), messages=Limit(100, 10_000_000_000))
     rule = SyncRule.CONTIGUOUS_RANGE
 
     def __init__(self, settings: SessionSettings):
         super().__init__(settings)
         self.ping_every_ns = 0          # as KuCoin says too
-        self._requests = 0
-        self._resubscribed: deque[int] = deque()        # when
+        self._requests = NumberedRequests()
 
     # -- metadata -----------------------------------------------------------------------------------------------
 
@@ -92,7 +94,7 @@ class KucoinSession(Session):
         answer = json.loads(bodies["symbols"])
         if answer.get("code") != ACCEPTED:
             raise self.error(f"symbols were refused: {answer.get('msg')} (code {answer.get('code')})")
-        most = TOPICS_A_CONNECTION // len(TOPICS)
+        most = TOPICS_A_CONNECTION // len(self.channels)
         if len(self.settings.symbols) > most:
             raise self.error(f"KuCoin takes {most} symbols a connection, `symbols` has {len(self.settings.symbols)}; "
                              "make it two exchanges in the configuration")
@@ -151,15 +153,16 @@ class KucoinSession(Session):
     def keep_alive(self, connection: str, unix_ns: int) -> list[Action]:
         return [KeepAlive(connection, PING, self.ping_every_ns)]
 
-    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
-        symbols = self.settings.symbols
-        return [self._request("subscribe", topic, *symbols[at:at + SYMBOLS_A_REQUEST])
-                for topic in TOPICS for at in range(0, len(symbols), SYMBOLS_A_REQUEST)]
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """One request for many symbols of a topic, which is answered as a whole."""
+        return [self._request(connection, "subscribe", some[at:at + SYMBOLS_A_REQUEST])
+                for some in by_channel(wanted).values() for at in range(0, len(some), SYMBOLS_A_REQUEST)]
 
-    def _request(self, kind: str, topic: str, *symbols: str) -> Send:
-        self._requests += 1
-        return Send("market", json.dumps({"id": str(self._requests), "type": kind,
-                                          "topic": f"{topic}:{','.join(symbols)}", "response": True}))
+    def _request(self, connection: str, kind: str, some: Sequence[Subscription]) -> Send:
+        awaits = tuple(some) if kind == "subscribe" else ()
+        return Send(connection, json.dumps({
+            "id": str(self._requests.number(awaits)), "type": kind, "response": True,
+            "topic": f"{some[0].channel}:{','.join(one.symbol for one in some)}"}), awaits=awaits)
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """The welcome, answers to subscriptions, errors."""
@@ -167,10 +170,12 @@ class KucoinSession(Session):
         kind = message.get("type")
         if kind == "welcome":
             return super().opened(connection, unix_ns)
+        number = str(message.get("id"))
+        said = answered(connection, self._requests.answered(int(number)) if number.isdecimal() else ())
         if kind == "ack":
-            return [Ready(connection)]
+            return [Ready(connection), *said]
         problem = f"{message.get('data')} (code {message.get('code')})"
-        return [Reconnect(connection, problem) if message.get("code") == BAD_TOKEN else Problem(problem)]
+        return [Reconnect(connection, problem) if message.get("code") == BAD_TOKEN else Problem(problem), *said]
 
     # -- books --------------------------------------------------------------------------------------------------
 
@@ -186,14 +191,8 @@ class KucoinSession(Session):
         parts = urlsplit(url)
         return dict(parse_qsl(parts.query)).get("symbol", "") if "/market/orderbook/level2" in parts.path else ""
 
-    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
-        """None beyond what may be said: such a book is asked for again."""
-        while self._resubscribed and unix_ns - self._resubscribed[0] >= WINDOW_NS:
-            self._resubscribed.popleft()
-        if len(self._resubscribed) == RESUBSCRIPTIONS:
-            return []
-        self._resubscribed.append(unix_ns)
-        return [self._request(kind, BOOK, symbol) for kind in ("unsubscribe", "subscribe")]
+    def leave(self, symbol: str, unix_ns: int) -> list[Action]:
+        return [self._request("market", "unsubscribe", [Subscription(BOOK, symbol)])]
 
 
 def signed(credentials: Credentials, target: str, unix_ns: int) -> tuple[tuple[str, str], ...]:

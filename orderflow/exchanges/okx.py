@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -10,6 +11,8 @@ from orderflow._core.codecs.okx import OkxMarketData
 from orderflow.exchanges.session import (
     Action,
     KeepAlive,
+    Limit,
+    Limits,
     Problem,
     Ready,
     Reconnect,
@@ -17,6 +20,8 @@ from orderflow.exchanges.session import (
     Send,
     Session,
     SessionSettings,
+    Subscription,
+    answered,
 )
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
@@ -25,6 +30,8 @@ from orderflow.instrument import Listing
 PING_EVERY_NS = 20_000_000_000
 #: Notice of an upgrade of the service: the connection will be closed within a minute.
 UPGRADE = "64008"
+#: How a refusal says what it refuses: "Wrong URL or channel:books,instId:BTC-USDX doesn't exist."
+REFUSED = re.compile(r"channel:([\w-]+),instId:([\w-]+)")
 #: Of a book that does not change, OKX says so about once a minute: only silence beyond that means something.
 SHORTEST_SILENCE_NS = 75_000_000_000
 
@@ -53,6 +60,8 @@ class OkxSession(Session):
     production_stream = "wss://ws.okx.com:8443"
     path = "/ws/v5/public"
     codec = OkxMarketData
+    channels = ("books", "trades")
+    limits = Limits(connects=Limit(3, 1_000_000_000), messages=Limit(480, 3_600_000_000_000))
     #: Channels a request: a request is at most 64 KB.
     subscribed_at_once = 400
 
@@ -97,27 +106,30 @@ class OkxSession(Session):
     def keep_alive(self, connection: str, unix_ns: int) -> list[Action]:
         return [KeepAlive(connection, "ping", PING_EVERY_NS)]
 
-    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
-        wanted = [{"channel": channel, "instId": symbol}
-                  for symbol in self.settings.symbols for channel in ("books", "trades")]
-        return [Send(connection, json.dumps({"op": "subscribe", "args": args}))
-                for args in chunks(wanted, self.subscribed_at_once)]
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """Each channel of an instrument is acknowledged by itself."""
+        return [Send(connection, json.dumps({"op": "subscribe", "args": [
+            {"channel": channel, "instId": symbol} for channel, symbol in some]}), awaits=tuple(some))
+            for some in chunks(wanted, self.subscribed_at_once)]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Answers to subscriptions, errors, notices."""
         message = json.loads(text)
         event = message.get("event")
         if event == "subscribe":
-            return [Ready(connection)]
+            asked = message.get("arg") or {}
+            return [Ready(connection),
+                    *answered(connection, (Subscription(asked.get("channel", ""), asked.get("instId", "")),))]
         if event == "notice" and message.get("code") == UPGRADE:
             return [Reconnect(connection, f"the exchange announced an upgrade: {message.get('msg')}")]
         if event in ("error", "notice"):
-            return [Problem(f"{message.get('msg')} (code {message.get('code')})")]
+            named = tuple(Subscription(*found) for found in REFUSED.findall(message.get("msg") or ""))
+            return [Problem(f"{message.get('msg')} (code {message.get('code')})"), *answered(connection, named)]
         return []
 
-    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
-        args = [{"channel": "books", "instId": symbol}]
-        return [Send("market", json.dumps({"op": method, "args": args})) for method in ("unsubscribe", "subscribe")]
+    def leave(self, symbol: str, unix_ns: int) -> list[Action]:
+        args = [{"channel": self.channels[0], "instId": symbol}]
+        return [Send("market", json.dumps({"op": "unsubscribe", "args": args}))]
 
 
 def named(entry: dict) -> tuple[str, str, str]:

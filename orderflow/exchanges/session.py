@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from orderflow._core.codec import Codec, OrderCodec
 from orderflow._core.integrity import SyncRule
@@ -57,13 +57,81 @@ class Endpoint:
     books: bool = True
 
 
+class Subscription(NamedTuple):
+    """What the exchange acknowledges by itself: one channel of one symbol, both as the session spells them."""
+
+    channel: str
+    symbol: str
+
+
+class NumberedRequests:
+    """Subscriptions by the number of the request for them, for an exchange whose answers name nothing else."""
+
+    MOST_UNANSWERED = 1024
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._asked: dict[object, tuple[Subscription, ...]] = {}
+
+    def number(self, wanted: Sequence[Subscription]) -> int:
+        """Of a request for these; counted from 1, never used twice."""
+        self._last += 1
+        self._asked[self._last] = tuple(wanted)
+        if len(self._asked) > self.MOST_UNANSWERED:
+            del self._asked[next(iter(self._asked))]
+        return self._last
+
+    def answered(self, number: object) -> tuple[Subscription, ...]:
+        """What the request of that number was for; nothing when it is none of ours, or answered already."""
+        return self._asked.pop(number, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `count` of something in any `period_ns` nanoseconds."""
+
+    count: int
+    period_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an exchange allows, by its own documents; where they say nothing, what no exchange minds.
+
+    Attributes
+    ----------
+    connects : Limit, optional
+        Attempts to connect, of all connections to one host; None = as many as one likes.
+    messages : Limit, optional
+        Websocket messages sent over one connection.
+    by_address : bool
+        Whether a new connection begins where the one before it left off, because messages count by address.
+    requests : Limit, optional
+        REST calls for the snapshot of a book, of all listings of one host.
+    """
+
+    connects: Limit | None = Limit(60, 60_000_000_000)
+    messages: Limit | None = None
+    requests: Limit | None = Limit(60, 30_000_000_000)
+    by_address: bool = False
+
+
+#: For exchanges that limit nothing: simulated ones, and captures that are played.
+UNLIMITED = Limits(None, None, None)
+
+
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send this text as one websocket frame; a `secret` one (a login) is neither recorded nor shown."""
+    """Send this text as one websocket frame; a `secret` one (a login) is neither recorded nor shown.
+
+    `awaits` names the subscriptions that it asks for: each must be Answered in time, or `Session.subscribe` is asked
+    for it again.
+    """
 
     connection: str
     text: str
     secret: bool = False
+    awaits: tuple[Subscription, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +174,14 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """The exchange has answered for these subscriptions: acknowledged them, or refused them, as a Problem says."""
+
+    connection: str
+    subscriptions: tuple[Subscription, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Reconnect:
     """Close this connection and open it again."""
 
@@ -120,7 +196,24 @@ class Problem:
     message: str
 
 
-Action = Send | Fetch | SnapshotBody | KeepAlive | Open | Ready | Reconnect | Problem
+def answered(connection: str, subscriptions: Sequence[Subscription]) -> list[Answered]:
+    """Answered, where it is known for what."""
+    return [Answered(connection, tuple(subscriptions))] if subscriptions else []
+
+
+def by_symbol(wanted: Sequence[Subscription]) -> dict[str, tuple[Subscription, ...]]:
+    """The subscriptions of each symbol, in their order."""
+    return {symbol: tuple(one for one in wanted if one.symbol == symbol)
+            for symbol in dict.fromkeys(one.symbol for one in wanted)}
+
+
+def by_channel(wanted: Sequence[Subscription]) -> dict[str, tuple[Subscription, ...]]:
+    """The subscriptions to each channel, in their order."""
+    return {channel: tuple(one for one in wanted if one.channel == channel)
+            for channel in dict.fromkeys(one.channel for one in wanted)}
+
+
+Action = Send | Fetch | SnapshotBody | KeepAlive | Open | Ready | Answered | Reconnect | Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +244,12 @@ class SessionSettings:
         Orders that the send gate lets pass in so many nanoseconds; 0 orders = not limited.
     silence_ns : int
         How long the exchange may say nothing about a book before it is STALE; 0 = for ever.
+    login_ns : int
+        How long it may take from an open order connection to one that takes orders, before it is opened again.
+    subscribe_ns : int
+        How long a subscription may wait for its acknowledgement before it is asked for again, at first.
+    limits : Limits, optional
+        Instead of those that the session knows.
     """
 
     name: str
@@ -164,6 +263,9 @@ class SessionSettings:
     credentials: Credentials | None = None
     order_rate: tuple[int, int] = (0, 1)
     silence_ns: int = 60_000_000_000
+    login_ns: int = 10_000_000_000
+    subscribe_ns: int = 10_000_000_000
+    limits: Limits | None = None
 
 
 class Session:
@@ -180,7 +282,9 @@ class Session:
     production_stream: str
     path: ClassVar[str] = ""                # what the market data connection adds to the base
     codec: ClassVar[type[Codec]]            # of the market data connection
+    channels: tuple[str, ...]               # to subscribe to for each symbol, the order book's first
     acknowledges: ClassVar[bool] = True     # whether `frame` hears that a subscription was taken
+    limits: Limits = Limits()               # what the exchange allows
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings
@@ -259,15 +363,19 @@ class Session:
         if self.settings.subscribe:
             actions += [Send(connection, text) for text in self.settings.subscribe]
         else:
-            actions += self.subscriptions(connection, unix_ns)
+            actions += self.subscribe(connection, self.wanted(connection), unix_ns)
         return actions if self.acknowledges else [*actions, Ready(connection)]
 
     def keep_alive(self, connection: str, unix_ns: int) -> list[Action]:
         """What the exchange wants to hear from a client that has nothing to say."""
         return []
 
-    def subscriptions(self, connection: str, unix_ns: int) -> list[Action]:
-        """What asks for books and trades of all symbols."""
+    def wanted(self, connection: str) -> list[Subscription]:
+        """Everything that is to come over a connection."""
+        return [Subscription(channel, symbol) for symbol in self.settings.symbols for channel in self.channels]
+
+    def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
+        """Ask for these subscriptions, for the first time or because nothing was answered."""
         raise NotImplementedError
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
@@ -288,9 +396,14 @@ class Session:
         """Symbol whose book snapshot a recorded REST URL asked for; "" for any other URL."""
         return ""
 
-    def resubscriptions(self, symbol: str, unix_ns: int) -> list[Action]:
-        """Leave and join the book of that symbol alone."""
+    def leave(self, symbol: str, unix_ns: int) -> list[Action]:
+        """End the subscription of that symbol's book."""
         raise NotImplementedError
+
+    def resubscribe(self, symbol: str, unix_ns: int) -> list[Action]:
+        """Leave and join the book of that symbol alone."""
+        return [*self.leave(symbol, unix_ns),
+                *self.subscribe("market", [Subscription(self.channels[0], symbol)], unix_ns)]
 
     def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
         """The book of a listing needs a fresh snapshot; `fault` says why.
@@ -300,9 +413,9 @@ class Session:
         symbol = self.indices[listing].symbol
         url = self.snapshot_url(symbol)
         if not url:
-            return self.resubscriptions(symbol, unix_ns)
+            return self.resubscribe(symbol, unix_ns)
         fetch = Fetch(Request("snapshot", "GET", url, self.snapshot_headers(url, unix_ns), listing=listing))
-        return [*self.resubscriptions(symbol, unix_ns), fetch] if fault == BookFault.SILENT else [fetch]
+        return [*self.resubscribe(symbol, unix_ns), fetch] if fault == BookFault.SILENT else [fetch]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """A REST call was answered; status 0 = it failed, `body` says how. Snapshots go to the exchange thread."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from orderflow._core.types import TAPE_DTYPE
 from orderflow.engine import Core
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import SessionSettings
+from orderflow.exchanges.session import UNLIMITED, SessionSettings
 from orderflow.research.book_summary import BookSummary, summary_of
 from orderflow.research.captures import recognise
 from orderflow.research.market_data import MarketData
@@ -142,7 +142,7 @@ def _through_sockets(path, protocol: str, server: str, tls: bool, layout: str, w
         port, secure = (venue.ports.tls, "s") if tls else (venue.ports.plain, "")
         session = session_for(protocol, SessionSettings(
             NAME, rest=f"http{secure}://127.0.0.1:{port}", stream=f"ws{secure}://127.0.0.1:{port}", symbols=symbols,
-            depth=contents.depth, subscribe=tuple(speaker.subscriptions(playback.expected))))
+            depth=contents.depth, subscribe=tuple(speaker.subscriptions(playback.expected)), limits=UNLIMITED))
         run = MarketData([session], server, played.problems.append, ca_file=str(authority.path) if tls else None,
                          layout=layout, wait=wait, tape_records=TAPE_RECORDS, watch_silence=False)
         with run:

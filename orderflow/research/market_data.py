@@ -12,6 +12,7 @@ from orderflow.exchanges.session import Request, Session
 from orderflow.instrument import Instrument, Listing
 from orderflow.servers.async_ import AsyncServer
 from orderflow.servers.capture_writer import CaptureWriter
+from orderflow.servers.connect import TIMEOUTS, Timeouts
 from orderflow.servers.control import Conversation
 from orderflow.servers.sync import SyncServer
 
@@ -39,12 +40,14 @@ class MarketData:
         Where to write what each exchange sends, by its name.
     watch_silence : bool
         Whether a book of which nothing is heard becomes STALE.
+    timeouts : Timeouts
+        Of connecting and of REST.
     """
 
     def __init__(self, sessions: Sequence[Session], server: str, report: Callable[[str], None], *,
                  ca_file: str | None = None, layout: str = "split", wait: str = "park",
                  cpus: dict[str, int] | None = None, tape_records: int = 0, captures: dict[str, Path] | None = None,
-                 watch_silence: bool = True, connect_timeout: float = 10.0, allow_gil_transport: bool = True):
+                 watch_silence: bool = True, timeouts: Timeouts = TIMEOUTS, allow_gil_transport: bool = True):
         self.sessions = list(sessions)
         self.report = report
         self.core: Core
@@ -56,7 +59,7 @@ class MarketData:
         self._tape_records, self._captures, self._watch_silence = tape_records, captures or {}, watch_silence
         options = {"allow_gil_transport": allow_gil_transport} if server == "sync" else {}
         self._bell = Doorbell()
-        self.server = SERVERS[server](self._bell, report, ca_file, connect_timeout=connect_timeout, **options)
+        self.server = SERVERS[server](self._bell, report, ca_file, timeouts=timeouts, **options)
 
     def start(self) -> MarketData:
         """Fetch metadata, open connections, and return at once: books become LIVE one after the other.

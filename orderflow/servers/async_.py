@@ -14,34 +14,51 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from picows import WSAutoPingStrategy, WSCloseCode, WSError, WSMsgType, ws_connect
 
 from orderflow._core.doorbell import Doorbell
 from orderflow.exchanges.session import Fetch, Request
-from orderflow.servers.connect import check_url, explain
+from orderflow.servers.connect import TIMEOUTS, Timeouts, check_url, explain
 from orderflow.servers.control import Connect, Conversation, Release
+from orderflow.servers.hosts import HOSTS
 from orderflow.servers.listener import LARGEST_FRAME, RETRY_S, Listener
-from orderflow.servers.rest import async_client, call_async, trust
+from orderflow.servers.resolve import EventLoop
+from orderflow.servers.rest import async_client, call_async, client, fetch_now, trust
 
 logging.getLogger("picows").addHandler(logging.NullHandler())      # what it would print, AsyncServer reports
 #: A connection that says nothing is pinged, and then given up: as the sync server's threads do (exchange.pxd).
 PING_S, HEARD_S = 15.0, 30.0
 #: How long a peer may take to answer our goodbye.
 LEAVE_S = 1.0
+#: How asyncio, and aiofastnet as well, word it when TLS takes longer than it may.
+SLOW_TLS = "SSL handshake is taking longer"
 
 
-async def open_socket(host: str, port: int) -> socket.socket:
+@dataclass(slots=True)
+class Attempt:
+    """Where making a connection has got to, and how many seconds that may take."""
+
+    phase: str
+    seconds: float
+
+
+async def open_socket(host: str, port: int, attempt: Attempt) -> socket.socket:
     """Connected to the first address of `host` that accepts."""
     loop = asyncio.get_running_loop()
     refused = OSError(f"{host} has no address")
-    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    attempt.phase = "connect"
+    for tried, (family, kind, protocol, _, address) in enumerate(addresses):
         opened = socket.socket(family, kind, protocol)
         opened.setblocking(False)
         try:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await loop.sock_connect(opened, address)
+            async with asyncio.timeout(attempt.seconds / (len(addresses) - tried)):
+                await loop.sock_connect(opened, address)
             return opened
         except OSError as error:
             opened.close()
@@ -59,11 +76,12 @@ class AsyncServer:
     borrows = False
 
     def __init__(self, bell: Doorbell, report: Callable[[str], None], ca_file: str | None = None,
-                 connect_timeout: float = 10.0):
+                 timeouts: Timeouts = TIMEOUTS):
         self.bell = bell
         self.report = report
         self.ca_file = ca_file
-        self.connect_timeout = connect_timeout
+        self.timeouts = timeouts
+        self.hosts = HOSTS
         self.conversations: Sequence[Conversation] = ()
         self._trust = trust(ca_file)
         self._thread: threading.Thread | None = None
@@ -75,29 +93,13 @@ class AsyncServer:
 
     def fetch_now(self, requests: Sequence[Request]) -> dict[str, bytes]:
         """REST bodies by purpose, before anything runs; raises ConnectionError naming the URL."""
-        bodies: dict[str, bytes] = {}
-        failure: list[ConnectionError] = []
-
-        async def fetch_all() -> None:
-            async with async_client(self.ca_file) as using:
-                answers = await asyncio.gather(*(call_async(using, request) for request in requests))
-            for request, (status, body) in zip(requests, answers, strict=True):
-                if status != 200:
-                    failure.append(ConnectionError(f"{request.url}: {body[:200].decode(errors='replace')}"
-                                                   + (f" (status {status})" if status else "")))
-                bodies[request.purpose] = body
-
-        worker = threading.Thread(target=lambda: asyncio.run(fetch_all()))   # a notebook's own loop may be running
-        worker.start()
-        worker.join()
-        if failure:
-            raise failure[0]
-        return bodies
+        with client(self.ca_file, self.timeouts.rest) as using:
+            return fetch_now(using, requests, self.hosts, self.timeouts.rest)
 
     def start(self, conversations: Sequence[Conversation]) -> None:
         """Open the connections and keep them open."""
         self.conversations = conversations
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="orderflow-loop", daemon=True)
+        self._thread = threading.Thread(target=self._main, name="orderflow-loop", daemon=True)
         self._thread.start()
 
     def stop(self, timeout: float = 5.0) -> None:
@@ -110,11 +112,15 @@ class AsyncServer:
 
     # -- event loop thread ----------------------------------------------------------------------------------------
 
+    def _main(self) -> None:
+        with asyncio.Runner(loop_factory=EventLoop) as runner:
+            runner.run(self._run())
+
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         woken = asyncio.Event()
         self._loop.add_reader(self.bell.fileno(), woken.set)
-        async with async_client(self.ca_file) as self._client:
+        async with async_client(self.ca_file, self.timeouts.rest) as self._client:
             deadline = None
             while deadline is None or (self._open and time.monotonic_ns() < deadline):
                 if self._stopping and deadline is None:
@@ -199,34 +205,40 @@ class AsyncServer:
         url = effect.endpoint.url
         listener = Listener(conversation, effect.line, self._admit)
         where = urlsplit(url).netloc
+        attempt = Attempt("resolve", self.timeouts.connect)
         try:
             host, port, is_tls = check_url(url)
-            await self._upgrade(listener, url, host, port, self._trust if is_tls else None)
+            await self._upgrade(listener, url, host, port, self._trust if is_tls else None, attempt)
         except (OSError, WSError, TimeoutError, ValueError) as error:
-            problem = str(explain(error, where, "connect, tls, upgrade", self.connect_timeout))
+            problem = str(explain(error, where, attempt.phase, attempt.seconds))
             conversation.connect_failed(effect.line, problem, time.monotonic_ns())
             self.bell.ring()
             return None
         return listener
 
-    async def _upgrade(self, listener: Listener, url: str, host: str, port: int,
-                       trusted: ssl.SSLContext | None) -> None:
+    async def _upgrade(self, listener: Listener, url: str, host: str, port: int, trusted: ssl.SSLContext | None,
+                       attempt: Attempt) -> None:
         """picows cancelled in its handshake would leave the socket open; shut down, it ends by itself and closes it."""
-        opened = None
-        making = None
+        async with asyncio.timeout(attempt.seconds):
+            opened = await open_socket(host, port, attempt)
+        options: dict[str, Any] = {} if trusted is None else {"ssl_handshake_timeout": self.timeouts.tls}
+        making = self._loop.create_task(ws_connect(
+            lambda: listener, url, ssl_context=trusted, socket_factory=lambda _: opened, max_redirects=0,
+            max_frame_size=LARGEST_FRAME, websocket_handshake_timeout=self.timeouts.upgrade, enable_auto_ping=True,
+            auto_ping_idle_timeout=PING_S, auto_ping_reply_timeout=HEARD_S - PING_S, enable_auto_pong=True,
+            auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE, **options))
+        attempt.phase, attempt.seconds = "upgrade", self.timeouts.upgrade
         try:
-            async with asyncio.timeout(self.connect_timeout):
-                opened = await open_socket(host, port)
-                making = self._loop.create_task(ws_connect(
-                    lambda: listener, url, ssl_context=trusted, socket_factory=lambda _: opened, max_redirects=0,
-                    max_frame_size=LARGEST_FRAME, websocket_handshake_timeout=None, enable_auto_ping=True,
-                    auto_ping_idle_timeout=PING_S, auto_ping_reply_timeout=HEARD_S - PING_S, enable_auto_pong=True,
-                    auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE))
-                await asyncio.shield(making)
+            await asyncio.shield(making)
+        except ConnectionAbortedError as error:
+            if SLOW_TLS not in str(error):
+                raise
+            attempt.phase, attempt.seconds = "tls", self.timeouts.tls
+            raise TimeoutError from None
         except (TimeoutError, asyncio.CancelledError):
-            if making is not None and not making.done():
-                with contextlib.suppress(OSError):
-                    opened.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)
+            if not making.done():
                 await asyncio.wait([making])
                 making.exception()              # looked at: it says no more than that we shut it down
             raise
@@ -240,5 +252,6 @@ class AsyncServer:
         self._perform(conversation, effects)
 
     async def _fetch(self, conversation: Conversation, request: Request) -> None:
-        status, body = await call_async(self._client, request)
-        self._perform(conversation, conversation.answered(request, status, body, time.time_ns()))
+        status, body, retry_after = await call_async(self._client, request)
+        self._perform(conversation, conversation.answered(request, status, body, time.time_ns(), retry_after))
+        self.bell.ring()            # what is due now may be another than before

@@ -10,16 +10,42 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import websocket
+from websocket._url import get_proxy_info
+
+from orderflow.servers.resolve import look_up
 
 WRONG_HOST = (62, 64)       # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 
 
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds that each phase may take.
+
+    Attributes
+    ----------
+    connect : float
+        From the name to an open socket: resolving, and trying all its addresses.
+    tls, upgrade : float
+    rest : float
+        For each of connecting, writing and reading of a REST call.
+    """
+
+    connect: float = 10.0
+    tls: float = 10.0
+    upgrade: float = 10.0
+    rest: float = 10.0
+
+
+TIMEOUTS = Timeouts()
+
+
 class ConnectError(ConnectionError):
-    """A connection could not be made. `phase` is "connect", "tls" or "upgrade"."""
+    """A connection could not be made. `phase` is "resolve", "connect", "tls" or "upgrade"."""
 
     def __init__(self, phase: str, message: str):
         super().__init__(message)
@@ -65,7 +91,7 @@ class _Context(ssl.SSLContext):
         self.minimum_version = ssl.TLSVersion.TLSv1_2
         self.sslsocket_class = _TLSSocket
         self.timeouts = timeouts
-        self.phase = "connect"
+        self.phase = "resolve"
         if ca_file is None:
             self.load_default_certs(ssl.Purpose.SERVER_AUTH)
         else:
@@ -106,7 +132,8 @@ def connect(
     headers : mapping, optional
         Further request headers. Those of the handshake itself are refused.
     connect_timeout, tls_timeout, upgrade_timeout : float
-        Seconds for each phase. `connect` is per address; name resolution has the system's own limit.
+        Seconds for each phase. `connect` is for resolving the name and trying its addresses together; a resolver that
+        hangs is left behind.
 
     Returns
     -------
@@ -125,13 +152,17 @@ def connect(
     """
     host, port, is_tls = check_url(url)
     _check_headers(headers or {})
-    timeouts = {"connect": connect_timeout, "tls": tls_timeout, "upgrade": upgrade_timeout}
+    timeouts = {"resolve": connect_timeout, "connect": connect_timeout, "tls": tls_timeout, "upgrade": upgrade_timeout}
     context = _context(ca_file, timeouts)
     client = websocket.WebSocket(sslopt={"context": context}, enable_multithread=False)
     opened: socket.socket | None = None
     try:
-        if _is_loopback(host):          # never through a proxy
-            opened = plain = _open_loopback(host, port, connect_timeout)
+        proxy_host, proxy_port, _ = (None, 0, None) if _is_loopback(host) else get_proxy_info(host, is_tls)
+        if proxy_host:                  # websocket-client's own path, once it is known that the name resolves
+            look_up(proxy_host, proxy_port).result(connect_timeout)
+            context.phase = "connect"
+        else:
+            opened = plain = _open(host, port, context, connect_timeout)
             if is_tls:
                 opened = context.wrap_socket(plain, server_hostname=host)
             else:
@@ -187,25 +218,25 @@ def _is_loopback(host: str | int) -> bool:
         return False
 
 
-def _open_loopback(host: str, port: int, timeout: float) -> _PlainSocket:
-    """The first loopback address of `host` that accepts; "localhost" may be both ::1 and 127.0.0.1."""
-    refused: OSError | None = None
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        if not _is_loopback(address[0]):
+def _open(host: str, port: int, context: _Context, timeout: float) -> _PlainSocket:
+    """The first address of `host` that accepts; each is given an equal share of the time that is left."""
+    deadline = time.monotonic() + timeout
+    addresses = look_up(host, port).result(timeout)
+    context.phase = "connect"
+    failure: OSError | None = None
+    for tried, (family, kind, protocol, _, address) in enumerate(addresses):
+        if _is_loopback(host) and not _is_loopback(address[0]):
             raise ValueError(f"url: {host} resolves to {address[0]}, which is not loopback")
         sock = _PlainSocket(family, kind, protocol)
         try:
-            sock.settimeout(timeout)
+            sock.settimeout(max(0.001, (deadline - time.monotonic()) / (len(addresses) - tried)))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.connect(address)
             return sock
-        except ConnectionRefusedError as error:
+        except OSError as error:
             sock.close()
-            refused = error
-        except OSError:
-            sock.close()
-            raise
-    raise refused or OSError(f"{host} has no address")
+            failure = error
+    raise failure or OSError(f"{host} has no address")
 
 
 def _check_answer(headers: Mapping[str, str]) -> None:

@@ -10,14 +10,17 @@ decided here. Control thread only.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from orderflow._core.codec import DecodeStatus
 from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason, Role
 from orderflow._core.websocket import FrameFault
 from orderflow.exchanges.session import (
+    Action,
+    Answered,
     Endpoint,
     Fetch,
     KeepAlive,
@@ -30,16 +33,15 @@ from orderflow.exchanges.session import (
     Session,
     SnapshotBody,
 )
+from orderflow.servers.acknowledgements import Acknowledgements, named
+from orderflow.servers.hosts import HOSTS, Hosts
+from orderflow.servers.outgoing import Outgoing
+from orderflow.servers.resyncs import FIRST_PAUSE_NS, GOOD_NS, LONGEST_PAUSE_NS, Resyncs
 
 if TYPE_CHECKING:
     from orderflow.servers.capture_writer import CaptureWriter
 
-SECOND_NS = 1_000_000_000
 NO_LISTING = 0xFFFFFFFF
-FIRST_PAUSE_NS = SECOND_NS // 4
-LONGEST_PAUSE_NS = 30 * SECOND_NS
-#: A connection that stayed open this long was a good one: the next attempt starts without a pause again.
-GOOD_NS = 10 * SECOND_NS
 #: What a session raises on something that no document describes. It must not end the thread that serves them all.
 MISUNDERSTOOD = (ValueError, LookupError, TypeError, AttributeError)
 
@@ -67,25 +69,16 @@ class Line:
     """One connection that should be open."""
 
     endpoint: Endpoint
+    unanswered: Acknowledgements
     state: str = "closed"           # closed, connecting, open
     epoch: int = 0
     failures: int = 0
     attempt_ns: int = 0             # not before
     opened_ns: int = 0
+    login_due_ns: int | None = None     # what the exchange must have logged in by
     ready: bool = False
     asked: Request | None = None    # on its way: where to connect to
     url: str = ""                   # the answer, without its query: tokens are in there
-
-
-@dataclass(slots=True)
-class SnapshotRequests:
-    """Snapshots asked for of one listing: an exchange bans who asks too often."""
-
-    epoch: int = 0                  # of the market data connection, when the last one was asked for
-    fault: BookFault = BookFault.NO_FAULT   # why
-    asked_ns: int | None = None
-    pause_ns: int = 0               # between the last one and the next
-    due_ns: int | None = None       # of one that waits for its turn
 
 
 @dataclass(slots=True)
@@ -95,6 +88,9 @@ class Health:
     connects: int = 0
     losses: int = 0
     refused_frames: int = 0
+    refused_calls: int = 0          # REST: 429 and the like
+    held_back: int = 0              # times that a message or REST call had to wait for a limit
+    unanswered: int = 0             # subscriptions and logins that were not answered in time
     books: dict[int, str] = field(default_factory=dict)
     last_problem: str = ""
 
@@ -128,44 +124,61 @@ class Conversation:
         Told every problem in one line that a user understands.
     seed : int
         Of the jitter between attempts.
+    hosts : Hosts
+        What each host allows, of everything that runs on the same clock.
     """
 
-    def __init__(self, session: Session, loop, report: Callable[[str], None], seed: int = 0):
+    def __init__(self, session: Session, loop, report: Callable[[str], None], seed: int = 0, hosts: Hosts = HOSTS):
         self.session = session
         self.loop = loop
         self.name = session.settings.name
         self.report = report
-        self.lines = [Line(endpoint) for endpoint in session.endpoints()]
+        self.lines = [Line(endpoint, Acknowledgements(session.settings.subscribe_ns))
+                      for endpoint in session.endpoints()]
         self.health = Health()
-        self._snapshots: dict[int, SnapshotRequests] = {}
-        self._unix_offset_ns = 0
+        self.hosts = hosts
+        self.limits = session.settings.limits or session.limits
         self._random = random.Random(f"{self.name} {seed}")
+        self._resyncs = Resyncs(self._random)
+        self._outgoing = Outgoing(len(self.lines), self.limits, hosts)
+        self._now_ns = self._unix_offset_ns = 0
         self._stopping = False
         self.capture: CaptureWriter | None = None       # told what goes out and where to; frames come natively
 
     # -- what the driver calls ------------------------------------------------------------------------------------
 
     def due(self, now_ns: int) -> Iterator[Effect]:
-        """Connections to open and snapshots to ask for now."""
+        """Connections to open, snapshots to ask for, and what the exchange's limits let pass now."""
+        if self._stopping:
+            return
+        self._now_ns = now_ns
         for index, line in enumerate(self.lines):
-            if line.state == "closed" and now_ns >= line.attempt_ns and not self._stopping:
-                line.state = "connecting"
-                line.asked = None if line.endpoint.url else self.session.prepare(line.endpoint.name)
-                yield Connect(index, line.endpoint) if line.asked is None else Fetch(line.asked)
-        for listing, requests in self._snapshots.items():
-            if requests.due_ns is not None and now_ns >= requests.due_ns and not self._stopping:
-                yield from self._ask(listing, requests, now_ns)
+            if line.state == "closed" and now_ns >= line.attempt_ns:
+                yield from self._attempt(index, line, now_ns)
+            elif line.state == "open":
+                yield from self._look_at_answers(index, line, now_ns)
+        for listing, fault in self._resyncs.due(now_ns):
+            yield from self._act(self.session.need_snapshot(listing, fault, now_ns + self._unix_offset_ns), listing)
+        yield from self._release()
 
     def next_due_ns(self) -> int | None:
         """When `due` has something to do; None = nothing is planned."""
-        waiting = [line.attempt_ns for line in self.lines if line.state == "closed"]
-        waiting += [requests.due_ns for requests in self._snapshots.values() if requests.due_ns is not None]
+        due: list[int | None] = [self._resyncs.due_ns, self._outgoing.due_ns(self._now_ns)]
+        for line in self.lines:
+            if line.state == "closed":
+                due.append(line.attempt_ns)
+            elif line.state == "open":
+                due += [line.login_due_ns, line.unanswered.due_ns]
+        waiting = [at for at in due if at is not None]
         return min(waiting) if waiting and not self._stopping else None
 
     def connected(self, index: int, transport: int, now_ns: int, unix_ns: int) -> list[Effect]:
         """A connection is open. `transport` is the native transport's address, 0 for one fed through a ring."""
         line = self.lines[index]
         line.state, line.epoch, line.opened_ns, line.ready = "open", line.epoch + 1, now_ns, False
+        if line.endpoint.role == Role.ORDERS:
+            line.login_due_ns = now_ns + self.session.settings.login_ns
+        self._now_ns = now_ns
         self.health.connects += 1
         if self.capture is not None and line.endpoint.role == Role.MARKET_DATA:
             self.capture.opened(index, line.epoch, line.url or line.endpoint.url)
@@ -188,28 +201,38 @@ class Conversation:
         says which one: the end of an old connection may come after the next has opened."""
         self.loop.command(CommandKind.CONNECTION_ENDED, connection=index, epoch=epoch, value=code)
 
-    def answered(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Effect]:
+    def answered(self, request: Request, status: int, body: bytes, unix_ns: int,
+                 retry_after: str = "") -> list[Effect]:
         """A REST call was answered; status 0 = it failed, `body` says how."""
-        if self.capture is not None and request.listing >= 0 and status == 200:
+        self._now_ns = unix_ns - self._unix_offset_ns
+        is_snapshot = request.listing >= 0
+        self._outgoing.answered()
+        refused = self._refused(request, status, retry_after, unix_ns)
+        if is_snapshot and not self._resyncs.is_waiting_for(request):
+            return self._release()      # asked for by a connection that is gone; the new one asks itself
+        if is_snapshot and refused:
+            self._outgoing.fetch(request)
+            return self._release()
+        if self.capture is not None and is_snapshot and status == 200:
             self.capture.answered(request.url, body, request.listing)
         try:
             actions = self.session.answer(request, status, body, unix_ns)
         except MISUNDERSTOOD as error:
             shown = "" if request.secret else f": {body[:120].decode(errors='replace')}"
             actions = [Problem(f"the answer to {request.purpose} was not understood ({error!r}){shown}")]
-            if request.listing < 0:             # nobody asks again for what a connection needs, but a new connection
+            if not is_snapshot:                 # nobody asks again for what a connection needs, but a new connection
                 actions += [Reconnect(line.endpoint.name, f"{request.purpose} failed")
                             for line in self.lines if line.endpoint.role == Role.ORDERS]
-        if request.listing in self._snapshots and self._snapshots[request.listing].epoch != self._market_epoch:
-            return []                   # asked for by a connection that is gone; the new one asks itself
-        if request.listing >= 0 and not any(isinstance(action, SnapshotBody) for action in actions):
-            self.loop.command(CommandKind.SNAPSHOT_FAILED, listing=request.listing)
+        if is_snapshot:
+            self._resyncs.fetched(request)
+            if not any(isinstance(action, SnapshotBody) for action in actions):
+                self.loop.command(CommandKind.SNAPSHOT_FAILED, listing=request.listing)
         effects = self._act(actions)
         for index, line in enumerate(self.lines):
             if line.state == "connecting" and line.asked is request:
                 line.asked = None
                 if not any(isinstance(effect, Connect) and effect.line == index for effect in effects):
-                    self._plan_again(line, unix_ns - self._unix_offset_ns)
+                    self._plan_again(line, self._now_ns)
         return effects
 
     def stop(self) -> None:
@@ -232,7 +255,7 @@ class Conversation:
     def events(self, now_ns: int, unix_ns: int) -> list[Effect]:
         """Take what the native loop has to say."""
         effects: list[Effect] = []
-        self._unix_offset_ns = unix_ns - now_ns
+        self._now_ns, self._unix_offset_ns = now_ns, unix_ns - now_ns
         while (taken := self.loop.next_event()) is not None:
             try:
                 effects += self._event(taken[0], taken[1], now_ns, unix_ns)
@@ -247,8 +270,8 @@ class Conversation:
         if kind == EventKind.SESSION_FRAME:
             return self._act(self.session.frame(self.lines[index].endpoint.name, payload, unix_ns))
         if kind == EventKind.SNAPSHOT_NEEDED:
-            return self._need_snapshot(int(event["listing"]), BookFault(int(event["value"])), now_ns)
-        if kind == EventKind.BOOK_CHANGED:
+            self._resyncs.needed(int(event["listing"]), BookFault(int(event["value"])), now_ns)
+        elif kind == EventKind.BOOK_CHANGED:
             self._book_changed(int(event["listing"]), BookState(int(event["value"])), BookFault(int(event["detail"])))
         elif kind == EventKind.CONNECTION_LOST:
             return self._lost(index, LossReason(int(event["value"])), int(event["detail"]), now_ns)
@@ -259,23 +282,58 @@ class Conversation:
             self.tell(describe(self.loop, event, payload))
         return []
 
-    def _need_snapshot(self, listing: int, fault: BookFault, now_ns: int) -> list[Effect]:
-        """Ask at once, unless the last time was a moment ago: then later, and later each time."""
-        requests = self._snapshots.setdefault(listing, SnapshotRequests())
-        requests.fault = fault
-        if requests.asked_ns is None or now_ns - requests.asked_ns > GOOD_NS + requests.pause_ns:
-            requests.pause_ns = 0
-        requests.due_ns = now_ns if requests.asked_ns is None else max(now_ns, requests.asked_ns + requests.pause_ns)
-        return self._ask(listing, requests, now_ns) if requests.due_ns <= now_ns else []
+    def _attempt(self, index: int, line: Line, now_ns: int) -> Iterator[Effect]:
+        """Connect, when the exchange allows another attempt."""
+        host = line.endpoint.url or self.session.rest       # who is asked for the address is whose limit counts
+        allowed_ns = self.hosts.connect(host, self.limits.connects, now_ns)
+        if allowed_ns:
+            line.attempt_ns = allowed_ns
+            return
+        line.state = "connecting"
+        line.asked = None if line.endpoint.url else self.session.prepare(line.endpoint.name)
+        if line.asked is None:
+            yield Connect(index, line.endpoint)
+        else:
+            yield from self._act([Fetch(line.asked)])
 
-    def _ask(self, listing: int, requests: SnapshotRequests, now_ns: int) -> list[Effect]:
-        requests.epoch, requests.asked_ns, requests.due_ns = self._market_epoch, now_ns, None
-        requests.pause_ns = min(LONGEST_PAUSE_NS, max(FIRST_PAUSE_NS, 2 * requests.pause_ns))
-        return self._act(self.session.need_snapshot(listing, requests.fault, now_ns + self._unix_offset_ns))
+    def _look_at_answers(self, index: int, line: Line, now_ns: int) -> list[Effect]:
+        """Ask again for what was not acknowledged in time, and give up a connection where that is of no use."""
+        if line.login_due_ns is not None and now_ns >= line.login_due_ns:
+            line.login_due_ns = None
+            self.health.unanswered += 1
+            return self._act([Reconnect(line.endpoint.name, "no answer in phase 'login' within "
+                                        f"{self.session.settings.login_ns / 1e9:g} s")])
+        late = line.unanswered.overdue(now_ns)
+        if not late:
+            return []
+        self.health.unanswered += len(late)
+        if line.unanswered.hopeless(late):
+            line.unanswered.clear()
+            return self._act([Reconnect(line.endpoint.name, f"{named(late)}: never acknowledged (phase 'subscribe')")])
+        self.tell(f"{line.endpoint.name} connection: no answer in phase 'subscribe' to {named(late)}; asked for again")
+        return self._act(self.session.subscribe(line.endpoint.name, late, now_ns + self._unix_offset_ns))
 
-    @property
-    def _market_epoch(self) -> int:
-        return next(line.epoch for line in self.lines if self._carries_books(line))
+    def _refused(self, request: Request, status: int, retry_after: str, unix_ns: int) -> bool:
+        """Whether the host wants to be left alone; then nobody asks it anything until it has been."""
+        until_ns = self.hosts.answered(request.url, status, retry_after, self._now_ns, unix_ns)
+        if until_ns:
+            self.health.refused_calls += 1
+            self.tell(f"{urlsplit(request.url).netloc} refused the call for {request.purpose} with {status}; it is "
+                      f"asked for nothing for {(until_ns - self._now_ns) / 1e9:.1f} s")
+        return bool(until_ns)
+
+    def _release(self) -> list[Effect]:
+        """What the exchange's limits let pass now."""
+        for index, line in enumerate(self.lines):
+            for message, listing in self._outgoing.messages(index, self._now_ns):
+                self._witness(index, message)
+                self._command(CommandKind.SEND_FRAME, index, payload=message.text.encode())
+                line.unanswered.asked(message.awaits, self._now_ns)
+                if listing >= 0:
+                    self._resyncs.sent(listing, self._now_ns)
+        found: list[Effect] = [Fetch(request) for request in self._outgoing.requests(self._now_ns)]
+        self.health.held_back = self._outgoing.held_back
+        return found
 
     @staticmethod
     def _carries_books(line: Line) -> bool:
@@ -292,14 +350,15 @@ class Conversation:
     def _lost(self, index: int, reason: LossReason, detail: int, now_ns: int) -> list[Effect]:
         line = self.lines[index]
         self.health.losses += 1
+        self._outgoing.forget(index)
         if self._carries_books(line):
-            for requests in self._snapshots.values():
-                requests.due_ns = None          # the next connection asks anew
+            self._outgoing.forget_snapshots()
+            self._resyncs.forget()
         if not self._stopping:
             named = FrameFault(detail).name if reason == LossReason.PROTOCOL_BROKEN else (
                 DecodeStatus(detail).name if reason == LossReason.FRAME_UNREADABLE else str(detail))
             self.tell(f"{line.endpoint.name} connection lost: {reason.name} ({named})")
-        if now_ns - line.opened_ns > GOOD_NS:
+        if line.ready and now_ns - line.opened_ns > GOOD_NS:
             line.failures = 0
         self._plan_again(line, now_ns)
         return [] if self.loop.borrows else [Release(index)]
@@ -307,17 +366,22 @@ class Conversation:
     def _plan_again(self, line: Line, now_ns: int) -> None:
         pause = min(LONGEST_PAUSE_NS, FIRST_PAUSE_NS << min(line.failures, 10))
         line.failures += 1
-        line.state, line.ready = "closed", False
+        line.state, line.ready, line.login_due_ns = "closed", False, None
+        line.unanswered.clear()
         line.attempt_ns = now_ns + int(pause * self._random.uniform(0.5, 1.0))
 
-    def _act(self, actions) -> list[Effect]:
+    def _act(self, actions: Iterable[Action], listing: int = -1) -> list[Effect]:
+        """Do what a session asks for; `listing` is the one whose book it resyncs, if it does."""
         effects: list[Effect] = []
         for action in actions:
             if isinstance(action, Send):
-                self._witness(action)
-                self._command(CommandKind.SEND_FRAME, self._index(action.connection), payload=action.text.encode())
+                self._outgoing.send(self._index(action.connection), action, listing)
+                if listing >= 0:
+                    self._resyncs.sending(listing)
             elif isinstance(action, Fetch):
-                effects.append(action)
+                self._outgoing.fetch(action.request)
+                if action.request.listing >= 0:
+                    self._resyncs.fetching(action.request)
             elif isinstance(action, KeepAlive):
                 self._command(CommandKind.KEEP_ALIVE, self._index(action.connection), value=action.interval_ns,
                               payload=action.text.encode())
@@ -330,19 +394,20 @@ class Conversation:
                 self.loop.command(CommandKind.SNAPSHOT_BODY, listing=action.listing, payload=action.body)
             elif isinstance(action, Ready):
                 index = self._index(action.connection)
-                self.lines[index].ready = True
+                self.lines[index].ready, self.lines[index].login_due_ns = True, None
                 if self.lines[index].endpoint.role == Role.ORDERS:
                     self._command(CommandKind.TRADING_READY, index)
+            elif isinstance(action, Answered):
+                self.lines[self._index(action.connection)].unanswered.answered(action.subscriptions)
             elif isinstance(action, Reconnect):
                 self.tell(f"{action.connection} connection is opened again: {action.reason}")
                 self._command(CommandKind.CLOSE_CONNECTION, self._index(action.connection))
             elif isinstance(action, Problem):
                 self.tell(action.message)
-        return effects
+        return effects + self._release()
 
-    def _witness(self, action: Send) -> None:
+    def _witness(self, index: int, action: Send) -> None:
         """What orders and logins say is nobody's business but the exchange's."""
-        index = self._index(action.connection)
         line = self.lines[index]
         if self.capture is not None and line.endpoint.role == Role.MARKET_DATA and not action.secret:
             self.capture.sent(index, line.epoch, action.text)

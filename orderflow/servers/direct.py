@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from orderflow.exchanges.session import Fetch, Request
 from orderflow.servers.control import Connect, Conversation, Release
+from orderflow.servers.hosts import PATIENCE_S, Answer, Hosts
 
 #: Loops look at their timers this often.
 TICK_NS = 50_000_000
@@ -37,6 +38,7 @@ class DirectServer:
         self.exchanges = exchanges
         self.now_ns = start_ns
         self.report = report
+        self.hosts = Hosts(seed=0)          # of this clock
         self.conversations: Sequence[Conversation] = ()
         self.loops: Sequence[Any] = ()
         self._lines: dict[tuple[str, int], int] = {}        # (exchange, connection number) -> line
@@ -47,10 +49,16 @@ class DirectServer:
         """REST bodies by purpose; raises ConnectionError naming the URL."""
         bodies = {}
         for request in requests:
-            status, body = self._call(name, request)
-            if status != 200:
-                raise ConnectionError(f"{request.url}: {body[:200].decode(errors='replace')} (status {status})")
-            bodies[request.purpose] = body
+            answer = self._call(name, request)
+            last_ns = self.now_ns + int(PATIENCE_S * 1e9)
+            while last_ns >= (free_ns := self.hosts.answered(request.url, answer.status, answer.retry_after,
+                                                             self.now_ns, self.now_ns)) > 0:
+                self.now_ns = free_ns       # nothing else runs yet that would notice
+                answer = self._call(name, request)
+            if answer.status != 200:
+                raise ConnectionError(f"{request.url}: {answer.body[:200].decode(errors='replace')} "
+                                      f"(status {answer.status})")
+            bodies[request.purpose] = answer.body
         return bodies
 
     def start(self, conversations: Sequence[Conversation], loops: Sequence[Any]) -> None:
@@ -123,8 +131,9 @@ class DirectServer:
             if isinstance(effect, Connect):
                 self._connect(conversation, effect)
             elif isinstance(effect, Fetch):
-                status, body = self._call(conversation.name, effect.request)
-                self._perform(conversation, conversation.answered(effect.request, status, body, self.now_ns))
+                status, body, retry_after = self._call(conversation.name, effect.request)
+                self._perform(conversation, conversation.answered(effect.request, status, body, self.now_ns,
+                                                                  retry_after))
             elif isinstance(effect, Release):
                 number = self._numbers.pop((conversation.name, effect.line), None)
                 if number is not None:
@@ -145,8 +154,8 @@ class DirectServer:
         self._numbers[conversation.name, effect.line] = self._opened
         self._perform(conversation, conversation.connected(effect.line, 0, self.now_ns, self.now_ns))
 
-    def _call(self, name: str, request: Request) -> tuple[int, bytes]:
+    def _call(self, name: str, request: Request) -> Answer:
         parts = urlsplit(request.url)
         headers = {key.lower(): value for key, value in request.headers}
         answer = self.exchanges[name].http(request.method, parts.path, parts.query, headers, request.body, self.now_ns)
-        return answer.status, answer.body
+        return Answer(answer.status, answer.body, answer.headers.get("Retry-After", ""))

@@ -1,13 +1,25 @@
 """REST for the sync and async servers: one place that decides time-outs, trust and what an error looks like."""
 from __future__ import annotations
 
+import queue
 import ssl
+import time
+from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 import httpx
 
 from orderflow.exchanges.session import Request
+from orderflow.servers.blocking import BlockingCalls
+from orderflow.servers.hosts import PATIENCE_S, Answer, Hosts
 
-TIMEOUT = httpx.Timeout(10.0, connect=10.0)
+TIMEOUT = 10.0
+#: Calls to one host at once.
+AT_ONCE = 4
+#: Who waits for a host looks so often whether it may be asked again.
+LOOK_S = 1.0
+#: Calls that run when everything ends may take so long.
+LEAVE_S = 1.0
 
 
 def trust(ca_file: str | None) -> ssl.SSLContext:
@@ -15,35 +27,91 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=ca_file)
 
 
-def client(ca_file: str | None) -> httpx.Client:
-    """A blocking client."""
-    return httpx.Client(verify=trust(ca_file), timeout=TIMEOUT, trust_env=ca_file is None)
+def client(ca_file: str | None, timeout: float = TIMEOUT) -> httpx.Client:
+    """A blocking client. `timeout`: seconds for each of connect, write and read."""
+    return httpx.Client(verify=trust(ca_file), timeout=timeout, trust_env=ca_file is None)
 
 
-def async_client(ca_file: str | None) -> httpx.AsyncClient:
+def async_client(ca_file: str | None, timeout: float = TIMEOUT) -> httpx.AsyncClient:
     """A client for the event loop."""
-    return httpx.AsyncClient(verify=trust(ca_file), timeout=TIMEOUT, trust_env=ca_file is None)
+    return httpx.AsyncClient(verify=trust(ca_file), timeout=timeout, trust_env=ca_file is None)
 
 
-def refusal(error: Exception, request: Request) -> tuple[int, bytes]:
-    """(0, why) for a call that got no answer."""
-    return 0, f"{request.method} {request.url.partition('?')[0]}: {error or type(error).__name__}".encode()
+def _refusal(error: Exception, request: Request, timeout: float | None) -> Answer:
+    reason: object = error or type(error).__name__
+    if isinstance(error, httpx.TimeoutException):
+        phase = "connect" if isinstance(error, httpx.ConnectTimeout) else "answer"
+        reason = f"no answer in phase {phase!r} within {timeout:g} s"
+    return Answer(0, f"{request.method} {request.url.partition('?')[0]}: {reason}".encode())
 
 
-def call(using: httpx.Client, request: Request) -> tuple[int, bytes]:
-    """(status, body); status 0 = no answer, the body says why."""
+def _answer(found: httpx.Response) -> Answer:
+    return Answer(found.status_code, found.content, found.headers.get("retry-after", ""))
+
+
+def call(using: httpx.Client, request: Request) -> Answer:
+    """Make it; never raises."""
     try:
-        answer = using.request(request.method, request.url, headers=dict(request.headers), content=request.body or None)
-    except httpx.HTTPError as error:
-        return refusal(error, request)
-    return answer.status_code, answer.content
+        return _answer(using.request(request.method, request.url, headers=dict(request.headers),
+                                     content=request.body or None))
+    except (httpx.HTTPError, RuntimeError) as error:        # the latter: the client was closed, everything ends
+        return _refusal(error, request, using.timeout.read)
 
 
-async def call_async(using: httpx.AsyncClient, request: Request) -> tuple[int, bytes]:
+async def call_async(using: httpx.AsyncClient, request: Request) -> Answer:
     """The same from an event loop."""
     try:
-        answer = await using.request(request.method, request.url, headers=dict(request.headers),
-                                     content=request.body or None)
+        return _answer(await using.request(request.method, request.url, headers=dict(request.headers),
+                                           content=request.body or None))
     except httpx.HTTPError as error:
-        return refusal(error, request)
-    return answer.status_code, answer.content
+        return _refusal(error, request, using.timeout.read)
+
+
+def fetch_now(using: httpx.Client, requests: Sequence[Request], hosts: Hosts, timeout: float,
+              clock: Callable[[], int] = time.monotonic_ns,
+              wait: Callable[[float], None] = time.sleep) -> dict[str, bytes]:
+    """Bodies by purpose, for what is needed before anything runs.
+
+    A host that asks to be left alone is left alone, and asked again, unless that takes too long. `timeout` is that of
+    the client; `clock` gives monotonic nanoseconds, and `wait` lets seconds pass on it.
+
+    Raises
+    ------
+    ConnectionError
+        There was no answer, or not the one that is needed; the message names the URL.
+    """
+    answers: queue.SimpleQueue[tuple[Request, Answer]] = queue.SimpleQueue()
+    calls = BlockingCalls(AT_ONCE)
+    patience_s = PATIENCE_S + 3 * timeout
+    for request in requests:
+        calls.submit(urlsplit(request.url).netloc, lambda request=request: answers.put(     # type: ignore[misc]
+            (request, _call_patiently(using, request, hosts, clock, wait))))
+    bodies: dict[str, bytes] = {}
+    try:
+        while len(bodies) < len(requests):
+            request, answer = answers.get(timeout=patience_s)
+            if answer.status != 200:
+                raise ConnectionError(f"{request.url}: {answer.body[:200].decode(errors='replace')}"
+                                      + (f" (status {answer.status})" if answer.status else ""))
+            bodies[request.purpose] = answer.body
+    except queue.Empty:
+        missing = next(request.url for request in requests if request.purpose not in bodies)
+        raise ConnectionError(f"{missing}: no answer within {patience_s:g} s; does the name resolve?") from None
+    finally:
+        calls.stop(LEAVE_S)
+    return bodies
+
+
+def _call_patiently(using: httpx.Client, request: Request, hosts: Hosts, clock: Callable[[], int],
+                    wait: Callable[[float], None]) -> Answer:
+    waited = 0.0
+    while True:
+        while at_ns := hosts.request(request.url, None, clock()):
+            left = max(0.0, (at_ns - clock()) / 1e9)
+            if waited + left > PATIENCE_S:
+                return Answer(0, f"the exchange asks to be left alone for {left:.0f} s more; try again then".encode())
+            wait(min(left, LOOK_S))
+            waited += min(left, LOOK_S)
+        answer = call(using, request)
+        if not hosts.answered(request.url, answer.status, answer.retry_after, clock(), time.time_ns()):
+            return answer

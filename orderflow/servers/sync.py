@@ -1,8 +1,8 @@
 """The sync server: every exchange's native thread owns that exchange's connections.
 
 websocket-client connects, verifies and upgrades; then the exchange thread borrows the transport and reads and writes it
-without the GIL until it says RELEASED. What is left for Python is one control thread for the sessions, and a small
-bounded pool for what blocks: connecting, and REST.
+without the GIL until it says RELEASED. What is left for Python is one control thread for the sessions, and a few
+threads for what blocks: one a connection that is being made, and some a host for REST.
 """
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from socket import socket as Socket
+from urllib.parse import urlsplit
 
 from orderflow._core.doorbell import Doorbell
 from orderflow._core.transport import BorrowedTransport
 from orderflow.exchanges.session import Fetch, Request
-from orderflow.servers.connect import ConnectError, connect
+from orderflow.servers.blocking import BlockingCalls
+from orderflow.servers.connect import TIMEOUTS, ConnectError, Timeouts, connect
 from orderflow.servers.control import Connect, Conversation, Effect, Release
-from orderflow.servers.rest import call, client
+from orderflow.servers.hosts import HOSTS
+from orderflow.servers.rest import AT_ONCE, LEAVE_S, call, client, fetch_now
 
-POOL = 4
 IDLE_NS = 500_000_000
 
 
@@ -37,36 +39,32 @@ class SyncServer:
         The only certificate authorities to trust; by default the system's.
     allow_gil_transport : bool
         Accept the fallback that needs the GIL for every read.
+    timeouts : Timeouts
+        Of connecting and of REST.
     """
 
     name = "sync"
     borrows = True
 
     def __init__(self, bell: Doorbell, report: Callable[[str], None], ca_file: str | None = None,
-                 allow_gil_transport: bool = True, connect_timeout: float = 10.0):
+                 allow_gil_transport: bool = True, timeouts: Timeouts = TIMEOUTS):
         self.bell = bell
         self.report = report
         self.ca_file = ca_file
         self.allow_gil_transport = allow_gil_transport
-        self.connect_timeout = connect_timeout
+        self.timeouts = timeouts
+        self.hosts = HOSTS
         self.conversations: Sequence[Conversation] = ()
-        self._client = client(ca_file)
-        self._pool = ThreadPoolExecutor(POOL, thread_name_prefix="orderflow-blocking")
-        self._results: queue.SimpleQueue[Callable[[], list[Effect]]] = queue.SimpleQueue()
+        self._client = client(ca_file, timeouts.rest)
+        self._calls = BlockingCalls(AT_ONCE)
+        self._results: queue.SimpleQueue[Callable[[], list[Effect] | None]] = queue.SimpleQueue()
         self._transports: dict[tuple[str, int], tuple[Socket, BorrowedTransport]] = {}
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
 
     def fetch_now(self, requests: Sequence[Request]) -> dict[str, bytes]:
         """REST bodies by purpose, before anything runs; raises ConnectionError naming the URL."""
-        bodies = {}
-        for request, (status, body) in zip(
-                requests, self._pool.map(lambda request: call(self._client, request), requests), strict=True):
-            if status != 200:
-                raise ConnectionError(f"{request.url}: {body[:200].decode(errors='replace')}"
-                                      + (f" (status {status})" if status else ""))
-            bodies[request.purpose] = body
-        return bodies
+        return fetch_now(self._client, requests, self.hosts, self.timeouts.rest)
 
     def start(self, conversations: Sequence[Conversation]) -> None:
         """Open the connections and keep them open."""
@@ -75,18 +73,22 @@ class SyncServer:
         self._thread.start()
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Close every connection; the native threads must still run. Idempotent."""
+        """Close every connection; the native threads must still run. Idempotent.
+
+        What still connects or calls is waited for a moment only: its threads end by their own time limits.
+        """
         self._stopping.set()
         self.bell.ring()
         if self._thread is not None:
             self._thread.join(timeout)
             self._thread = None
-        self._pool.shutdown(cancel_futures=True)        # connects and calls end by their own time limits
+        ended = self._calls.stop(LEAVE_S)
         while not self._results.empty():
             self._results.get()()                       # closes what was connected too late
         for name, line in self._transports:             # its native thread reads it still: not closed under its feet
             self.report(f"{name}: connection {line} was not given back in time")
-        self._client.close()
+        if ended:
+            self._client.close()
 
     # -- control thread -------------------------------------------------------------------------------------------
 
@@ -123,9 +125,10 @@ class SyncServer:
     def _perform(self, conversation: Conversation, effects) -> None:
         for effect in effects:
             if isinstance(effect, Connect):
-                self._pool.submit(self._connect, conversation, effect)
+                self._calls.submit((conversation.name, effect.line), partial(self._connect, conversation, effect))
             elif isinstance(effect, Fetch):
-                self._pool.submit(self._fetch, conversation, effect.request)
+                self._calls.submit(urlsplit(effect.request.url).netloc,
+                                   partial(self._fetch, conversation, effect.request))
             elif isinstance(effect, Release):
                 socket, transport = self._transports.pop((conversation.name, effect.line), (None, None))
                 if transport is not None:
@@ -149,7 +152,7 @@ class SyncServer:
         self._perform(conversation, conversation.connected(line, transport.address, time.monotonic_ns(),
                                                            time.time_ns()))
 
-    # -- pool threads: whatever they find out is said on the control thread -----------------------------------------
+    # -- threads of blocking calls: whatever they find out is said on the control thread -------------------------
 
     def _later(self, what: Callable[[], None]) -> None:
         self._results.put(what)
@@ -157,15 +160,19 @@ class SyncServer:
 
     def _connect(self, conversation: Conversation, effect: Connect) -> None:
         try:
-            socket, glued = connect(effect.endpoint.url, self.ca_file, connect_timeout=self.connect_timeout,
-                                    tls_timeout=self.connect_timeout, upgrade_timeout=self.connect_timeout)
+            socket, glued = connect(
+                effect.endpoint.url, self.ca_file, connect_timeout=self.timeouts.connect,
+                tls_timeout=self.timeouts.tls, upgrade_timeout=self.timeouts.upgrade)
         except (ConnectError, ValueError) as error:
             problem = str(error)
             self._later(lambda: conversation.connect_failed(effect.line, problem, time.monotonic_ns()))
             return
-        self._later(lambda: self._connected(conversation, effect.line, socket, glued))
+        if self._stopping.is_set():         # nobody may be left to take it
+            socket.close()
+        else:
+            self._later(lambda: self._connected(conversation, effect.line, socket, glued))
 
     def _fetch(self, conversation: Conversation, request: Request) -> None:
-        status, body = call(self._client, request)
-        self._later(lambda: self._perform(conversation,
-                                          conversation.answered(request, status, body, time.time_ns())))
+        status, body, retry_after = call(self._client, request)
+        self._later(lambda: self._perform(
+            conversation, conversation.answered(request, status, body, time.time_ns(), retry_after)))

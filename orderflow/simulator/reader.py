@@ -1,6 +1,6 @@
 """How the records of a capture are read: which subscription a frame belongs to, what it says, what REST answered."""
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -9,16 +9,11 @@ from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.recording import Record
 
 
-class Subscription(NamedTuple):
-    """What one subscription is for; the symbol is empty where a channel has none."""
-    channel: str
-    symbol: str
-
-
 class Reader:
     """Reads the records of one capture in order; a subclass per protocol says what they mean.
 
-    A stream is whatever tells one subscription from another, a name as spelled or a `Subscription`.
+    A stream is whatever tells one subscription from another, a name as spelled or a `Subscription`; its symbol
+    is empty where a channel has none.
     """
 
     def stream(self, record: Record) -> Any:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from orderflow._core.types import Side
-from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
+from orderflow.simulator.capture import Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
+from orderflow.simulator.reader import Reader, instruments_of
 from orderflow.simulator.recording import Record
 
 CONF = "conf"
@@ -46,7 +47,7 @@ def pair_of(symbol: str) -> tuple[str, str]:
     return (base, quote) if colon else (pair[:3], pair[3:])
 
 
-class BitfinexReader:
+class BitfinexReader(Reader):
     """Reads the records of one capture in order."""
 
     def __init__(self):
@@ -67,20 +68,6 @@ class BitfinexReader:
         if frame.get("event") == "subscribed":
             self._numbers[record.channel, frame["chanId"]] = subscription_of(frame)
         return Subscription(CONF, str(frame["flags"])) if frame.get("event") == "conf" else None
-
-    def answer(self, record: Record) -> Answer | None:
-        """Neither lists of pairs nor books over REST are used: the stream has them."""
-        return None
-
-    def numbers(self, record: Record) -> Iterator[tuple[str, list, bool]]:
-        """(symbol, (price, quantity) texts, whether they are of its book) of a book or trade record."""
-        stream = self.stream(record)
-        if stream is not None:
-            for event in self.events(stream, str(record.payload)):
-                if isinstance(event, RecordedLevels):
-                    yield event.symbol, event.bids + event.asks, True
-                else:
-                    yield event.symbol, [(event.price, event.quantity)], False
 
     def events(self, stream: Subscription, text: str) -> Iterator[RecordedLevels | RecordedTrade]:
         """What a frame says about book and trades. Numbers are JSON's, and stay as they were written."""
@@ -115,5 +102,4 @@ def subscriptions(streams) -> list[str]:
 
 def recorded_instruments(contents: Contents) -> tuple[SimulatedInstrument, ...]:
     """The instruments whose books or trades a capture holds, with the digits on the wire."""
-    return tuple(SimulatedInstrument(symbol, *pair_of(symbol), *contents.decimals(symbol, (8, 8)))
-                 for symbol in sorted(contents.digits))
+    return instruments_of(contents, contents.digits, pair_of)

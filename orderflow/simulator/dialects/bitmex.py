@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from orderflow._core.types import Side
+from orderflow.exchanges.session import Subscription
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import bitmex_recorded
 from orderflow.simulator.dialects.windows import WindowExchange, compact, trimmed
@@ -17,7 +18,6 @@ from orderflow.simulator.exchange import Connection, Response
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import MarketBook
 from orderflow.simulator.numbers import to_text
-from orderflow.simulator.reader import Subscription
 from orderflow.simulator.views import Levels, View
 from orderflow.simulator.words import timestamp
 

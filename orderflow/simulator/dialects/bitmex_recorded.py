@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from orderflow._core.types import Side
+from orderflow.exchanges.session import Subscription
 from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import decimals_of, to_scaled
-from orderflow.simulator.reader import Reader, Subscription
+from orderflow.simulator.reader import Reader
 from orderflow.simulator.recording import Record
 
 BOOKS = ("orderBookL2", "orderBookL2_25")

@@ -9,6 +9,7 @@ import re
 import msgspec
 
 from orderflow._core.types import Side
+from orderflow.exchanges.session import Subscription
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import bitstamp_recorded
 from orderflow.simulator.dialects.windows import WindowExchange, compact, trimmed
@@ -16,7 +17,6 @@ from orderflow.simulator.exchange import Connection, Response
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import CAPACITY, MarketBook
 from orderflow.simulator.numbers import to_text
-from orderflow.simulator.reader import Subscription
 from orderflow.simulator.views import Levels
 
 MICROSECOND_NS = 1_000

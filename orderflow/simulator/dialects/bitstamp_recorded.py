@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from orderflow._core.types import Side
+from orderflow.exchanges.session import Subscription
 from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
-from orderflow.simulator.reader import Reader, Subscription
+from orderflow.simulator.reader import Reader
 from orderflow.simulator.recording import Record
 
 CHANNELS = ("diff_order_book", "live_trades")

@@ -7,13 +7,13 @@ import json
 from uuid import UUID
 
 from orderflow._core.types import Side
+from orderflow.exchanges.session import Subscription
 from orderflow.simulator.dialects import coinbase_recorded
 from orderflow.simulator.dialects.coinbase_public import CoinbasePublic, Refused, common_product, maker_side, texts
 from orderflow.simulator.exchange import SECOND_NS, Connection
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import CAPACITY, MarketBook
 from orderflow.simulator.numbers import to_text
-from orderflow.simulator.reader import Subscription
 from orderflow.simulator.words import timestamp
 
 CHANNELS = ("level2", "level2_batch", "matches", "ticker", "heartbeat")

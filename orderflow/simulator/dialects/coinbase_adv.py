@@ -6,13 +6,13 @@ connection has the next number, but for answers while a capture is played: there
 import json
 
 from orderflow._core.types import Side
+from orderflow.exchanges.session import Subscription
 from orderflow.simulator.dialects import coinbase_adv_recorded
 from orderflow.simulator.dialects.coinbase_public import CoinbasePublic, Refused, common_product, maker_side, texts
 from orderflow.simulator.exchange import Connection
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import CAPACITY, MarketBook
 from orderflow.simulator.numbers import to_text
-from orderflow.simulator.reader import Subscription
 from orderflow.simulator.words import timestamp
 
 CHANNELS = ("level2", "market_trades", "heartbeats")

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import msgspec
 
 from orderflow._core.types import Side
+from orderflow.exchanges.session import Subscription
 from orderflow.simulator.capture import Answer, RecordedLevels, RecordedTrade
 from orderflow.simulator.dialects.coinbase_recorded import products_answer
-from orderflow.simulator.reader import Reader, Subscription
+from orderflow.simulator.reader import Reader
 from orderflow.simulator.recording import Record
 
 CHANNEL_OF_DATA = {"l2_data": "level2"}             # named otherwise when subscribed to

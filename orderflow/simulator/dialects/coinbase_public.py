@@ -8,13 +8,13 @@ from collections.abc import Hashable
 from urllib.parse import parse_qs
 
 from orderflow._core.types import Side
+from orderflow.exchanges.session import Subscription
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import coinbase_recorded
 from orderflow.simulator.exchange import NEVER_NS, SECOND_NS, Close, Connection, Exchange, Response
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import MarketBook
 from orderflow.simulator.numbers import to_text
-from orderflow.simulator.reader import Subscription
 from orderflow.simulator.views import View, Views
 
 FIRST_SUBSCRIPTION_NS = 5 * SECOND_NS

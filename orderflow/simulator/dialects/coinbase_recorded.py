@@ -6,10 +6,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from orderflow._core.types import Side
+from orderflow.exchanges.session import Subscription
 from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import decimals_of, to_scaled
-from orderflow.simulator.reader import Reader, Subscription
+from orderflow.simulator.reader import Reader
 from orderflow.simulator.recording import Record
 
 CHANNEL_OF_TYPE = {"snapshot": "level2", "l2update": "level2", "match": "matches", "last_match": "matches",

@@ -2,13 +2,13 @@
 from typing import ClassVar
 
 from orderflow._core.types import Side
+from orderflow.exchanges.session import Subscription
 from orderflow.simulator.dialects.gate_publishing import INVALID_ARGUMENT, Gate, Refused
 from orderflow.simulator.dialects.windows import MILLISECOND_NS, compact, trimmed
 from orderflow.simulator.exchange import SECOND_NS, Connection
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import MarketBook
 from orderflow.simulator.numbers import decimals_of, to_text
-from orderflow.simulator.reader import Subscription
 from orderflow.simulator.views import Levels
 
 OBU = "obu"                     # order book v2: its first frame is the whole book

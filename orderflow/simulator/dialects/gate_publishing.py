@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from orderflow._core.types import Side
+from orderflow.exchanges.session import Subscription
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import gate_recorded
 from orderflow.simulator.dialects.gate_recorded import BOOK, TRADES
@@ -16,7 +17,6 @@ from orderflow.simulator.dialects.windows import MILLISECOND_NS, WindowExchange,
 from orderflow.simulator.exchange import SECOND_NS, Connection, Response
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import MarketBook
-from orderflow.simulator.reader import Subscription
 from orderflow.simulator.views import Levels, View
 
 TOUCH = "book_ticker"

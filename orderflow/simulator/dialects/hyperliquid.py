@@ -7,13 +7,13 @@ from itertools import count
 import msgspec
 
 from orderflow._core.types import Side
+from orderflow.exchanges.session import Subscription
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import hyperliquid_recorded
 from orderflow.simulator.dialects.windows import MILLISECOND_NS, WindowExchange, compact, pointed
 from orderflow.simulator.exchange import Connection, Response
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import MarketBook
-from orderflow.simulator.reader import Subscription
 from orderflow.simulator.views import Levels, View
 
 CHANNELS = ("l2Book", "trades")

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import msgspec
 
 from orderflow._core.types import Side
+from orderflow.exchanges.session import Subscription
 from orderflow.simulator.capture import Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
-from orderflow.simulator.reader import Reader, Subscription, instruments_of
+from orderflow.simulator.reader import Reader, instruments_of
 
 SIDES = {"B": Side.BUY, "A": Side.SELL}
 

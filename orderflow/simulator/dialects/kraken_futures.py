@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from orderflow._core.types import Side
+from orderflow.exchanges.session import Subscription
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import kraken_futures_recorded
 from orderflow.simulator.dialects.windows import MILLISECOND_NS, WindowExchange, compact, trimmed
@@ -17,7 +18,6 @@ from orderflow.simulator.exchange import Connection, Response
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import CAPACITY, MarketBook
 from orderflow.simulator.numbers import to_text
-from orderflow.simulator.reader import Subscription
 from orderflow.simulator.views import Levels, View
 
 DEPTHS = {"book": 0, "ticker_lite": 1}      # levels a side; 0 = all

@@ -6,9 +6,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from orderflow._core.types import Side
+from orderflow.exchanges.session import Subscription
 from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
-from orderflow.simulator.reader import Reader, Subscription, instruments_of
+from orderflow.simulator.reader import Reader, instruments_of
 from orderflow.simulator.recording import Record
 
 SNAPSHOT = "_snapshot"

@@ -9,9 +9,10 @@ from urllib.parse import parse_qs
 import msgspec
 
 from orderflow._core.types import Side
+from orderflow.exchanges.session import Subscription
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import kucoin_recorded
-from orderflow.simulator.dialects.kucoin_recorded import BOOK, TICKER, TRADES, Subscription
+from orderflow.simulator.dialects.kucoin_recorded import BOOK, TICKER, TRADES
 from orderflow.simulator.dialects.windows import MILLISECOND_NS, WindowExchange, compact, trimmed
 from orderflow.simulator.exchange import NEVER_NS, SECOND_NS, Close, Connection, Response
 from orderflow.simulator.instruments import SimulatedInstrument

@@ -1,24 +1,19 @@
 """Captures of KuCoin: which topic a frame belongs to, REST answers, digits, instruments."""
 import json
 from collections.abc import Iterator
-from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
 from orderflow._core.types import Side
+from orderflow.exchanges.session import Subscription
 from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
+from orderflow.simulator.reader import Reader, instruments_of
 from orderflow.simulator.recording import Record
 
 BOOK, TRADES, TICKER = "/market/level2", "/market/match", "/market/ticker"
 _SIDES = {"buy": Side.BUY, "sell": Side.SELL}
-
-
-class Subscription(NamedTuple):
-    """One topic of one symbol; candles name the symbol and their length."""
-    topic: str
-    symbol: str
 
 
 class _Frame(msgspec.Struct):
@@ -29,20 +24,14 @@ class _Frame(msgspec.Struct):
 _frame = msgspec.json.Decoder(_Frame)
 
 
-class KucoinReader:
+class KucoinReader(Reader):
     """Reads the records of one capture in order."""
 
     def __init__(self):
         self._snapshot_ids: dict[str, int] = {}
 
-    def stream(self, record: Record) -> Subscription | None:
-        """Topic that a received frame belongs to; None for a welcome, answers and pongs."""
-        if record.direction != "rx":
-            return None
-        try:
-            frame = _frame.decode(record.payload)
-        except msgspec.MsgspecError:
-            return None
+    def stream_of(self, text: str) -> Subscription | None:
+        frame = _frame.decode(text)
         topic, _, symbol = frame.topic.partition(":")
         return Subscription(topic, symbol) if frame.type == "message" and symbol else None
 
@@ -57,46 +46,33 @@ class KucoinReader:
         return None
 
     def numbers(self, record: Record) -> Iterator[tuple[str, list, bool]]:
-        """(symbol, (price, quantity) texts, whether they are of its book) of a book, trade or ticker record."""
-        if record.direction == "http":
-            answer = self.answer(record)
-            if answer is not None and answer.symbol:
-                levels = self.snapshot_levels(answer.symbol, answer.body)
-                yield answer.symbol, levels.bids + levels.asks, True
-            return
+        """Those of tickers too."""
+        yield from super().numbers(record)
         stream = self.stream(record)
-        if stream is None:
-            return
-        if stream.topic == TICKER:
+        if stream is not None and stream.channel == TICKER:
             data = json.loads(record.payload)["data"]
             yield stream.symbol, [(data[f"best{side}"], data[f"best{side}Size"]) for side in ("Bid", "Ask")], False
-        for event in _said(stream, record.payload):
-            if isinstance(event, RecordedLevels):
-                yield event.symbol, event.bids + event.asks, True
-            else:
-                yield event.symbol, [(event.price, event.quantity)], False
 
     def events(self, stream: Subscription, text: str) -> Iterator[RecordedLevels | RecordedTrade]:
-        """What a frame says about book and trades, newer than the snapshot of its symbol."""
-        if stream.topic != BOOK or json.loads(text)["data"]["sequenceEnd"] > self._snapshot_ids.get(stream.symbol, -1):
-            yield from _said(stream, text)
+        """Levels and trades; changes without a price only count."""
+        if stream.channel == TRADES:
+            data = json.loads(text)["data"]
+            yield RecordedTrade(data["symbol"], _SIDES[data["side"]], data["price"], data["size"])
+        elif stream.channel == BOOK:
+            data = json.loads(text)["data"]
+            if data["sequenceEnd"] > self._snapshot_ids.get(stream.symbol, -1):
+                yield RecordedLevels(data["symbol"], False, *([
+                    (price, quantity) for price, quantity, _ in data["changes"][side] if price != "0"]
+                    for side in ("bids", "asks")))
+
+    def book_of(self, body: bytes) -> tuple[list, list]:
+        data = json.loads(body)["data"]
+        bids, asks = ([tuple(level) for level in data[side]] for side in ("bids", "asks"))
+        return bids, asks
 
     def snapshot_levels(self, symbol: str, body: bytes) -> RecordedLevels:
-        """A recorded REST snapshot; from now on `events` leaves out what it contains."""
-        data = json.loads(body)["data"]
-        self._snapshot_ids[symbol] = int(data["sequence"])
-        return RecordedLevels(symbol, True, *([tuple(level) for level in data[side]] for side in ("bids", "asks")))
-
-
-def _said(stream: Subscription, text: str) -> Iterator[RecordedLevels | RecordedTrade]:
-    if stream.topic == TRADES:
-        data = json.loads(text)["data"]
-        yield RecordedTrade(data["symbol"], _SIDES[data["side"]], data["price"], data["size"])
-    elif stream.topic == BOOK:
-        data = json.loads(text)["data"]
-        yield RecordedLevels(data["symbol"], False, *([
-            (price, quantity) for price, quantity, _ in data["changes"][side] if price != "0"]
-            for side in ("bids", "asks")))
+        self._snapshot_ids[symbol] = int(json.loads(body)["data"]["sequence"])
+        return RecordedLevels(symbol, True, *self.book_of(body))
 
 
 def subscriptions(streams) -> list[str]:
@@ -107,9 +83,10 @@ def subscriptions(streams) -> list[str]:
 
 def recorded_instruments(contents: Contents) -> tuple[SimulatedInstrument, ...]:
     """The instruments whose topics a capture holds, with the digits on the wire."""
-    instruments = []
-    for symbol in sorted({stream.symbol for stream in contents.streams if stream.topic in (BOOK, TRADES, TICKER)}):
-        price, quantity = contents.decimals(symbol, (8, 8))
-        base, _, quote = symbol.partition("-")
-        instruments.append(SimulatedInstrument(symbol, base, quote, price, quantity))
-    return tuple(instruments)
+    symbols = {stream.symbol for stream in contents.streams if stream.channel in (BOOK, TRADES, TICKER)}
+    return instruments_of(contents, symbols, _pair)
+
+
+def _pair(symbol: str) -> tuple[str, str]:
+    base, _, quote = symbol.partition("-")
+    return base, quote

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from orderflow._core.types import Side
+from orderflow.exchanges.session import Subscription
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import okx_recorded
 from orderflow.simulator.dialects.windows import MILLISECOND_NS, WindowExchange, compact, trimmed
@@ -16,7 +17,6 @@ from orderflow.simulator.exchange import SECOND_NS, Connection, Response
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import MarketBook
 from orderflow.simulator.numbers import to_text
-from orderflow.simulator.reader import Subscription
 from orderflow.simulator.views import Levels, View
 
 DEPTHS = {"books": 400, "books5": 5, "bbo-tbt": 1}

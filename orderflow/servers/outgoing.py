@@ -1,0 +1,85 @@
+"""What one exchange is still to be sent and asked, in order, and no faster than it allows."""
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from orderflow.exchanges.session import Limits, Request, Send
+from orderflow.servers.hosts import SECOND_NS, Hosts
+from orderflow.servers.token_bucket import TokenBucket
+
+NO_LISTING = -1
+#: A host that is left alone may be free before its time: it is looked at so often.
+LOOK_NS = SECOND_NS
+
+
+class Outgoing:
+    """Messages of each connection, and REST calls for books. Control thread only.
+
+    Parameters
+    ----------
+    connections : int
+    limits : Limits
+    hosts : Hosts
+        Shared with whatever else asks the same hosts.
+    """
+
+    def __init__(self, connections: int, limits: Limits, hosts: Hosts):
+        self.held_back = 0          # messages and calls that had to wait for the limit
+        self._limits = limits
+        self._hosts = hosts
+        self._buckets = [TokenBucket(limits.messages) for _ in range(connections)]
+        self._messages: list[deque[tuple[Send, int]]] = [deque() for _ in range(connections)]
+        self._snapshots: deque[Request] = deque()
+        self._calls: deque[Request] = deque()       # all others
+        self._requests_ns = 0       # one of them may go then
+
+    def send(self, connection: int, message: Send, listing: int) -> None:
+        """To be sent; `listing` is the one whose book it resyncs, or NO_LISTING."""
+        self._messages[connection].append((message, listing))
+
+    def fetch(self, request: Request) -> None:
+        """To be asked for."""
+        (self._calls if request.listing == NO_LISTING else self._snapshots).append(request)
+        self._requests_ns = 0
+
+    def messages(self, connection: int, now_ns: int) -> Iterator[tuple[Send, int]]:
+        """What may be sent now, with its listing."""
+        waiting, bucket = self._messages[connection], self._buckets[connection]
+        while waiting and bucket.take(now_ns):
+            yield waiting.popleft()
+        self.held_back += len(waiting) > 0
+
+    def requests(self, now_ns: int) -> Iterator[Request]:
+        """What may be asked for now."""
+        self._requests_ns = now_ns + LOOK_NS
+        for waiting, limit in ((self._calls, None), (self._snapshots, self._limits.requests)):
+            while waiting:
+                allowed_ns = self._hosts.request(waiting[0].url, limit, now_ns)
+                if allowed_ns:
+                    self._requests_ns = min(self._requests_ns, allowed_ns)
+                    self.held_back += 1
+                    break
+                yield waiting.popleft()
+
+    def answered(self) -> None:
+        """A host may be free that was not."""
+        self._requests_ns = 0
+
+    def forget(self, connection: int) -> None:
+        """It is gone, and what was to be sent over it means nothing to the next one."""
+        self._messages[connection].clear()
+        if not self._limits.by_address:
+            self._buckets[connection] = TokenBucket(self._limits.messages)
+
+    def forget_snapshots(self) -> None:
+        """The books begin anew."""
+        self._snapshots.clear()
+
+    def due_ns(self, now_ns: int) -> int | None:
+        """When something may go; None = nothing waits."""
+        due = [bucket.ready_ns(now_ns) for bucket, messages in zip(self._buckets, self._messages, strict=True)
+               if messages]
+        if self._calls or self._snapshots:
+            due.append(self._requests_ns)
+        return min(due, default=None)
