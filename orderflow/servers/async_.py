@@ -240,7 +240,8 @@ class AsyncServer:
                 opened.shutdown(socket.SHUT_RDWR)
             if not making.done():
                 await asyncio.wait([making])
-                making.exception()              # looked at: it says no more than that we shut it down
+            if making.exception() is None:      # it was made after all, in the same moment
+                making.result()[0].disconnect(False)
             raise
 
     def _admit(self, listener: Listener) -> None:

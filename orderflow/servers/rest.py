@@ -54,7 +54,7 @@ def call(using: httpx.Client, request: Request) -> Answer:
     try:
         return _answer(using.request(request.method, request.url, headers=dict(request.headers),
                                      content=request.body or None))
-    except (httpx.HTTPError, RuntimeError) as error:        # the latter: the client was closed, everything ends
+    except Exception as error:      # not only httpx's own: the client may be closed while a call hangs in it
         return _refusal(error, request, using.timeout.read)
 
 

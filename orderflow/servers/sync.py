@@ -82,13 +82,12 @@ class SyncServer:
         if self._thread is not None:
             self._thread.join(timeout)
             self._thread = None
-        ended = self._calls.stop(LEAVE_S)
+        self._calls.stop(LEAVE_S)
         while not self._results.empty():
             self._results.get()()                       # closes what was connected too late
         for name, line in self._transports:             # its native thread reads it still: not closed under its feet
             self.report(f"{name}: connection {line} was not given back in time")
-        if ended:
-            self._client.close()
+        self._client.close()                            # a call that hangs in it fails, whenever it goes on
 
     # -- control thread -------------------------------------------------------------------------------------------
 
