@@ -150,7 +150,7 @@ HEADER = (f"{'protocol':15} {'frames':>7} {'bytes':>7} {'decode':>8} {'and book'
 
 
 @pytest.mark.skipif(not FEEDS.is_dir(), reason="the recorded feeds are not beside this repository")
-def test_codecs(benchmark=None):
+def test_codecs():
     found = [run(protocol) for protocol in PROTOCOLS if golden_of(protocol) is not None]
     print("", HEADER, *(line for line, _ in found), sep="\n")
     assert all(met for _, met in found)

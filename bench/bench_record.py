@@ -51,7 +51,7 @@ class Taker:
 
 
 @pytest.mark.skipif(not CAPTURE.exists(), reason="the recorded feeds are not beside this repository")
-def test_recording(benchmark=None):
+def test_recording():
     build.build("record_timing")
     import record_timing
     frames = [record.payload.encode() for record in read_capture(CAPTURE) if record.direction == "rx"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderflow._core.checksum import crc32_of, interleaved_checksum, kraken_checksum
+from orderflow._core.checksum import crc32_of, crc32_portable_of, interleaved_checksum, kraken_checksum
 from orderflow._core.types import LEVEL_DTYPE
 
 ASKS = [(452852, 100000), (452864, 154571953), (452866, 154571109), (452896, 154560911), (452902, 15890660),
@@ -33,7 +33,14 @@ def slow(asks, bids, price_zeros=0, quantity_zeros=0):
 
 @given(st.binary(max_size=300))
 def test_crc32_is_that_of_zlib(data):
-    assert crc32_of(data) == zlib.crc32(data)
+    assert crc32_of(data) == crc32_portable_of(data) == zlib.crc32(data)
+
+
+def test_crc32_of_every_length():
+    """Folded by 64 and by 16 bytes, the rest by tables."""
+    data = np.random.default_rng(1).bytes(1500)
+    for size in range(len(data)):
+        assert crc32_of(data[-size:]) == crc32_portable_of(data[-size:]) == zlib.crc32(data[-size:])
 
 
 def test_documented_example():

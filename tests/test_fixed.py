@@ -93,6 +93,18 @@ def test_write(value, decimals):
         assert fixed.parse_text(text.encode(), decimals)[:2] == (0, value)
 
 
+@given(st.integers(0, LARGEST), st.integers(0, 18))
+@example(LARGEST, 0)
+@example(LARGEST, 16)
+@example(LARGEST, 18)
+@example(0, 8)
+@example(10**8, 16)
+@example(10**16 - 1, 16)
+@example(10**16, 8)
+def test_write_loosely(value, decimals):
+    assert fixed.write_text_loosely(value, decimals) == fixed.write_text(value, decimals, trimmed=True)
+
+
 def test_status_codes_are_those_of_the_codec():
     """fixed.pxd stands above codec.pxd and repeats four of its values."""
     assert [fixed.parse_text(text, 2)[0] for text in (b"1", b"x", b"0.001", b"1e30")] == [

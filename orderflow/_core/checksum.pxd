@@ -1,33 +1,14 @@
-"""Checksums over the top of a book, by which an exchange lets us prove that ours is equal.
-
-The CRC-32 of IEEE 802.3 (reflected polynomial 0xEDB88320), eight bytes a step through eight tables ("slicing by 8":
-Kounavis and Berry, 2005), about a byte a cycle; a Kraken checksum covers some 400 bytes.
+"""Checksums over the top of a book, by which an exchange lets us prove that ours is equal: the CRC-32 of IEEE 802.3
+over its best levels as text.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core cimport fixed
 from orderflow._core.types cimport Level
 
-cdef extern from *:
-    """
-    struct OrderflowCrcTables {
-        uint32_t of[8][256];
-
-        constexpr OrderflowCrcTables() : of{} {
-            for (uint32_t byte = 0; byte < 256; ++byte) {
-                uint32_t crc = byte;
-                for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
-                of[0][byte] = crc;
-            }
-            for (uint32_t byte = 0; byte < 256; ++byte)
-                for (int table = 1; table < 8; ++table)
-                    of[table][byte] = of[table - 1][byte] >> 8 ^ of[0][of[table - 1][byte] & 255];
-        }
-    };
-    static constexpr OrderflowCrcTables orderflow_crc_tables;
-    #define orderflow_crc(table, byte) orderflow_crc_tables.of[table][byte]
-    """
-    uint32_t crc_table "orderflow_crc"(int table, uint32_t byte) noexcept nogil
+cdef extern from "crc32.hpp" namespace "orderflow" nogil:
+    uint32_t crc32(const char *data, size_t size) noexcept
+    uint32_t crc32_portable(const char *data, size_t size) noexcept
 
 cdef enum:
     INTERLEAVED_DEPTH = 25      # levels of each side in the checksums of OKX and Bitfinex
@@ -37,24 +18,6 @@ cdef enum:
 
 
 cdef nogil:
-    inline uint32_t crc32(const char *data, size_t size) noexcept:
-        cdef uint32_t crc = 0xFFFFFFFF
-        cdef uint64_t word
-        cdef uint32_t low, high
-        cdef size_t i = 0
-        while i + 8 <= size:
-            word = fixed.load_word(data + i)
-            low = <uint32_t>word ^ crc
-            high = <uint32_t>(word >> 32)
-            crc = (crc_table(7, low & 255) ^ crc_table(6, low >> 8 & 255) ^ crc_table(5, low >> 16 & 255)
-                   ^ crc_table(4, low >> 24) ^ crc_table(3, high & 255) ^ crc_table(2, high >> 8 & 255)
-                   ^ crc_table(1, high >> 16 & 255) ^ crc_table(0, high >> 24))
-            i += 8
-        while i < size:
-            crc = crc >> 8 ^ crc_table(0, (crc ^ <uint8_t>data[i]) & 255)
-            i += 1
-        return crc ^ <uint32_t>0xFFFFFFFF
-
     inline char *put_number(char *at, uint64_t value, int zeros) noexcept:
         """Digits of a scaled integer as the exchange writes it: `zeros` more decimals than the scale has, or fewer."""
         cdef char *end = at + fixed.write_digits_loosely(value, at)
@@ -87,7 +50,10 @@ cdef nogil:
 
     inline char *put_plain(char *at, int64_t value, uint8_t decimals) noexcept:
         """As OKX writes a number: no zeros at the end of the fraction."""
-        return at + fixed.write_trimmed(value, decimals, at)
+        if value < 0:
+            at[0] = c"-"
+            return at + 1 + fixed.write_trimmed_loosely(-value, decimals, at + 1)
+        return at + fixed.write_trimmed_loosely(value, decimals, at)
 
     inline char *put_javascript(char *at, int64_t value, uint8_t decimals) noexcept:
         """As JavaScript writes a number (ECMA-262, Number::toString): below 0.000001 with an exponent, "1.5e-7"."""

@@ -7,6 +7,11 @@ def crc32_of(bytes data):
     return crc32(data, len(data))
 
 
+def crc32_portable_of(bytes data):
+    """The same as processors without carry-less multiplication reckon it."""
+    return crc32_portable(data, len(data))
+
+
 def kraken_checksum(asks, bids, int price_zeros=0, int quantity_zeros=0):
     """Kraken's checksum of the ten best levels.
 

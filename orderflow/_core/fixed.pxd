@@ -18,12 +18,37 @@ cdef extern from *:
         10000000000ull, 100000000000ull, 1000000000000ull, 10000000000000ull, 100000000000000ull,
         1000000000000000ull, 10000000000000000ull, 100000000000000000ull, 1000000000000000000ull,
         10000000000000000000ull};
+
+    // value / 10**decimals, up to 16 decimals: multiplications, for the compiler knows every divisor.
+    static inline uint64_t orderflow_divide_by_power(uint64_t value, unsigned decimals) {
+        switch (decimals) {
+            case 0: return value;
+            case 1: return value / 10u;
+            case 2: return value / 100u;
+            case 3: return value / 1000u;
+            case 4: return value / 10000u;
+            case 5: return value / 100000u;
+            case 6: return value / 1000000u;
+            case 7: return value / 10000000u;
+            case 8: return value / 100000000u;
+            case 9: return value / 1000000000u;
+            case 10: return value / 10000000000u;
+            case 11: return value / 100000000000u;
+            case 12: return value / 1000000000000u;
+            case 13: return value / 10000000000000u;
+            case 14: return value / 100000000000000u;
+            case 15: return value / 1000000000000000u;
+            default: return value / 10000000000000000u;
+        }
+    }
     """
+    uint64_t divide_by_power "orderflow_divide_by_power"(uint64_t value, unsigned decimals) noexcept nogil
     ctypedef long long int128 "orderflow_int128"            # 16 bytes, whatever Cython is told here
     const uint64_t *POWERS "orderflow_powers"               # POWERS[i] == 10**i
 
 cdef extern from *:
     int count_trailing_zeros "__builtin_ctzll"(unsigned long long) noexcept nogil
+    int count_leading_zeros "__builtin_clzll"(unsigned long long) noexcept nogil
 
 cdef enum:                      # the values of codec.DecodeStatus
     EXACT = 0
@@ -175,23 +200,33 @@ cdef nogil:
         cdef uint64_t tens = (pairs * 103 >> 10) & 0x000F000F000F000FULL
         return (tens | (pairs - 10 * tens) << 8) | 0x3030303030303030ULL
 
-    inline uint32_t write_digits_loosely(uint64_t value, char *out) noexcept:
-        """As write_digits, but up to 24 bytes at `out` are overwritten."""
-        cdef uint64_t head = value
-        cdef uint64_t text
-        cdef uint32_t blocks = 0
-        cdef uint32_t count, i
-        while head >= 100_000_000:
-            head = head // 100_000_000
-            blocks += 1
-        text = eight_digits(head)
-        count = 8 - (count_trailing_zeros((text ^ 0x3030303030303030ULL) | <uint64_t>1 << 63) >> 3)
+    inline uint32_t put_first_digits(uint64_t value, char *out) noexcept:
+        """A number below 10**8 without leading zeros; returns how many digits it has. Eight bytes are overwritten."""
+        cdef uint64_t text = eight_digits(value)
+        cdef uint32_t count = 8 - (count_trailing_zeros((text ^ 0x3030303030303030ULL) | <uint64_t>1 << 63) >> 3)
         text >>= 8 * (8 - count)
         memcpy(out, &text, 8)
-        for i in range(blocks):
-            text = eight_digits(value // POWERS[8 * (blocks - 1 - i)] % 100_000_000)
-            memcpy(out + count + 8 * i, &text, 8)
-        return count + 8 * blocks
+        return count
+
+    inline void put_eight_digits(uint64_t value, char *out) noexcept:
+        cdef uint64_t text = eight_digits(value)
+        memcpy(out, &text, 8)
+
+    inline uint32_t write_digits_loosely(uint64_t value, char *out) noexcept:
+        """As write_digits, but up to 24 bytes at `out` are overwritten. Divides by constants only."""
+        cdef uint64_t upper = value // 100_000_000
+        cdef uint64_t head = upper // 100_000_000
+        cdef uint32_t count
+        if upper == 0:
+            return put_first_digits(value, out)
+        if head == 0:
+            count = put_first_digits(upper, out)
+        else:
+            count = put_first_digits(head, out)
+            put_eight_digits(upper - head * 100_000_000, out + count)
+            count += 8
+        put_eight_digits(value - upper * 100_000_000, out + count)
+        return count + 8
 
     inline uint32_t write_digits(uint64_t value, char *out) noexcept:
         """Decimal digits of an unsigned integer without leading zeros; returns how many (1 to 20)."""
@@ -239,6 +274,34 @@ cdef nogil:
             if out[length - 1] == b".":
                 length -= 1
         return length
+
+    inline uint32_t without_zeros(uint64_t text) noexcept:
+        """How many of eight characters are left when the zeros at their end go; not all may be zeros."""
+        return 8 - (count_leading_zeros(text ^ 0x3030303030303030ULL) >> 3)
+
+    inline uint32_t write_trimmed_loosely(int64_t value, uint8_t decimals, char *out) noexcept:
+        """As write_trimmed of what is not negative, but up to 41 bytes at `out` are overwritten: what is written is not
+        read again, which would have to wait for it."""
+        cdef uint64_t whole, fraction, upper, text
+        cdef uint32_t length
+        if decimals > 16:
+            return write_trimmed(value, decimals, out)
+        whole = divide_by_power(<uint64_t>value, decimals)
+        fraction = <uint64_t>value - whole * POWERS[decimals]
+        length = write_digits_loosely(whole, out)
+        if fraction == 0:
+            return length
+        fraction *= POWERS[16 - decimals]
+        upper = fraction // 100_000_000
+        fraction -= upper * 100_000_000
+        out[length] = b"."
+        text = eight_digits(upper)
+        memcpy(out + length + 1, &text, 8)
+        if fraction == 0:
+            return length + 1 + without_zeros(text)
+        text = eight_digits(fraction)
+        memcpy(out + length + 9, &text, 8)
+        return length + 9 + without_zeros(text)
 
     inline int64_t high(int128 value) noexcept:
         """Upper half, with the sign."""

@@ -20,3 +20,9 @@ def write_text(int64_t value, uint8_t decimals, bint trimmed=False):
     cdef char[TEXT_SIZE] text
     cdef uint32_t length = write_trimmed(value, decimals, text) if trimmed else write(value, decimals, text)
     return text[:length].decode("ascii")
+
+
+def write_text_loosely(int64_t value, uint8_t decimals):
+    """The same without zeros at the end, as checksums have it: not negative."""
+    cdef char[TEXT_SIZE] text
+    return text[:write_trimmed_loosely(value, decimals, text)].decode("ascii")
