@@ -43,9 +43,11 @@ clean:
 	$(BIN)/python -m pip install --quiet --upgrade pip      # --group needs 25.1
 	@touch $@
 
+# As a path, not by an import hook: so that Cython finds it too (from orderflow cimport Strategy).
 .venv/.built: .venv/.pip pyproject.toml setup.py $(NATIVE)
 	@echo "Compiling; the first time this takes a few minutes."
-	PYTHONWARNINGS="ignore:Editable installation" $(BIN)/python -m pip install --quiet --editable .
+	PYTHONWARNINGS="ignore:Editable installation" $(BIN)/python -m pip install --quiet --editable . \
+		--config-settings editable_mode=compat
 	@touch $@
 
 .venv/.test .venv/.bench .venv/.lint: .venv/.%: .venv/.pip pyproject.toml

@@ -36,11 +36,11 @@ class ExchangeSettings(Struct, frozen=True):
     Attributes
     ----------
     protocol : str
-        What it speaks: binance_spot, binance_usdm, binance_coinm, kraken_v2.
+        What it speaks: a name of `exchanges.SESSIONS`.
     symbols : tuple of str
         In the exchange's own spelling.
     rest, stream, orders : str
-        Base URLs; empty = production.
+        Base URLs; empty = production. `orders` is the whole address of the connection that takes them.
     ca_file : str
         PEM file of the only authorities to trust; empty = the system's.
     maker_fee, taker_fee : str or int
@@ -75,7 +75,6 @@ class ExchangeSettings(Struct, frozen=True):
     silence_seconds: Annotated[float, msgspec.Meta(ge=0)] = 60.0
     login_seconds: Seconds = 10.0
     subscribe_seconds: Seconds = 10.0
-    instruments: dict[str, str] = {}
 
 
 class EngineSettings(Struct, frozen=True):
@@ -98,6 +97,8 @@ class EngineSettings(Struct, frozen=True):
         Seconds for the TLS handshake, and for the answer that makes a connection a websocket.
     rest_timeout : float
         Seconds for each of connecting, writing and reading of a REST call.
+    start_timeout : float
+        Seconds until every exchange must be ready; `run` then goes on with those that are.
     directory : str
         Of the journal; needed where an exchange trades, because client order ids must never repeat.
     """
@@ -111,6 +112,7 @@ class EngineSettings(Struct, frozen=True):
     tls_timeout: Seconds = 10.0
     upgrade_timeout: Seconds = 10.0
     rest_timeout: Seconds = 10.0
+    start_timeout: Seconds = 30.0
     directory: str = ""
 
 

@@ -52,6 +52,8 @@ LOG_BYTES = 4 << 20
 WAKE_BEING_SERVED = 1
 #: Denied parent orders that `Engine.parent` remembers.
 MOST_DENIALS = 1024
+#: Problems that `Engine.problems` remembers.
+MOST_PROBLEMS = 1000
 #: Room for the fills that the order table remembers, for each order that it holds.
 FILLS_PER_ORDER = 4
 ORDER_RING = 4096
@@ -353,6 +355,9 @@ class Engine:
         Of the native threads; see EngineSettings.
     record : bool
         Keep the frames beside journal and input log, so that the run can be replayed (orderflow.research.replay).
+    all_exchanges : bool
+        Whether every exchange must be reached and ready for a start; else one is enough, and the others are named in
+        `problems`. Of those that could not be reached nothing is known, so they are left out of the run.
     maximum_orders, maximum_parents : int
         How many the order table holds; more are refused. An order that was sent keeps its place for a minute after its
         end, for late reports: 16384 serve 270 orders a second for ever. An ended parent gives its place to a new one.
@@ -363,11 +368,12 @@ class Engine:
                  limits: dict[str, Limits] | None = None, directory=None, policy: str = "best",
                  fees: dict[str, tuple[str, str]] | None = None, layout: str = "split", wait: str = "park",
                  cpus: dict[str, int] | None = None, report: Callable[[str], None] | None = None,
-                 record: bool = False, maximum_orders: int = 16384, maximum_parents: int = 1024):
+                 record: bool = False, all_exchanges: bool = True, maximum_orders: int = 16384,
+                 maximum_parents: int = 1024):
         self.sessions = list(sessions)
         self.server = server
-        self.problems: list[str] = []
-        self._report = report or self.problems.append
+        self.problems: list[str] = []       # the newest, one line each
+        self._told = report
         self._limits = dict(limits or {})
         self._policy = policy
         self._fees = fees or {}
@@ -386,6 +392,7 @@ class Engine:
         self.journal: JournalFiles | None = None
         self._files: list = []              # journal and input logs that are open
         self._record = record
+        self._all_exchanges = all_exchanges
         self._recorder: Recorder | None = None
         self.started = False
         self.stopped = False
@@ -415,15 +422,27 @@ class Engine:
         self.trade()
         return self
 
+    def _report(self, problem: str) -> None:
+        """Keep a problem, and pass it on to who wants to hear of it."""
+        self.problems.append(problem)
+        del self.problems[:-MOST_PROBLEMS]
+        if self._told is not None:
+            self._told(problem)
+
     def _fetch_listings(self) -> list[Listing]:
         listings: list[Listing] = []
-        for session in self.sessions:
+        for session in list(self.sessions):
             name = session.settings.name
             try:
                 bodies = (self.server.fetch_now(name, session.metadata()) if self._direct
                           else self.server.fetch_now(session.metadata()))
             except ConnectionError as error:
-                raise EngineError(f"exchange {name}: {error}") from None
+                problem = f"exchange {name}: {error}"
+                if self._all_exchanges or len(self.sessions) == 1:
+                    raise EngineError(problem) from None
+                self._report(f"{problem}; it is left out of this run")
+                self.sessions.remove(session)
+                continue
             for listing in session.listings(bodies):
                 maker, taker = self._fees.get(name, (listing.maker_fee, listing.taker_fee))
                 listings.append(listing.with_fees(decimal(maker, "maker_fee"), decimal(taker, "taker_fee")))
@@ -507,8 +526,7 @@ class Engine:
 
     def _wait_ready(self, timeout: float) -> None:
         def ready() -> bool:
-            return (all(conversation.ready for conversation in self.conversations)
-                    and all(loop.can_trade for name, loop in self.core.loops.items() if name in self.core.orders)
+            return (not self.not_ready()
                     and all(self.book_state(index) == "LIVE" for index in range(len(self.core.listings))))
 
         if self._direct:
@@ -517,12 +535,21 @@ class Engine:
             deadline = time.monotonic() + timeout
             while not ready() and time.monotonic() < deadline:
                 time.sleep(0.005)
-        if not ready():
-            waiting = [conversation.name for conversation in self.conversations if not conversation.ready]
-            waiting += [f"{item.exchange} {item.symbol} ({self.book_state(index)})"
-                        for index, item in enumerate(self.core.listings) if self.book_state(index) != "LIVE"]
-            raise EngineError(f"not ready within {timeout:g} s: {', '.join(waiting) or 'order connections'}; "
-                              + "; ".join(self.problems[-3:]))
+        if ready():
+            return
+        books = [f"{item.exchange} {item.symbol} ({self.book_state(index)})"
+                 for index, item in enumerate(self.core.listings) if self.book_state(index) != "LIVE"]
+        why = [health.last_problem for health in (one.health for one in self.conversations) if health.last_problem]
+        problem = (f"not ready within {timeout:g} s: {', '.join([*self.not_ready(), *books])}"
+                   + "".join(f"; {one}" for one in why or self.problems[-3:]))
+        if self._all_exchanges or len(books) == len(self.core.listings):
+            raise EngineError(problem)
+        self._report(f"{problem}; the others go on")
+
+    def not_ready(self) -> list[str]:
+        """Exchanges that are not subscribed, or trade and cannot take orders."""
+        late = {conversation.name for conversation in self.conversations if not conversation.ready}
+        return sorted(late | {name for name in self.core.orders if not self.core.loops[name].can_trade})
 
     def trade(self) -> None:
         """Let orders pass: risk and every gate ACTIVE. The engine does so itself once it is ready."""
@@ -655,17 +682,31 @@ class Engine:
             When it ends at the latest.
         exchanges : sequence of str
             Where it may go; empty = everywhere.
+
+        Raises
+        ------
+        ValueError
+            An argument is wrong; the message names it.
+        EngineError
+            The engine does not run, or has no room for it.
         """
+        if not self.started or self.stopped:
+            raise EngineError("the engine does not run; nothing can be submitted")
         if instrument not in self.instruments:
             raise ValueError(f"instrument {instrument!r}: there are {', '.join(self.instruments)}")
         if side.lower() not in ("buy", "sell"):
             raise ValueError(f"side {side!r}: expected buy or sell")
         item = self.instruments[instrument]
+        limit = item.price(limit_price) if limit_price is not None else 0
+        if limit_price is not None and limit <= 0:
+            raise ValueError(f"limit_price {limit_price}: a price is positive; None means that there is no limit")
+        if seconds is not None and not seconds > 0:
+            raise ValueError(f"seconds {seconds}: expected a positive number, or None for no end")
         record = np.zeros(1, PARENT_ORDER_DTYPE)[0]
         self._counter += 1
         record["parent_id"] = self._counter
         record["quantity"] = item.quantity(quantity)
-        record["limit_price"] = item.price(limit_price) if limit_price is not None else 0
+        record["limit_price"] = limit
         record["instrument"] = item.index
         record["kind"] = ParentKind.SUBMIT_PARENT
         record["side"] = Side.BUY if side.lower() == "buy" else Side.SELL
@@ -682,7 +723,9 @@ class Engine:
         return self._counter
 
     def cancel(self, parent_id: int) -> None:
-        """Ask for the end of a parent order; EngineError if that could not even be asked."""
+        """Ask for the end of a parent order; EngineError if that could not even be asked, ValueError if there is none.
+        """
+        self._check_known(parent_id)
         record = np.zeros(1, PARENT_ORDER_DTYPE)[0]
         record["parent_id"], record["kind"] = parent_id, ParentKind.CANCEL_PARENT
         if not self.strategizer.submit(record):
@@ -699,12 +742,17 @@ class Engine:
                 del self._denied[next(iter(self._denied))]
         return self._denied.get(parent_id)
 
+    def _check_known(self, parent_id: int) -> None:
+        if not 0 < parent_id <= self._counter and self.parent(parent_id) is None:
+            raise ValueError(f"parent order {parent_id}: there is none")
+
     def parents(self) -> list[ParentState]:
         """Every parent order that is still in the table."""
         return [self._parent_state(view) for view in self.orders.parents()]
 
     def wait(self, parent_id: int, timeout: float = 30.0) -> ParentState:
-        """Let time pass until a parent order has ended; TimeoutError if it does not."""
+        """Let time pass until a parent order has ended; TimeoutError if it does not, ValueError if there is none."""
+        self._check_known(parent_id)
         seen: list[ParentState] = []        # the last look counts: an ended parent may give its place away at any time
 
         def ended() -> bool:
@@ -738,6 +786,11 @@ class Engine:
     def failures(self) -> list[Exception]:
         """What strategies written in Python have raised, the first hundred of each."""
         return [failure for item in self._strategies if isinstance(item, PythonStrategy) for failure in item.failures]
+
+    @property
+    def strategies(self) -> list[Strategy]:
+        """In the order in which they were given; plain Python ones as the PythonStrategy that calls them."""
+        return list(self._strategies)
 
     def position(self, index: int):
         """PositionView of a listing, scaled integers."""

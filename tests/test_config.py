@@ -1,10 +1,26 @@
 """Settings: what is good is taken, and what is wrong is told with the name of its key."""
 import os
+import re
+import tomllib
+from pathlib import Path
 
 import pytest
+from msgspec import NODEFAULT
+from msgspec.structs import fields
 
-from orderflow.config import ConfigError, check, load, parse
+from orderflow.config import (
+    ConfigError,
+    EngineSettings,
+    ExchangeSettings,
+    LimitSettings,
+    StrategySettings,
+    check,
+    load,
+    parse,
+)
 from orderflow.exchanges import SESSIONS
+
+ROOT = Path(__file__).parents[1]
 
 GOOD = """
 [engine]
@@ -135,3 +151,36 @@ def test_a_file_that_cannot_be_read(tmp_path):
 def test_settings_are_checked_however_they_were_made():
     good = parse(one())
     assert check(good) is good
+
+
+# -- what users read ---------------------------------------------------------------------------------------------
+
+
+def documented(section):
+    """key -> default, as the tables of docs/configuration.md have them; "" where there is none."""
+    text = (ROOT / "docs/configuration.md").read_text()
+    rows = re.findall(r"^\| (`[^|]*`) \|([^|]*)\|", text.split(f"## `{section}`")[1].split("\n## ")[0], re.MULTILINE)
+    return {key.strip("` "): default.strip("` ") for keys, default in rows for key in keys.split(",")}
+
+
+@pytest.mark.parametrize(("section", "struct"), [
+    ("[engine]", EngineSettings), ("[exchanges.NAME]", ExchangeSettings), ('[limits."INSTRUMENT"]', LimitSettings),
+    ("[strategies.NAME]", StrategySettings)])
+def test_every_key_is_documented_with_its_default(section, struct):
+    told = documented(section)
+    if section.startswith("[strategies"):
+        told = {key: told[key] for key in ("use", "parameters")}
+    assert set(told) == {field.name for field in fields(struct)}
+    for field in fields(struct):
+        default = field.default if field.default_factory is NODEFAULT else field.default_factory()
+        if field.required or default is None:
+            assert not told[field.name] or default is None, field.name
+        else:
+            assert tomllib.loads(f"it = {told[field.name]}")["it"] == default, field.name
+
+
+def test_the_example_can_be_used(tmp_path):
+    settings = load(ROOT / "examples/engine.toml")
+    assert {name: one.protocol for name, one in settings.exchanges.items()} == {
+        "alpha": "binance_spot", "gamma": "kraken_v2"}
+    assert "BTC-USDT" in settings.limits

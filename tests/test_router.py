@@ -8,7 +8,7 @@ import pytest
 
 from orderflow._core.loop_router import RouterLoop
 from orderflow._core.types import PARENT_ORDER_DTYPE, ParentKind, Side
-from orderflow.engine import Engine, Limits
+from orderflow.engine import Engine, EngineError, Limits
 from orderflow.exchanges.session import Request
 from orderflow.research.simulation import DIRECT_START_NS, INSTRUMENT, LIMITS, VENUES, session_of, simulator_settings
 from orderflow.servers.direct import DirectServer
@@ -72,6 +72,31 @@ def test_what_no_exchange_takes_is_not_waited_for(make):
     engine = make()
     parent = engine.wait(engine.submit(INSTRUMENT, "buy", "0.00000001"))
     assert (parent.status, parent.reason, parent.children) == ("PARENT_DONE", "BELOW_MINIMUM_REMAINS", 0)
+
+
+@pytest.mark.parametrize("arguments, told", [
+    ({"limit_price": "-5"}, "limit_price -5: a price is positive"), ({"limit_price": 0}, "limit_price 0: "),
+    ({"seconds": 0}, "seconds 0: expected a positive number"), ({"seconds": -1}, "seconds -1: "),
+])
+def test_an_argument_that_means_nothing_is_not_taken_for_none(make, arguments, told):
+    engine = make()
+    with pytest.raises(ValueError, match=told):
+        engine.submit(INSTRUMENT, "buy", "1", **arguments)
+    assert engine.parents() == [] and engine.router.counts["parents"] == 0
+
+
+def test_a_parent_that_there_is_not(make):
+    engine = make()
+    for asked in (engine.cancel, engine.wait):
+        with pytest.raises(ValueError, match="parent order 7: there is none"):
+            asked(7)
+
+
+def test_nothing_is_submitted_to_an_engine_that_has_stopped(make):
+    engine = make()
+    engine.stop()
+    with pytest.raises(EngineError, match="does not run"):
+        engine.submit(INSTRUMENT, "buy", "1")
 
 
 def test_cancel(make):

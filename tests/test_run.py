@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from orderflow._core.journal import JournalFiles
 from orderflow.cli import BAD_USAGE, CHECK_FAILED, GOOD, main
 from orderflow.cli.application import BadUsage
 from orderflow.cli.sessions import session_of
@@ -104,6 +105,15 @@ class Clumsy:
         raise LookupError("nothing there")
 
 
+class Patient:
+    asked = False
+
+    def on_signal(self, market, listing, entry):
+        if not self.asked and entry["ask_count"]:
+            self.asked = True
+            market.submit("BTC-USDT", "buy", "0.00005")
+
+
 class Idle:
     pass
 """
@@ -139,10 +149,69 @@ def test_strategies_of_the_configuration_trade(with_strategies, keys, capsys):
 
 def test_what_a_strategy_raises_is_told(with_strategies, keys, capsys):
     path = with_strategies('[strategies.mine]\nuse = "MODULE:Clumsy"\n')
-    main(["run", str(path), "--seconds", "1", "--json"])
+    assert main(["run", str(path), "--seconds", "1", "--json"]) == CHECK_FAILED
     printed = capsys.readouterr()
-    assert "strategy: LookupError('nothing there')" in json.loads(printed.out)["problems"]
-    assert "Traceback" in printed.err
+    [problem] = [one for one in json.loads(printed.out)["problems"] if "LookupError" in one]
+    times = int(problem.split("raised ")[1].split(" times")[0])
+    assert problem == f"strategies.mine: raised {times} times, first LookupError('nothing there')" and times > 1
+    assert printed.err.count("Traceback") == 1, "the first one, not each"
+
+
+def test_what_was_traded_is_told_in_words(with_strategies, keys, capsys):
+    path = with_strategies('[strategies.mine]\nuse = "MODULE:Buyer"\nparameters = {quantity = "0.005"}\n')
+    assert main(["run", str(path), "--seconds", "1.5"]) == GOOD
+    told = capsys.readouterr().out
+    assert "Parents   1, of them 1 ended" in told and "Position  0.005 BTC-USDT" in told
+    assert " filled, 0 cancelled, 0 rejected, 0 in doubt" in told and " USDT changed, fees included" in told
+
+
+def test_what_did_not_end_is_named_and_no_success(with_strategies, keys, capsys, monkeypatch):
+    """Less than any exchange takes for its worth waits for ever: nobody asked for an end."""
+    monkeypatch.setattr("orderflow.cli.run.SETTLE_S", 0.1)
+    path = with_strategies('[strategies.mine]\nuse = "MODULE:Patient"\n')
+    assert main(["run", str(path), "--seconds", "1"]) == CHECK_FAILED
+    assert "NOT ENDED" in (told := capsys.readouterr().out) and "buy 0.00005 BTC-USDT, filled 0" in told
+
+
+def test_a_second_engine_on_one_journal_is_refused_in_a_line(configuration, keys, tmp_path, capsys):
+    with JournalFiles(configuration.parent / "journal"):
+        assert main(["run", str(configuration), "--seconds", "1"]) == CHECK_FAILED
+    error = capsys.readouterr().err
+    assert "another engine has this journal open" in error and error.count("\n") == 1
+
+
+def test_a_directory_that_cannot_be_made_is_named(configuration, keys, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "engine.toml"
+    path.write_text(configuration.read_text().replace(str(configuration.parent / "journal"),
+                                                      str(tmp_path / "file/journal")))
+    assert main(["run", str(path), "--seconds", "1"]) == BAD_USAGE
+    error = capsys.readouterr().err
+    assert error.startswith(f"orderflow: engine.directory: {tmp_path / 'file/journal'} cannot be made: ")
+    assert error.count("\n") == 1
+
+
+def test_an_exchange_that_cannot_be_reached_leaves_the_others_running(configuration, keys, tmp_path, capsys):
+    path = tmp_path / "engine.toml"
+    path.write_text(configuration.read_text() + '[exchanges.nobody]\nprotocol = "kraken_v2"\nsymbols = ["BTC/USD"]\n'
+                    'rest = "http://127.0.0.1:9"\nstream = "ws://127.0.0.1:9"\n')
+    assert main(["run", str(path), "--seconds", "1", "--json"]) == CHECK_FAILED
+    found = json.loads(capsys.readouterr().out)
+    assert {one["name"]: one["books"] for one in found["exchanges"]} == {
+        "alpha": {"BTC-USDT": "LIVE"}, "gamma": {"BTC-USDT": "LIVE"}}
+    assert [one for one in found["problems"] if one.startswith("exchange nobody: ") and "left out" in one]
+
+
+def test_wrong_keys_are_told_with_the_exchanges_own_words(configuration, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("ORDERFLOW_ALPHA_KEY", KEY)
+    monkeypatch.setenv("ORDERFLOW_ALPHA_SECRET", "wrong")
+    path = tmp_path / "engine.toml"
+    path.write_text(configuration.read_text().replace("[engine]\n", "[engine]\nstart_timeout = 2\n"))
+    assert main(["run", str(path), "--seconds", "0.5", "--json"]) == CHECK_FAILED
+    found = json.loads(capsys.readouterr().out)
+    assert found["not_ready"] == ["alpha"]
+    assert any("user stream was refused" in one for one in found["problems"])
+    assert any(one.startswith("not ready within 2 s: alpha") and "the others go on" in one for one in found["problems"])
 
 
 @pytest.mark.parametrize(("table", "told"), [

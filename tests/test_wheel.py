@@ -12,24 +12,6 @@ pytestmark = [pytest.mark.wheel, pytest.mark.release]
 
 ROOT = Path(__file__).parents[1]
 
-STRATEGY = '''
-from orderflow cimport BOARD_DEPTH, BoardEntry, BookState, ParentOrder, ParentReport, Side, Strategy, StrategyContext
-from orderflow cimport submit
-
-cdef class Buyer(Strategy):
-    cdef public int fills
-
-    cdef void on_signal(self, StrategyContext *context, const BoardEntry *entry) noexcept nogil:
-        cdef ParentOrder *order
-        if entry.book_state == BookState.LIVE and 0 < entry.ask_count <= BOARD_DEPTH and entry.signals.imbalance > 0.9:
-            order = submit(context, context.listings[entry.listing].instrument, Side.BUY, 1000, entry.asks[0].price)
-            if order is not NULL:
-                order.end_ns = context.now_ns + 1_000_000_000
-
-    cdef void on_report(self, StrategyContext *context, const ParentReport *report) noexcept nogil:
-        self.fills += report.last_quantity > 0
-'''
-
 SETUP = '''
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -46,8 +28,20 @@ for name in orderflow.__all__:
 for module in pkgutil.walk_packages(orderflow.__path__, "orderflow."):
     if not module.name.endswith("__main__"):
         import_module(module.name)
-assert isinstance(buyer.Buyer(), orderflow.Strategy) and buyer.Buyer("mine").name == "mine" and buyer.Buyer().fills == 0
+assert isinstance(buyer.Buyer(), orderflow.Strategy) and buyer.Buyer("mine").name == "mine"
+with orderflow.simulate(seed=7, server="direct", strategies=[buyer.Buyer()]) as simulation:
+    engine = simulation.engine
+    engine.run(60, lambda: any(parent.done for parent in engine.parents()))
+    engine.run(5)
+    done = [parent for parent in engine.parents() if parent.done]
+    assert done and any(parent.filled for parent in done), engine.parents()
+    assert all(len(parent.by_exchange) <= 1 for parent in done)
 '''
+
+
+def readme_strategy():
+    """The example that users copy."""
+    return (ROOT / "README.md").read_text().split("```cython\n")[1].split("```")[0]
 
 
 def run(*command, **options):
@@ -89,7 +83,7 @@ def test_wheel_has_what_users_need_and_no_more(wheel):
 
 
 def test_a_strategy_compiles_against_the_wheel(python, tmp_path):
-    (tmp_path / "buyer.pyx").write_text(STRATEGY)
+    (tmp_path / "buyer.pyx").write_text(readme_strategy())
     (tmp_path / "setup.py").write_text(SETUP)
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "cython==3.3.1", "setuptools")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

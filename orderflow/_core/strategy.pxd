@@ -4,7 +4,7 @@ A strategy is told what changed and answers with parent orders. It never sees a 
 strategy's money. Its methods run in the strategizer thread, without the GIL, one call per event; what it does there
 must not block, allocate or raise.
 
-    from orderflow cimport BoardEntry, ParentOrder, Side, Strategy, StrategyContext, submit
+    from orderflow cimport BoardEntry, ParentOrder, Side, Strategy, StrategyContext, submit_at
 
     cdef class Buyer(Strategy):
         cdef void on_signal(self, StrategyContext *context, const BoardEntry *entry) noexcept nogil:
@@ -55,6 +55,20 @@ cdef nogil:
         order.kind = ParentKind.SUBMIT_PARENT
         order.algorithm = Algorithm.IMMEDIATE
         order.created_ns = order.start_ns = context.now_ns
+        return order
+
+    inline ParentOrder *submit_at(StrategyContext *context, uint32_t listing, uint8_t side, int64_t quantity,
+                                  int64_t limit_price) noexcept:
+        """The same for one listing alone and in its scale, the one that its board entry has: nothing goes elsewhere."""
+        cdef const Listing *where = &context.listings[listing]
+        cdef ParentOrder *order = submit(context, where.instrument, side, quantity * where.quantity_factor,
+                                         limit_price * where.price_factor)
+        cdef uint32_t place = 0
+        cdef uint32_t i
+        if order is not NULL:
+            for i in range(listing):
+                place += context.listings[i].instrument == where.instrument
+            order.listings = <uint64_t>1 << place
         return order
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orderflow.cli import CHECK_FAILED, GOOD, output
-from orderflow.cli.application import CheckFailed
+from orderflow.cli.application import BadUsage, CheckFailed
 from orderflow.cli.sessions import session_of
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Between two looks at the engine, and between two lines about its books where there is no terminal.
 STEP_S, LINE_S = 0.1, 5.0
+#: Parent orders that had not ended: so many are named.
+MOST_NAMED = 10
 #: What strategies have begun may take so long to end.
 SETTLE_S = 5.0
 
@@ -42,26 +44,28 @@ def command(
     Keys come from the environment: ORDERFLOW_NAME_KEY, ORDERFLOW_NAME_SECRET and, where the exchange has one,
     ORDERFLOW_NAME_PASSPHRASE. Exchanges with `trade = true` need them.
 
-    Exit code 1: an exchange could not be reached, or a book was not LIVE at the end.
+    Exit code 1: an exchange could not be reached, a book was not LIVE at the end, a parent order had not ended, or a
+    strategy raised.
     """
+    from orderflow._core.journal import JournalError
     from orderflow.config import load
     from orderflow.engine import EngineError
 
     settings = load(configuration)
     problems: list[str] = []
     with tempfile.TemporaryDirectory(prefix="orderflow-") as temporary:
-        directory = Path(settings.engine.directory or temporary)
+        directory = _made(settings.engine.directory or temporary)
         engine = engine_of(settings, directory, problems.append, configuration.parent)
         try:
-            engine.start()
-        except EngineError as error:
+            engine.start(settings.engine.start_timeout)
+        except (EngineError, JournalError) as error:
             raise CheckFailed(str(error)) from None
         try:
             _watch(engine, configuration.name, seconds, problems, quiet=as_json)
             if settings.strategies:         # nothing new, and what has begun comes to its end
                 engine.pause()
                 engine.run(SETTLE_S, lambda: engine.settled)
-            found = document(engine, problems + [f"strategy: {failure!r}" for failure in engine.failures])
+            found = document(engine, problems + failures(settings, engine))
         finally:
             engine.stop()
         found["orders"] = _orders(engine, directory)
@@ -71,7 +75,29 @@ def command(
         for line in lines(found):
             output.text(line)
     live = all(state == "LIVE" for exchange in found["exchanges"] for state in exchange["books"].values())
-    return GOOD if live else CHECK_FAILED
+    complete = live and not found["not_ready"] and len(found["exchanges"]) == len(settings.exchanges)
+    return GOOD if complete and not unfinished(found) and not engine.failures else CHECK_FAILED
+
+
+def _made(directory: str) -> Path:
+    """The directory of the journal, made where it is missing; BadUsage when that cannot be."""
+    try:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadUsage(f"engine.directory: {directory} cannot be made: {error.strerror}") from None
+    return Path(directory)
+
+
+def failures(settings: Settings, engine: Engine) -> list[str]:
+    """What strategies written in Python raised: of each its first exception, and how many there were."""
+    return [f"strategies.{name}: raised {strategy.failed} times, first {strategy.failures[0]!r}"
+            for name, strategy in zip(settings.strategies, engine.strategies, strict=True)
+            if getattr(strategy, "failed", 0)]
+
+
+def unfinished(found: dict) -> list[dict]:
+    """Parent orders that had not ended."""
+    return [one for one in found["parents"] if one["status"] not in ("PARENT_DONE", "PARENT_DENIED")]
 
 
 def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()) -> Engine:
@@ -99,7 +125,7 @@ def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()
                            str(one.collar), one.reference_age_seconds) for name, one in settings.limits.items()}
     fees = {name: (str(one.maker_fee), str(one.taker_fee)) for name, one in settings.exchanges.items()}
     return Engine(sessions, server, strategies=strategies, limits=limits, directory=directory, fees=fees,
-                  layout=chosen.layout, wait=chosen.wait, cpus=chosen.cpus, report=report)
+                  layout=chosen.layout, wait=chosen.wait, cpus=chosen.cpus, report=report, all_exchanges=False)
 
 
 def timeouts_of(settings: Settings) -> Timeouts:
@@ -182,9 +208,26 @@ def document(engine: Engine, problems: list[str]) -> dict:
     """What `--json` prints, without the orders; money as decimal text, times in nanoseconds."""
     from orderflow.cli import summary
 
-    return {"server": engine.server.name, "exchanges": summary.exchanges(engine),
+    return {"server": engine.server.name, "exchanges": summary.exchanges(engine), "not_ready": engine.not_ready(),
             "parents": [summary.parent(state) for state in engine.parents()],
-            "position": summary.positions(engine), "latency_ns": summary.latency(engine), "problems": list(problems)}
+            "position": summary.positions(engine),
+            "changed": {asset: summary.text(amount) for asset, amount in sorted(summary.flows(engine).items())},
+            "latency_ns": summary.latency(engine), "problems": list(problems)}
+
+
+def trading_lines(found: dict) -> list[str]:
+    """What was traded, and what was left undone."""
+    orders, open_ones = found["orders"], unfinished(found)
+    written = [f"  Parents   {len(found['parents'])}, of them {len(found['parents']) - len(open_ones)} ended",
+               f"  Orders    {orders['sent']} sent, {orders['filled']} filled, {orders['cancelled']} cancelled, "
+               f"{orders['rejected']} rejected, {orders['in_doubt']} in doubt"]
+    written += [f"  Position  {parts['total']} {instrument}" for instrument, parts in found["position"].items()
+                if parts["total"] != "0"]
+    changed = ", ".join(f"{amount} {asset}" for asset, amount in found["changed"].items() if amount != "0")
+    written.append(f"  Balances  {changed or 'nothing'} changed, fees included")
+    written += [f"  NOT ENDED {one['id']}: {one['side'].lower()} {one['quantity']} {one['instrument']}, filled "
+                f"{one['filled']} ({one['status']}, {one['reason']})" for one in open_ones[:MOST_NAMED]]
+    return written + [f"  ... and {len(open_ones) - MOST_NAMED} more"] * (len(open_ones) > MOST_NAMED)
 
 
 def _orders(engine: Engine, directory: Path) -> dict[str, int]:
@@ -202,6 +245,8 @@ def lines(found: dict) -> list[str]:
               f"{one['frames']:,}", str(one["gaps"]), str(one["resyncs"])) for one in found["exchanges"]]
     written: list[str] = [""]
     summary.table(rows, left=3, write=written.append)
+    if found["parents"]:
+        written += ["", *trading_lines(found)]
     stages = [("", "count", "p50 us", "p99 us")]
     stages += [(stage.replace("_", " "), f"{one['count']:,}", f"{one['p50'] / 1000:,.1f}", f"{one['p99'] / 1000:,.1f}")
                for stage, one in found["latency_ns"].items()]

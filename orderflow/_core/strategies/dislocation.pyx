@@ -10,7 +10,7 @@ the book that they took from is. Source of the rule: the no-arbitrage band of tw
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from orderflow._core.strategy cimport Strategy, StrategyContext, submit
+from orderflow._core.strategy cimport Strategy, StrategyContext, submit, submit_at
 from orderflow._core.types cimport BoardEntry, BookState, ParentOrder, ParentReport, ParentStatus, Side
 
 cdef enum:
@@ -116,8 +116,10 @@ cdef class Dislocation(Strategy):
         quantity -= quantity % lot
         if quantity < self.least(context, cheap) or quantity < self.least(context, dear):
             return
-        self.leg(context, 0, Side.BUY, quantity, a.asks[0].price * context.listings[cheap].price_factor, cheap)
-        self.leg(context, 1, Side.SELL, quantity, b.bids[0].price * context.listings[dear].price_factor, dear)
+        self.leg(context, 0, submit_at(context, cheap, Side.BUY, quantity // context.listings[cheap].quantity_factor,
+                                       a.asks[0].price))
+        self.leg(context, 1, submit_at(context, dear, Side.SELL, quantity // context.listings[dear].quantity_factor,
+                                       b.bids[0].price))
         self.taken[0], self.taken[1] = cheap, dear
         self.publications[0], self.publications[1] = a.publication, b.publication
         self.trades += 1
@@ -128,20 +130,12 @@ cdef class Dislocation(Strategy):
     cdef int64_t least(self, StrategyContext *context, uint32_t listing) noexcept nogil:
         return context.listings[listing].minimum_quantity * context.listings[listing].quantity_factor
 
-    cdef void leg(self, StrategyContext *context, int which, uint8_t side, int64_t quantity, int64_t limit,
-                  uint32_t listing) noexcept nogil:
-        """A parent order bound to one listing; `listing` beyond the table = free to go anywhere."""
-        cdef ParentOrder *order = submit(context, self.instrument, side, quantity, limit)
-        cdef uint32_t place = 0
-        cdef uint32_t i
+    cdef void leg(self, StrategyContext *context, int which, ParentOrder *order) noexcept nogil:
         if order is NULL:
             return
-        for i in range(listing if listing < context.listing_count else 0):
-            place += context.listings[i].instrument == self.instrument
-        order.listings = <uint64_t>1 << place if listing < context.listing_count else 0
         order.end_ns = context.now_ns + self.leg_ns
         self.legs[which] = order.parent_id
-        self.sides[which] = side
+        self.sides[which] = order.side
         self.counted[which] = 0
 
     cdef void close(self, StrategyContext *context) noexcept nogil:
@@ -154,7 +148,7 @@ cdef class Dislocation(Strategy):
             if context.listings[i].instrument == self.instrument:
                 least = min(least, self.least(context, i))
         if quantity >= least:                   # less than any exchange takes stays until it is more
-            self.leg(context, 0, side, quantity, 0, context.listing_count)
+            self.leg(context, 0, submit(context, self.instrument, side, quantity, 0))
 
     cdef void on_report(self, StrategyContext *context, const ParentReport *report) noexcept nogil:
         cdef int which

@@ -15,6 +15,9 @@ from orderflow._core.types cimport BoardEntry, ParentOrder, ParentReport
 from orderflow._core.board import BOARD_ENTRY_DTYPE
 from orderflow._core.types import PARENT_REPORT_DTYPE, Side
 
+#: Exceptions of one strategy that are kept.
+MOST_FAILURES = 100
+
 
 cdef class Market:
     """What a Python strategy may ask and do; valid during one call.
@@ -62,13 +65,15 @@ cdef _record(const void *source, size_t size, dtype):
 
 cdef class PythonStrategy(Strategy):
     """Calls a Python object's on_signal(market, listing, entry), on_report(market, report) and on_timer(market), those
-    that it has. An exception is printed, kept in `failures` and does not stop anything else."""
+    that it has. An exception does not stop anything else: the first is printed, and a hundred are kept in `failures`, of
+    `failed` in all."""
     cdef object target
     cdef object on_signal_of
     cdef object on_report_of
     cdef object on_timer_of
     cdef Market market
     cdef readonly list failures
+    cdef readonly uint64_t failed
 
     def __init__(self, target):
         super().__init__(type(target).__name__)
@@ -106,6 +111,8 @@ cdef class PythonStrategy(Strategy):
         try:
             function(self.market, *arguments)
         except Exception as error:
-            if len(self.failures) < 100:
-                self.failures.append(error)
+            self.failed += 1
+            if self.failed == 1:
                 traceback.print_exc(file=sys.stderr)
+            if self.failed <= MOST_FAILURES:
+                self.failures.append(error)
