@@ -2,6 +2,7 @@
 import copy
 import io
 import json
+import signal
 import subprocess
 import sys
 from decimal import Decimal
@@ -15,6 +16,7 @@ from orderflow.cli.demo import document, lines
 from orderflow.cli.scenario import Demonstration, Outcome, Plan
 from orderflow.cli.screen import HEIGHT, WIDTH, LiveScreen
 from orderflow.research.simulation import BALANCES
+from tests.process import COMMAND, ENVIRONMENT
 
 SEEDS = range(1, 11)
 SECONDS = 8
@@ -138,6 +140,20 @@ def test_the_counts_of_the_journal_are_those_of_the_order_table(outcome):
     views = outcome.engine.orders.orders()
     assert len(views) == len(outcome.orders.orders) == outcome.orders.counts()["sent"]
     assert sum(view.status.name == "FILLED" for view in views) == outcome.orders.counts()["filled"]
+
+
+def test_ended_by_hand_it_tells_what_there_is_to_tell():
+    process = subprocess.Popen([*COMMAND, "demo", "--seconds", "600", "--seed", "3"], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    told = []
+    for line in process.stdout:
+        told.append(line)
+        if line.startswith("parent order: 100% filled"):
+            process.send_signal(signal.SIGINT)
+            break
+    rest, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, ""), told
+    assert "arrival price" in rest and "agree with the exchanges' own records" in rest
 
 
 def test_in_a_pipe_it_is_a_few_lines_and_a_summary(capsys):

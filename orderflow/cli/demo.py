@@ -41,16 +41,20 @@ def command(
 
     Exit code 1: something is unaccounted for; the lines say what.
     """
+    from orderflow.cli.run import ended_by_signal
     from orderflow.cli.scenario import Demonstration, Plan
 
     plan = Plan(seconds, seed, server.value, router.value)
+    with ended_by_signal() as ended:            # Ctrl-C ends it early, with what there is to tell
+        if as_json:
+            with Demonstration(plan) as demonstration:
+                outcome = demonstration.run(_progress, over=lambda: ended)
+            output.end_progress()
+        else:
+            outcome = _shown(plan, ended)
     if as_json:
-        with Demonstration(plan) as demonstration:
-            outcome = demonstration.run(_progress)
-        output.end_progress()
         output.result(document(outcome))
     else:
-        outcome = _shown(plan)
         for line in lines(outcome):
             output.text(line)
     for difference in outcome.differences:
@@ -62,18 +66,19 @@ def _progress(demonstration: Demonstration) -> None:
     output.progress(f"{demonstration.passed_s:.0f} of {demonstration.plan.seconds:.0f} s")
 
 
-def _shown(plan) -> Outcome:
+def _shown(plan, ended: list[int]) -> Outcome:
     """The run on a live screen, or with a few lines where there is no terminal."""
     from orderflow.cli.scenario import Demonstration
 
     with Demonstration(plan) as demonstration:
         if not sys.stdout.isatty():
-            return demonstration.run(_told())
+            return demonstration.run(_told(), over=lambda: ended)
         from orderflow.cli.screen import LiveScreen
 
         title = f"orderflow demo   server {plan.server}   router {plan.policy}   seed {plan.seed}"
         with LiveScreen(demonstration.engine, title, problems=demonstration.problems) as screen:
-            return demonstration.run(lambda one: screen.show(one.passed_s, one.plan.seconds, one.parent_id))
+            return demonstration.run(lambda one: screen.show(one.passed_s, one.plan.seconds, one.parent_id),
+                                     over=lambda: ended)
 
 
 def _told():

@@ -117,11 +117,15 @@ class Demonstration:
 
     # -- the run ----------------------------------------------------------------------------------------------------
 
-    def run(self, watch: Callable[[Demonstration], None] = lambda demonstration: None, step_s: float = 0.1) -> Outcome:
-        """Warm up, submit the parent order, let the time pass; `watch` is called every `step_s` seconds."""
+    def run(self, watch: Callable[[Demonstration], None] = lambda demonstration: None, step_s: float = 0.1,
+            over: Callable[[], object] = lambda: False) -> Outcome:
+        """Warm up, submit the parent order, let the time pass; `watch` is called every `step_s` seconds.
+
+        `over` ends it before its time; KeyboardInterrupt if there is no parent order yet, so nothing to tell.
+        """
         began = time.monotonic()
         engine, plan = self.engine, self.plan
-        while self.passed_s < plan.seconds:
+        while self.passed_s < plan.seconds and not over():
             if not self.parent_id and self.passed_s >= min(WARM_UP_S, plan.seconds / 4):
                 quantity = Decimal(plan.quantity) if plan.quantity else self._fitting_quantity()
                 self.alone = self.cost_alone(quantity)
@@ -129,6 +133,8 @@ class Demonstration:
             engine.run(step_s)
             self.passed_s += step_s
             watch(self)
+        if not self.parent_id:
+            raise KeyboardInterrupt
         engine.pause()
         engine.run(SETTLE_S, lambda: engine.settled)
         exchanges, mid = summary.exchanges(engine), summary.mid(engine, INSTRUMENT)
