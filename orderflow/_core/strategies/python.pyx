@@ -65,8 +65,8 @@ cdef _record(const void *source, size_t size, dtype):
 
 cdef class PythonStrategy(Strategy):
     """Calls a Python object's on_signal(market, listing, entry), on_report(market, report) and on_timer(market), those
-    that it has. An exception does not stop anything else: the first is printed, and a hundred are kept in `failures`, of
-    `failed` in all."""
+    that it has. An exception does not stop anything else: the first is printed, a hundred are kept in `failures`, and
+    `failed` counts all."""
     cdef object target
     cdef object on_signal_of
     cdef object on_report_of
