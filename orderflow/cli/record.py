@@ -74,14 +74,19 @@ def files_of(file: Path, names: list[str]) -> dict[str, Path]:
 
 
 def market_data(settings: Settings, report, captures: dict[str, Path]) -> MarketData:
-    """The market data of a configuration, without its orders; not started."""
+    """The market data of a configuration, without its orders; not started. BadUsage names what cannot be captured."""
+    from orderflow.cli.run import renew_after_ns_of
     from orderflow.exchanges import session_for
     from orderflow.exchanges.session import SessionSettings
     from orderflow.research.market_data import MarketData
 
+    for name, one in settings.exchanges.items():
+        if name in captures and one.lines > 1:
+            raise BadUsage(f"exchanges.{name}.lines: a capture holds one line; set lines = 1")
     sessions = [session_for(one.protocol, SessionSettings(
-        name, one.rest, one.stream, symbols=one.symbols, depth=one.depth,
-        silence_ns=int(one.silence_seconds * 1e9))) for name, one in settings.exchanges.items()]
+        name, one.rest, one.stream, symbols=one.symbols, depth=one.depth, silence_ns=int(one.silence_seconds * 1e9),
+        lines=one.lines, renew_after_ns=0 if name in captures else renew_after_ns_of(one)))
+        for name, one in settings.exchanges.items()]
     chosen = settings.engine
     authorities = [one.ca_file for one in settings.exchanges.values() if one.ca_file]
     cpus = {name: cpu for name, cpu in chosen.cpus.items() if name in {*settings.exchanges, "fused"}}

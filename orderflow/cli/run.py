@@ -118,7 +118,14 @@ def session_of(name: str, exchange):
         name, exchange.rest, exchange.stream, exchange.orders, exchange.symbols, exchange.depth,
         trade=exchange.trade, credentials=credentials,
         order_rate=(exchange.orders_per_10_seconds, 10_000_000_000),
-        silence_ns=int(exchange.silence_seconds * 1e9)))
+        silence_ns=int(exchange.silence_seconds * 1e9), lines=exchange.lines,
+        renew_after_ns=renew_after_ns_of(exchange)))
+
+
+def renew_after_ns_of(exchange) -> int | None:
+    """`reconnect_after_seconds` of an exchange's settings, in nanoseconds."""
+    seconds = exchange.reconnect_after_seconds
+    return None if seconds is None else int(seconds * 1e9)
 
 
 def _watch(engine: Engine, title: str, seconds: float | None, problems: list[str], quiet: bool) -> None:

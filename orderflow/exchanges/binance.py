@@ -21,6 +21,7 @@ from orderflow.exchanges.session import (
     Action,
     Credentials,
     Endpoint,
+    Facts,
     Fetch,
     Problem,
     Ready,
@@ -39,6 +40,8 @@ MARKETS = {
     "usdm": ("https://fapi.binance.com", "/fapi/v1", "wss://fstream.binance.com", "depth@0ms", 1000),
     "coinm": ("https://dapi.binance.com", "/dapi/v1", "wss://dstream.binance.com", "depth@0ms", 1000),
 }
+#: "A single connection is only valid for 24 hours": half an hour before.
+RENEW_AFTER_NS = 84_600_000_000_000
 USER_STREAM = "user-stream"
 ORDERS = "wss://ws-api.binance.com:443/ws-api/v3"
 
@@ -58,6 +61,7 @@ class BinanceSession:
         self.stream = settings.stream or stream
         self.orders = settings.orders or ORDERS
         self.rule = SyncRule.CONTIGUOUS_RANGE if market == "spot" else SyncRule.PREVIOUS_ID
+        self.facts = Facts(shared_book_ids=True, growing_trade_ids=True, renew_after_ns=RENEW_AFTER_NS)
         self.indices: dict[int, Listing] = {}
         self.assets: list[str] = []
 
@@ -228,4 +232,4 @@ class BinanceSession:
         if status != 200:
             return [Problem(f"{request.url} answered {status}: "
                             f"{body[:200].decode(errors='replace')}")]
-        return [SnapshotBody(request.listing, body)]
+        return [SnapshotBody(request.listing, body, self.limit)]

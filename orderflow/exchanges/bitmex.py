@@ -12,6 +12,7 @@ from orderflow._core.types import BookFault, Role
 from orderflow.exchanges.session import (
     Action,
     Endpoint,
+    Facts,
     KeepAlive,
     Problem,
     Ready,
@@ -43,6 +44,7 @@ class BitmexSession:
 
     protocol = "bitmex"
     rule = SyncRule.IN_BAND
+    facts = Facts()
     #: Topics a request. Requests cost of the rate limit, so there are few of them; each stays a small frame.
     subscribed_at_once = 100
 

@@ -13,6 +13,7 @@ from orderflow._core.types import BookFault, Role
 from orderflow.exchanges.session import (
     Action,
     Endpoint,
+    Facts,
     Fetch,
     KeepAlive,
     Problem,
@@ -30,6 +31,8 @@ from orderflow.instrument import Listing
 REST = "https://www.bitstamp.net"
 STREAM = "wss://ws.bitstamp.net"
 BOOKS, TRADES = "diff_order_book_", "live_trades_"
+#: A connection may live for 90 days: a day before.
+RENEW_AFTER_NS = 89 * 86_400_000_000_000
 HEARTBEAT = '{"event":"bts:heartbeat"}'
 HEARTBEAT_EVERY_NS = 30_000_000_000
 _ORDER_BOOK = re.compile(r"/api/v2/order_book/([^/]+)/?$")
@@ -43,6 +46,7 @@ class BitstampSession:
 
     protocol = "bitstamp"
     rule = SyncRule.NEWER
+    facts = Facts(growing_trade_ids=True, renew_after_ns=RENEW_AFTER_NS)
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings

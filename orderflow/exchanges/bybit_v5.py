@@ -12,6 +12,7 @@ from orderflow._core.types import BookFault, Role
 from orderflow.exchanges.session import (
     Action,
     Endpoint,
+    Facts,
     KeepAlive,
     Problem,
     Ready,
@@ -55,6 +56,8 @@ class BybitSession:
         self.category = category_of(stream) or "spot"
         self.stream = stream if category_of(stream) else f"{stream.rstrip('/')}{PATH}{self.category}"
         self.depth = min((depth for depth in DEPTHS if depth >= (settings.depth or DEFAULT_DEPTH)), default=DEPTHS[-1])
+        #: A trade's id is a UUID on some of its markets.
+        self.facts = Facts(shared_book_ids=True, kept_levels=self.depth)
         self.indices: dict[int, Listing] = {}
         self.assets: list[str] = []
 

@@ -17,6 +17,7 @@ from orderflow.exchanges.session import (
     Action,
     Credentials,
     Endpoint,
+    Facts,
     Problem,
     Ready,
     Request,
@@ -73,6 +74,7 @@ class CoinbaseSession:
 
     protocol = "coinbase"
     rule = SyncRule.IN_BAND
+    facts = Facts(growing_trade_ids=True)
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings

@@ -14,6 +14,7 @@ from orderflow.exchanges.coinbase import listing_of
 from orderflow.exchanges.session import (
     Action,
     Endpoint,
+    Facts,
     Problem,
     Ready,
     Reconnect,
@@ -37,6 +38,8 @@ class CoinbaseAdvancedSession:
 
     protocol = "coinbase_adv"
     rule = SyncRule.IN_BAND
+    #: What it numbers are the frames of a connection.
+    facts = Facts(growing_trade_ids=True)
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings

@@ -12,6 +12,7 @@ from orderflow._core.types import BookFault, Role
 from orderflow.exchanges.session import (
     Action,
     Endpoint,
+    Facts,
     KeepAlive,
     Problem,
     Ready,
@@ -39,6 +40,7 @@ class DeribitSession:
 
     protocol = "deribit"
     rule = SyncRule.IN_BAND
+    facts = Facts(shared_book_ids=True, growing_trade_ids=True)
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings

@@ -16,6 +16,7 @@ from orderflow._core.types import BookFault, Role
 from orderflow.exchanges.session import (
     Action,
     Endpoint,
+    Facts,
     Fetch,
     KeepAlive,
     Problem,
@@ -55,6 +56,7 @@ class GateSession:
     """
 
     rule = SyncRule.CONTIGUOUS_RANGE
+    facts = Facts(shared_book_ids=True, growing_trade_ids=True, kept_levels=DEPTH)
     market: ClassVar[str]
     protocol: str
     rest_root: ClassVar[str]
@@ -193,7 +195,7 @@ class GateSession:
             return []
         if status != 200:
             return [Problem(f"{request.url} answered {status}: {body[:200].decode(errors='replace')}")]
-        return [SnapshotBody(request.listing, body)]
+        return [SnapshotBody(request.listing, body, DEPTH)]
 
 
 class GateSpotSession(GateSession):

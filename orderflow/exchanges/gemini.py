@@ -11,6 +11,7 @@ from orderflow._core.types import BookFault, Role
 from orderflow.exchanges.session import (
     Action,
     Endpoint,
+    Facts,
     Problem,
     Ready,
     Request,
@@ -37,6 +38,7 @@ class GeminiSession:
 
     protocol = "gemini"
     rule = SyncRule.IN_BAND
+    facts = Facts(growing_trade_ids=True)
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings

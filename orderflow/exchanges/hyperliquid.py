@@ -11,6 +11,7 @@ from orderflow._core.types import BookFault, Role
 from orderflow.exchanges.session import (
     Action,
     Endpoint,
+    Facts,
     KeepAlive,
     Problem,
     Ready,
@@ -46,6 +47,8 @@ class HyperliquidSession:
 
     protocol = "hyperliquid"
     rule = SyncRule.IN_BAND
+    #: The id of a book is the time of its block; that of a trade is a hash.
+    facts = Facts(shared_book_ids=True, kept_levels=20)
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings

@@ -16,6 +16,7 @@ from orderflow._core.types import BookFault, Role
 from orderflow.exchanges.session import (
     Action,
     Endpoint,
+    Facts,
     Fetch,
     Problem,
     Ready,
@@ -41,6 +42,7 @@ class KrakenSession:
 
     protocol = "kraken_v2"
     rule = SyncRule.IN_BAND
+    facts = Facts(growing_trade_ids=True)
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings

@@ -12,6 +12,7 @@ from orderflow.exchanges.kraken import MODERN
 from orderflow.exchanges.session import (
     Action,
     Endpoint,
+    Facts,
     KeepAlive,
     Problem,
     Ready,
@@ -37,6 +38,7 @@ class KrakenFuturesSession:
 
     protocol = "kraken_futures"
     rule = SyncRule.IN_BAND
+    facts = Facts(shared_book_ids=True, growing_trade_ids=True)
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings

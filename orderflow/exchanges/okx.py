@@ -12,6 +12,7 @@ from orderflow._core.types import BookFault, Role
 from orderflow.exchanges.session import (
     Action,
     Endpoint,
+    Facts,
     KeepAlive,
     Problem,
     Ready,
@@ -55,6 +56,7 @@ class OkxSession:
 
     protocol = "okx"
     rule = SyncRule.IN_BAND
+    facts = Facts(shared_book_ids=True, growing_trade_ids=True, kept_levels=400)
     #: Channels a request: a request is at most 64 KB.
     subscribed_at_once = 400
 

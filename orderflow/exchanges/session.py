@@ -10,11 +10,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+from urllib.parse import parse_qsl, urlsplit
 
 from orderflow._core.codec import Codec, OrderCodec
 from orderflow._core.integrity import SyncRule
 from orderflow._core.types import BookFault, Role
 from orderflow.instrument import Listing
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an exchange's documents say of its market data, as data.
+
+    Attributes
+    ----------
+    shared_book_ids : bool
+        The ids of a book are the listing's own: an update has the same one on every connection.
+    growing_trade_ids : bool
+        Trades of a listing have ids, the same on every connection, and a later trade a larger one.
+    renew_after_ns : int
+        When a connection is to be replaced because the exchange will end it; 0 = the document names no end.
+    kept_levels : int
+        The exchange tells of so many of the best levels a side and of none beyond; 0 = of all.
+    """
+
+    shared_book_ids: bool = False
+    growing_trade_ids: bool = False
+    renew_after_ns: int = 0
+    kept_levels: int = 0
 
 
 class SessionError(Exception):
@@ -73,10 +96,12 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotBody:
-    """Hand this REST body to the exchange thread, which decodes it as the snapshot of `listing`."""
+    """Hand this REST body to the exchange thread, which decodes it as the snapshot of `listing`. `limit` is how many
+    levels a side were asked for; 0 = all."""
 
     listing: int
     body: bytes
+    limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +174,11 @@ class SessionSettings:
         Orders that the send gate lets pass in so many nanoseconds; 0 orders = not limited.
     silence_ns : int
         How long the exchange may say nothing about a book before it is STALE; 0 = for ever.
+    lines : int
+        1, or 2: all market data twice, over connections of their own; what arrives first counts.
+    renew_after_ns : int, optional
+        When a market data connection is replaced by a new one, whose books are in step before the old one is closed;
+        0 = never, None = as the exchange's document says (`Facts.renew_after_ns`).
     """
 
     name: str
@@ -162,6 +192,8 @@ class SessionSettings:
     credentials: Credentials | None = None
     order_rate: tuple[int, int] = (0, 1)
     silence_ns: int = 60_000_000_000
+    lines: int = 1
+    renew_after_ns: int | None = None
 
 
 class Session(Protocol):
@@ -170,6 +202,7 @@ class Session(Protocol):
     settings: SessionSettings
     protocol: str                       # its name in `exchanges.SESSIONS`
     rule: SyncRule                      # of its books
+    facts: Facts
     assets: list[str]                   # names of ExecutionReport.fee_asset, by index
 
     def metadata(self) -> list[Request]:
@@ -208,3 +241,20 @@ class Session(Protocol):
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """A REST call was answered; status 0 = it failed, `body` says how."""
+
+
+def renew_after_ns(session: Session) -> int:
+    """When its market data connections are replaced by new ones; 0 = never."""
+    chosen = session.settings.renew_after_ns
+    return session.facts.renew_after_ns if chosen is None else chosen
+
+
+def has_second_line(session: Session) -> bool:
+    """Whether market data may come over two connections at once: always, or while one replaces the other."""
+    return session.settings.lines > 1 or renew_after_ns(session) > 0
+
+
+def limit_of(url: str) -> int:
+    """How many levels a side a REST URL asks for; 0 = it names no limit."""
+    value = dict(parse_qsl(urlsplit(url).query)).get("limit", "")
+    return int(value) if value.isdecimal() else 0

@@ -191,7 +191,7 @@ class AsyncServer:
         try:
             await listener.transport.wait_disconnected()
         except WSError as error:
-            conversation.tell(f"{effect.endpoint.name} connection: {error}")
+            conversation.tell(f"{conversation.lines[effect.line].name} connection: {error}")
         finally:
             self._open.discard(listener)
 
