@@ -733,8 +733,8 @@ class Engine:
     def book(self, exchange: str, symbol: str) -> np.void:
         """What the board shows of a listing: one record of BOARD_ENTRY_DTYPE (scaled integers, best first).
 
-        `bids_known_to` and `asks_known_to` are the prices to which a side is known, 0 = all of it: beyond them a missing
-        level is not known, not absent.
+        `bids_known_to` and `asks_known_to` are the prices to which a side is known, 0 = all of it: of a level that is
+        missing beyond them nobody knows whether it exists.
         """
         return self.core.board.read(self.index(exchange, symbol))
 

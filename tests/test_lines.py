@@ -428,6 +428,22 @@ def test_a_successor_that_is_lost_is_tried_again_and_the_old_line_stays():
     assert world.closed == [world.one]
 
 
+def test_a_line_that_the_exchange_will_end_is_replaced_only_while_it_is_of_use():
+    world = Closing(after_ns=0)
+    world.open(world.one, 5)
+    world.pair.renew(10**18)
+    assert not world.two.wanted and world.pair.replace(world.one)
+    world.pair.renew(6)
+    assert world.two.wanted and world.closed == []
+    world.open(world.two, 7, books="STALE")
+    assert not world.pair.replace(world.two)
+    world.two.books[0] = "LIVE"
+    world.pair.renew(8)
+    assert world.closed == [world.one]
+    world.two.books[0] = "STALE"
+    assert not world.pair.replace(world.two)
+
+
 def test_of_two_lines_one_is_renewed_at_a_time():
     world = Closing(both=True)
     world.open(world.one, 0)

@@ -1,4 +1,5 @@
 """Two lines over real sockets, on both servers: cut, renewed, and never a moment without a LIVE book."""
+import json
 import socket
 
 import pytest
@@ -41,6 +42,12 @@ class Watched:
         """End a connection as an exchange does."""
         inner = self.exchange.exchange
         self.exchange.call(lambda: inner.send(inner.connections[number], Close(1012, "restart")))
+
+    def announce_end(self, number):
+        """Binance's notice that a connection will be closed."""
+        inner = self.exchange.exchange
+        notice = json.dumps({"stream": "!serverShutdown", "data": {"e": "serverShutdown", "E": 1}})
+        self.exchange.call(lambda: inner.send(inner.connections[number], notice))
 
     def cut(self, number):
         """End it without a word."""
@@ -116,6 +123,21 @@ def test_the_old_connection_is_closed_after_its_successor_has_taken_over(kind):
         wait_until(lambda: pair.renewals == 1, PATIENCE, "the renewal")
         wait_until(lambda: first not in world.numbers() and len(world.numbers()) == 1, PATIENCE, "its end")
         assert world.opened == 2 and run.conversations[0].ready
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_an_end_that_the_exchange_announces_finds_a_successor_in_place(kind):
+    clock = Clock()
+    with Watched("binance_spot", clock) as world, \
+            Run(kind, [session_of("binance_spot", world.exchange.ports.plain)]) as run:
+        run.wait_live(more=lambda: run.conversations[0].ready)
+        [first] = world.numbers()
+        world.announce_end(first)
+        wait_until(lambda: run.conversations[0].pairs[0].renewals == 1, PATIENCE, "the renewal")
+        wait_until(lambda: first not in world.numbers(), PATIENCE, "the end of the old connection")
+        check_equal(run, [world.exchange], clock)
+        assert counted(run, "binance_spot", "outages") == 0 and run.conversations[0].health.losses == 0
+        assert run.problems == ["binance_spot: market connection is opened again: the exchange announced its shutdown"]
 
 
 @pytest.mark.parametrize("kind", SERVERS)

@@ -383,8 +383,10 @@ class Conversation:
                     self._command(CommandKind.TRADING_READY, index)
             elif isinstance(action, Reconnect):
                 index = self._index(action.connection, number)
+                pair = self._pair_of(index)
                 self.tell(f"{self.lines[index].name} connection is opened again: {action.reason}")
-                self._command(CommandKind.CLOSE_CONNECTION, index)
+                if pair is None or not pair.replace(self.lines[index]):
+                    self._command(CommandKind.CLOSE_CONNECTION, index)
             elif isinstance(action, Problem):
                 self.tell(action.message)
         return effects

@@ -79,6 +79,15 @@ class Pair:
             life_ns //= 2
         line.renew_ns = now_ns + life_ns if after_ns else None
 
+    def replace(self, line: Line) -> bool:
+        """Renew a line now, because the exchange says that it will end it. False if it is of no use until then: so it
+        may as well be closed and opened again."""
+        usable = line.serves and all(state == "LIVE" for state in line.books.values())
+        if not usable or (line is not self.current and not self.both):
+            return False
+        line.renew_ns = 0
+        return True
+
     def lost(self, line: Line) -> None:
         """A line is closed. Where one is enough and a successor is on its way, that is the one from here on."""
         if not self.both and line is self.current and self.other.wanted:
