@@ -73,7 +73,7 @@ def test_a_run_on_two_lines_that_are_renewed_under_way(server, tmp_path, monkeyp
         engine = shown.engine
         counters = [loop.line_counters(index) for loop in engine.core.loops.values()
                     for index, item in enumerate(engine.core.listings) if item.exchange == loop.name]
-        assert sum(pair.renewals for conversation in engine.conversations for pair in conversation.pairs) >= 3
+        assert sum(pair.renewals for conversation in engine.conversations for pair in conversation.lines.pairs) >= 3
     assert all(one["duplicates"] > 10 and one["outages"] == 1 for one in counters)      # the run's end
     replayed = replay(tmp_path)
     assert replayed.difference == "" and replayed.equal and replayed.orders >= 3

@@ -101,7 +101,7 @@ def test_connections_are_renewed_and_no_book_goes_stale(kind, protocol):
     with Watched(protocol, clock) as world, Run(kind, [session_of(
             protocol, world.exchange.ports.plain, renew_after_ns=3 * SECOND_NS // 2)]) as run:
         run.wait_live()
-        pairs = run.conversations[0].pairs
+        pairs = run.conversations[0].lines.pairs
         wait_until(lambda: all(pair.renewals >= 3 for pair in pairs), 3 * PATIENCE, "renewals")
         assert all_live(run)
         check_equal(run, [world.exchange], clock)
@@ -118,7 +118,7 @@ def test_the_old_connection_is_closed_after_its_successor_has_taken_over(kind):
     with Watched("binance_spot", clock) as world, Run(kind, [session_of(
             "binance_spot", world.exchange.ports.plain, renew_after_ns=2 * SECOND_NS)]) as run:
         run.wait_live()
-        [pair] = run.conversations[0].pairs
+        [pair] = run.conversations[0].lines.pairs
         [first] = world.numbers()
         wait_until(lambda: pair.renewals == 1, PATIENCE, "the renewal")
         wait_until(lambda: first not in world.numbers() and len(world.numbers()) == 1, PATIENCE, "its end")
@@ -133,7 +133,7 @@ def test_an_end_that_the_exchange_announces_finds_a_successor_in_place(kind):
         run.wait_live(more=lambda: run.conversations[0].ready)
         [first] = world.numbers()
         world.announce_end(first)
-        wait_until(lambda: run.conversations[0].pairs[0].renewals == 1, PATIENCE, "the renewal")
+        wait_until(lambda: run.conversations[0].lines.pairs[0].renewals == 1, PATIENCE, "the renewal")
         wait_until(lambda: first not in world.numbers(), PATIENCE, "the end of the old connection")
         check_equal(run, [world.exchange], clock)
         assert counted(run, "binance_spot", "outages") == 0 and run.conversations[0].health.losses == 0
@@ -146,7 +146,7 @@ def test_two_lines_are_renewed_one_at_a_time(kind):
     with Watched("binance_spot", clock) as world, Run(kind, [session_of(
             "binance_spot", world.exchange.ports.plain, lines=2, renew_after_ns=2 * SECOND_NS)]) as run:
         run.wait_live()
-        wait_until(lambda: run.conversations[0].pairs[0].renewals >= 3, 2 * PATIENCE, "renewals")
+        wait_until(lambda: run.conversations[0].lines.pairs[0].renewals >= 3, 2 * PATIENCE, "renewals")
         check_equal(run, [world.exchange], clock)
         assert counted(run, "binance_spot", "outages") == 0 and world.most == {"/stream": 2}
         assert run.problems == []
@@ -163,5 +163,5 @@ def test_a_successor_that_cannot_connect_leaves_the_old_connection_alone(kind):
         wait_until(lambda: run.conversations[0].lines[1].failures >= 2, PATIENCE, "another attempt")
         assert all_live(run) and world.opened == 1
         world.exchange.call(setattr, world.exchange.exchange, "accepts", lambda path: True)
-        wait_until(lambda: run.conversations[0].pairs[0].renewals == 1, PATIENCE, "the renewal")
+        wait_until(lambda: run.conversations[0].lines.pairs[0].renewals == 1, PATIENCE, "the renewal")
         assert counted(run, "binance_spot", "outages") == 0
