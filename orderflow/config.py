@@ -11,6 +11,8 @@ import msgspec
 from orderflow.exchanges import SESSIONS
 from orderflow.instrument import decimal
 
+#: Connections are not renewed more often.
+SHORTEST_LIFE_S = 60.0
 #: Strategies that can be named in a configuration without a module.
 BUILT_IN = ("dislocation",)
 #: The strategizer has room for so many.
@@ -59,6 +61,12 @@ class ExchangeSettings(Struct, frozen=True):
         How long it may take from an open order connection to one that takes orders, before it is opened again.
     subscribe_seconds : float
         How long a subscription may wait for its acknowledgement before it is asked for again; each time twice as long.
+    lines : int
+        2 = take all market data twice, over connections of their own: what arrives first counts, and while one is away
+        the other's books are read.
+    reconnect_after_seconds : float, optional
+        When a market data connection is replaced; the new one's books are in step before the old one is closed. 0 =
+        never; by default shortly before the exchange would end it, where its document says so (Binance: 24 hours).
     """
 
     protocol: str
@@ -75,6 +83,8 @@ class ExchangeSettings(Struct, frozen=True):
     silence_seconds: Annotated[float, msgspec.Meta(ge=0)] = 60.0
     login_seconds: Seconds = 10.0
     subscribe_seconds: Seconds = 10.0
+    lines: Annotated[int, msgspec.Meta(ge=1, le=2)] = 1
+    reconnect_after_seconds: Annotated[float, msgspec.Meta(ge=0)] | None = None
 
 
 class EngineSettings(Struct, frozen=True):
@@ -237,6 +247,7 @@ def check(settings: Settings) -> Settings:
                 raise ConfigError(str(error)) from None
             if not -1 < fee < 1:
                 raise ConfigError(f"{key}.{field}: {fee} is a fraction of the notional, so between -1 and 1")
+        _check_renewal(f"{key}.reconnect_after_seconds", exchange.reconnect_after_seconds)
         if exchange.ca_file and not Path(exchange.ca_file).is_file():
             raise ConfigError(f"{key}.ca_file: {exchange.ca_file} is not a file")
         for field in ("rest", "stream", "orders"):
@@ -304,6 +315,12 @@ def dislocation(key: str, strategy: StrategySettings) -> DislocationParameters:
         message = _named(str(error))
         raise ConfigError(f"{key}.{message}" if " - at " in str(error) or "no such key" in message
                           else f"{key}: {message}") from None
+
+
+def _check_renewal(key: str, seconds: float | None) -> None:
+    """A connection needs some time until its books are in step, and exchanges count how often one connects."""
+    if seconds and seconds < SHORTEST_LIFE_S:
+        raise ConfigError(f"{key}: {seconds:g} is too often; at least {SHORTEST_LIFE_S:g}, or 0 for never")
 
 
 def _check_url(key: str, url: str, schemes: tuple[str, str]) -> None:

@@ -1,6 +1,7 @@
 """Engine: settings -> core objects -> threads."""
 from __future__ import annotations
 
+import copy
 import json
 import tempfile
 import threading
@@ -78,6 +79,8 @@ class Core:
         By exchange name.
     tapes : dict of str -> Ring
         Of the exchanges that were asked to write one.
+    twins : dict of str -> Session
+        What speaks on the second line of an exchange that may have one.
     """
 
     listings: list[Listing]
@@ -90,6 +93,7 @@ class Core:
     wakes: dict[str, Ring] = field(default_factory=dict)
     loops: dict[str, ExchangeLoop] = field(default_factory=dict)
     tapes: dict[str, Ring] = field(default_factory=dict)
+    twins: dict[str, Session] = field(default_factory=dict)
     orders: dict[str, Ring] = field(default_factory=dict)
     reports: dict[str, Ring] = field(default_factory=dict)
     flags: np.ndarray = field(default_factory=lambda: np.zeros(128, np.uint8))
@@ -141,16 +145,21 @@ def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borr
         core.wakes[name] = Ring(power_of_two(len(listings) + WAKE_BEING_SERVED), 64)
         if tape_records:
             core.tapes[name] = Ring(power_of_two(tape_records), 128)
+        if session.has_second_line:
+            core.twins[name] = copy.deepcopy(session)
+        speakers = [session, core.twins[name]] if name in core.twins else [session]
         order_codec = session.order_codec(rows, symbols) if trade else None
         if order_codec is not None:
             core.orders[name], core.reports[name] = Ring(ORDER_RING, 128), Ring(REPORT_RING, 128)
         core.loops[name] = ExchangeLoop(
-            name, index, rows, own, session.rule, session.market_codec(rows, symbols),
+            name, index, rows, own, session.rule, [speaker.market_codec(rows, symbols) for speaker in speakers],
             order_codec, core.board, core.wake_pending, core.wakes[name], core.bells[name],
             core.bells["router"], core.control_bell, tape=core.tapes.get(name), borrows=borrows,
             book_options=book_options, orders=core.orders.get(name), reports=core.reports.get(name), flags=core.flags,
             order_rate=session.settings.order_rate, unix_offset_ns=unix_offset_ns, record=record,
-            silence_ns=session.settings.silence_ns if watch_silence else 0)
+            silence_ns=session.settings.silence_ns if watch_silence else 0,
+            shared_book_ids=session.facts.shared_book_ids, growing_trade_ids=session.facts.growing_trade_ids,
+            kept_levels=session.facts.kept_levels)
     return core
 
 
@@ -199,7 +208,8 @@ def exchange_threads(core: Core, layout: str, wait: str, cpus: dict[str, int] | 
 def conversations(core: Core, sessions: Sequence[Session], report: Callable[[str], None],
                   hosts: Hosts = HOSTS) -> list[Conversation]:
     """One conversation an exchange."""
-    return [Conversation(session, core.loops[session.settings.name], report, hosts=hosts) for session in sessions]
+    return [Conversation(session, core.loops[session.settings.name], report, hosts=hosts,
+                         twin=core.twins.get(session.settings.name)) for session in sessions]
 
 
 def wait_until(condition: Callable[[], bool], timeout: float, what: str, pause: float = 0.005) -> None:
@@ -223,6 +233,8 @@ class Run:
     limits : dict of str -> dict
     trading : list of str
         Exchanges with an order connection.
+    doubled : list of str
+        Exchanges that could have a second line.
     """
 
     epoch: int
@@ -231,6 +243,7 @@ class Run:
     listings: list
     limits: dict
     trading: list
+    doubled: list
 
     @classmethod
     def load(cls, fields: dict) -> Run:
@@ -624,7 +637,7 @@ class Engine:
                   [(session.protocol, session.settings.name) for session in self.sessions],
                   [asdict(listing) for listing in self.core.listings],
                   {name: asdict(limits) for name, limits in self._limits.items()},
-                  [name for name in self.core.orders])
+                  list(self.core.orders), list(self.core.twins))
         (self.directory / RUN_FILE).write_text(json.dumps(asdict(run), default=str, indent=1))
 
     @classmethod
@@ -635,7 +648,8 @@ class Engine:
         """
         listings = run.listings_again()
         sessions = [session_for(protocol, SessionSettings(
-            name, symbols=tuple(item.symbol for item in listings if item.exchange == name)))
+            name, symbols=tuple(item.symbol for item in listings if item.exchange == name),
+            lines=2 if name in run.doubled else 1, renew_after_ns=0))
             for protocol, name in run.exchanges]
         engine = cls(sessions, _NoServer(), limits={name: Limits(**limits) for name, limits in run.limits.items()},
                      policy=run.policy, directory=directory)
@@ -767,7 +781,11 @@ class Engine:
         return seen[0]
 
     def book(self, exchange: str, symbol: str) -> np.void:
-        """What the board shows of a listing: one record of BOARD_ENTRY_DTYPE (scaled integers, best first)."""
+        """What the board shows of a listing: one record of BOARD_ENTRY_DTYPE (scaled integers, best first).
+
+        `bids_known_to` and `asks_known_to` are the prices to which a side is known, 0 = all of it: of a level that is
+        missing beyond them nobody knows whether it exists.
+        """
         return self.core.board.read(self.index(exchange, symbol))
 
     def index(self, exchange: str, symbol: str) -> int:

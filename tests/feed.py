@@ -14,39 +14,43 @@ SECOND_NS = 1_000_000_000
 
 
 class Feed:
-    """A loop with `symbols` of two price and three quantity decimals."""
+    """A loop with `symbols` of two price and three quantity decimals, over one line or two."""
 
-    def __init__(self, protocol, symbols, depth=0, silence_ns=0, borrows=False):
+    def __init__(self, protocol, symbols, depth=0, silence_ns=0, borrows=False, lines=1, tape_records=0):
         listings = [Listing("test", symbol, symbol, "A", "B", 2, 3, Decimal("0.01"), Decimal("0.001"), depth=depth)
                     for symbol in symbols]
-        session = session_for(protocol, SessionSettings("test", symbols=tuple(symbols), silence_ns=silence_ns))
-        self.core = build_core([session], listings, borrows=borrows, watch_silence=True)
+        session = session_for(protocol, SessionSettings("test", symbols=tuple(symbols), silence_ns=silence_ns,
+                                                        lines=lines))
+        self.core = build_core([session], listings, borrows=borrows, watch_silence=True, tape_records=tape_records)
         self.loop = self.core.loops["test"]
-        self.epoch = 0
+        self.epoch = 0              # of the connection that was opened last
+        self.epochs = [0, 0]        # of each line
         self.now_ns = 0
         self.events = []
 
-    def open(self):
+    def open(self, line=0):
         """A new connection."""
         self.epoch += 1
-        self.loop.command(CommandKind.CONNECTION_OPENED, role=Role.MARKET_DATA, epoch=self.epoch, argument=1)
+        self.epochs[line] = self.epoch
+        self.loop.command(CommandKind.CONNECTION_OPENED, connection=line, role=Role.MARKET_DATA, epoch=self.epoch,
+                          argument=1, line=line)
         return self.step()
 
-    def end(self):
+    def end(self, line=0):
         """The peer closed it."""
-        self.loop.command(CommandKind.CONNECTION_ENDED, epoch=self.epoch)
+        self.loop.command(CommandKind.CONNECTION_ENDED, connection=line, epoch=self.epochs[line])
         return self.step()
 
-    def frame(self, frame, epoch=None):
+    def frame(self, frame, epoch=None, line=0):
         """One frame, as text or as something that becomes JSON."""
         text = frame if isinstance(frame, str) else json.dumps(frame)
-        assert self.loop.push_frame(0, self.epoch if epoch is None else epoch, text.encode(), self.now_ns + 1)
+        assert self.loop.push_frame(line, self.epochs[line] if epoch is None else epoch, text.encode(), self.now_ns + 1)
         return self.step()
 
-    def snapshot(self, body, listing=0):
-        """A REST depth snapshot."""
+    def snapshot(self, body, listing=0, limit=0):
+        """A REST depth snapshot of at most `limit` levels a side; 0 = all."""
         text = body if isinstance(body, str) else json.dumps(body)
-        self.loop.command(CommandKind.SNAPSHOT_BODY, listing=listing, payload=text.encode())
+        self.loop.command(CommandKind.SNAPSHOT_BODY, listing=listing, value=limit, payload=text.encode())
         return self.step()
 
     def step(self, pass_ns=MILLISECOND_NS):
@@ -75,6 +79,8 @@ def readable(event):
     kind, listing = EventKind(event["kind"]), int(event["listing"])
     if kind == EventKind.BOOK_CHANGED:
         return kind, listing, BookState(event["value"]), BookFault(event["detail"])
+    if kind == EventKind.LINE_CHANGED:
+        return kind, int(event["connection"]), listing, BookState(event["value"]), BookFault(event["detail"])
     if kind == EventKind.CONNECTION_LOST:
         return kind, LossReason(event["value"])
     if kind == EventKind.SNAPSHOT_NEEDED:

@@ -58,11 +58,11 @@ def start_exchange(protocol, clock, authority=None, port=0, seed=5):
     return exchange
 
 
-def session_of(protocol, port, secure=False, name=""):
+def session_of(protocol, port, secure=False, name="", **settings):
     letter = "s" if secure else ""
     return session_for(protocol, SessionSettings(
         name or protocol, rest=f"http{letter}://{HOST}:{port}", stream=f"ws{letter}://{HOST}:{port}",
-        symbols=SYMBOLS[protocol]))
+        symbols=SYMBOLS[protocol], **settings))
 
 
 def port_of(exchange, secure=False):

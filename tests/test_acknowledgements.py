@@ -9,14 +9,15 @@ from orderflow.simulator.launch import SimulatorSettings, build
 from tests.virtual import SECOND_NS, START_NS, Virtual
 
 
+@pytest.mark.parametrize("lines", [1, 2])
 @pytest.mark.parametrize("protocol", SESSIONS)
-def test_what_the_exchange_acknowledges_is_understood(protocol):
+def test_what_the_exchange_acknowledges_is_understood(protocol, lines):
     """Whatever the dialect answers as documented: nobody waits any longer, and nothing is asked for twice."""
-    world = Virtual(protocol)
+    world = Virtual(protocol, lines=lines)
     world.run(25)
     assert all(line.unanswered.due_ns is None for line in world.conversation.lines)
     assert world.problems == [] and world.live and world.conversation.ready
-    assert len(world.opened) == len(world.conversation.lines)
+    assert len(world.opened) == sum(line.wanted for line in world.conversation.lines)
 
 
 def asked_for(world, symbol, channel):
@@ -42,6 +43,22 @@ def test_it_is_asked_for_again_by_itself():
                                  "asked for again")
     assert world.live and len(world.opened) == 1
     assert world.conversation.health.unanswered == 1
+
+
+def test_each_of_two_lines_waits_for_its_own_acknowledgements():
+    """One line's is lost: it asks for it again, the other does not."""
+    hidden, hides = [], kraken_hides("ETH/USDT", "trade")
+
+    def hide(message):
+        if hides(message):
+            hidden.append(message)
+        return hides(message) and len(hidden) == 2
+    world = Virtual("kraken_v2", ("BTC/USDT", "ETH/USDT"), hide=hide, lines=2)
+    world.run(35)
+    assert asked_for(world, "ETH/USDT", "trade") == [0, 0, 10] and asked_for(world, "ETH/USDT", "book") == [0, 0]
+    assert world.problems[0] == ("test: market B connection: no answer in phase 'subscribe' to trade of ETH/USDT; "
+                                 "asked for again")
+    assert world.live and len(world.opened) == 2 and world.conversation.health.unanswered == 1
 
 
 def test_after_the_last_try_the_connection_is_opened_again():

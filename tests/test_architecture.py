@@ -18,7 +18,7 @@ STAGES = """
     ring byte_ring doorbell hop board
     openssl transport signing utf8 masking websocket
     json rfc3339 client_id levels checksum codec
-    window ladder book tape quotes integrity signals
+    window ladder book tape known_depth quotes integrity arbitration signals
     order_states positions parents order_table orders
     risk segments journal input_log
     strategy

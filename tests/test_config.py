@@ -90,6 +90,10 @@ def test_every_protocol_is_known(protocol):
     (one(depth=-1), "exchanges.one.depth: Expected `int` >= 0"),
     (one(depth="10"), "exchanges.one.depth: Expected `int`"),
     (one(trade="yes"), "exchanges.one.trade: Expected `bool`"),
+    (one(lines=3), "exchanges.one.lines: Expected `int` <= 2"),
+    (one(lines=0), "exchanges.one.lines: Expected `int` >= 1"),
+    (one(reconnect_after_seconds=5), "exchanges.one.reconnect_after_seconds: 5 is too often; at least 60, or 0 for"),
+    (one(reconnect_after_seconds=-1), "exchanges.one.reconnect_after_seconds: Expected `float` >= 0"),
     (one(ca_file="/nowhere/ca.pem"), "exchanges.one.ca_file: /nowhere/ca.pem is not a file"),
     (one(rest="api.kraken.com"), "exchanges.one.rest: 'api.kraken.com' should begin with https://"),
     (one(rest="wss://api.kraken.com"), "exchanges.one.rest: .* should begin with https://"),
@@ -116,6 +120,13 @@ def test_what_is_wrong_is_named(document, told):
     with pytest.raises(ConfigError, match=told.replace("|", r"\|").replace("(", r"\(")) as caught:
         parse(document)
     assert "\n" not in str(caught.value)
+
+
+def test_lines_and_their_renewal():
+    chosen = parse(one(lines=2, reconnect_after_seconds=3600)).exchanges["one"]
+    assert (chosen.lines, chosen.reconnect_after_seconds) == (2, 3600.0)
+    assert parse(one(reconnect_after_seconds=0)).exchanges["one"].reconnect_after_seconds == 0
+    assert parse(one()).exchanges["one"].reconnect_after_seconds is None
 
 
 def test_loopback_needs_no_encryption():

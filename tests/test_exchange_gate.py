@@ -417,8 +417,8 @@ def test_a_notice_of_an_upgrade_is_a_reconnect(protocol):
 @both
 def test_answers_become_snapshots_or_problems(protocol):
     session = session_for(protocol, SessionSettings("test"))
-    request = Request("snapshot", "GET", "http://x/order_book", listing=3)
-    assert session.answer(request, 200, b"{}", 0) == [SnapshotBody(3, b"{}")]
+    request = Request("snapshot", "GET", "http://x/order_book?limit=100", listing=3)
+    assert session.answer(request, 200, b"{}", 0) == [SnapshotBody(3, b"{}", 100)]
     [problem] = session.answer(request, 429, b"slow down", 0)
     assert isinstance(problem, Problem) and "429" in problem.message and "slow down" in problem.message
     assert session.frame("market", b'{"channel":"spot.trades","event":"unsubscribe","result":{}}', 0) == []

@@ -735,7 +735,7 @@ def test_the_whole_book_is_asked_for_as_ccxt_signs_it():
 def test_answers_become_snapshots_or_problems():
     session = session_for("kucoin", SessionSettings("test"))
     request = Request("snapshot", "GET", "http://x/api/v1/market/orderbook/level2_100", listing=3)
-    assert session.answer(request, 200, b"{}", 0) == [SnapshotBody(3, b"{}")]
+    assert session.answer(request, 200, b"{}", 0) == [SnapshotBody(3, b"{}", 100)]
     [problem] = session.answer(request, 429, b"slow down", 0)
     assert isinstance(problem, Problem) and "429" in problem.message and "slow down" in problem.message
 

@@ -1,5 +1,6 @@
 """What exchanges allow is not exceeded, by whatever storm; and what they refuse is not asked again before its time."""
 import bisect
+import copy
 import json
 from collections import Counter
 
@@ -8,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderflow._core.types import EVENT_DTYPE, BookFault, EventKind
+from orderflow._core.types import EVENT_DTYPE, BookFault, BookState, EventKind
 from orderflow.exchanges import SESSIONS, session_for
 from orderflow.exchanges.session import UNLIMITED, Fetch, Limit, Limits, SessionSettings
 from orderflow.instrument import Listing
-from orderflow.servers.control import Connect, Conversation
+from orderflow.servers.control import Conversation
+from orderflow.servers.effects import Connect
 from orderflow.servers.hosts import LONGEST_PAUSE_NS, Hosts, retry_after_ns
 from orderflow.servers.token_bucket import TokenBucket
 from orderflow.simulator.exchange import Response
@@ -233,7 +235,8 @@ class Storm:
         self.strict, self.problems = Strict(), []
         self.loop = Heard(self.strict, self.symbols)
         self.hosts = Hosts(seed=1)
-        self.conversation = Conversation(self.session, self.loop, self.problems.append, hosts=self.hosts)
+        self.conversation = Conversation(self.session, self.loop, self.problems.append, hosts=self.hosts,
+                                         twin=copy.deepcopy(self.session) if self.session.settings.lines > 1 else None)
         self.refuse_connects = False
 
     def turn(self, now_ns):
@@ -261,9 +264,9 @@ class Storm:
             now = until + 1 if due is None else max(now + 1_000_000, due)
         self.loop.now_ns = until
 
-    def all_need_a_snapshot(self, fault=BookFault.GAP):
+    def all_need_a_snapshot(self, fault=BookFault.GAP, connection=0):
         for listing in range(len(self.symbols)):
-            self.loop.say(EventKind.SNAPSHOT_NEEDED, listing=listing, value=fault)
+            self.loop.say(EventKind.SNAPSHOT_NEEDED, listing=listing, value=fault, connection=connection)
 
 
 @pytest.mark.parametrize("protocol", [name for name in SESSIONS
@@ -305,6 +308,52 @@ def test_one_resync_a_listing_is_under_way():
     storm.run(1000)
     counts = Counter(request.listing for _, request in storm.strict.calls)
     assert all(counts[listing] == 1 for listing in range(60 - waiting, 60))
+
+
+@pytest.mark.parametrize("protocol", ["okx", "coinbase_adv"])
+def test_two_lines_stay_inside_the_limit_of_messages(protocol):
+    """Where messages count by connection each line has a budget of its own, where by address they share one."""
+    storm = Storm(protocol, 200, lines=2)
+    storm.run(10)
+    limit, sent = storm.session.limits.messages, {0: [], 1: []}
+    storm.loop.command = lambda kind, **fields: kind.name == "SEND_FRAME" and sent[fields["connection"]].append(
+        storm.loop.now_ns)
+    for connection in (0, 1):
+        storm.all_need_a_snapshot(BookFault.CROSSED, connection)
+    storm.run(3 * 800 * limit.period_ns / limit.count / SECOND_NS + 10)
+    counted = [sent[0], sent[1]] if protocol == "okx" else [sorted(sent[0] + sent[1])]
+    assert all(most_in_a_window(times, limit.period_ns) <= limit.count for times in counted)
+    assert min(len(times) for times in sent.values()) >= 400        # each has left and joined every book
+
+
+def test_one_resync_a_listing_and_line_is_under_way():
+    storm = Storm("binance_spot", 60, lines=2)
+    storm.run(10)
+    for _ in range(20):
+        for connection in (0, 1):
+            storm.all_need_a_snapshot(connection=connection)
+        storm.run(1)
+    made = Counter(request.listing for _, request in storm.strict.calls)
+    storm.run(2000)
+    counts = Counter(request.listing for _, request in storm.strict.calls)
+    waited = [listing for listing in range(60) if made[listing] == 0]
+    assert waited and all(counts[listing] == 2 for listing in waited)
+
+
+@pytest.mark.parametrize("in_step", [False, True])
+def test_what_a_lost_line_asked_for_serves_the_other_if_that_waits(in_step):
+    """The exchange thread asks once for both lines. When the one that asked is lost, the other still needs it."""
+    storm = Storm("binance_spot", 60, lines=2)
+    storm.run(10)
+    storm.all_need_a_snapshot()
+    storm.turn(storm.loop.now_ns)
+    made = len(storm.strict.calls)
+    assert 0 < made < 60
+    for listing in range(60 if in_step else 0):
+        storm.loop.say(EventKind.LINE_CHANGED, connection=1, listing=listing, value=BookState.LIVE)
+    storm.loop.say(EventKind.CONNECTION_LOST, connection=0, value=1)
+    storm.run(1000)
+    assert [request.listing for _, request in storm.strict.calls] == list(range(made if in_step else 60))
 
 
 def test_the_next_resync_of_a_listing_waits_longer_each_time_and_never_as_long_as_another():

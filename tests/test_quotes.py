@@ -5,10 +5,13 @@ from hypothesis import strategies as st
 
 from orderflow._core.signals import SignalBit
 from orderflow._core.types import BookFault, BookState, EventKind, Side
+from orderflow.exchanges.binance import BinanceSession
+from orderflow.exchanges.session import Facts
 from tests.feed import SECOND_NS, Feed, depth, kraken, levels, rest
 
 BIDS, ASKS = {1000: 5000, 999: 1000, 998: 7000}, {1001: 4000, 1002: 2000, 1003: 1000}
 NEED = (EventKind.SNAPSHOT_NEEDED, 0)
+A, B = 0, 1
 
 
 def touch(number, bid, ask, symbol="AB"):
@@ -164,6 +167,94 @@ def test_exchanges_without_quotes_show_their_book():
     feed.open()
     feed.frame(kraken("snapshot", "A/B", BIDS, ASKS, (BIDS, ASKS)))
     assert feed.shown() == [list(BIDS.items()), list(ASKS.items())]
+
+
+# -- over two lines -----------------------------------------------------------------------------------------------
+
+def doubled(protocol="binance_spot", **ids):
+    """Two lines, both LIVE at update 12; line A is shown."""
+    feed = Feed(protocol, ["AB"], lines=2)
+    for line in (A, B):
+        feed.open(line)
+    for line in (A, B):
+        feed.frame(depth(11, 12, {}, {}, **ids), line=line)
+    feed.snapshot(rest(12, BIDS, ASKS))
+    assert feed.loop.line_counters(0)["leading"] == A
+    return feed
+
+
+def test_a_quote_of_either_line_counts_where_their_ids_are_the_same():
+    feed = doubled()
+    feed.frame(touch(13, (1000, 6000), (1001, 3000)), line=B)
+    assert [side[0] for side in feed.shown()] == [(1000, 6000), (1001, 3000)]
+    before = feed.core.board.read(0)["publication"]
+    feed.frame(touch(13, (1000, 6000), (1001, 3000)), line=A)       # its twin
+    assert feed.core.board.read(0)["publication"] == before
+    feed.frame(depth(13, 14, {1000: 0}, {}), line=B)                # the depth has caught up
+    assert feed.shown()[0] == [(999, 1000), (998, 7000)]
+
+
+def test_where_ids_belong_to_a_connection_a_quote_belongs_to_its_line(monkeypatch):
+    monkeypatch.setattr(BinanceSession, "facts", Facts())
+    feed = doubled()
+    feed.frame(touch(20, (998, 1), (1001, 3000)), line=B)           # of which nobody knows whether it is newer
+    assert feed.shown() == [list(BIDS.items()), list(ASKS.items())]
+    feed.frame(touch(13, (1000, 6000), (1001, 3000)), line=A)
+    assert [side[0] for side in feed.shown()] == [(1000, 6000), (1001, 3000)]
+    feed.end(A)
+    assert [side[0] for side in feed.shown()] == [(998, 1), (1001, 3000)]
+
+
+def test_no_change_of_lines_takes_back_what_a_quote_said():
+    feed = doubled()
+    feed.frame(depth(13, 13, {999: 500}, {}), line=A)
+    feed.frame(touch(20, (998, 6000), (1001, 3000)), line=A)
+    assert feed.shown()[0] == [(998, 6000)]
+    before = feed.core.board.read(0)
+    feed.end(A)                                     # line B has update 12: the board stands until it has passed 13
+    feed.frame(touch(21, (998, 5000), (1001, 3000)), line=B)
+    assert feed.core.board.read(0) == before
+    feed.frame(depth(13, 14, {999: 400}, {}), line=B)
+    assert feed.shown()[0] == [(998, 5000)]
+
+
+def test_a_line_that_opens_knows_the_quote():
+    feed = Feed("binance_spot", ["AB"], lines=2)
+    feed.open(A)
+    feed.frame(depth(11, 12, {}, {}), line=A)
+    feed.snapshot(rest(12, BIDS, ASKS))
+    feed.frame(touch(20, (998, 6000), (1001, 3000)), line=A)
+    feed.open(B)
+    feed.frame(depth(14, 14, {}, {}), line=B)
+    feed.snapshot(rest(14, BIDS, ASKS))
+    assert feed.loop.line_counters(0)["leading"] == B and feed.shown()[0] == [(998, 6000)]
+
+
+def test_a_quote_from_before_the_ids_began_anew_is_not_shown():
+    feed = doubled("binance_usdm", previous=10)
+
+    def quote(number, price, line):
+        feed.frame({"stream": "x", "data": {"e": "bookTicker", "u": number, "s": "AB", "b": price, "B": "1.000",
+                                            "a": "10.01", "A": "3.000", "T": 5, "E": 6}}, line=line)
+    quote(20, "9.98", A)
+    assert feed.shown()[0] == [(998, 1000)]
+    feed.frame(depth(7, 7, {1000: 4000}, {}, previous=12), line=A)
+    assert feed.shown()[0][0] == (1000, 4000)
+    quote(21, "9.99", B)                            # late, of what was before
+    assert feed.shown()[0][0] == (1000, 4000)
+    quote(8, "9.99", A)
+    assert feed.shown()[0] == [(999, 1000), (998, 7000)]
+
+
+def test_how_far_a_side_is_known_is_said_of_the_depth():
+    feed = Feed("binance_spot", ["AB"])
+    feed.open()
+    feed.frame(depth(11, 12, {}, {}))
+    feed.snapshot(rest(12, BIDS, ASKS), limit=3)
+    for quote in (touch(13, (998, 1), (1001, 1)), touch(14, (900, 1), (1001, 1)), touch(15, (1001, 1), (1100, 1))):
+        feed.frame(quote)
+        entry = feed.core.board.read(0)
+        assert (entry["bids_known_to"], entry["asks_known_to"]) == (998, 1003) == feed.loop.known_to(0)
 
 
 # -- against the slow way --------------------------------------------------------------------------------------

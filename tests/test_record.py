@@ -67,6 +67,15 @@ def test_what_arrived_is_in_the_files_and_gives_the_books(tmp_path, exchanges, c
         assert played.summaries[symbol]["updates_applied"] > 5 and played.summaries[symbol]["gaps"] == 0
 
 
+def test_a_capture_holds_one_line(tmp_path, exchanges, capsys):
+    config = configuration(tmp_path, exchanges, "alpha")
+    config.write_text(config.read_text() + "lines = 2\n")
+    assert main(["record", str(config), "-o", str(tmp_path / "x.tsv.zst"), "--seconds", "1"]) == BAD_USAGE
+    assert "exchanges.alpha.lines: a capture holds one line; set lines = 1" in capsys.readouterr().err
+    assert main(["watch", str(config), "--seconds", "1", "--json"]) == GOOD
+    assert json.loads(capsys.readouterr().out)["problems"] == []
+
+
 def test_a_killed_process_loses_its_last_second_and_not_the_file(tmp_path, exchanges):
     path = tmp_path / "killed.tsv.zst"
     config = configuration(tmp_path, exchanges, "gamma")

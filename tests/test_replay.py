@@ -1,10 +1,14 @@
 """A recorded run gives the same orders again, byte for byte, from its frames and its input log."""
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from orderflow.cli.scenario import Demonstration, Plan
+from orderflow.exchanges import session_for
+from orderflow.research import simulation
 from orderflow.research.replay import ReplayError, replay
+from orderflow.research.simulation import session_of
 from orderflow.servers import recorder
 
 
@@ -53,6 +57,26 @@ def test_other_frames_are_noticed(run, tmp_path):
     else:
         assert not replayed.equal
         assert replayed.difference
+
+
+@pytest.mark.parametrize("server", ["direct", "sync"])
+def test_a_run_on_two_lines_that_are_renewed_under_way(server, tmp_path, monkeypatch):
+    """Which line was shown when is a function of what was received: versions and orders come out the same."""
+    def on_two_lines(venue, rest, stream):
+        one = session_of(venue, rest, stream)
+        return session_for(venue.protocol, replace(one.settings, lines=2, renew_after_ns=2_000_000_000))
+
+    monkeypatch.setattr(simulation, "session_of", on_two_lines)
+    plan = Plan(server=server, seconds=6, seed=5, directory=str(tmp_path), record=True)
+    with Demonstration(plan) as shown:
+        shown.run()
+        engine = shown.engine
+        counters = [loop.line_counters(index) for loop in engine.core.loops.values()
+                    for index, item in enumerate(engine.core.listings) if item.exchange == loop.name]
+        assert sum(pair.renewals for conversation in engine.conversations for pair in conversation.lines.pairs) >= 3
+    assert all(one["duplicates"] > 10 and one["outages"] == 1 for one in counters)      # the run's end
+    replayed = replay(tmp_path)
+    assert replayed.difference == "" and replayed.equal and replayed.orders >= 3
 
 
 def test_a_run_that_was_not_recorded(tmp_path):

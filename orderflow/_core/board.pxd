@@ -1,7 +1,7 @@
 """Depth board: what is known of each listing right now. The latest wins; nobody ever sees half an update.
 
 Written by the exchange thread that owns the listing, read by anybody: the router, strategies, Python. board.hpp says
-how and why. An entry carries the top BOARD_DEPTH levels and only those in use are copied: 12 words and two a level.
+how and why. An entry carries the top BOARD_DEPTH levels and only those in use are copied: 14 words and two a level.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 

@@ -1,6 +1,6 @@
 """The exchange thread's stages, tied together: bytes -> frames -> messages -> book -> signals -> board and wake-up.
 
-    transport.read ─> websocket.next_frame ┐
+    transport.read ─> websocket.next_frame ┐                                      (arbitration, of two lines)
                                            ├─> on_frame ─> codec.decode ─> on_message ─> integrity ─> publish
     byte ring (async, direct) ─────────────┘                                   │
                                                                                └─> session events, reports
@@ -15,7 +15,9 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from orderflow._core cimport (
-    board, book, gate, integrity, masking, pending, quotes, signals, tape, transport, websocket)
+    arbitration, board, book, gate, integrity, known_depth, masking, pending, quotes, signals, tape, transport,
+    websocket)
+from orderflow._core.arbitration cimport LINES, Feed
 from orderflow._core.board cimport SequenceBoard
 from orderflow._core.byte_ring cimport ByteRingStatus, NativeByteRing
 from orderflow._core.codec cimport ORDER_FRAME_LIMIT, Codec, DecodeBuffer, DecodeStatus, OrderCodec
@@ -38,7 +40,7 @@ cdef enum:
     POLL_NS = 100_000_000       # how often timers are looked at
     PING_NS = 15_000_000_000    # a connection that says nothing for so long is pinged (RFC 6455: it must answer)
     HEARD_NS = 30_000_000_000   # and given up after this
-    CONNECTIONS = 4             # per exchange
+    CONNECTIONS = 6             # per exchange
     EXCERPT = 256               # bytes of a refused frame shown to the user
     NO_LISTING = 0xFFFFFFFF
 
@@ -67,6 +69,7 @@ cdef struct Connection:
     uint8_t state
     uint8_t role
     uint8_t carries_books
+    uint8_t line                # 0 or 1 of two that carry the same
     uint8_t loss                # LossReason
 
 
@@ -90,9 +93,11 @@ cdef struct ListingSignalState:     # both owned by a ListingSignals
 
 cdef struct ExchangeState:
     const Listing *listings     # the engine's table
-    BookSync **books            # by listing index; NULL = not of this exchange
+    BookSync **books            # by listing index: the one that the board shows; NULL = not of this exchange
+    Feed *feeds                 # by listing index; NULL = this exchange never has a second line
+    uint32_t line_connections[LINES]    # which connection carries the books of each line
     ListingSignalState *signals     # by listing index
-    void *market_codec          # Codec, kept alive by the loop's owner
+    void *market_codecs[LINES]  # Codec of each line, kept alive by the loop's owner
     void *order_codec           # OrderCodec; NULL = market data only
     OrderPath path
     DecodeBuffer *decoded
@@ -203,9 +208,12 @@ cdef nogil:
         entry.receive_ns = sync.receive_ns
         entry.exchange_ns = sync.exchange_ns
         entry.bid_count = entry.ask_count = 0
+        entry.bids_known_to = entry.asks_known_to = 0
         if sync.state == BookState.LIVE:
             entry.bid_count = book.top(sync.book, Side.BUY, entry.bids, BOARD_DEPTH)
             entry.ask_count = book.top(sync.book, Side.SELL, entry.asks, BOARD_DEPTH)
+            entry.bids_known_to = known_depth.mark(&sync.known, sync.book, Side.BUY, entry.bids, entry.bid_count)
+            entry.asks_known_to = known_depth.mark(&sync.known, sync.book, Side.SELL, entry.asks, entry.ask_count)
             if quotes.is_newer(&sync.quote, sync.last_id):
                 quotes.merge(&sync.quote, &entry)
             quote(self, sync, &entry, now_ns)
@@ -222,14 +230,58 @@ cdef nogil:
         self.wakes.push(&wake)                  # a slot a listing and one being served: cannot be full
         self.router_bell.ring()
 
-    inline void settle(ExchangeState *self, BookSync *sync, uint32_t verdict, int64_t now_ns) noexcept:
-        """Act on what integrity said about a listing."""
+    inline void settle(ExchangeState *self, BookSync *sync, const Message *message, uint32_t verdict,
+                       int64_t now_ns) noexcept:
+        """Act on what integrity said about a book after a message (NULL = after something else)."""
+        cdef uint32_t connection = self.line_connections[sync.line]
+        if self.feeds is not NULL:
+            verdict = arbitrate(self, sync, message, verdict, now_ns)
         if verdict & (Verdict.APPLIED | Verdict.STATE_CHANGED):
-            publish(self, sync, now_ns)
+            publish(self, self.books[sync.listing], now_ns)
         if verdict & Verdict.STATE_CHANGED:
-            tell(self, EventKind.BOOK_CHANGED, CONNECTIONS, sync.listing, sync.state, sync.fault, NULL, 0, now_ns)
+            tell(self, EventKind.BOOK_CHANGED, connection, sync.listing, sync.state, sync.fault, NULL, 0, now_ns)
         if verdict & Verdict.NEED_SNAPSHOT:
-            tell(self, EventKind.SNAPSHOT_NEEDED, CONNECTIONS, sync.listing, sync.fault, 0, NULL, 0, now_ns)
+            tell(self, EventKind.SNAPSHOT_NEEDED, connection, sync.listing, sync.fault, 0, NULL, 0, now_ns)
+
+    inline uint32_t arbitrate(ExchangeState *self, BookSync *sync, const Message *message, uint32_t line_verdict,
+                              int64_t now_ns) noexcept:
+        """What is left of a line's verdict for the listing, whose shown book may have become the other one."""
+        cdef Feed *feed = &self.feeds[sync.listing]
+        cdef bint in_step = feed.shown is sync or feed.seen[sync.line] == feed.position
+        cdef uint32_t verdict = arbitration.judge(feed, sync, line_verdict)
+        self.books[sync.listing] = feed.shown
+        if verdict & Verdict.NEED_SNAPSHOT and arbitration.is_asked_for(feed, sync, now_ns):
+            verdict &= ~<uint32_t>Verdict.NEED_SNAPSHOT
+        if line_verdict & Verdict.STATE_CHANGED and not verdict & Verdict.STATE_CHANGED:
+            tell(self, EventKind.LINE_CHANGED, self.line_connections[sync.line], sync.listing, sync.state, sync.fault,
+                 NULL, 0, now_ns)
+        if self.tape is not NULL and sync.tape is NULL and verdict & (Verdict.APPLIED | Verdict.STATE_CHANGED):
+            write_tape(self, feed.shown, message if feed.shown is sync and in_step else NULL, now_ns)
+        return verdict
+
+    inline void write_tape(ExchangeState *self, BookSync *shown, const Message *message, int64_t now_ns) noexcept:
+        """While two lines are open their books write no tape, for it tells of what is shown. A book that goes on from
+        elsewhere than where the other one was is a snapshot to whoever reads it."""
+        cdef Message whole
+        if shown.state != BookState.LIVE:
+            tape.state(self.tape, shown.listing, shown.epoch, shown.version, shown.state, shown.fault, now_ns)
+        elif message is not NULL and message.kind != MessageKind.SNAPSHOT:
+            tape.update(self.tape, shown.book, message, shown.listing, shown.epoch, shown.version, shown.receive_ns)
+        else:
+            memset(&whole, 0, sizeof(Message))
+            whole.last_id = shown.last_id
+            whole.exchange_ns = shown.exchange_ns
+            tape.snapshot(self.tape, shown.book, &whole, shown.listing, shown.epoch, shown.version, shown.receive_ns)
+
+    inline void point_tapes(ExchangeState *self, uint32_t listing) noexcept:
+        """While one line is open its book writes the tape itself, update by update."""
+        cdef Feed *feed = &self.feeds[listing]
+        cdef Tape *own = self.tape
+        cdef uint32_t line
+        if arbitration.both_open(feed):
+            own = NULL
+        for line in range(<uint32_t>LINES):
+            feed.lines[line].tape = own
 
     # ------------------------------------------------------------------ down: one frame, one message
 
@@ -237,6 +289,22 @@ cdef nogil:
         if listing < 0 or <uint32_t>listing >= self.listing_count:
             return NULL
         return self.books[listing]
+
+    inline BookSync *line_of(ExchangeState *self, uint32_t connection, int32_t listing) noexcept:
+        """The book that a connection writes: with two lines not always the one that is shown."""
+        cdef BookSync *sync = sync_of(self, listing)
+        if self.feeds is NULL or sync is NULL:
+            return sync
+        return self.feeds[listing].lines[self.connections[connection].line]
+
+    inline void on_trade(ExchangeState *self, uint32_t connection, const Message *message, int64_t now_ns) noexcept:
+        cdef uint32_t epoch = self.books[message.listing].epoch
+        if (self.feeds is not NULL
+                and not arbitration.counts(&self.feeds[message.listing], self.connections[connection].line, message)):
+            return
+        signals.trade(self.signals[message.listing].state, message.side, message.quantity, epoch, now_ns,
+                      self.signals[message.listing].values)
+        tape.trade(self.tape, message, epoch, now_ns)
 
     inline void on_message(ExchangeState *self, uint32_t connection, const Message *message, const char *data,
                            size_t size, int64_t now_ns) noexcept:
@@ -257,35 +325,39 @@ cdef nogil:
             return
         if message.kind == MessageKind.MISSED:
             for i in range(self.listing_count):
-                if self.books[i] is not NULL:
-                    settle(self, self.books[i], integrity.on_missed(self.books[i], now_ns), now_ns)
+                sync = line_of(self, connection, <int32_t>i)
+                if sync is not NULL:
+                    settle(self, sync, NULL, integrity.on_missed(sync, now_ns), now_ns)
             return
-        sync = sync_of(self, message.listing)
+        sync = line_of(self, connection, message.listing)
         if sync is NULL:
             self.foreign += 1
         elif message.kind == MessageKind.UPDATE:
-            settle(self, sync, integrity.on_update(sync, message, self.decoded.levels, now_ns), now_ns)
+            settle(self, sync, message, integrity.on_update(sync, message, self.decoded.levels, now_ns), now_ns)
         elif message.kind == MessageKind.SNAPSHOT:
-            settle(self, sync, integrity.on_snapshot(sync, message, self.decoded.levels, now_ns), now_ns)
+            settle(self, sync, message, integrity.on_snapshot(sync, message, self.decoded.levels, now_ns), now_ns)
         elif message.kind == MessageKind.REFRESH:
-            settle(self, sync, integrity.on_refresh(sync, message, self.decoded.levels, now_ns), now_ns)
+            settle(self, sync, message, integrity.on_refresh(sync, message, self.decoded.levels, now_ns), now_ns)
         elif message.kind == MessageKind.CHECK:
-            settle(self, sync, integrity.on_check(sync, message, now_ns), now_ns)
+            settle(self, sync, NULL, integrity.on_check(sync, message, now_ns), now_ns)
         elif message.kind == MessageKind.ALIVE:
-            settle(self, sync, integrity.on_alive(sync, message, now_ns), now_ns)
+            settle(self, sync, NULL, integrity.on_alive(sync, message, now_ns), now_ns)
         elif message.kind == MessageKind.TRADE:
-            signals.trade(self.signals[message.listing].state, message.side, message.quantity, sync.epoch, now_ns,
-                          self.signals[message.listing].values)
-            tape.trade(self.tape, message, sync.epoch, now_ns)
+            on_trade(self, connection, message, now_ns)
         elif message.kind == MessageKind.QUOTE:
             on_quote(self, sync, message, now_ns)
 
     inline void on_quote(ExchangeState *self, BookSync *sync, const Message *message, int64_t now_ns) noexcept:
         """The exchange's own best bid and ask: shown while it is ahead of the book, and kept in case it is."""
+        cdef BookSync *shown = self.books[sync.listing]
+        cdef bint counts
         self.quotes += 1
-        if (quotes.take(&sync.quote, message, self.decoded.levels, now_ns) and sync.state == BookState.LIVE
-                and quotes.is_newer(&sync.quote, sync.last_id)):
-            publish(self, sync, now_ns)
+        if self.feeds is NULL:
+            counts = quotes.take(&sync.quote, message, self.decoded.levels, now_ns)
+        else:
+            counts = arbitration.take_quote(&self.feeds[sync.listing], sync, message, self.decoded.levels, now_ns)
+        if counts and shown.state == BookState.LIVE and quotes.is_newer(&shown.quote, shown.last_id):
+            publish(self, shown, now_ns)
 
     # ------------------------------------------------------------------ orders and what became of them
 
@@ -426,12 +498,12 @@ cdef nogil:
         connection goes, what is out is in doubt, and the next connection asks."""
         cdef BookSync *sync = NULL
         if self.connections[connection].role != Role.ORDERS:
-            sync = sync_of(self, self.decoded.fault_listing)
+            sync = line_of(self, connection, self.decoded.fault_listing)
         self.refused += 1
         tell(self, EventKind.FRAME_REFUSED, connection, sync.listing if sync is not NULL else NO_LISTING, status,
              self.decoded.fault_offset, data, size if size < EXCERPT else <size_t>EXCERPT, now_ns)
         if sync is not NULL:
-            settle(self, sync, integrity.fail(sync, fault_of(status), now_ns), now_ns)
+            settle(self, sync, NULL, integrity.fail(sync, fault_of(status), now_ns), now_ns)
         elif status != DecodeStatus.UNKNOWN_MESSAGE:
             lose(self, connection, LossReason.FRAME_UNREADABLE, status, now_ns)
 
@@ -440,6 +512,7 @@ cdef nogil:
         """One whole text frame. `data` has CODEC_PADDING readable bytes behind it."""
         cdef uint32_t i
         cdef int status
+        cdef void *codec
         cdef bint orders = self.connections[connection].role == Role.ORDERS
         self.frames += 1
         self.connections[connection].frames += 1
@@ -447,7 +520,8 @@ cdef nogil:
         self.connections[connection].received_ns = now_ns
         if not orders:
             record(self, RecordedKind.RECORDED_FRAME, connection, NO_LISTING, 0, data, size, now_ns)
-        status = (<Codec>(self.order_codec if orders else self.market_codec)).decode(data, size, now_ns, self.decoded)
+        codec = self.order_codec if orders else self.market_codecs[self.connections[connection].line]
+        status = (<Codec>codec).decode(data, size, now_ns, self.decoded)
         if status != DecodeStatus.DECODED:
             refuse(self, connection, status, data, size, now_ns)
             return
@@ -455,21 +529,51 @@ cdef nogil:
         for i in range(self.decoded.message_count):
             on_message(self, connection, &self.decoded.messages[i], data, size, now_ns)
 
-    inline void on_snapshot_body(ExchangeState *self, uint32_t listing, const char *data, size_t size,
+    inline uint32_t waiting(ExchangeState *self, uint32_t listing, BookSync **found) noexcept:
+        """The books of a listing that a REST snapshot is for, at `found`; returns how many."""
+        cdef Feed *feed
+        cdef uint32_t line
+        cdef uint32_t n = 0
+        if sync_of(self, <int32_t>listing) is NULL:
+            return 0
+        if self.feeds is NULL:
+            found[0] = self.books[listing]
+            return 1
+        feed = &self.feeds[listing]
+        for line in range(<uint32_t>LINES):
+            if arbitration.takes_snapshot(feed, feed.lines[line]):
+                found[n] = feed.lines[line]
+                n += 1
+        return n
+
+    inline void take_snapshot(ExchangeState *self, BookSync *sync, int64_t limit, int64_t now_ns) noexcept:
+        """A decoded REST snapshot, of at most `limit` levels a side, for one book."""
+        cdef const Message *message = &self.decoded.messages[0]
+        cdef uint32_t verdict = integrity.on_snapshot(sync, message, self.decoded.levels, now_ns)
+        if verdict & Verdict.APPLIED:
+            known_depth.observe(&sync.known, message, self.decoded.levels, limit)
+        settle(self, sync, message, verdict, now_ns)
+
+    inline void on_snapshot_body(ExchangeState *self, uint32_t listing, int64_t limit, const char *data, size_t size,
                                  int64_t now_ns) noexcept:
         """A REST depth snapshot, decoded by the same codec into the same message."""
-        cdef BookSync *sync = sync_of(self, <int32_t>listing)
+        cdef BookSync *books[LINES]
+        cdef uint32_t n = waiting(self, listing, books)
+        cdef uint32_t i
         cdef int status
-        if sync is NULL:
+        if n == 0:
             return
-        record(self, RecordedKind.RECORDED_SNAPSHOT, CONNECTIONS, listing, 0, data, size, now_ns)
-        status = (<Codec>self.market_codec).decode_snapshot(<int32_t>listing, data, size, now_ns, self.decoded)
+        record(self, RecordedKind.RECORDED_SNAPSHOT, CONNECTIONS, listing, limit, data, size, now_ns)
+        status = (<Codec>self.market_codecs[0]).decode_snapshot(<int32_t>listing, data, size, now_ns, self.decoded)
         if status == DecodeStatus.DECODED and self.decoded.message_count == 1:
-            settle(self, sync, integrity.on_snapshot(sync, &self.decoded.messages[0], self.decoded.levels, now_ns),
-                   now_ns)
+            for i in range(n):
+                books[i].asked_ns = 0           # answered, all of them: none counts on the other's answer now
+            for i in range(n):
+                take_snapshot(self, books[i], limit, now_ns)
             return
         self.refused += 1
-        sync.asked_ns = now_ns      # the next attempt is the timer's
+        for i in range(n):
+            books[i].asked_ns = now_ns          # the next attempt is the timer's
         tell(self, EventKind.FRAME_REFUSED, CONNECTIONS, listing, status, self.decoded.fault_offset, data,
              size if size < EXCERPT else <size_t>EXCERPT, now_ns)
 
@@ -482,6 +586,7 @@ cdef nogil:
         connection.role = command.role
         connection.epoch = command.epoch
         connection.carries_books = command.argument != 0
+        connection.line = command.line & 1
         connection.state = ConnectionState.OPEN
         if command.role == Role.ORDERS:
             self.path.connection = -1       # until the session says that it is logged in: TRADING_READY
@@ -489,16 +594,35 @@ cdef nogil:
         connection.loss = 0
         if connection.transport is not NULL:
             websocket.restart(connection.reader)
+        if connection.role != Role.ORDERS:
+            record(self, RecordedKind.RECORDED_OPENED, index, NO_LISTING,
+                   connection.line | (0 if connection.carries_books else 2), NULL, 0, now_ns)
         if connection.carries_books:
-            record(self, RecordedKind.RECORDED_OPENED, index, NO_LISTING, 0, NULL, 0, now_ns)
+            self.line_connections[connection.line] = index
             for i in range(self.listing_count):
                 if self.books[i] is not NULL:
-                    integrity.connection_opened(self.books[i], command.epoch, now_ns)
-                    publish(self, self.books[i], now_ns)
+                    open_book(self, index, i, command.epoch, now_ns)
+
+    inline void open_book(ExchangeState *self, uint32_t connection, uint32_t listing, uint32_t epoch,
+                          int64_t now_ns) noexcept:
+        """A connection that carries it has opened."""
+        cdef BookSync *sync = line_of(self, connection, <int32_t>listing)
+        cdef bint anew = True
+        if self.feeds is NULL:
+            integrity.connection_opened(sync, epoch, now_ns)
+        else:
+            if integrity.connected(sync):       # nobody said that the one before was lost
+                settle(self, sync, NULL, integrity.connection_lost(sync, now_ns), now_ns)
+            anew = arbitration.opened(&self.feeds[listing], sync.line, epoch, now_ns)
+            self.books[listing] = self.feeds[listing].shown
+            point_tapes(self, listing)
+        if anew:
+            publish(self, sync, now_ns)
 
     inline void lose(ExchangeState *self, uint32_t index, uint8_t reason, int64_t detail, int64_t now_ns) noexcept:
         """The connection is gone, or not to be trusted: its books go STALE before anyone can read them again."""
         cdef Connection *connection = &self.connections[index]
+        cdef BookSync *sync
         cdef uint32_t i
         if connection.state != ConnectionState.OPEN:
             return
@@ -511,8 +635,11 @@ cdef nogil:
         if connection.carries_books:
             record(self, RecordedKind.RECORDED_LOST, index, NO_LISTING, reason, NULL, 0, now_ns)
             for i in range(self.listing_count):
-                if self.books[i] is not NULL:
-                    settle(self, self.books[i], integrity.connection_lost(self.books[i], now_ns), now_ns)
+                sync = line_of(self, index, <int32_t>i)
+                if sync is not NULL:
+                    settle(self, sync, NULL, integrity.connection_lost(sync, now_ns), now_ns)
+                    if self.feeds is not NULL:
+                        point_tapes(self, i)
         leave(self, index, now_ns)
 
     inline void leave(ExchangeState *self, uint32_t index, int64_t now_ns) noexcept:
@@ -591,6 +718,8 @@ cdef nogil:
     inline void on_command(ExchangeState *self, const Command *command, const char *payload, size_t size,
                            int64_t now_ns) noexcept:
         cdef uint32_t index = command.connection
+        cdef BookSync *books[LINES]
+        cdef uint32_t i
         if index >= CONNECTIONS:
             return
         if command.kind == CommandKind.CONNECTION_OPENED:
@@ -602,10 +731,10 @@ cdef nogil:
             if command.epoch == self.connections[index].epoch:
                 send(self, index, Opcode.TEXT, payload, size, now_ns)
         elif command.kind == CommandKind.SNAPSHOT_BODY:
-            on_snapshot_body(self, command.listing, payload, size, now_ns)
+            on_snapshot_body(self, command.listing, command.value, payload, size, now_ns)
         elif command.kind == CommandKind.SNAPSHOT_FAILED:
-            if sync_of(self, <int32_t>command.listing) is not NULL:
-                self.books[command.listing].asked_ns = now_ns
+            for i in range(waiting(self, command.listing, books)):
+                books[i].asked_ns = now_ns
         elif command.kind == CommandKind.KEEP_ALIVE:
             if size <= sizeof(self.connections[index].keep_alive):
                 memcpy(self.connections[index].keep_alive, payload, size)
@@ -637,8 +766,15 @@ cdef nogil:
 
     inline void on_silence(ExchangeState *self, BookSync *sync, int64_t now_ns) noexcept:
         """The exchange has said nothing about a book for too long: what it shows may be old."""
-        record(self, RecordedKind.RECORDED_SILENCE, CONNECTIONS, sync.listing, 0, NULL, 0, now_ns)
-        settle(self, sync, integrity.fail(sync, BookFault.SILENT, now_ns), now_ns)
+        record(self, RecordedKind.RECORDED_SILENCE, CONNECTIONS, sync.listing, sync.line, NULL, 0, now_ns)
+        settle(self, sync, NULL, integrity.fail(sync, BookFault.SILENT, now_ns), now_ns)
+
+    inline void watch(ExchangeState *self, BookSync *sync, int64_t now_ns) noexcept:
+        """A book of which nothing is heard, or whose snapshot does not come."""
+        if integrity.silent(sync, now_ns):
+            on_silence(self, sync, now_ns)
+        elif integrity.overdue(sync, now_ns):
+            settle(self, sync, NULL, integrity.ask(sync, now_ns), now_ns)
 
     inline void on_timer(ExchangeState *self, int64_t now_ns) noexcept:
         """Every POLL_NS: keep-alives, connections and books of which nothing is heard, snapshots that never came,
@@ -655,9 +791,8 @@ cdef nogil:
                     and now_ns - connection.sent_ns >= connection.keep_alive_ns):
                 send(self, i, Opcode.TEXT, connection.keep_alive, connection.keep_alive_size, now_ns)
         for i in range(self.listing_count):
-            if self.books[i] is NULL:
-                continue
-            if integrity.silent(self.books[i], now_ns):
-                on_silence(self, self.books[i], now_ns)
-            elif integrity.overdue(self.books[i], now_ns):
-                settle(self, self.books[i], integrity.ask(self.books[i], now_ns), now_ns)
+            if self.feeds is not NULL and self.books[i] is not NULL:
+                watch(self, self.feeds[i].lines[0], now_ns)
+                watch(self, self.feeds[i].lines[1], now_ns)
+            elif self.books[i] is not NULL:
+                watch(self, self.books[i], now_ns)

@@ -31,8 +31,9 @@ All functions: exchange thread only.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
-from orderflow._core cimport book, checksum, tape
+from orderflow._core cimport book, checksum, known_depth, tape
 from orderflow._core.book cimport Book
+from orderflow._core.known_depth cimport KnownDepth
 from orderflow._core.quotes cimport Quote
 from orderflow._core.types cimport (
     BookFault, BookState, ChecksumRule, Level, Listing, Message, MessageKind, Side)
@@ -66,6 +67,7 @@ cdef struct KeptUpdate:         # header of an update in the arena; its levels f
 cdef struct BookSync:           # one listing's book with all that decides whether it may be believed
     Book *book
     tape.Tape *tape             # NULL = nobody watches
+    KnownDepth known            # how far down the book is
     char *kept
     uint64_t kept_bytes
     uint64_t kept_capacity
@@ -92,6 +94,7 @@ cdef struct BookSync:           # one listing's book with all that decides wheth
     uint8_t state
     uint8_t fault
     uint8_t joined              # the first update after the snapshot was accepted
+    uint8_t line                # 0 or 1: which of the listing's connections it is of
     uint8_t price_decimals      # of the listing's scale
     uint8_t quantity_decimals
 
@@ -109,6 +112,7 @@ cdef nogil:
     inline void connection_opened(BookSync *sync, uint32_t epoch, int64_t now_ns) noexcept:
         """A new connection: nothing of the old one counts, not even a level."""
         book.clear(sync.book)
+        known_depth.forget(&sync.known)
         sync.epoch = epoch
         sync.version = 0
         sync.last_id = 0
@@ -119,6 +123,10 @@ cdef nogil:
         sync.joined = 0
         sync.fault = BookFault.NO_FAULT
         sync.state = BookState.SYNCING
+
+    inline bint connected(const BookSync *sync) noexcept:
+        """Whether the connection that carries the book is open."""
+        return sync.state != BookState.EMPTY and sync.fault != BookFault.DISCONNECTED
 
     inline uint32_t connection_lost(BookSync *sync, int64_t now_ns) noexcept:
         if sync.state == BookState.EMPTY:

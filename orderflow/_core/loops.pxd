@@ -1,6 +1,7 @@
 """Declarations of the loops; loops.pyx is the one to read."""
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from orderflow._core.arbitration cimport Feed
 from orderflow._core.byte_ring cimport ByteRing
 from orderflow._core.codec cimport Codec, DecodeOutput
 from orderflow._core.doorbell cimport Doorbell, pollfd
@@ -29,7 +30,8 @@ cdef class Loop:
 
 cdef class ExchangeLoop(Loop):
     cdef ExchangeState state
-    cdef BookSync *syncs
+    cdef BookSync *syncs                # of the first lines, then of the second ones, by listing index
+    cdef Feed *feeds
     cdef MaskKeys mask_keys
     cdef Tape tape
     cdef uint8_t tape_closed
@@ -39,7 +41,7 @@ cdef class ExchangeLoop(Loop):
     cdef ByteRing events
     cdef ByteRing frames_in
     cdef ByteRing frames_out
-    cdef Codec market_codec
+    cdef list market_codecs
     cdef Codec order_codec
     cdef DecodeOutput decoded
     cdef readonly LatencyHistogram frame_to_board
@@ -48,10 +50,12 @@ cdef class ExchangeLoop(Loop):
     cdef bint virtual_clock
     cdef readonly str name
     cdef readonly bint borrows
-    cdef dict books
+    cdef list books                     # of each line: by listing index
+    cdef uint32_t line_count
     cdef dict symbols
     cdef list kept_alive
 
+    cdef BookSync *sync_at(self, int listing, int line) except NULL
     cdef int take_commands(self, int64_t now_ns) noexcept nogil
     cdef int receive(self, uint32_t index, int64_t now_ns) noexcept nogil
     cdef int take_orders(self, int64_t now_ns) noexcept nogil

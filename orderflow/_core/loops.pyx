@@ -15,7 +15,8 @@ step.
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from orderflow._core cimport clock, exchange, latency, masking, pending, transport, websocket
+from orderflow._core cimport clock, exchange, known_depth, latency, masking, pending, transport, websocket
+from orderflow._core.arbitration cimport LINES, Feed
 from orderflow._core.book cimport OrderBook
 from orderflow._core.board cimport Board
 from orderflow._core.byte_ring cimport ByteRing, ByteRingStatus
@@ -29,7 +30,8 @@ from orderflow._core.masking cimport MASK_SEED_SIZE
 from orderflow._core.ring cimport Ring
 from orderflow._core.signals cimport ListingSignals
 from orderflow._core.transport cimport TransportKind, TransportStatus
-from orderflow._core.types cimport ChildOrder, Command, CommandKind, Event, LossReason, Recorded, RecordedKind
+from orderflow._core.types cimport (
+    ChildOrder, Command, CommandKind, Event, LossReason, Recorded, RecordedKind, Side)
 from orderflow._core.websocket cimport Frame, FrameReader, FrameStatus, Opcode
 
 import os
@@ -87,7 +89,9 @@ cdef class ExchangeLoop(Loop):
     symbols : dict of int -> str
         The exchange's spelling of each of them, for messages.
     rule : SyncRule
-    market_codec, order_codec : Codec
+    market_codecs : sequence of Codec
+        One for each line that there may be: with two of them every listing has a second book.
+    order_codec : OrderCodec or None
     board : Board
     wake_pending : numpy array of uint8, shape (listings,)
         Shared with the router.
@@ -115,21 +119,26 @@ cdef class ExchangeLoop(Loop):
         Write everything that decides the boards to `recording`, for whoever takes it; nothing is dropped.
     silence_ns : int
         How long the exchange may say nothing about a book before it is STALE; 0 = for ever.
+    shared_book_ids, growing_trade_ids, kept_levels
+        As in orderflow.exchanges.session.Facts.
     """
 
-    def __init__(self, str name, int exchange_index, table, dict symbols, int rule, Codec market_codec,
+    def __init__(self, str name, int exchange_index, table, dict symbols, int rule, market_codecs,
                  Codec order_codec, Board board, unsigned char[::1] wake_pending, Ring wakes, Doorbell bell,
                  Doorbell router_bell, Doorbell control_bell, Ring tape=None, bint lossy_tape=False,
                  bint borrows=False, size_t frame_limit=12 << 20, dict book_options=None, Ring orders=None,
                  Ring reports=None, unsigned char[::1] flags=None, order_rate=(0, 1), unix_offset_ns=None,
-                 bint record=False, int64_t silence_ns=0):
+                 bint record=False, int64_t silence_ns=0, bint shared_book_ids=False, bint growing_trade_ids=False,
+                 uint32_t kept_levels=0):
         cdef bytes entropy = os.urandom(MASK_SEED_SIZE)
         self.name = name
         self.borrows = borrows
         self.symbols = dict(symbols)
-        self.books = {}
+        self.books = [{} for _ in market_codecs]
         self.bell = bell
-        self.market_codec = market_codec
+        if not 0 < len(market_codecs) <= LINES:
+            raise ValueError(f"market_codecs: one or {LINES}, got {len(market_codecs)}")
+        self.market_codecs, self.line_count = list(market_codecs), len(market_codecs)
         self.order_codec = order_codec
         self.decoded = DecodeOutput()
         self.frame_to_board = LatencyHistogram()
@@ -139,9 +148,10 @@ cdef class ExchangeLoop(Loop):
         self.kept_alive = [table, board, wake_pending, wakes, router_bell, control_bell, tape]
         masking.seed(&self.mask_keys, <const char *>entropy)
         self.state.exchange = exchange_index
-        self.state.listings = market_codec.listings
+        self.state.listings = (<Codec?>market_codecs[0]).listings
         self.state.listing_count = len(table)
-        self.state.market_codec = <void *>market_codec
+        for line, codec in enumerate(market_codecs):
+            self.state.market_codecs[line] = <void *><Codec?>codec
         self.state.order_codec = <void *>order_codec if order_codec is not None else NULL
         self.state.decoded = &self.decoded.buffer
         self.state.board = board.native
@@ -164,7 +174,9 @@ cdef class ExchangeLoop(Loop):
         self.state.path.unix_offset_ns = (unix_offset_ns if self.virtual_clock
                                           else clock.unix_ns() - clock.monotonic_ns())
         self._make_order_path(orders, reports, flags, order_rate)
-        self._make_books(exchange_index, table, rule, book_options or {}, silence_ns)
+        self._make_books(exchange_index, table, rule, book_options or {}, silence_ns, kept_levels)
+        if self.line_count == LINES:
+            self._make_feeds(shared_book_ids, growing_trade_ids)
         self._make_connections(frame_limit if borrows else 1)
 
     def _make_order_path(self, Ring orders, Ring reports, unsigned char[::1] flags, order_rate):
@@ -182,12 +194,13 @@ cdef class ExchangeLoop(Loop):
         if self.state.path.gate.sent is NULL:
             raise MemoryError()
 
-    def _make_books(self, int exchange_index, table, int rule, dict options, int64_t silence_ns):
+    def _make_books(self, int exchange_index, table, int rule, dict options, int64_t silence_ns,
+                    uint32_t kept_levels):
+        """The books of a second line are made like those of the first: memory that nothing is written to costs none."""
         cdef uint32_t n = len(table)
         cdef uint32_t i
-        cdef OrderBook owner
         cdef ListingSignals values
-        self.syncs = <BookSync *>calloc(n, sizeof(BookSync))
+        self.syncs = <BookSync *>calloc(n * self.line_count, sizeof(BookSync))
         self.state.books = <BookSync **>calloc(n, sizeof(BookSync *))
         self.state.publications = <uint32_t *>calloc(n, sizeof(uint32_t))
         self.state.signals = <ListingSignalState *>calloc(n, sizeof(ListingSignalState))
@@ -197,24 +210,43 @@ cdef class ExchangeLoop(Loop):
         for i in range(n):
             if table[i]["exchange"] != exchange_index:
                 continue
-            owner = PythonOrderBook(tick=max(1, int(table[i]["tick"])), **options)
-            self.books[i] = owner
-            self.syncs[i].book = &owner.book
-            self.syncs[i].listing = i
-            self.syncs[i].depth = table[i]["depth"]
-            self.syncs[i].rule = rule
-            self.syncs[i].silence_ns = silence_ns
-            self.syncs[i].price_decimals = table[i]["price_decimals"]
-            self.syncs[i].quantity_decimals = table[i]["quantity_decimals"]
-            self.syncs[i].tape = self.state.tape
-            self.syncs[i].kept_capacity = KEPT_BYTES
-            self.syncs[i].kept = <char *>malloc(KEPT_BYTES)
-            if self.syncs[i].kept is NULL:
-                raise MemoryError()
+            for line in range(self.line_count):
+                self._make_book(line, i, table[i], rule, options, silence_ns, kept_levels)
             self.state.books[i] = &self.syncs[i]
             values = ListingSignals(int(table[i]["price_decimals"]), int(table[i]["quantity_decimals"]))
             self.state.signals[i].state, self.state.signals[i].values = &values.state, &values.values
             self.kept_alive.append(values)
+
+    def _make_book(self, int line, uint32_t listing, row, int rule, dict options, int64_t silence_ns,
+                   uint32_t kept_levels):
+        cdef OrderBook owner = PythonOrderBook(tick=max(1, int(row["tick"])), **options)
+        cdef BookSync *sync = &self.syncs[line * self.state.listing_count + listing]
+        self.books[line][listing] = owner
+        sync.book = &owner.book
+        sync.listing, sync.line = listing, line
+        sync.depth = row["depth"]
+        sync.known.kept_levels = sync.depth if sync.depth else kept_levels
+        sync.rule = rule
+        sync.silence_ns = silence_ns
+        sync.price_decimals, sync.quantity_decimals = row["price_decimals"], row["quantity_decimals"]
+        sync.tape = self.state.tape
+        sync.kept_capacity = KEPT_BYTES
+        sync.kept = <char *>malloc(KEPT_BYTES)
+        if sync.kept is NULL:
+            raise MemoryError()
+
+    def _make_feeds(self, bint shared_book_ids, bint growing_trade_ids):
+        cdef uint32_t n = self.state.listing_count
+        cdef uint32_t i, line
+        self.feeds = <Feed *>calloc(n, sizeof(Feed))
+        if self.feeds is NULL:
+            raise MemoryError()
+        for i in range(n):
+            for line in range(<uint32_t>LINES):
+                self.feeds[i].lines[line] = &self.syncs[line * n + i]
+            self.feeds[i].shown = self.feeds[i].lines[0]
+            self.feeds[i].shared_ids, self.feeds[i].growing_trade_ids = shared_book_ids, growing_trade_ids
+        self.state.feeds = self.feeds
 
     def _make_connections(self, size_t frame_limit):
         cdef uint32_t i
@@ -233,8 +265,9 @@ cdef class ExchangeLoop(Loop):
     def __dealloc__(self):
         cdef uint32_t i
         if self.syncs is not NULL:
-            for i in range(self.state.listing_count):
+            for i in range(self.state.listing_count * self.line_count):
                 free(self.syncs[i].kept)
+        free(self.feeds)
         free(self.state.path.gate.sent)
         free(self.syncs)
         free(self.state.books)
@@ -392,7 +425,7 @@ cdef class ExchangeLoop(Loop):
     # ---------------------------------------------------------------------------------------- the control thread's side
 
     def command(self, int kind, int connection=0, int role=0, int epoch=0, int listing=0, int64_t value=0,
-                int64_t argument=0, bytes payload=b""):
+                int64_t argument=0, bytes payload=b"", int line=0):
         """Queue a command; False when the thread is too far behind to take it. Control thread only."""
         cdef char *out
         cdef const char *source = payload
@@ -403,7 +436,7 @@ cdef class ExchangeLoop(Loop):
         memset(command, 0, sizeof(Command))
         command.kind, command.connection, command.role = kind, connection, role
         command.epoch, command.listing = epoch, listing
-        command.value, command.argument = value, argument
+        command.value, command.argument, command.line = value, argument, line
         command.exchange = self.state.exchange
         memcpy(out + sizeof(Command), source, len(payload))
         self.commands.native.commit(sizeof(Command) + len(payload), kind)
@@ -469,15 +502,16 @@ cdef class ExchangeLoop(Loop):
         if header.kind == RecordedKind.RECORDED_FRAME:
             exchange.on_frame(&self.state, header.connection, data, size, header.now_ns)
         elif header.kind == RecordedKind.RECORDED_SNAPSHOT:
-            exchange.on_snapshot_body(&self.state, header.listing, data, size, header.now_ns)
+            exchange.on_snapshot_body(&self.state, header.listing, header.value, data, size, header.now_ns)
         elif header.kind == RecordedKind.RECORDED_LOST:
             exchange.lose(&self.state, header.connection, <uint8_t>header.value, 0, header.now_ns)
         elif header.kind == RecordedKind.RECORDED_SILENCE:
-            exchange.on_silence(&self.state, &self.syncs[header.listing], header.now_ns)
+            exchange.on_silence(&self.state, self.sync_at(header.listing, <int>header.value), header.now_ns)
         else:
             memset(&command, 0, sizeof(Command))
             command.kind, command.connection = CommandKind.CONNECTION_OPENED, header.connection
-            command.epoch, command.argument = header.epoch, 1
+            command.epoch = header.epoch
+            command.line, command.argument = <uint8_t>(header.value & 1), not header.value & 2
             exchange.opened(&self.state, header.connection, &command, header.now_ns)
 
     def publication(self, int listing):
@@ -490,19 +524,62 @@ cdef class ExchangeLoop(Loop):
         """The exchange's spelling of a listing."""
         return self.symbols.get(listing, f"listing {listing}")
 
-    def book(self, int listing):
-        """The OrderBook of a listing; to be looked at only while no thread runs this loop."""
-        return self.books[listing]
+    cdef BookSync *sync_at(self, int listing, int line) except NULL:
+        """The book of one line; of line -1, the one that is shown."""
+        if not 0 <= listing < <int>self.state.listing_count or self.state.books[listing] is NULL:
+            raise IndexError(f"listing {listing} is not one of {self.name}")
+        if not -1 <= line < <int>self.line_count:
+            raise IndexError(f"line {line}: {self.name} has {self.line_count}")
+        return self.state.books[listing] if line < 0 else &self.syncs[line * self.state.listing_count + listing]
+
+    def book(self, int listing, int line=-1):
+        """The OrderBook of a listing; to be looked at only while no thread runs this loop.
+
+        Of two lines, the one whose book the board shows; or the one asked for (0 = A, 1 = B).
+        """
+        return self.books[self.sync_at(listing, line).line][listing]
+
+    def known_to(self, int listing):
+        """(bid, ask) price to which a listing's book is known: a level that is missing before it is not in the market.
+
+        Scaled integers; None = the whole side is known. To be looked at only while no thread runs this loop.
+        """
+        cdef BookSync *sync = self.sync_at(listing, -1)
+        cdef int64_t bid = known_depth.exact(&sync.known, sync.book, Side.BUY)
+        cdef int64_t ask = known_depth.exact(&sync.known, sync.book, Side.SELL)
+        return bid if bid else None, ask if ask else None
 
     def counters(self, int listing):
-        """What happened to a listing's book, as a dict. Approximate while the thread runs."""
-        cdef BookSync *sync = &self.syncs[listing]
-        return {
-            "state": StateName(sync.state).name, "epoch": sync.epoch, "version": sync.version,
-            "updates_applied": sync.updates_applied, "levels_changed": sync.levels_changed, "gaps": sync.gaps,
-            "checksums_ok": sync.checksums_ok, "checksums_failed": sync.checksums_failed, "snapshots": sync.snapshots,
-            "updates_dropped": sync.updates_dropped, "resyncs": sync.resyncs, "last_id": sync.last_id,
-        }
+        """What happened to a listing's book, as a dict: state and numbers of the one that is shown, events of all its
+        lines. Approximate while the thread runs."""
+        cdef BookSync *shown = self.sync_at(listing, -1)
+        cdef BookSync *sync
+        found = {"state": StateName(shown.state).name, "epoch": shown.epoch, "version": shown.version,
+                 "last_id": shown.last_id, "updates_applied": 0, "levels_changed": 0, "gaps": 0, "checksums_ok": 0,
+                 "checksums_failed": 0, "snapshots": 0, "updates_dropped": 0, "resyncs": 0}
+        for line in range(self.line_count):
+            sync = self.sync_at(listing, line)
+            for name, count in (
+                    ("updates_applied", sync.updates_applied), ("levels_changed", sync.levels_changed),
+                    ("gaps", sync.gaps), ("checksums_ok", sync.checksums_ok),
+                    ("checksums_failed", sync.checksums_failed), ("snapshots", sync.snapshots),
+                    ("updates_dropped", sync.updates_dropped), ("resyncs", sync.resyncs)):
+                found[name] += count
+        return found
+
+    def line_counters(self, int listing):
+        """What two lines did for a listing, as a dict; all zero where there is one. Approximate while the thread runs.
+
+        duplicates (updates that the other line had brought, or that kept a second book in step), takeovers (the leading
+        line's book was lost and the other was LIVE), outages (it was not), repeated_trades, leading (0 = A, 1 = B).
+        """
+        cdef BookSync *shown = self.sync_at(listing, -1)
+        cdef Feed *feed
+        if self.feeds is NULL:
+            return {"duplicates": 0, "takeovers": 0, "outages": 0, "repeated_trades": 0, "leading": 0}
+        feed = &self.feeds[listing]
+        return {"duplicates": feed.duplicates, "takeovers": feed.takeovers, "outages": feed.outages,
+                "repeated_trades": feed.repeated_trades, "leading": shown.line}
 
     @property
     def sent_orders(self):

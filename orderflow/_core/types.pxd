@@ -181,7 +181,7 @@ cpdef enum CommandKind:         # control (Python) -> a native thread
     CONNECTION_OPENED = 1       # `connection` of `role` is open; value: address of its Transport, 0 = fed by a ring
     CONNECTION_ENDED = 2        # a connection fed by a ring is gone
     SEND_FRAME = 3              # payload: the text of one websocket frame
-    SNAPSHOT_BODY = 4           # payload: REST depth snapshot of `listing`
+    SNAPSHOT_BODY = 4           # payload: REST depth snapshot of `listing`; value: its most levels a side, 0 = all
     CLOSE_CONNECTION = 5
     SET_TRADING_STATE = 6       # value: TradingState
     SNAPSHOT_FAILED = 7         # the REST call for `listing` failed; asked again later
@@ -216,6 +216,7 @@ cpdef enum EventKind:           # exchange thread -> control (Python)
     TRANSPORT_RELEASED = 5      # Python may close the socket now
     FRAME_REFUSED = 6           # `value`: DecodeStatus, `detail`: offset; payload: the beginning of the frame
     REPORTS_FULL = 7
+    LINE_CHANGED = 8            # the same of a line's book that is not the one shown; `connection` says which
 
 
 cpdef enum LossReason:
@@ -303,7 +304,8 @@ cdef struct Command:            # 64 bytes, payload behind it in the byte ring
     uint8_t kind                # CommandKind
     uint8_t connection
     uint8_t role
-    uint8_t reserved[35]
+    uint8_t line                # CONNECTION_OPENED: 0 = A, 1 = B
+    uint8_t reserved[34]
 
 
 cdef struct ChildOrder:         # 128 bytes: router -> exchange
@@ -426,6 +428,8 @@ cdef struct BoardEntry:         # what is known of one listing right now
     uint8_t bid_count           # levels in use, at most BOARD_DEPTH; what lies beyond means nothing
     uint8_t ask_count
     uint32_t publication        # how often this entry was written in this run: names a state exactly
+    int64_t bids_known_to       # everything at this price and better is known; 0 = the whole side (known_depth.pxd)
+    int64_t asks_known_to
     Signals signals
     Level bids[BOARD_DEPTH]     # best first
     Level asks[BOARD_DEPTH]     # best first
@@ -433,10 +437,10 @@ cdef struct BoardEntry:         # what is known of one listing right now
 
 cpdef enum RecordedKind:        # what an exchange thread records of its market data, so that a run can be replayed
     RECORDED_FRAME = 1          # payload: a frame of the market data connection
-    RECORDED_OPENED = 2         # the connection was opened
+    RECORDED_OPENED = 2         # the connection was opened; `value`: its line, and 2 more if it carries no books
     RECORDED_LOST = 3           # it was lost; `value`: LossReason
-    RECORDED_SNAPSHOT = 4       # payload: REST depth snapshot of `listing`
-    RECORDED_SILENCE = 5        # nothing was heard about `listing` for too long
+    RECORDED_SNAPSHOT = 4       # payload: REST depth snapshot of `listing`; `value`: its most levels a side, 0 = all
+    RECORDED_SILENCE = 5        # nothing was heard about `listing` for too long; `value`: on which line
 
 
 cdef struct Recorded:           # 32 bytes, payload behind it

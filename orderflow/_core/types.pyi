@@ -185,6 +185,7 @@ class EventKind(IntEnum):
     TRANSPORT_RELEASED = 5
     FRAME_REFUSED = 6
     REPORTS_FULL = 7
+    LINE_CHANGED = 8
 
 class LossReason(IntEnum):
     PEER_CLOSED = 1

@@ -75,11 +75,15 @@ def files_of(file: Path, names: list[str]) -> dict[str, Path]:
 
 
 def market_data(settings: Settings, report, captures: dict[str, Path]) -> MarketData:
-    """The market data of a configuration, without its orders; not started."""
+    """The market data of a configuration, without its orders; not started. BadUsage names what cannot be captured."""
     from orderflow.cli.run import timeouts_of
     from orderflow.research.market_data import MarketData
 
-    sessions = [session_of(name, one, trade=False) for name, one in settings.exchanges.items()]
+    for name, one in settings.exchanges.items():
+        if name in captures and one.lines > 1:
+            raise BadUsage(f"exchanges.{name}.lines: a capture holds one line; set lines = 1")
+    sessions = [session_of(name, one, trade=False, renewed=name not in captures)
+                for name, one in settings.exchanges.items()]
     chosen = settings.engine
     authorities = [one.ca_file for one in settings.exchanges.values() if one.ca_file]
     cpus = {name: cpu for name, cpu in chosen.cpus.items() if name in {*settings.exchanges, "fused"}}

@@ -30,8 +30,18 @@ def credentials_of(name: str, trade: bool) -> Credentials | None:
     return Credentials(key, secret, passphrase)
 
 
-def session_of(name: str, exchange: ExchangeSettings, trade: bool) -> Session:
-    """The session of one exchange of a configuration; `trade`: whether it may open its order connection."""
+def session_of(name: str, exchange: ExchangeSettings, trade: bool, renewed: bool = True) -> Session:
+    """The session of one exchange of a configuration.
+
+    Parameters
+    ----------
+    name : str
+    exchange : ExchangeSettings
+    trade : bool
+        Whether it may open its order connection.
+    renewed : bool
+        Whether a connection may be replaced before the exchange ends it.
+    """
     from orderflow.exchanges import session_for
     from orderflow.exchanges.session import SessionSettings
 
@@ -39,4 +49,10 @@ def session_of(name: str, exchange: ExchangeSettings, trade: bool) -> Session:
         name, exchange.rest, exchange.stream, exchange.orders, exchange.symbols, exchange.depth, trade=trade,
         credentials=credentials_of(name, trade), order_rate=(exchange.orders_per_10_seconds, 10_000_000_000),
         silence_ns=int(exchange.silence_seconds * 1e9), login_ns=int(exchange.login_seconds * 1e9),
-        subscribe_ns=int(exchange.subscribe_seconds * 1e9)))
+        subscribe_ns=int(exchange.subscribe_seconds * 1e9), lines=exchange.lines,
+        renew_after_ns=_renew_after_ns(exchange) if renewed else 0))
+
+
+def _renew_after_ns(exchange: ExchangeSettings) -> int | None:
+    seconds = exchange.reconnect_after_seconds
+    return None if seconds is None else int(seconds * 1e9)

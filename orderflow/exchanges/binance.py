@@ -21,6 +21,7 @@ from orderflow.exchanges.session import (
     Action,
     Credentials,
     Endpoint,
+    Facts,
     Limit,
     Limits,
     NumberedRequests,
@@ -49,6 +50,8 @@ ALLOWED = {
     "usdm": Limits(Limit(300, 300_000_000_000), Limit(10, 1_000_000_000), Limit(120, 60_000_000_000)),
     "coinm": Limits(Limit(300, 300_000_000_000), Limit(10, 1_000_000_000), Limit(120, 60_000_000_000)),
 }
+#: "A single connection is only valid for 24 hours": half an hour before.
+RENEW_AFTER_NS = 84_600_000_000_000
 #: Id of what needs no look at its answer; subscriptions count from 1.
 QUIET_ID = 0
 USER_STREAM = "user-stream"
@@ -62,6 +65,7 @@ class BinanceSession(Session):
     """
 
     title = "Binance"
+    facts = Facts(shared_book_ids=True, growing_trade_ids=True, renew_after_ns=RENEW_AFTER_NS)
 
     def __init__(self, settings: SessionSettings, market: str):
         self.market = market

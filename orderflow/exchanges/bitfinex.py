@@ -11,6 +11,7 @@ from orderflow._core.codecs.bitfinex import BitfinexMarketData
 from orderflow._core.types import BookFault
 from orderflow.exchanges.session import (
     Action,
+    Facts,
     Limit,
     Limits,
     Problem,
@@ -71,6 +72,8 @@ class BitfinexSession(Session):
     def __init__(self, settings: SessionSettings):
         super().__init__(settings)
         self.length = next((length for length in LENGTHS if length >= (settings.depth or LENGTH)), LENGTHS[-1])
+        #: Numbers count the frames of a connection.
+        self.facts = Facts(growing_trade_ids=True, kept_levels=self.length)
         self._numbers: dict[str, int] = {}      # of the channel of a symbol's book
         self._configured = False                # whether the exchange took the flags
         self._resumes_ns = 0                    # when maintenance will have ended

@@ -11,6 +11,7 @@ from orderflow._core.codecs.bitstamp import BitstampMarketData
 from orderflow._core.integrity import SyncRule
 from orderflow.exchanges.session import (
     Action,
+    Facts,
     KeepAlive,
     Limit,
     Limits,
@@ -27,6 +28,8 @@ from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
 
 BOOKS, TRADES = "diff_order_book_", "live_trades_"
+#: A connection may live for 90 days: a day before.
+RENEW_AFTER_NS = 89 * 86_400_000_000_000
 HEARTBEAT = '{"event":"bts:heartbeat"}'
 HEARTBEAT_EVERY_NS = 30_000_000_000
 _ORDER_BOOK = re.compile(r"/api/v2/order_book/([^/]+)/?$")
@@ -46,6 +49,7 @@ class BitstampSession(Session):
     channels = (BOOKS, TRADES)
     limits = Limits(requests=Limit(10_000, 600_000_000_000))
     rule = SyncRule.NEWER
+    facts = Facts(growing_trade_ids=True, renew_after_ns=RENEW_AFTER_NS)
 
     def metadata(self) -> list[Request]:
         """One answer tells of all markets."""

@@ -10,6 +10,7 @@ from orderflow._core.codecs.bybit_v5 import BybitV5MarketData
 from orderflow.exchanges.session import (
     Action,
     Answered,
+    Facts,
     KeepAlive,
     Limit,
     Limits,
@@ -60,6 +61,8 @@ class BybitSession(Session):
             self.stream = f"{self.stream.rstrip('/')}{PATH}{self.category}"
         self.depth = min((depth for depth in DEPTHS if depth >= (settings.depth or DEFAULT_DEPTH)), default=DEPTHS[-1])
         self.channels = (f"orderbook.{self.depth}", "publicTrade")
+        #: A trade's id is a UUID on some of its markets.
+        self.facts = Facts(shared_book_ids=True, kept_levels=self.depth)
 
     def metadata(self) -> list[Request]:
         """Instruments Info of each symbol: the list of all comes in pages."""

@@ -12,6 +12,7 @@ from orderflow._core.types import BookFault
 from orderflow.exchanges.coinbase import listing_of
 from orderflow.exchanges.session import (
     Action,
+    Facts,
     Limit,
     Limits,
     Problem,
@@ -41,6 +42,8 @@ class CoinbaseAdvancedSession(Session):
     production_rest = "https://api.coinbase.com"
     production_stream = "wss://advanced-trade-ws.coinbase.com"
     channels = ("level2", "market_trades")
+    #: What it numbers are the frames of a connection.
+    facts = Facts(growing_trade_ids=True)
     limits = Limits(connects=Limit(8, 1_000_000_000), messages=Limit(MESSAGES_PER_SECOND, 1_000_000_000),
                     by_address=True)
 

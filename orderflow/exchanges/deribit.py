@@ -10,6 +10,7 @@ from orderflow._core.codecs.deribit import DeribitMarketData
 from orderflow.exchanges.session import (
     Action,
     Answered,
+    Facts,
     KeepAlive,
     Limit,
     Limits,
@@ -44,6 +45,7 @@ class DeribitSession(Session):
     path = "/ws/api/v2"
     codec = DeribitMarketData
     channels = ("book", "trades")
+    facts = Facts(shared_book_ids=True, growing_trade_ids=True)
     limits = Limits(messages=Limit(10, 3_000_000_000), by_address=True)     # what subscribing may cost
 
     def metadata(self) -> list[Request]:

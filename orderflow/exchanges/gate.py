@@ -14,6 +14,7 @@ from orderflow._core.codecs.gate import GateMarketData
 from orderflow._core.integrity import SyncRule
 from orderflow.exchanges.session import (
     Action,
+    Facts,
     KeepAlive,
     NumberedRequests,
     Problem,
@@ -48,6 +49,7 @@ class GateSession(Session):
     title = "Gate"
     rule = SyncRule.CONTIGUOUS_RANGE
     channels = (BOOK, TRADES)
+    facts = Facts(shared_book_ids=True, growing_trade_ids=True, kept_levels=DEPTH)
     production_rest = "https://api.gateio.ws"
     market: ClassVar[str]
     rest_root: ClassVar[str]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from orderflow._core.codecs.gemini import GeminiMarketData
-from orderflow.exchanges.session import Action, Problem, Request, Send, Session, Subscription
+from orderflow.exchanges.session import Action, Facts, Problem, Request, Send, Session, Subscription
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
 
@@ -29,6 +29,7 @@ class GeminiSession(Session):
     codec = GeminiMarketData
     channels = ("l2",)          # trades come with it
     acknowledges = False
+    facts = Facts(growing_trade_ids=True)
 
     def metadata(self) -> list[Request]:
         """Details of each symbol: the list of all has nothing but names."""

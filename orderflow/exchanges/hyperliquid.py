@@ -8,6 +8,7 @@ from decimal import Decimal
 from orderflow._core.codecs.hyperliquid import HyperliquidMarketData
 from orderflow.exchanges.session import (
     Action,
+    Facts,
     KeepAlive,
     Limit,
     Limits,
@@ -47,6 +48,8 @@ class HyperliquidSession(Session):
     path = "/ws"
     codec = HyperliquidMarketData
     channels = ("l2Book", "trades")
+    #: The id of a book is the time of its block; that of a trade is a hash.
+    facts = Facts(shared_book_ids=True, kept_levels=20)
     limits = Limits(connects=Limit(30, 60_000_000_000), messages=Limit(2000, 60_000_000_000), by_address=True)
 
     def metadata(self) -> list[Request]:

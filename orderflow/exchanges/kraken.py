@@ -15,6 +15,7 @@ from orderflow._core.types import Role
 from orderflow.exchanges.session import (
     Action,
     Endpoint,
+    Facts,
     Fetch,
     Limit,
     Limits,
@@ -49,6 +50,7 @@ class KrakenSession(Session):
     path = "/v2"
     codec = KrakenMarketData
     channels = tuple(CHANNELS.values())
+    facts = Facts(growing_trade_ids=True)
     limits = Limits(connects=Limit(150, 600_000_000_000))
 
     def __init__(self, settings: SessionSettings):

@@ -9,6 +9,7 @@ from orderflow._core.codecs.kraken_futures import KrakenFuturesMarketData
 from orderflow.exchanges.kraken import MODERN
 from orderflow.exchanges.session import (
     Action,
+    Facts,
     KeepAlive,
     Limit,
     Limits,
@@ -40,6 +41,7 @@ class KrakenFuturesSession(Session):
     path = "/ws/v1"
     codec = KrakenFuturesMarketData
     channels = ("book", "trade")
+    facts = Facts(shared_book_ids=True, growing_trade_ids=True)
     limits = Limits(messages=Limit(100, 1_000_000_000))
 
     def metadata(self) -> list[Request]:

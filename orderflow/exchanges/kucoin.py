@@ -20,6 +20,7 @@ from orderflow.exchanges.session import (
     Action,
     Credentials,
     Endpoint,
+    Facts,
     KeepAlive,
     Limit,
     Limits,
@@ -48,6 +49,7 @@ TOPICS_A_CONNECTION = 400
 PING = json.dumps({"id": "ping", "type": "ping"})
 #: The whole book, for who has a key; the best 100 levels a side, for everybody.
 WHOLE, PART = "/api/v3/market/orderbook/level2", "/api/v1/market/orderbook/level2_100"
+PART_LEVELS = 100
 #: What a fill leaves of an order was recorded with 11 decimals, where the lot has 8.
 FILL_DECIMALS = 12
 #: The code of an error that says that a token has expired or is not known.
@@ -69,6 +71,7 @@ class KucoinSession(Session):
     channels = (BOOK, TRADES, QUOTES)
     limits = Limits(connects=Limit(30, 60_000_000_000), messages=Limit(100, 10_000_000_000))
     rule = SyncRule.CONTIGUOUS_RANGE
+    facts = Facts(shared_book_ids=True, growing_trade_ids=True)
 
     def __init__(self, settings: SessionSettings):
         super().__init__(settings)
@@ -190,6 +193,9 @@ class KucoinSession(Session):
     def snapshot_symbol(self, url: str) -> str:
         parts = urlsplit(url)
         return dict(parse_qsl(parts.query)).get("symbol", "") if "/market/orderbook/level2" in parts.path else ""
+
+    def snapshot_levels(self, url: str) -> int:
+        return PART_LEVELS if urlsplit(url).path.endswith(PART) else 0
 
     def leave(self, symbol: str, unix_ns: int) -> list[Action]:
         return [self._request("market", "unsubscribe", [Subscription(BOOK, symbol)])]

@@ -10,6 +10,7 @@ from decimal import Decimal
 from orderflow._core.codecs.okx import OkxMarketData
 from orderflow.exchanges.session import (
     Action,
+    Facts,
     KeepAlive,
     Limit,
     Limits,
@@ -61,6 +62,7 @@ class OkxSession(Session):
     path = "/ws/v5/public"
     codec = OkxMarketData
     channels = ("books", "trades")
+    facts = Facts(shared_book_ids=True, growing_trade_ids=True, kept_levels=400)
     limits = Limits(connects=Limit(3, 1_000_000_000), messages=Limit(480, 3_600_000_000_000))
     #: Channels a request: a request is at most 64 KB.
     subscribed_at_once = 400

@@ -10,11 +10,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
 
 from orderflow._core.codec import Codec, OrderCodec
 from orderflow._core.integrity import SyncRule
 from orderflow._core.types import BookFault, Role
 from orderflow.instrument import Listing
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an exchange's documents say of its market data, as data.
+
+    Attributes
+    ----------
+    shared_book_ids : bool
+        The ids of a book are the listing's own: an update has the same one on every connection.
+    growing_trade_ids : bool
+        Trades of a listing have ids, the same on every connection, and a later trade a larger one.
+    renew_after_ns : int
+        When a connection is to be replaced because the exchange will end it; 0 = the document names no end.
+    kept_levels : int
+        The exchange tells of so many of the best levels a side and of none beyond; 0 = of all.
+    """
+
+    shared_book_ids: bool = False
+    growing_trade_ids: bool = False
+    renew_after_ns: int = 0
+    kept_levels: int = 0
 
 
 class SessionError(Exception):
@@ -103,9 +126,10 @@ class Limits:
     connects : Limit, optional
         Attempts to connect, of all connections to one host; None = as many as one likes.
     messages : Limit, optional
-        Websocket messages sent over one connection.
+        Websocket messages sent over one connection, or over all of them.
     by_address : bool
-        Whether a new connection begins where the one before it left off, because messages count by address.
+        Whether messages count by address: all connections share one budget, and a new one begins where the one before
+        it left off.
     requests : Limit, optional
         REST calls for the snapshot of a book, of all listings of one host.
     """
@@ -143,10 +167,12 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotBody:
-    """Hand this REST body to the exchange thread, which decodes it as the snapshot of `listing`."""
+    """Hand this REST body to the exchange thread, which decodes it as the snapshot of `listing`. `limit` is how many
+    levels a side were asked for; 0 = all."""
 
     listing: int
     body: bytes
+    limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +276,11 @@ class SessionSettings:
         How long a subscription may wait for its acknowledgement before it is asked for again, at first.
     limits : Limits, optional
         Instead of those that the session knows.
+    lines : int
+        1, or 2: all market data twice, over connections of their own; what arrives first counts.
+    renew_after_ns : int, optional
+        When a market data connection is replaced by a new one, whose books are in step before the old one is closed;
+        0 = never, None = as the exchange's document says (`Facts.renew_after_ns`).
     """
 
     name: str
@@ -266,6 +297,8 @@ class SessionSettings:
     login_ns: int = 10_000_000_000
     subscribe_ns: int = 10_000_000_000
     limits: Limits | None = None
+    lines: int = 1
+    renew_after_ns: int | None = None
 
 
 class Session:
@@ -285,6 +318,7 @@ class Session:
     channels: tuple[str, ...]               # to subscribe to for each symbol, the order book's first
     acknowledges: ClassVar[bool] = True     # whether `frame` hears that a subscription was taken
     limits: Limits = Limits()               # what the exchange allows
+    facts: Facts = Facts()                  # what its documents say of its market data
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings
@@ -396,6 +430,11 @@ class Session:
         """Symbol whose book snapshot a recorded REST URL asked for; "" for any other URL."""
         return ""
 
+    def snapshot_levels(self, url: str) -> int:
+        """How many levels a side the REST URL of a book asks for; 0 = all."""
+        limit = dict(parse_qsl(urlsplit(url).query)).get("limit", "")
+        return int(limit) if limit.isdecimal() else 0
+
     def leave(self, symbol: str, unix_ns: int) -> list[Action]:
         """End the subscription of that symbol's book."""
         raise NotImplementedError
@@ -423,4 +462,17 @@ class Session:
             return []
         if status != 200:
             return [Problem(f"{request.url} answered {status}: {body[:200].decode(errors='replace')}")]
-        return [SnapshotBody(request.listing, body)]
+        return [SnapshotBody(request.listing, body, self.snapshot_levels(request.url))]
+
+    # -- connections that come and go -----------------------------------------------------------------------------
+
+    @property
+    def renew_after_ns(self) -> int:
+        """When its market data connections are replaced by new ones; 0 = never."""
+        chosen = self.settings.renew_after_ns
+        return self.facts.renew_after_ns if chosen is None else chosen
+
+    @property
+    def has_second_line(self) -> bool:
+        """Whether market data may come over two connections at once: always, or while one replaces the other."""
+        return self.settings.lines > 1 or self.renew_after_ns > 0

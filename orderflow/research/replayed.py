@@ -8,7 +8,7 @@ from orderflow.engine import build_core
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
 from orderflow.research.captures import read_capture
-from orderflow.servers.control import describe
+from orderflow.servers.health import describe
 from orderflow.simulator.capture import survey
 from orderflow.simulator.dialects import dialect
 
@@ -51,7 +51,8 @@ class Replayed:
                 self._loop.push_frame(0, 1, text, record.local_ns)
             elif record.direction == "http" and (symbol := self._session.snapshot_symbol(record.channel)) in indices:
                 assert isinstance(record.payload, str)
-                self._loop.command(CommandKind.SNAPSHOT_BODY, listing=indices[symbol], payload=record.payload.encode())
+                self._loop.command(CommandKind.SNAPSHOT_BODY, listing=indices[symbol], payload=record.payload.encode(),
+                                   value=self._session.snapshot_levels(record.channel))
             else:
                 continue
             self._loop.run_once(record.local_ns)

@@ -23,7 +23,8 @@ from picows import WSAutoPingStrategy, WSCloseCode, WSError, WSMsgType, ws_conne
 from orderflow._core.doorbell import Doorbell
 from orderflow.exchanges.session import Fetch, Request
 from orderflow.servers.connect import TIMEOUTS, Timeouts, check_url, explain
-from orderflow.servers.control import Connect, Conversation, Release
+from orderflow.servers.control import Conversation
+from orderflow.servers.effects import Connect, Release
 from orderflow.servers.hosts import HOSTS
 from orderflow.servers.listener import LARGEST_FRAME, RETRY_S, Listener
 from orderflow.servers.resolve import EventLoop
@@ -197,7 +198,7 @@ class AsyncServer:
         try:
             await listener.transport.wait_disconnected()
         except WSError as error:
-            conversation.tell(f"{effect.endpoint.name} connection: {error}")
+            conversation.tell(f"{conversation.lines[effect.line].name} connection: {error}")
         finally:
             self._open.discard(listener)
 

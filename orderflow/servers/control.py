@@ -11,17 +11,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from orderflow._core.codec import DecodeStatus
 from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason, Role
-from orderflow._core.websocket import FrameFault
 from orderflow.exchanges.session import (
     Action,
     Answered,
-    Endpoint,
     Fetch,
     KeepAlive,
     Open,
@@ -33,83 +30,19 @@ from orderflow.exchanges.session import (
     Session,
     SnapshotBody,
 )
-from orderflow.servers.acknowledgements import Acknowledgements, named
+from orderflow.servers.acknowledgements import named
+from orderflow.servers.effects import Connect, Effect, Release
+from orderflow.servers.health import Health, describe, lost
 from orderflow.servers.hosts import HOSTS, Hosts
+from orderflow.servers.lines import Line, Lines
 from orderflow.servers.outgoing import Outgoing
 from orderflow.servers.resyncs import FIRST_PAUSE_NS, GOOD_NS, LONGEST_PAUSE_NS, Resyncs
 
 if TYPE_CHECKING:
     from orderflow.servers.capture_writer import CaptureWriter
 
-NO_LISTING = 0xFFFFFFFF
 #: What a session raises on something that no document describes. It must not end the thread that serves them all.
 MISUNDERSTOOD = (ValueError, LookupError, TypeError, AttributeError)
-
-
-@dataclass(frozen=True, slots=True)
-class Connect:
-    """Driver: open this connection, then call `connected` or `connect_failed`."""
-
-    line: int
-    endpoint: Endpoint
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Driver: the native thread has let go of this connection's transport; close the socket."""
-
-    line: int
-
-
-Effect = Connect | Fetch | Release
-
-
-@dataclass(slots=True)
-class Line:
-    """One connection that should be open."""
-
-    endpoint: Endpoint
-    unanswered: Acknowledgements
-    state: str = "closed"           # closed, connecting, open
-    epoch: int = 0
-    failures: int = 0
-    attempt_ns: int = 0             # not before
-    opened_ns: int = 0
-    login_due_ns: int | None = None     # what the exchange must have logged in by
-    ready: bool = False
-    asked: Request | None = None    # on its way: where to connect to
-    url: str = ""                   # the answer, without its query: tokens are in there
-
-
-@dataclass(slots=True)
-class Health:
-    """What the user may ask about one exchange."""
-
-    connects: int = 0
-    losses: int = 0
-    refused_frames: int = 0
-    refused_calls: int = 0          # REST: 429 and the like
-    held_back: int = 0              # times that a message or REST call had to wait for a limit
-    unanswered: int = 0             # subscriptions and logins that were not answered in time
-    books: dict[int, str] = field(default_factory=dict)
-    last_problem: str = ""
-
-
-def stale(loop, listing: int, fault: BookFault) -> str:
-    """One line on a book that may not be believed any more."""
-    return f"book of {loop.symbol(listing)} is STALE ({fault.name}) and not read until it is in step again"
-
-
-def describe(loop, event, payload: bytes) -> str:
-    """One line on an event that a user should hear of; "" for any other."""
-    listing, value, detail = int(event["listing"]), int(event["value"]), int(event["detail"])
-    if event["kind"] == EventKind.BOOK_CHANGED and value == BookState.STALE:
-        return stale(loop, listing, BookFault(detail))
-    if event["kind"] == EventKind.FRAME_REFUSED:
-        name = f" of {loop.symbol(listing)}" if listing != NO_LISTING else ""
-        shown = payload[:120].decode(errors="replace")
-        return f"a frame{name} was refused: {DecodeStatus(value).name} at byte {detail}: {shown!r}"
-    return ""
 
 
 class Conversation:
@@ -126,20 +59,26 @@ class Conversation:
         Of the jitter between attempts.
     hosts : Hosts
         What each host allows, of everything that runs on the same clock.
+    twin : Session, optional
+        What speaks on the second line, where there may be one.
     """
 
-    def __init__(self, session: Session, loop, report: Callable[[str], None], seed: int = 0, hosts: Hosts = HOSTS):
+    def __init__(self, session: Session, loop, report: Callable[[str], None], seed: int = 0, hosts: Hosts = HOSTS,
+                 twin: Session | None = None):
         self.session = session
         self.loop = loop
         self.name = session.settings.name
         self.report = report
-        self.lines = [Line(endpoint, Acknowledgements(session.settings.subscribe_ns))
-                      for endpoint in session.endpoints()]
+        self.lines = Lines(session.endpoints(), session.settings.subscribe_ns, self._retire)
+        self._sessions = [session]
+        if twin is not None:
+            self._sessions.append(twin)
+            self.lines.double(twin.settings.lines > 1, session.renew_after_ns)
         self.health = Health()
         self.hosts = hosts
         self.limits = session.settings.limits or session.limits
         self._random = random.Random(f"{self.name} {seed}")
-        self._resyncs = Resyncs(self._random)
+        self._resyncs = [Resyncs(self._random) for _ in self._sessions]     # by line, as the sessions
         self._outgoing = Outgoing(len(self.lines), self.limits, hosts)
         self._now_ns = self._unix_offset_ns = 0
         self._stopping = False
@@ -152,48 +91,48 @@ class Conversation:
         if self._stopping:
             return
         self._now_ns = now_ns
+        for pair in self.lines.pairs:
+            pair.renew(now_ns)
         for index, line in enumerate(self.lines):
-            if line.state == "closed" and now_ns >= line.attempt_ns:
+            if line.wanted and line.state == "closed" and now_ns >= line.attempt_ns:
                 yield from self._attempt(index, line, now_ns)
             elif line.state == "open":
-                yield from self._look_at_answers(index, line, now_ns)
-        for listing, fault in self._resyncs.due(now_ns):
-            yield from self._act(self.session.need_snapshot(listing, fault, now_ns + self._unix_offset_ns), listing)
+                yield from self._look_at_answers(line, now_ns)
+        for number, resyncs in enumerate(self._resyncs):
+            for listing, fault in resyncs.due(now_ns):
+                yield from self._act(self._sessions[number].need_snapshot(
+                    listing, fault, now_ns + self._unix_offset_ns), number, listing)
         yield from self._release()
 
     def next_due_ns(self) -> int | None:
         """When `due` has something to do; None = nothing is planned."""
-        due: list[int | None] = [self._resyncs.due_ns, self._outgoing.due_ns(self._now_ns)]
-        for line in self.lines:
-            if line.state == "closed":
-                due.append(line.attempt_ns)
-            elif line.state == "open":
-                due += [line.login_due_ns, line.unanswered.due_ns]
+        due = [line.due_ns for line in self.lines] + [resyncs.due_ns for resyncs in self._resyncs]
+        due.append(self._outgoing.due_ns(self._now_ns))
         waiting = [at for at in due if at is not None]
         return min(waiting) if waiting and not self._stopping else None
 
     def connected(self, index: int, transport: int, now_ns: int, unix_ns: int) -> list[Effect]:
         """A connection is open. `transport` is the native transport's address, 0 for one fed through a ring."""
         line = self.lines[index]
-        line.state, line.epoch, line.opened_ns, line.ready = "open", line.epoch + 1, now_ns, False
+        self._now_ns = now_ns
+        self.lines.opened(line, now_ns, self._random.random())
         if line.endpoint.role == Role.ORDERS:
             line.login_due_ns = now_ns + self.session.settings.login_ns
-        self._now_ns = now_ns
         self.health.connects += 1
         if self.capture is not None and line.endpoint.role == Role.MARKET_DATA:
             self.capture.opened(index, line.epoch, line.url or line.endpoint.url)
         self._command(CommandKind.CONNECTION_OPENED, index, role=line.endpoint.role, value=transport,
-                      argument=int(self._carries_books(line)))
+                      argument=int(line.carries_books), line=line.number)
         try:
-            actions = self.session.opened(line.endpoint.name, unix_ns)
+            actions = self._session_of(line).opened(line.endpoint.name, unix_ns)
         except MISUNDERSTOOD as error:
             actions = [Reconnect(line.endpoint.name, f"it could not be set up ({error!r})")]
-        return self._act(actions)
+        return self._act(actions, line.number)
 
     def connect_failed(self, index: int, problem: str, now_ns: int) -> None:
         """An attempt failed; another is planned."""
         line = self.lines[index]
-        self.tell(f"{line.endpoint.name} connection: {problem}")
+        self.tell(f"{line.name} connection: {problem}")
         self._plan_again(line, now_ns)
 
     def disconnected(self, index: int, code: int, epoch: int) -> None:
@@ -206,9 +145,10 @@ class Conversation:
         """A REST call was answered; status 0 = it failed, `body` says how."""
         self._now_ns = unix_ns - self._unix_offset_ns
         is_snapshot = request.listing >= 0
+        number = self._asked_by(request)
         self._outgoing.answered()
         refused = self._refused(request, status, retry_after, unix_ns)
-        if is_snapshot and not self._resyncs.is_waiting_for(request):
+        if number is None:
             return self._release()      # asked for by a connection that is gone; the new one asks itself
         if is_snapshot and refused:
             self._outgoing.fetch(request)
@@ -216,7 +156,7 @@ class Conversation:
         if self.capture is not None and is_snapshot and status == 200:
             self.capture.answered(request.url, body, request.listing)
         try:
-            actions = self.session.answer(request, status, body, unix_ns)
+            actions = self._sessions[number].answer(request, status, body, unix_ns)
         except MISUNDERSTOOD as error:
             shown = "" if request.secret else f": {body[:120].decode(errors='replace')}"
             actions = [Problem(f"the answer to {request.purpose} was not understood ({error!r}){shown}")]
@@ -224,10 +164,10 @@ class Conversation:
                 actions += [Reconnect(line.endpoint.name, f"{request.purpose} failed")
                             for line in self.lines if line.endpoint.role == Role.ORDERS]
         if is_snapshot:
-            self._resyncs.fetched(request)
+            self._resyncs[number].fetched(request)
             if not any(isinstance(action, SnapshotBody) for action in actions):
                 self.loop.command(CommandKind.SNAPSHOT_FAILED, listing=request.listing)
-        effects = self._act(actions)
+        effects = self._act(actions, number)
         for index, line in enumerate(self.lines):
             if line.state == "connecting" and line.asked is request:
                 line.asked = None
@@ -245,12 +185,12 @@ class Conversation:
     @property
     def quiet(self) -> bool:
         """No connection is open or being opened."""
-        return all(line.state == "closed" for line in self.lines)
+        return self.lines.quiet
 
     @property
     def ready(self) -> bool:
-        """Every connection is open and set up."""
-        return all(line.state == "open" and line.ready for line in self.lines)
+        """Every connection is open and set up; of two lines, one."""
+        return self.lines.ready
 
     def events(self, now_ns: int, unix_ns: int) -> list[Effect]:
         """Take what the native loop has to say."""
@@ -268,11 +208,13 @@ class Conversation:
     def _event(self, event, payload: bytes, now_ns: int, unix_ns: int) -> list[Effect]:
         kind, index = int(event["kind"]), int(event["connection"])
         if kind == EventKind.SESSION_FRAME:
-            return self._act(self.session.frame(self.lines[index].endpoint.name, payload, unix_ns))
+            line = self.lines[index]
+            return self._act(self._session_of(line).frame(line.endpoint.name, payload, unix_ns), line.number)
         if kind == EventKind.SNAPSHOT_NEEDED:
-            self._resyncs.needed(int(event["listing"]), BookFault(int(event["value"])), now_ns)
-        elif kind == EventKind.BOOK_CHANGED:
-            self._book_changed(int(event["listing"]), BookState(int(event["value"])), BookFault(int(event["detail"])))
+            resyncs = self._resyncs[self.lines[index].number]
+            resyncs.needed(int(event["listing"]), BookFault(int(event["value"])), now_ns)
+        elif kind in (EventKind.BOOK_CHANGED, EventKind.LINE_CHANGED):
+            self._book_changed(self.lines[index], kind == EventKind.BOOK_CHANGED, event)
         elif kind == EventKind.CONNECTION_LOST:
             return self._lost(index, LossReason(int(event["value"])), int(event["detail"]), now_ns)
         elif kind == EventKind.TRANSPORT_RELEASED:
@@ -290,28 +232,39 @@ class Conversation:
             line.attempt_ns = allowed_ns
             return
         line.state = "connecting"
-        line.asked = None if line.endpoint.url else self.session.prepare(line.endpoint.name)
+        line.asked = None if line.endpoint.url else self._session_of(line).prepare(line.endpoint.name)
         if line.asked is None:
             yield Connect(index, line.endpoint)
         else:
-            yield from self._act([Fetch(line.asked)])
+            yield from self._act([Fetch(line.asked)], line.number)
 
-    def _look_at_answers(self, index: int, line: Line, now_ns: int) -> list[Effect]:
+    def _look_at_answers(self, line: Line, now_ns: int) -> list[Effect]:
         """Ask again for what was not acknowledged in time, and give up a connection where that is of no use."""
         if line.login_due_ns is not None and now_ns >= line.login_due_ns:
             line.login_due_ns = None
             self.health.unanswered += 1
             return self._act([Reconnect(line.endpoint.name, "no answer in phase 'login' within "
-                                        f"{self.session.settings.login_ns / 1e9:g} s")])
+                                        f"{self.session.settings.login_ns / 1e9:g} s")], line.number)
         late = line.unanswered.overdue(now_ns)
         if not late:
             return []
         self.health.unanswered += len(late)
         if line.unanswered.hopeless(late):
             line.unanswered.clear()
-            return self._act([Reconnect(line.endpoint.name, f"{named(late)}: never acknowledged (phase 'subscribe')")])
-        self.tell(f"{line.endpoint.name} connection: no answer in phase 'subscribe' to {named(late)}; asked for again")
-        return self._act(self.session.subscribe(line.endpoint.name, late, now_ns + self._unix_offset_ns))
+            return self._act([Reconnect(line.endpoint.name, f"{named(late)}: never acknowledged (phase 'subscribe')")],
+                             line.number)
+        self.tell(f"{line.name} connection: no answer in phase 'subscribe' to {named(late)}; asked for again")
+        return self._act(self._session_of(line).subscribe(line.endpoint.name, late, now_ns + self._unix_offset_ns),
+                         line.number)
+
+    def _session_of(self, line: Line) -> Session:
+        return self._sessions[line.number]
+
+    def _asked_by(self, request: Request) -> int | None:
+        """The line whose session an answer is for; None = nobody waits for it any more."""
+        if request.listing < 0:
+            return next((line.number for line in self.lines if line.asked is request), 0)
+        return next((number for number, resyncs in enumerate(self._resyncs) if resyncs.is_waiting_for(request)), None)
 
     def _refused(self, request: Request, status: int, retry_after: str, unix_ns: int) -> bool:
         """Whether the host wants to be left alone; then nobody asks it anything until it has been."""
@@ -330,78 +283,94 @@ class Conversation:
                 self._command(CommandKind.SEND_FRAME, index, payload=message.text.encode())
                 line.unanswered.asked(message.awaits, self._now_ns)
                 if listing >= 0:
-                    self._resyncs.sent(listing, self._now_ns)
+                    self._resyncs[line.number].sent(listing, self._now_ns)
         found: list[Effect] = [Fetch(request) for request in self._outgoing.requests(self._now_ns)]
         self.health.held_back = self._outgoing.held_back
         return found
 
-    @staticmethod
-    def _carries_books(line: Line) -> bool:
-        return line.endpoint.role == Role.MARKET_DATA and line.endpoint.books
-
-    def _book_changed(self, listing: int, state: BookState, fault: BookFault) -> None:
-        before = self.health.books.get(listing)
-        self.health.books[listing] = state.name
-        if state == BookState.STALE and not self._stopping:
-            self.tell(stale(self.loop, listing, fault))
-        elif state == BookState.LIVE and before == "STALE":
-            self.tell(f"book of {self.loop.symbol(listing)} is LIVE again")
+    def _book_changed(self, line: Line, is_shown: bool, event) -> None:
+        """The book of a line is in another state; `is_shown`: what the board shows of the listing too."""
+        listing, state, fault = int(event["listing"]), BookState(int(event["value"])), BookFault(int(event["detail"]))
+        line.books[listing] = state.name
+        told = (self.health.book_changed(self.loop, listing, state, fault) if is_shown
+                else self.health.line_changed(self.loop, line.name, listing, state, fault))
+        if told and not self._stopping:
+            self.tell(told)
 
     def _lost(self, index: int, reason: LossReason, detail: int, now_ns: int) -> list[Effect]:
         line = self.lines[index]
-        self.health.losses += 1
         self._outgoing.forget(index)
-        if self._carries_books(line):
-            self._outgoing.forget_snapshots()
-            self._resyncs.forget()
-        if not self._stopping:
-            named = FrameFault(detail).name if reason == LossReason.PROTOCOL_BROKEN else (
-                DecodeStatus(detail).name if reason == LossReason.FRAME_UNREADABLE else str(detail))
-            self.tell(f"{line.endpoint.name} connection lost: {reason.name} ({named})")
-        if line.ready and now_ns - line.opened_ns > GOOD_NS:
+        if line.carries_books:
+            self._forget_resyncs(line)
+        if not line.leaving:
+            self.health.losses += 1
+            if not self._stopping:
+                self.tell(f"{line.name} connection lost: {lost(reason, detail)}")
+        if line.leaving or (line.ready and now_ns - line.opened_ns > GOOD_NS):
             line.failures = 0
         self._plan_again(line, now_ns)
+        pair = self.lines.pair_of(line)
+        if pair is not None:
+            pair.lost(line)
         return [] if self.loop.borrows else [Release(index)]
+
+    def _forget_resyncs(self, line: Line) -> None:
+        """The next connection asks anew. A REST answer serves both lines, so the other one takes what it waits for."""
+        twin = self.lines.twin_of(line)
+        self._outgoing.forget_snapshots([
+            request for request in self._resyncs[line.number].forget()
+            if twin is None or twin.books.get(request.listing) == BookState.LIVE.name
+            or not self._resyncs[twin.number].adopt(request)])
 
     def _plan_again(self, line: Line, now_ns: int) -> None:
         pause = min(LONGEST_PAUSE_NS, FIRST_PAUSE_NS << min(line.failures, 10))
-        line.failures += 1
-        line.state, line.ready, line.login_due_ns = "closed", False, None
-        line.unanswered.clear()
-        line.attempt_ns = now_ns + int(pause * self._random.uniform(0.5, 1.0))
+        line.closed(now_ns + int(pause * self._random.uniform(0.5, 1.0)))
 
-    def _act(self, actions: Iterable[Action], listing: int = -1) -> list[Effect]:
-        """Do what a session asks for; `listing` is the one whose book it resyncs, if it does."""
+    def _retire(self, line: Line) -> None:
+        """Another connection has taken this one's place."""
+        self._command(CommandKind.CLOSE_CONNECTION, self.lines.index(line))
+
+    def _reopen(self, index: int, reason: str) -> None:
+        """At once, or after another one has taken its place, where it is of use until then."""
+        line = self.lines[index]
+        pair = self.lines.pair_of(line)
+        self.tell(f"{line.name} connection is opened again: {reason}")
+        if pair is None or not pair.replace(line):
+            self._command(CommandKind.CLOSE_CONNECTION, index)
+
+    def _act(self, actions: Iterable[Action], number: int, listing: int = -1) -> list[Effect]:
+        """Do what the session of a line asks for; `listing` is the one whose book it resyncs, if it does."""
         effects: list[Effect] = []
+        place, resyncs = self.lines.place, self._resyncs[number]
         for action in actions:
             if isinstance(action, Send):
-                self._outgoing.send(self._index(action.connection), action, listing)
+                self._outgoing.send(place(action.connection, number), action, listing)
                 if listing >= 0:
-                    self._resyncs.sending(listing)
+                    resyncs.sending(listing)
             elif isinstance(action, Fetch):
                 self._outgoing.fetch(action.request)
                 if action.request.listing >= 0:
-                    self._resyncs.fetching(action.request)
+                    resyncs.fetching(action.request)
             elif isinstance(action, KeepAlive):
-                self._command(CommandKind.KEEP_ALIVE, self._index(action.connection), value=action.interval_ns,
+                self._command(CommandKind.KEEP_ALIVE, place(action.connection, number), value=action.interval_ns,
                               payload=action.text.encode())
             elif isinstance(action, Open):
-                index = self._index(action.connection)
+                index = place(action.connection, number)
                 if self.lines[index].state == "connecting" and not self._stopping:
                     self.lines[index].url = action.url.partition("?")[0]
                     effects.append(Connect(index, replace(self.lines[index].endpoint, url=action.url)))
             elif isinstance(action, SnapshotBody):
-                self.loop.command(CommandKind.SNAPSHOT_BODY, listing=action.listing, payload=action.body)
+                self.loop.command(CommandKind.SNAPSHOT_BODY, listing=action.listing, value=action.limit,
+                                  payload=action.body)
             elif isinstance(action, Ready):
-                index = self._index(action.connection)
+                index = place(action.connection, number)
                 self.lines[index].ready, self.lines[index].login_due_ns = True, None
                 if self.lines[index].endpoint.role == Role.ORDERS:
                     self._command(CommandKind.TRADING_READY, index)
             elif isinstance(action, Answered):
-                self.lines[self._index(action.connection)].unanswered.answered(action.subscriptions)
+                self.lines[place(action.connection, number)].unanswered.answered(action.subscriptions)
             elif isinstance(action, Reconnect):
-                self.tell(f"{action.connection} connection is opened again: {action.reason}")
-                self._command(CommandKind.CLOSE_CONNECTION, self._index(action.connection))
+                self._reopen(place(action.connection, number), action.reason)
             elif isinstance(action, Problem):
                 self.tell(action.message)
         return effects + self._release()
@@ -411,9 +380,6 @@ class Conversation:
         line = self.lines[index]
         if self.capture is not None and line.endpoint.role == Role.MARKET_DATA and not action.secret:
             self.capture.sent(index, line.epoch, action.text)
-
-    def _index(self, name: str) -> int:
-        return next(i for i, line in enumerate(self.lines) if line.endpoint.name == name)
 
     def _command(self, kind: CommandKind, index: int, **fields) -> None:
         self.loop.command(kind, connection=index, epoch=self.lines[index].epoch, **fields)

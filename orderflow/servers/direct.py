@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from orderflow.exchanges.session import Fetch, Request
-from orderflow.servers.control import Connect, Conversation, Release
+from orderflow.servers.control import Conversation
+from orderflow.servers.effects import Connect, Release
 from orderflow.servers.hosts import PATIENCE_S, Answer, Hosts
 
 #: Loops look at their timers this often.

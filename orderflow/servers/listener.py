@@ -70,7 +70,7 @@ class Listener(WSListener):
     def _break_off(self, problem: str) -> None:
         """The peer broke RFC 6455 or a limit."""
         self._fragments.clear()
-        self.conversation.tell(f"{self.conversation.lines[self.line].endpoint.name} connection: {problem}")
+        self.conversation.tell(f"{self.conversation.lines[self.line].name} connection: {problem}")
         self.transport.send_close(WSCloseCode.PROTOCOL_ERROR)
         self.transport.disconnect()
 

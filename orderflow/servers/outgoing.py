@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from orderflow.exchanges.session import Limits, Request, Send
 from orderflow.servers.hosts import SECOND_NS, Hosts
@@ -14,7 +14,7 @@ LOOK_NS = SECOND_NS
 
 
 class Outgoing:
-    """Messages of each connection, and REST calls for books. Control thread only.
+    """Messages of each connection, by its own limit or a common one, and REST calls for books. Control thread only.
 
     Parameters
     ----------
@@ -28,7 +28,8 @@ class Outgoing:
         self.held_back = 0          # messages and calls that had to wait for the limit
         self._limits = limits
         self._hosts = hosts
-        self._buckets = [TokenBucket(limits.messages) for _ in range(connections)]
+        shared = TokenBucket(limits.messages)
+        self._buckets = [shared if limits.by_address else TokenBucket(limits.messages) for _ in range(connections)]
         self._messages: list[deque[tuple[Send, int]]] = [deque() for _ in range(connections)]
         self._snapshots: deque[Request] = deque()
         self._calls: deque[Request] = deque()       # all others
@@ -72,9 +73,10 @@ class Outgoing:
         if not self._limits.by_address:
             self._buckets[connection] = TokenBucket(self._limits.messages)
 
-    def forget_snapshots(self) -> None:
-        """The books begin anew."""
-        self._snapshots.clear()
+    def forget_snapshots(self, requests: Sequence[Request]) -> None:
+        """The books that these were for begin anew."""
+        forgotten = {id(request) for request in requests}
+        self._snapshots = deque(request for request in self._snapshots if id(request) not in forgotten)
 
     def due_ns(self, now_ns: int) -> int | None:
         """When something may go; None = nothing waits."""

@@ -1,7 +1,7 @@
 """When a fresh snapshot of each book may be asked for: an exchange bans who asks too often.
 
-One is under way of a listing at a time. The first is asked for at once; the next one after a pause that doubles each
-time, with jitter, until the book has stood for a while.
+One is under way of a listing and line at a time. The first is asked for at once; the next one after a pause that
+doubles each time, with jitter, until the book has stood for a while.
 """
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Resync:
 
 
 class Resyncs:
-    """Of all listings of one exchange. Control thread only."""
+    """Of all listings of one line of an exchange. Control thread only."""
 
     def __init__(self, jitter: random.Random):
         self._jitter = jitter
@@ -89,7 +89,16 @@ class Resyncs:
         resync = self._resyncs.get(request.listing)
         return resync is not None and resync.request is request
 
-    def forget(self) -> None:
-        """The connection is gone: the next one asks anew."""
+    def forget(self) -> list[Request]:
+        """The connection is gone: the next one asks anew. Returns the REST calls whose answers are of no use to it."""
+        requests = [resync.request for resync in self._resyncs.values() if resync.request is not None]
         for resync in self._resyncs.values():
             resync.due_ns, resync.unsent, resync.request = None, 0, None
+        return requests
+
+    def adopt(self, request: Request) -> bool:
+        """Wait for the answer to a call that the other line made. False if one of our own is under way."""
+        if self._resyncs.setdefault(request.listing, Resync()).under_way:
+            return False
+        self.fetching(request)
+        return True

@@ -19,7 +19,8 @@ from orderflow._core.transport import BorrowedTransport
 from orderflow.exchanges.session import Fetch, Request
 from orderflow.servers.blocking import BlockingCalls
 from orderflow.servers.connect import TIMEOUTS, ConnectError, Timeouts, connect
-from orderflow.servers.control import Connect, Conversation, Effect, Release
+from orderflow.servers.control import Conversation
+from orderflow.servers.effects import Connect, Effect, Release
 from orderflow.servers.hosts import HOSTS
 from orderflow.servers.rest import AT_ONCE, LEAVE_S, call, client, fetch_now
 
