@@ -7,9 +7,10 @@ import pytest
 from orderflow._core.types import BookState
 from orderflow.engine import wait_until
 from orderflow.simulator.exchange import Close
-from tests.serving import PATIENCE, SERVERS, SYMBOLS, Clock, Run, check_equal, session_of, start_exchange
+from tests.serving import SERVERS, SYMBOLS, Clock, Run, check_equal, session_of, start_exchange
 
 SECOND_NS = 1_000_000_000
+PATIENCE = 30.0             # a renewal is several round trips, and a busy machine takes its time
 
 
 class Watched:
@@ -102,7 +103,7 @@ def test_connections_are_renewed_and_no_book_goes_stale(kind, protocol):
             protocol, world.exchange.ports.plain, renew_after_ns=3 * SECOND_NS // 2)]) as run:
         run.wait_live()
         pairs = run.conversations[0].lines.pairs
-        wait_until(lambda: all(pair.renewals >= 3 for pair in pairs), 3 * PATIENCE, "renewals")
+        wait_until(lambda: all(pair.renewals >= 3 for pair in pairs), PATIENCE, "renewals")
         assert all_live(run)
         check_equal(run, [world.exchange], clock)
         assert counted(run, protocol, "outages") == 0
@@ -146,7 +147,7 @@ def test_two_lines_are_renewed_one_at_a_time(kind):
     with Watched("binance_spot", clock) as world, Run(kind, [session_of(
             "binance_spot", world.exchange.ports.plain, lines=2, renew_after_ns=2 * SECOND_NS)]) as run:
         run.wait_live()
-        wait_until(lambda: run.conversations[0].lines.pairs[0].renewals >= 3, 2 * PATIENCE, "renewals")
+        wait_until(lambda: run.conversations[0].lines.pairs[0].renewals >= 3, PATIENCE, "renewals")
         check_equal(run, [world.exchange], clock)
         assert counted(run, "binance_spot", "outages") == 0 and world.most == {"/stream": 2}
         assert run.problems == []
