@@ -9,7 +9,8 @@ from pathlib import Path
 
 from orderflow.engine import Engine, Limits
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import Credentials, Fetch, SessionSettings
+from orderflow.exchanges.actions import Fetch
+from orderflow.exchanges.session import Credentials, SessionSettings
 from orderflow.research.captures import read_capture
 from orderflow.servers.control import Connect
 

@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from orderflow._core.strategy import Strategy
     from orderflow._core.types import Algorithm, BookFault, BookState, ParentStatus, Reason, Side
     from orderflow.config import ConfigError, Settings, load
-    from orderflow.engine import Engine, EngineError, Limits, ParentState
+    from orderflow.engine import Engine, EngineError, Limits
     from orderflow.instrument import Instrument, Listing
+    from orderflow.parents import ParentState
     from orderflow.research.books import books
     from orderflow.research.captures import read_capture
     from orderflow.research.simulation import Simulation, simulate

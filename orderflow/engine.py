@@ -1,25 +1,22 @@
 """Engine: settings -> core objects -> threads."""
 from __future__ import annotations
 
-import copy
 import json
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 
 from orderflow._core.allocation import Splitter
-from orderflow._core.board import Board
-from orderflow._core.doorbell import Doorbell, WaitPolicy
+from orderflow._core.doorbell import Doorbell
 from orderflow._core.input_log import InputLogFiles
 from orderflow._core.journal import JournalFiles
 from orderflow._core.loop_router import RouterLoop, StrategizerLoop
-from orderflow._core.loops import ExchangeLoop, Loop, NativeThread
+from orderflow._core.loops import Loop
 from orderflow._core.orders import Orders
 from orderflow._core.ring import Ring
 from orderflow._core.risk import RiskBook
@@ -32,193 +29,37 @@ from orderflow._core.types import (
     BookState,
     CommandKind,
     ParentKind,
-    ParentStatus,
-    Reason,
     Side,
     TradingState,
 )
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Session, SessionSettings
-from orderflow.instrument import Instrument, Listing, decimal, from_scaled, instruments_of, table, to_scaled
-from orderflow.servers.control import Conversation
-from orderflow.servers.hosts import HOSTS, Hosts
+from orderflow.instrument import Instrument, Listing, decimal, to_scaled
+from orderflow.parents import ParentState, denied, state_of
+from orderflow.servers.hosts import HOSTS
 from orderflow.servers.recorder import Recorder
+from orderflow.wiring import (
+    ORDER_RING,
+    REPORT_RING,
+    WAKE_BEING_SERVED,
+    Core,
+    Threads,
+    build_core,
+    conversations,
+    power_of_two,
+)
 
 BOARD_DEPTH = 20
 #: Size of one segment of the journal, and of an input log: two of each are resident.
 JOURNAL_BYTES = 8 << 20
 LOG_BYTES = 4 << 20
-#: Room of the rings between router and exchange threads: every order that may be open, several reports each.
-#: Besides a slot per listing: a wake-up keeps its slot while it is served, and its flag is down by then.
-WAKE_BEING_SERVED = 1
 #: Denied parent orders that `Engine.parent` remembers.
 MOST_DENIALS = 1024
 #: Problems that `Engine.problems` remembers.
 MOST_PROBLEMS = 1000
 #: Room for the fills that the order table remembers, for each order that it holds.
 FILLS_PER_ORDER = 4
-ORDER_RING = 4096
-REPORT_RING = 16384
 RUN_FILE, TABLE_FILE = "run.json", "table.npy"
-
-
-def power_of_two(count: int) -> int:
-    """The smallest power of two that is at least `count`."""
-    return 1 << max(0, count - 1).bit_length()
-
-
-@dataclass(slots=True)
-class Core:
-    """The native objects of one run, wired: what threads share and the loops that they run.
-
-    Attributes
-    ----------
-    listings : list of Listing
-        In index order.
-    loops : dict of str -> ExchangeLoop
-        By exchange name.
-    tapes : dict of str -> Ring
-        Of the exchanges that were asked to write one.
-    twins : dict of str -> Session
-        What speaks on the second line of an exchange that may have one.
-    """
-
-    listings: list[Listing]
-    instruments: list[Instrument]
-    table: np.ndarray
-    board: Board
-    wake_pending: np.ndarray
-    control_bell: Doorbell
-    bells: dict[str, Doorbell] = field(default_factory=dict)
-    wakes: dict[str, Ring] = field(default_factory=dict)
-    loops: dict[str, ExchangeLoop] = field(default_factory=dict)
-    tapes: dict[str, Ring] = field(default_factory=dict)
-    twins: dict[str, Session] = field(default_factory=dict)
-    orders: dict[str, Ring] = field(default_factory=dict)
-    reports: dict[str, Ring] = field(default_factory=dict)
-    flags: np.ndarray = field(default_factory=lambda: np.zeros(128, np.uint8))
-
-
-def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borrows: bool, layout: str = "split",
-               tape_records: int = 0, book_options: dict | None = None, trade: bool = False,
-               unix_offset_ns: int | None = None, control_bell: Doorbell | None = None,
-               record: bool = False, watch_silence: bool = False) -> Core:
-    """Make the native objects for these sessions; nothing runs yet.
-
-    Parameters
-    ----------
-    sessions : sequence of Session
-        One an exchange, in index order.
-    listings : sequence of Listing
-        Of all exchanges, in index order.
-    borrows : bool
-        Connections are borrowed transports (sync) instead of rings (async, direct).
-    layout : "split" or "fused"
-        Whether every loop has a doorbell of its own.
-    tape_records : int
-        Room of each exchange's tape; 0 = no tape.
-    trade : bool
-        Make order paths for the sessions that trade.
-    unix_offset_ns : int, optional
-        Unix clock - monotonic clock, where the clock is a virtual one.
-    control_bell : Doorbell, optional
-        Of the control thread, if there is one already.
-    record : bool
-        Let every loop record what decides its boards.
-    watch_silence : bool
-        Whether a book of which nothing is heard becomes STALE (SessionSettings.silence_ns): not where frames come
-        from a recording, whose time is not ours.
-    """
-    names = [session.settings.name for session in sessions]
-    rows = table(listings, names)
-    core = Core(list(listings), instruments_of(listings), rows, Board(max(1, len(listings))),
-                np.zeros(max(1, len(listings)), np.uint8), control_bell or Doorbell())
-    shared = Doorbell()
-    for name in ("router", "strategizer"):
-        core.bells[name] = shared if layout == "fused" else Doorbell()
-    for index, session in enumerate(sessions):
-        name = names[index]
-        own = {i: listing.symbol for i, listing in enumerate(listings) if listing.exchange == name}
-        session.start(list(own), [listings[i] for i in own])
-        symbols = {symbol: i for i, symbol in own.items()}
-        core.bells[name] = shared if layout == "fused" else Doorbell()
-        core.wakes[name] = Ring(power_of_two(len(listings) + WAKE_BEING_SERVED), 64)
-        if tape_records:
-            core.tapes[name] = Ring(power_of_two(tape_records), 128)
-        if session.has_second_line:
-            core.twins[name] = copy.deepcopy(session)
-        speakers = [session, core.twins[name]] if name in core.twins else [session]
-        order_codec = session.order_codec(rows, symbols) if trade else None
-        if order_codec is not None:
-            core.orders[name], core.reports[name] = Ring(ORDER_RING, 128), Ring(REPORT_RING, 128)
-        core.loops[name] = ExchangeLoop(
-            name, index, rows, own, session.rule, [speaker.market_codec(rows, symbols) for speaker in speakers],
-            order_codec, core.board, core.wake_pending, core.wakes[name], core.bells[name],
-            core.bells["router"], core.control_bell, tape=core.tapes.get(name), borrows=borrows,
-            book_options=book_options, orders=core.orders.get(name), reports=core.reports.get(name), flags=core.flags,
-            order_rate=session.settings.order_rate, unix_offset_ns=unix_offset_ns, record=record,
-            silence_ns=session.settings.silence_ns if watch_silence else 0,
-            shared_book_ids=session.facts.shared_book_ids, growing_trade_ids=session.facts.growing_trade_ids,
-            kept_levels=session.facts.kept_levels)
-    return core
-
-
-class Threads:
-    """The native threads of one run.
-
-    Parameters
-    ----------
-    groups : list of (name, loops, bell)
-        One thread each.
-    wait : "spin" or "park"
-    cpus : dict of str -> int
-        Processor by thread name.
-    """
-
-    def __init__(self, groups, wait: str = "park", cpus: dict[str, int] | None = None):
-        policy = WaitPolicy.SPIN if wait == "spin" else WaitPolicy.PARK
-        self.native = {name: NativeThread(loops, bell, policy, (cpus or {}).get(name, -1))
-                       for name, loops, bell in groups}
-        self._threads = [threading.Thread(target=native.run, name=f"orderflow-{name}", daemon=True)
-                         for name, native in self.native.items()]
-
-    def start(self) -> None:
-        """Run."""
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self, timeout: float = 5.0) -> None:
-        """End every thread after its current step. Idempotent."""
-        for native in self.native.values():
-            native.stop()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(timeout)
-
-
-def exchange_threads(core: Core, layout: str, wait: str, cpus: dict[str, int] | None = None) -> Threads:
-    """Threads for the exchange loops alone."""
-    if layout == "fused":
-        groups = [("fused", list(core.loops.values()), core.bells["router"])]
-    else:
-        groups = [(name, [loop], core.bells[name]) for name, loop in core.loops.items()]
-    return Threads(groups, wait, cpus)
-
-
-def conversations(core: Core, sessions: Sequence[Session], report: Callable[[str], None],
-                  hosts: Hosts = HOSTS) -> list[Conversation]:
-    """One conversation an exchange."""
-    return [Conversation(session, core.loops[session.settings.name], report, hosts=hosts,
-                         twin=core.twins.get(session.settings.name)) for session in sessions]
-
-
-def wait_until(condition: Callable[[], bool], timeout: float, what: str, pause: float = 0.005) -> None:
-    """Poll until `condition`; TimeoutError says `what` did not happen."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not happen within {timeout:g} s")
-        time.sleep(pause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,58 +131,6 @@ class Limits:
     maximum_order_notional: str
     collar: str = "0.02"
     reference_age_seconds: float = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class ParentState:
-    """How a parent order stands: an immutable copy, decimals in base and quote currency.
-
-    Attributes
-    ----------
-    fees : dict of str -> Decimal
-        By the asset they were charged in; positive is a cost.
-    fees_quote : Decimal
-        All of them in the quote currency: those in the base currency at the average price. Fees in a third asset are in
-        `fees` alone.
-    by_exchange : dict of str -> dict
-        filled, average_price, fees (by asset) and fills of each exchange that filled something.
-    """
-
-    id: int
-    instrument: str
-    side: str
-    status: str
-    reason: str
-    quantity: Decimal
-    filled: Decimal
-    in_doubt: Decimal
-    average_price: Decimal | None
-    arrival_price: Decimal | None
-    children: int
-    fees: dict[str, Decimal]
-    fees_quote: Decimal
-    by_exchange: dict[str, dict]
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing more will happen to it by itself."""
-        return self.status in ("PARENT_DONE", "PARENT_DENIED", "PARENT_ENDED_IN_DOUBT")
-
-    @property
-    def slippage_bps(self) -> Decimal | None:
-        """Average price against arrival price; positive is a cost."""
-        if self.average_price is None or not self.arrival_price:
-            return None
-        sign = 1 if self.side == "BUY" else -1
-        return sign * (self.average_price - self.arrival_price) / self.arrival_price * 10_000
-
-    @property
-    def all_in_price(self) -> Decimal | None:
-        """Average price with fees: what a unit cost, or brought."""
-        if self.average_price is None:
-            return None
-        each = self.fees_quote / self.filled
-        return self.average_price + (each if self.side == "BUY" else -each)
 
 
 class Engine:
@@ -749,9 +538,9 @@ class Engine:
         """How a parent order stands now; None = not taken yet, or ended and its place given to another."""
         for view in self.orders.parents():
             if view.parent_id == parent_id:
-                return self._parent_state(view)
+                return state_of(self.core, self.sessions, view)
         while (report := self.strategizer.next_denial()) is not None:
-            self._denied[int(report["parent_id"])] = self._denied_state(report)
+            self._denied[int(report["parent_id"])] = denied(self.core, report)
             if len(self._denied) > MOST_DENIALS:
                 del self._denied[next(iter(self._denied))]
         return self._denied.get(parent_id)
@@ -762,7 +551,7 @@ class Engine:
 
     def parents(self) -> list[ParentState]:
         """Every parent order that is still in the table."""
-        return [self._parent_state(view) for view in self.orders.parents()]
+        return [state_of(self.core, self.sessions, view) for view in self.orders.parents()]
 
     def wait(self, parent_id: int, timeout: float = 30.0) -> ParentState:
         """Let time pass until a parent order has ended; TimeoutError if it does not, ValueError if there is none."""
@@ -813,39 +602,3 @@ class Engine:
     def position(self, index: int):
         """PositionView of a listing, scaled integers."""
         return self.orders.position(index)
-
-    def _denied_state(self, report) -> ParentState:
-        index = int(report["instrument"])
-        known = index < len(self.core.instruments)      # that it is not may be why it was denied
-        name = self.core.instruments[index].name if known else f"instrument {index}"
-        decimals = self.core.instruments[index].quantity_decimals if known else 0
-        return ParentState(
-            int(report["parent_id"]), name, Side(report["side"]).name, ParentStatus(report["status"]).name,
-            Reason(report["reason"]).name, from_scaled(int(report["quantity"]), decimals), Decimal(0), Decimal(0), None,
-            None, 0, {}, Decimal(0), {})
-
-    def _parent_state(self, view) -> ParentState:
-        item = self.core.instruments[view.instrument]
-        scale = item.price_decimals + item.quantity_decimals
-        by_exchange: dict[str, dict] = {}
-        fees: dict[str, Decimal] = {}
-        for fill in view.by_listing:
-            listing = self.core.listings[fill.listing]
-            assets = self.sessions[int(self.table[fill.listing]["exchange"])].assets
-            charged = {assets[asset]: from_scaled(amount, decimals) for asset, (amount, decimals) in fill.fees.items()}
-            for asset, amount in charged.items():
-                fees[asset] = fees.get(asset, Decimal(0)) + amount
-            filled = from_scaled(fill.filled, listing.quantity_decimals)
-            notional = from_scaled(fill.notional, listing.price_decimals + listing.quantity_decimals)
-            if fill.filled:
-                by_exchange[listing.exchange] = {"filled": filled, "average_price": notional / filled, "fees": charged,
-                                                 "fills": fill.fills}
-        filled = from_scaled(view.filled, item.quantity_decimals)
-        average = from_scaled(view.notional, scale) / filled if filled else None
-        base, quote = self.core.listings[item.listings[0]].base, self.core.listings[item.listings[0]].quote
-        return ParentState(
-            view.parent_id, item.name, Side(view.side).name, ParentStatus(view.status).name, Reason(view.reason).name,
-            from_scaled(view.quantity, item.quantity_decimals), filled,
-            from_scaled(view.in_doubt, item.quantity_decimals),
-            average, from_scaled(view.arrival_price, item.price_decimals) if view.arrival_price else None,
-            view.children, fees, fees.get(quote, Decimal(0)) + fees.get(base, Decimal(0)) * (average or 0), by_exchange)

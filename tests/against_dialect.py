@@ -4,9 +4,9 @@ import contextlib
 from decimal import Decimal
 
 from orderflow._core.types import Side
-from orderflow.engine import wait_until
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
+from orderflow.wiring import wait_until
 from tests.loopback import HOST
 from tests.serving import GRID_NS, PATIENCE, Clock, Run, start_exchange
 

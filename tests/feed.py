@@ -4,10 +4,10 @@ import zlib
 from decimal import Decimal
 
 from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason, Role
-from orderflow.engine import build_core
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
 from orderflow.instrument import Listing
+from orderflow.wiring import build_core
 
 MILLISECOND_NS = 1_000_000
 SECOND_NS = 1_000_000_000

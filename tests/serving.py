@@ -6,7 +6,6 @@ from decimal import Decimal
 
 from orderflow._core.doorbell import Doorbell
 from orderflow._core.types import Side
-from orderflow.engine import build_core, conversations, exchange_threads, wait_until
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
 from orderflow.instrument import Listing
@@ -15,6 +14,7 @@ from orderflow.servers.connect import Timeouts
 from orderflow.servers.sync import SyncServer
 from orderflow.simulator.launch import SimulatorSettings, build
 from orderflow.simulator.server import SimulatedExchange
+from orderflow.wiring import build_core, conversations, exchange_threads, wait_until
 from tests.loopback import HOST
 
 SERVERS = {"sync": SyncServer, "async": AsyncServer}

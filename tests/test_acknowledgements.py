@@ -2,7 +2,8 @@
 import pytest
 
 from orderflow.exchanges import SESSIONS
-from orderflow.exchanges.session import Credentials, Subscription
+from orderflow.exchanges.actions import Subscription
+from orderflow.exchanges.session import Credentials
 from orderflow.servers.acknowledgements import MOST_TRIES, Acknowledgements, named
 from orderflow.simulator.accounts import AccountSettings
 from orderflow.simulator.launch import SimulatorSettings, build

@@ -11,16 +11,8 @@ from hypothesis import strategies as st
 from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import (
-    Answered,
-    Problem,
-    Ready,
-    Reconnect,
-    Send,
-    SessionError,
-    SessionSettings,
-    Subscription,
-)
+from orderflow.exchanges.actions import Answered, Problem, Ready, Reconnect, Send, Subscription
+from orderflow.exchanges.session import SessionError, SessionSettings
 from orderflow.instrument import to_scaled
 from orderflow.research.books import books
 from orderflow.simulator.dialects.bitfinex_words import spelt

@@ -9,16 +9,8 @@ import pytest
 from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import (
-    Answered,
-    KeepAlive,
-    Problem,
-    Ready,
-    Send,
-    SessionError,
-    SessionSettings,
-    Subscription,
-)
+from orderflow.exchanges.actions import Answered, KeepAlive, Problem, Ready, Send, Subscription
+from orderflow.exchanges.session import SessionError, SessionSettings
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.launch import SimulatorSettings, build
 from tests.against_dialect import becomes_true, books_equal, connected, simulated

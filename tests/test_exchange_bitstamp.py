@@ -11,7 +11,7 @@ import pytest
 from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import (
+from orderflow.exchanges.actions import (
     Answered,
     Fetch,
     KeepAlive,
@@ -20,11 +20,10 @@ from orderflow.exchanges.session import (
     Reconnect,
     Request,
     Send,
-    SessionError,
-    SessionSettings,
     SnapshotBody,
     Subscription,
 )
+from orderflow.exchanges.session import SessionError, SessionSettings
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.launch import SimulatorSettings, build
 from tests.against_dialect import becomes_true, books_equal, connected, simulated, true_books, watched_until_true

@@ -10,16 +10,8 @@ import pytest
 from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import (
-    Answered,
-    Credentials,
-    Problem,
-    Ready,
-    Reconnect,
-    SessionError,
-    SessionSettings,
-    Subscription,
-)
+from orderflow.exchanges.actions import Answered, Problem, Ready, Reconnect, Subscription
+from orderflow.exchanges.session import Credentials, SessionError, SessionSettings
 from orderflow.instrument import table
 from tests.feed import SECOND_NS, Feed, levels
 from tests.serving import listing

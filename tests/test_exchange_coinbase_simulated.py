@@ -10,11 +10,11 @@ import ccxt.pro
 import pytest
 
 from orderflow._core.types import Side
-from orderflow.engine import wait_until
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Credentials, SessionSettings
 from orderflow.research.books import books
 from orderflow.simulator.exchange import SECOND_NS, Close
+from orderflow.wiring import wait_until
 from tests.loopback import HOST
 from tests.serving import PATIENCE, Clock, Run, listing, start_exchange
 

@@ -10,9 +10,8 @@ import pytest
 
 from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
-from orderflow.engine import wait_until
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import (
+from orderflow.exchanges.actions import (
     Answered,
     Fetch,
     KeepAlive,
@@ -21,14 +20,14 @@ from orderflow.exchanges.session import (
     Reconnect,
     Request,
     Send,
-    SessionError,
-    SessionSettings,
     SnapshotBody,
     Subscription,
 )
+from orderflow.exchanges.session import SessionError, SessionSettings
 from orderflow.instrument import table
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.launch import SimulatorSettings, build
+from orderflow.wiring import wait_until
 from tests.against_dialect import books_equal, one_is_resynced, simulated, true_books, watched_until_true
 from tests.codec_frames import listing_table
 from tests.feed import Feed, levels

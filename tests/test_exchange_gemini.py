@@ -10,7 +10,8 @@ import pytest
 from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import Problem, Ready, SessionError, SessionSettings
+from orderflow.exchanges.actions import Problem, Ready
+from orderflow.exchanges.session import SessionError, SessionSettings
 from tests.against_dialect import (
     becomes_true,
     books_equal,

@@ -10,7 +10,8 @@ import pytest
 from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import KeepAlive, Problem, Ready, SessionError, SessionSettings
+from orderflow.exchanges.actions import KeepAlive, Problem, Ready
+from orderflow.exchanges.session import SessionError, SessionSettings
 from orderflow.simulator.dialects.hyperliquid import BOOK_EVERY_NS
 from orderflow.simulator.exchange import SECOND_NS
 from tests.against_dialect import becomes_true, connected, flows, simulated, true_books, watched_until_true

@@ -16,10 +16,8 @@ import pytest
 from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
 from orderflow.cli import GOOD, main
-from orderflow.engine import build_core, conversations, wait_until
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import (
-    Credentials,
+from orderflow.exchanges.actions import (
     Fetch,
     KeepAlive,
     Open,
@@ -28,17 +26,17 @@ from orderflow.exchanges.session import (
     Reconnect,
     Request,
     Send,
-    SessionError,
-    SessionSettings,
     SnapshotBody,
     Subscription,
 )
+from orderflow.exchanges.session import Credentials, SessionError, SessionSettings
 from orderflow.instrument import table
 from orderflow.servers.direct import DirectServer
 from orderflow.simulator.certificates import Authority
 from orderflow.simulator.exchange import SECOND_NS, Close, Response
 from orderflow.simulator.launch import SimulatorSettings, build
 from orderflow.simulator.recording import read_capture, recognise
+from orderflow.wiring import build_core, conversations, wait_until
 from tests.against_dialect import (
     books_equal,
     connected,

@@ -11,17 +11,8 @@ import pytest
 from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, ChecksumRule, EventKind, MessageKind, Side
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import (
-    Answered,
-    KeepAlive,
-    Problem,
-    Ready,
-    Reconnect,
-    Send,
-    SessionError,
-    SessionSettings,
-    Subscription,
-)
+from orderflow.exchanges.actions import Answered, KeepAlive, Problem, Ready, Reconnect, Send, Subscription
+from orderflow.exchanges.session import SessionError, SessionSettings
 from orderflow.instrument import table
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.launch import SimulatorSettings, build

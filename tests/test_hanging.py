@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from orderflow._core.doorbell import Doorbell
-from orderflow.engine import wait_until
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import Request, SessionSettings
+from orderflow.exchanges.actions import Request
+from orderflow.exchanges.session import SessionSettings
 from orderflow.servers.blocking import BlockingCalls
 from orderflow.servers.connect import ConnectError, Timeouts, connect
 from orderflow.servers.hosts import Hosts
@@ -16,6 +16,7 @@ from orderflow.servers.resolve import look_up
 from orderflow.servers.rest import call, client, fetch_now
 from orderflow.simulator.certificates import Authority
 from orderflow.simulator.exchange import Close, Response
+from orderflow.wiring import wait_until
 from tests.loopback import HOST, server
 from tests.serving import PATIENCE, SERVERS, Clock, Run, listing, session_of, start_exchange
 from tests.test_connect import answer_to, read_request, with_tls

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import Credentials, Request, SessionSettings, SnapshotBody
+from orderflow.exchanges.actions import Request, SnapshotBody
+from orderflow.exchanges.session import Credentials, SessionSettings
 from tests.feed import Feed, depth, kraken, rest
 from tests.serving import SERVERS, Clock, Run, session_of, start_exchange
 from tests.test_exchange_gate import snapshot as gate_snapshot

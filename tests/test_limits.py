@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from orderflow._core.types import EVENT_DTYPE, BookFault, BookState, EventKind
 from orderflow.exchanges import SESSIONS, session_for
-from orderflow.exchanges.session import UNLIMITED, Fetch, Limit, Limits, SessionSettings
+from orderflow.exchanges.actions import Fetch
+from orderflow.exchanges.facts import UNLIMITED, Limit, Limits
+from orderflow.exchanges.session import SessionSettings
 from orderflow.instrument import Listing
 from orderflow.servers.control import Conversation
 from orderflow.servers.effects import Connect

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from orderflow._core.types import TAPE_DTYPE, BookFault, BookState, EventKind, TapeKind
 from orderflow.exchanges import SESSIONS, session_for
-from orderflow.exchanges.session import Facts, SessionSettings
+from orderflow.exchanges.facts import Facts
+from orderflow.exchanges.session import SessionSettings
 from orderflow.servers.acknowledgements import Acknowledgements
 from orderflow.servers.lines import Line, Pair
 from tests.feed import SECOND_NS, Feed, depth, kraken, rest
@@ -407,6 +408,19 @@ def test_a_successor_is_opened_in_time_and_the_old_line_closed_when_nothing_is_m
     assert world.two.wanted and not world.one.wanted and world.pair.current is world.two
     world.pair.renew(2010)
     assert world.one.wanted                             # and so on, in turn
+
+
+def test_a_successor_that_never_takes_over_plans_nothing():
+    """Its own time comes while the old line is still needed: nobody is woken for it."""
+    world = Closing()
+    world.open(world.one, 0)
+    assert world.pair.due_ns == 1000
+    world.pair.renew(1000)
+    world.open(world.two, 1000, books="STALE")
+    world.pair.renew(3000)
+    assert world.two.renew_ns == 2000 and world.pair.due_ns is None and world.closed == []
+    world.lose(world.one)
+    assert world.pair.current is world.two and world.pair.due_ns == 2000
 
 
 def test_the_old_line_is_lost_before_its_successor_is_there():

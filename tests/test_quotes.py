@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from orderflow._core.signals import SignalBit
 from orderflow._core.types import BookFault, BookState, EventKind, Side
 from orderflow.exchanges.binance import BinanceSession
-from orderflow.exchanges.session import Facts
+from orderflow.exchanges.facts import Facts
 from tests.feed import SECOND_NS, Feed, depth, kraken, levels, rest
 
 BIDS, ASKS = {1000: 5000, 999: 1000, 998: 7000}, {1001: 4000, 1002: 2000, 1003: 1000}

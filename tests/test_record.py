@@ -14,11 +14,11 @@ from orderflow.cli import BAD_USAGE, GOOD, main
 from orderflow.cli.record import market_data
 from orderflow.cli.screen import LiveScreen
 from orderflow.config import load
-from orderflow.engine import wait_until
 from orderflow.research.books import books
 from orderflow.servers.capture_writer import line
 from orderflow.simulator.launch import SimulatorSettings, start_thread
 from orderflow.simulator.recording import read_capture, recognise
+from orderflow.wiring import wait_until
 from tests.process import COMMAND, ENVIRONMENT
 
 PROTOCOLS = {"alpha": ("binance_spot", "BTCUSDT"), "gamma": ("kraken_v2", "BTC/USDT")}

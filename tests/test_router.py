@@ -9,7 +9,7 @@ import pytest
 from orderflow._core.loop_router import RouterLoop
 from orderflow._core.types import PARENT_ORDER_DTYPE, ParentKind, Side
 from orderflow.engine import Engine, EngineError, Limits
-from orderflow.exchanges.session import Request
+from orderflow.exchanges.actions import Request
 from orderflow.research.simulation import DIRECT_START_NS, INSTRUMENT, LIMITS, VENUES, session_of, simulator_settings
 from orderflow.servers.direct import DirectServer
 from orderflow.simulator.launch import build

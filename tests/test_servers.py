@@ -6,9 +6,9 @@ import threading
 import pytest
 
 from orderflow._core.doorbell import Doorbell
-from orderflow.engine import wait_until
 from orderflow.simulator.certificates import Authority
 from orderflow.simulator.exchange import Close
+from orderflow.wiring import wait_until
 from tests.loopback import HOST, server
 from tests.reference.websocket import server_frame
 from tests.serving import (

@@ -5,8 +5,8 @@ import socket
 import pytest
 
 from orderflow._core.types import BookState
-from orderflow.engine import wait_until
 from orderflow.simulator.exchange import Close
+from orderflow.wiring import wait_until
 from tests.serving import SERVERS, SYMBOLS, Clock, Run, check_equal, session_of, start_exchange
 
 SECOND_NS = 1_000_000_000

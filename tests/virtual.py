@@ -1,12 +1,12 @@
 """A simulated exchange and its session on a clock that only the test moves: what is said is seen, nothing waits."""
 import json
 
-from orderflow.engine import build_core, conversations
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
 from orderflow.servers.direct import DirectServer
 from orderflow.simulator.instruments import default_instruments
 from orderflow.simulator.launch import SimulatorSettings, build
+from orderflow.wiring import build_core, conversations
 
 SECOND_NS = 1_000_000_000
 START_NS = 1_800_000_000 * SECOND_NS

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from orderflow._core.strategies.dislocation import Dislocation
 from orderflow.cli import reconcile, summary
-from orderflow.engine import Engine, ParentState
+from orderflow.engine import Engine
 from orderflow.instrument import from_scaled
+from orderflow.parents import ParentState
 from orderflow.research.simulation import BALANCES, INSTRUMENT, Simulation
 
 WARM_UP_S = 2.0

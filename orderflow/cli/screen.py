@@ -17,8 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from orderflow.cli import summary
-from orderflow.engine import Engine, ParentState
+from orderflow.engine import Engine
 from orderflow.instrument import from_scaled
+from orderflow.parents import ParentState
 from orderflow.research.market_data import MarketData
 
 WIDTH, HEIGHT = 100, 30

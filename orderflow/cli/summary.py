@@ -5,8 +5,9 @@ from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from orderflow._core.latency import LatencyHistogram
-from orderflow.engine import Engine, ParentState
+from orderflow.engine import Engine
 from orderflow.instrument import canonical, from_scaled
+from orderflow.parents import ParentState
 from orderflow.research.market_data import MarketData
 
 #: Digits after the point of averages, which have no end of their own.

@@ -17,24 +17,20 @@ from orderflow._core.codecs.binance_orders import BinanceOrders
 from orderflow._core.integrity import SyncRule
 from orderflow._core.signing import Signer
 from orderflow._core.types import Role
-from orderflow.exchanges.session import (
+from orderflow.exchanges.actions import (
     Action,
-    Credentials,
     Endpoint,
-    Facts,
-    Limit,
-    Limits,
     NumberedRequests,
     Problem,
     Ready,
     Reconnect,
     Request,
     Send,
-    Session,
-    SessionSettings,
     Subscription,
     answered,
 )
+from orderflow.exchanges.facts import Facts, Limit, Limits
+from orderflow.exchanges.session import Credentials, Session, SessionSettings
 from orderflow.instrument import Listing, WireDigits, choose_scales, significant_decimals
 
 #: market -> (REST base, REST prefix, stream base, depth stream, snapshot limit)

@@ -9,21 +9,9 @@ from decimal import Decimal
 
 from orderflow._core.codecs.bitfinex import BitfinexMarketData
 from orderflow._core.types import BookFault
-from orderflow.exchanges.session import (
-    Action,
-    Facts,
-    Limit,
-    Limits,
-    Problem,
-    Ready,
-    Reconnect,
-    Request,
-    Send,
-    Session,
-    SessionSettings,
-    Subscription,
-    answered,
-)
+from orderflow.exchanges.actions import Action, Problem, Ready, Reconnect, Request, Send, Subscription, answered
+from orderflow.exchanges.facts import Facts, Limit, Limits
+from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.exchanges.steps import LARGEST_PRICE, LARGEST_QUANTITY, QUANTITY_STEPS
 from orderflow.instrument import Listing, WireDigits, choose_scales, significant_decimals
 

@@ -7,17 +7,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from orderflow._core.codecs.bitmex import BitmexMarketData
-from orderflow.exchanges.session import (
-    Action,
-    KeepAlive,
-    Problem,
-    Ready,
-    Request,
-    Send,
-    Session,
-    Subscription,
-    answered,
-)
+from orderflow.exchanges.actions import Action, KeepAlive, Problem, Ready, Request, Send, Subscription, answered
+from orderflow.exchanges.session import Session
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing, significant_decimals
 

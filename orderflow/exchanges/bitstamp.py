@@ -9,21 +9,19 @@ from urllib.parse import urlsplit
 
 from orderflow._core.codecs.bitstamp import BitstampMarketData
 from orderflow._core.integrity import SyncRule
-from orderflow.exchanges.session import (
+from orderflow.exchanges.actions import (
     Action,
-    Facts,
     KeepAlive,
-    Limit,
-    Limits,
     Problem,
     Ready,
     Reconnect,
     Request,
     Send,
-    Session,
     Subscription,
     answered,
 )
+from orderflow.exchanges.facts import Facts, Limit, Limits
+from orderflow.exchanges.session import Session
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
 

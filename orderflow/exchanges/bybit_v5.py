@@ -7,23 +7,20 @@ from decimal import Decimal
 from urllib.parse import urlsplit
 
 from orderflow._core.codecs.bybit_v5 import BybitV5MarketData
-from orderflow.exchanges.session import (
+from orderflow.exchanges.actions import (
     Action,
     Answered,
-    Facts,
     KeepAlive,
-    Limit,
-    Limits,
     Problem,
     Ready,
     Request,
     Send,
-    Session,
-    SessionSettings,
     Subscription,
     answered,
     by_symbol,
 )
+from orderflow.exchanges.facts import Facts, Limit, Limits
+from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.exchanges.steps import day_of, scales_of
 from orderflow.instrument import Listing
 

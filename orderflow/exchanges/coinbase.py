@@ -11,21 +11,9 @@ from collections.abc import Sequence
 from decimal import ROUND_UP, Decimal
 
 from orderflow._core.codecs.coinbase import CoinbaseMarketData
-from orderflow.exchanges.session import (
-    Action,
-    Credentials,
-    Facts,
-    Limit,
-    Limits,
-    Problem,
-    Ready,
-    Request,
-    Send,
-    Session,
-    SessionSettings,
-    Subscription,
-    answered,
-)
+from orderflow.exchanges.actions import Action, Problem, Ready, Request, Send, Subscription, answered
+from orderflow.exchanges.facts import Facts, Limit, Limits
+from orderflow.exchanges.session import Credentials, Session, SessionSettings
 from orderflow.instrument import Listing, choose_scales, significant_decimals
 
 LARGEST_PRICE = Decimal(10) ** 7

@@ -9,23 +9,20 @@ from decimal import Decimal
 
 from orderflow._core.codecs.coinbase_adv import CoinbaseAdvancedMarketData
 from orderflow._core.types import BookFault
-from orderflow.exchanges.coinbase import listing_of
-from orderflow.exchanges.session import (
+from orderflow.exchanges.actions import (
     Action,
-    Facts,
-    Limit,
-    Limits,
     Problem,
     Ready,
     Reconnect,
     Request,
     Send,
-    Session,
-    SessionSettings,
     Subscription,
     answered,
     by_channel,
 )
+from orderflow.exchanges.coinbase import listing_of
+from orderflow.exchanges.facts import Facts, Limit, Limits
+from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.instrument import Listing
 
 PRODUCTS = "/api/v3/brokerage/market/products"

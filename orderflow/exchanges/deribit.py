@@ -7,22 +7,20 @@ from decimal import Decimal
 from urllib.parse import quote
 
 from orderflow._core.codecs.deribit import DeribitMarketData
-from orderflow.exchanges.session import (
+from orderflow.exchanges.actions import (
     Action,
     Answered,
-    Facts,
     KeepAlive,
-    Limit,
-    Limits,
     Problem,
     Ready,
     Request,
     Send,
-    Session,
     Subscription,
     answered,
     by_symbol,
 )
+from orderflow.exchanges.facts import Facts, Limit, Limits
+from orderflow.exchanges.session import Session
 from orderflow.exchanges.steps import day_of, scales_of
 from orderflow.instrument import Listing
 

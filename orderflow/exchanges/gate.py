@@ -12,9 +12,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from orderflow._core.codecs.gate import GateMarketData
 from orderflow._core.integrity import SyncRule
-from orderflow.exchanges.session import (
+from orderflow.exchanges.actions import (
     Action,
-    Facts,
     KeepAlive,
     NumberedRequests,
     Problem,
@@ -22,11 +21,11 @@ from orderflow.exchanges.session import (
     Reconnect,
     Request,
     Send,
-    Session,
-    SessionSettings,
     Subscription,
     answered,
 )
+from orderflow.exchanges.facts import Facts
+from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.exchanges.steps import scales_of, scales_of_book
 from orderflow.instrument import Listing, WireDigits
 

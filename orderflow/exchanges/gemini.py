@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from orderflow._core.codecs.gemini import GeminiMarketData
-from orderflow.exchanges.session import Action, Facts, Problem, Request, Send, Session, Subscription
+from orderflow.exchanges.actions import Action, Problem, Request, Send, Subscription
+from orderflow.exchanges.facts import Facts
+from orderflow.exchanges.session import Session
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
 

@@ -6,20 +6,9 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from orderflow._core.codecs.hyperliquid import HyperliquidMarketData
-from orderflow.exchanges.session import (
-    Action,
-    Facts,
-    KeepAlive,
-    Limit,
-    Limits,
-    Problem,
-    Ready,
-    Request,
-    Send,
-    Session,
-    Subscription,
-    answered,
-)
+from orderflow.exchanges.actions import Action, KeepAlive, Problem, Ready, Request, Send, Subscription, answered
+from orderflow.exchanges.facts import Facts, Limit, Limits
+from orderflow.exchanges.session import Session
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
 

@@ -12,23 +12,20 @@ from urllib.parse import urlencode
 from orderflow._core.codecs.kraken import KrakenMarketData
 from orderflow._core.codecs.kraken_orders import KrakenOrders
 from orderflow._core.types import Role
-from orderflow.exchanges.session import (
+from orderflow.exchanges.actions import (
     Action,
     Endpoint,
-    Facts,
     Fetch,
-    Limit,
-    Limits,
     Problem,
     Ready,
     Reconnect,
     Request,
     Send,
-    Session,
-    SessionSettings,
     Subscription,
     answered,
 )
+from orderflow.exchanges.facts import Facts, Limit, Limits
+from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.instrument import Listing, choose_scales
 
 ORDERS = "wss://ws-auth.kraken.com"

@@ -6,22 +6,20 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from orderflow._core.codecs.kraken_futures import KrakenFuturesMarketData
-from orderflow.exchanges.kraken import MODERN
-from orderflow.exchanges.session import (
+from orderflow.exchanges.actions import (
     Action,
-    Facts,
     KeepAlive,
-    Limit,
-    Limits,
     Problem,
     Ready,
     Request,
     Send,
-    Session,
     Subscription,
     answered,
     by_channel,
 )
+from orderflow.exchanges.facts import Facts, Limit, Limits
+from orderflow.exchanges.kraken import MODERN
+from orderflow.exchanges.session import Session
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
 

@@ -16,14 +16,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from orderflow._core.codecs.kucoin import KucoinMarketData
 from orderflow._core.integrity import SyncRule
 from orderflow._core.types import Role
-from orderflow.exchanges.session import (
+from orderflow.exchanges.actions import (
     Action,
-    Credentials,
     Endpoint,
-    Facts,
     KeepAlive,
-    Limit,
-    Limits,
     NumberedRequests,
     Open,
     Problem,
@@ -31,12 +27,12 @@ from orderflow.exchanges.session import (
     Reconnect,
     Request,
     Send,
-    Session,
-    SessionSettings,
     Subscription,
     answered,
     by_channel,
 )
+from orderflow.exchanges.facts import Facts, Limit, Limits
+from orderflow.exchanges.session import Credentials, Session, SessionSettings
 from orderflow.exchanges.steps import QUANTITY_STEPS, scales_of_book
 from orderflow.instrument import Listing, WireDigits
 

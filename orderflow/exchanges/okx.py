@@ -8,22 +8,19 @@ from dataclasses import replace
 from decimal import Decimal
 
 from orderflow._core.codecs.okx import OkxMarketData
-from orderflow.exchanges.session import (
+from orderflow.exchanges.actions import (
     Action,
-    Facts,
     KeepAlive,
-    Limit,
-    Limits,
     Problem,
     Ready,
     Reconnect,
     Request,
     Send,
-    Session,
-    SessionSettings,
     Subscription,
     answered,
 )
+from orderflow.exchanges.facts import Facts, Limit, Limits
+from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.exchanges.steps import scales_of
 from orderflow.instrument import Listing
 

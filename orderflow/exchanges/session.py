@@ -9,237 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from orderflow._core.codec import Codec, OrderCodec
 from orderflow._core.integrity import SyncRule
 from orderflow._core.types import BookFault, Role
+from orderflow.exchanges.actions import (
+    Action,
+    Endpoint,
+    Fetch,
+    Problem,
+    Ready,
+    Request,
+    Send,
+    SnapshotBody,
+    Subscription,
+)
+from orderflow.exchanges.facts import Facts, Limits
 from orderflow.instrument import Listing
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What an exchange's documents say of its market data, as data.
-
-    Attributes
-    ----------
-    shared_book_ids : bool
-        The ids of a book are the listing's own: an update has the same one on every connection.
-    growing_trade_ids : bool
-        Trades of a listing have ids, the same on every connection, and a later trade a larger one.
-    renew_after_ns : int
-        When a connection is to be replaced because the exchange will end it; 0 = the document names no end.
-    kept_levels : int
-        The exchange tells of so many of the best levels a side and of none beyond; 0 = of all.
-    """
-
-    shared_book_ids: bool = False
-    growing_trade_ids: bool = False
-    renew_after_ns: int = 0
-    kept_levels: int = 0
 
 
 class SessionError(Exception):
     """The exchange said or sent something that this session cannot go on from; the message says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One REST call. `purpose` comes back with the answer; `listing` is an index, -1 when it concerns none. The answer
-    to a `secret` one (a token) is not shown."""
-
-    purpose: str
-    method: str
-    url: str
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    body: bytes = b""
-    listing: int = -1
-    secret: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One connection to make.
-
-    Attributes
-    ----------
-    name : str
-        Unique within the exchange.
-    role : Role
-        What it carries.
-    url : str
-        Empty where the exchange says it only when asked: see `Session.prepare`. It may then hold a token: never shown.
-    books : bool
-        Whether the order books come over it; of an exchange's market data connections one does.
-    """
-
-    name: str
-    role: Role
-    url: str = field(repr=False)
-    books: bool = True
-
-
-class Subscription(NamedTuple):
-    """What the exchange acknowledges by itself: one channel of one symbol, both as the session spells them."""
-
-    channel: str
-    symbol: str
-
-
-class NumberedRequests:
-    """Subscriptions by the number of the request for them, for an exchange whose answers name nothing else."""
-
-    MOST_UNANSWERED = 1024
-
-    def __init__(self) -> None:
-        self._last = 0
-        self._asked: dict[object, tuple[Subscription, ...]] = {}
-
-    def number(self, wanted: Sequence[Subscription]) -> int:
-        """Of a request for these; counted from 1, never used twice."""
-        self._last += 1
-        self._asked[self._last] = tuple(wanted)
-        if len(self._asked) > self.MOST_UNANSWERED:
-            del self._asked[next(iter(self._asked))]
-        return self._last
-
-    def answered(self, number: object) -> tuple[Subscription, ...]:
-        """What the request of that number was for; nothing when it is none of ours, or answered already."""
-        return self._asked.pop(number, ())
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """At most `count` of something in any `period_ns` nanoseconds."""
-
-    count: int
-    period_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What an exchange allows, by its own documents; where they say nothing, what no exchange minds.
-
-    Attributes
-    ----------
-    connects : Limit, optional
-        Attempts to connect, of all connections to one host; None = as many as one likes.
-    messages : Limit, optional
-        Websocket messages sent over one connection, or over all of them.
-    by_address : bool
-        Whether messages count by address: all connections share one budget, and a new one begins where the one before
-        it left off.
-    requests : Limit, optional
-        REST calls for the snapshot of a book, of all listings of one host.
-    """
-
-    connects: Limit | None = Limit(60, 60_000_000_000)
-    messages: Limit | None = None
-    requests: Limit | None = Limit(60, 30_000_000_000)
-    by_address: bool = False
-
-
-#: For exchanges that limit nothing: simulated ones, and captures that are played.
-UNLIMITED = Limits(None, None, None)
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send this text as one websocket frame; a `secret` one (a login) is neither recorded nor shown.
-
-    `awaits` names the subscriptions that it asks for: each must be Answered in time, or `Session.subscribe` is asked
-    for it again.
-    """
-
-    connection: str
-    text: str
-    secret: bool = False
-    awaits: tuple[Subscription, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """Make this REST call and bring its answer back."""
-
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotBody:
-    """Hand this REST body to the exchange thread, which decodes it as the snapshot of `listing`. `limit` is how many
-    levels a side were asked for; 0 = all."""
-
-    listing: int
-    body: bytes
-    limit: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class KeepAlive:
-    """Let the exchange thread send this text whenever nothing was sent for so long (no Python is needed for it)."""
-
-    connection: str
-    text: str
-    interval_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """Open the connection whose address was asked for by `Session.prepare`, at this URL, which is never shown."""
-
-    connection: str
-    url: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The connection is set up: subscribed, or logged in and able to take orders."""
-
-    connection: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The exchange has answered for these subscriptions: acknowledged them, or refused them, as a Problem says."""
-
-    connection: str
-    subscriptions: tuple[Subscription, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Reconnect:
-    """Close this connection and open it again."""
-
-    connection: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Tell the user; nothing else can be done about it here."""
-
-    message: str
-
-
-def answered(connection: str, subscriptions: Sequence[Subscription]) -> list[Answered]:
-    """Answered, where it is known for what."""
-    return [Answered(connection, tuple(subscriptions))] if subscriptions else []
-
-
-def by_symbol(wanted: Sequence[Subscription]) -> dict[str, tuple[Subscription, ...]]:
-    """The subscriptions of each symbol, in their order."""
-    return {symbol: tuple(one for one in wanted if one.symbol == symbol)
-            for symbol in dict.fromkeys(one.symbol for one in wanted)}
-
-
-def by_channel(wanted: Sequence[Subscription]) -> dict[str, tuple[Subscription, ...]]:
-    """The subscriptions to each channel, in their order."""
-    return {channel: tuple(one for one in wanted if one.channel == channel)
-            for channel in dict.fromkeys(one.channel for one in wanted)}
-
-
-Action = Send | Fetch | SnapshotBody | KeepAlive | Open | Ready | Answered | Reconnect | Problem
 
 
 @dataclass(frozen=True, slots=True)

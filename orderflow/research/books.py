@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orderflow._core.types import TAPE_DTYPE
-from orderflow.engine import Core
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import UNLIMITED, SessionSettings
+from orderflow.exchanges.facts import UNLIMITED
+from orderflow.exchanges.session import SessionSettings
 from orderflow.research.book_summary import BookSummary, summary_of
 from orderflow.research.captures import recognise
 from orderflow.research.market_data import MarketData
@@ -18,6 +18,7 @@ from orderflow.simulator.capture import Playback
 from orderflow.simulator.certificates import Authority
 from orderflow.simulator.dialects import dialect
 from orderflow.simulator.server import SimulatedExchange
+from orderflow.wiring import Core
 
 #: How long a step of the playback may take before it is given up.
 PATIENCE_S = 20.0

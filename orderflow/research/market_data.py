@@ -7,14 +7,16 @@ from pathlib import Path
 
 from orderflow._core.doorbell import Doorbell
 from orderflow._core.types import BookState
-from orderflow.engine import Core, EngineError, Threads, build_core, conversations, exchange_threads
-from orderflow.exchanges.session import Request, Session
+from orderflow.engine import EngineError
+from orderflow.exchanges.actions import Request
+from orderflow.exchanges.session import Session
 from orderflow.instrument import Instrument, Listing
 from orderflow.servers.async_ import AsyncServer
 from orderflow.servers.capture_writer import CaptureWriter
 from orderflow.servers.connect import TIMEOUTS, Timeouts
 from orderflow.servers.control import Conversation
 from orderflow.servers.sync import SyncServer
+from orderflow.wiring import Core, Threads, build_core, conversations, exchange_threads
 
 #: What Python knows of a run: the server by its name.
 SERVERS: dict[str, type[SyncServer] | type[AsyncServer]] = {"sync": SyncServer, "async": AsyncServer}

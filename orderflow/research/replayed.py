@@ -4,13 +4,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orderflow._core.types import CommandKind, Role
-from orderflow.engine import build_core
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
 from orderflow.research.captures import read_capture
 from orderflow.servers.health import describe
 from orderflow.simulator.capture import survey
 from orderflow.simulator.dialects import dialect
+from orderflow.wiring import build_core
 
 NAME = "capture"
 TAPE_RECORDS = 1 << 16

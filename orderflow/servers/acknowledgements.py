@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orderflow.exchanges.session import Subscription
+from orderflow.exchanges.actions import Subscription
 
 #: A subscription is asked for so often; then its connection is opened again.
 MOST_TRIES = 3

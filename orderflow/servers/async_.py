@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from picows import WSAutoPingStrategy, WSCloseCode, WSError, WSMsgType, ws_connect
 
 from orderflow._core.doorbell import Doorbell
-from orderflow.exchanges.session import Fetch, Request
+from orderflow.exchanges.actions import Fetch, Request
 from orderflow.servers.connect import TIMEOUTS, Timeouts, check_url, explain
 from orderflow.servers.control import Conversation
 from orderflow.servers.effects import Connect, Release

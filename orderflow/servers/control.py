@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason, Role
-from orderflow.exchanges.session import (
+from orderflow.exchanges.actions import (
     Action,
     Answered,
     Fetch,
@@ -27,9 +27,9 @@ from orderflow.exchanges.session import (
     Reconnect,
     Request,
     Send,
-    Session,
     SnapshotBody,
 )
+from orderflow.exchanges.session import Session
 from orderflow.servers.acknowledgements import named
 from orderflow.servers.effects import Connect, Effect, Release
 from orderflow.servers.health import Health, describe, lost
@@ -106,7 +106,7 @@ class Conversation:
 
     def next_due_ns(self) -> int | None:
         """When `due` has something to do; None = nothing is planned."""
-        due = [line.due_ns for line in self.lines] + [resyncs.due_ns for resyncs in self._resyncs]
+        due = [planned.due_ns for planned in (*self.lines, *self.lines.pairs, *self._resyncs)]
         due.append(self._outgoing.due_ns(self._now_ns))
         waiting = [at for at in due if at is not None]
         return min(waiting) if waiting and not self._stopping else None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from orderflow.exchanges.session import Fetch, Request
+from orderflow.exchanges.actions import Fetch, Request
 from orderflow.servers.control import Conversation
 from orderflow.servers.effects import Connect, Release
 from orderflow.servers.hosts import PATIENCE_S, Answer, Hosts

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orderflow.exchanges.session import Endpoint, Fetch
+from orderflow.exchanges.actions import Endpoint, Fetch
 
 
 @dataclass(frozen=True, slots=True)

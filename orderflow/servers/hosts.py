@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from orderflow.exchanges.session import Limit
+from orderflow.exchanges.facts import Limit
 from orderflow.servers.token_bucket import TokenBucket
 
 SECOND_NS = 1_000_000_000

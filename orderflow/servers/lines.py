@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from orderflow._core.types import Role
-from orderflow.exchanges.session import Endpoint, Request
+from orderflow.exchanges.actions import Endpoint, Request
 from orderflow.servers.acknowledgements import Acknowledgements
 
 #: A connection is renewed a little early, so that not all of them are at once.
@@ -56,10 +56,10 @@ class Line:
 
     @property
     def due_ns(self) -> int | None:
-        """When something is to be done about it; None = nothing is planned."""
+        """When something is to be done about it, but for its renewal; None = nothing is planned."""
         if self.state == "closed" and self.wanted:
             return self.attempt_ns
-        due = (self.login_due_ns, self.unanswered.due_ns, self.renew_ns) if self.state == "open" else ()
+        due = (self.login_due_ns, self.unanswered.due_ns) if self.state == "open" else ()
         return min((at for at in due if at is not None), default=None)
 
     def closed(self, attempt_ns: int) -> None:
@@ -128,6 +128,12 @@ class Pair:
                 if not self.both:
                     self._hand_over()
                 return
+
+    @property
+    def due_ns(self) -> int | None:
+        """When the next successor is to be opened; None = none is planned. One that has not taken over yet has none."""
+        return min((line.renew_ns for line, _ in self._in_turn() if line.state == "open" and line.renew_ns is not None),
+                   default=None)
 
     def _in_turn(self) -> list[tuple[Line, Line]]:
         one, other = (self.current, self.other), (self.other, self.current)

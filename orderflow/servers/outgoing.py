@@ -4,7 +4,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from orderflow.exchanges.session import Limits, Request, Send
+from orderflow.exchanges.actions import Request, Send
+from orderflow.exchanges.facts import Limits
 from orderflow.servers.hosts import SECOND_NS, Hosts
 from orderflow.servers.token_bucket import TokenBucket
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from orderflow.exchanges.session import Request
+from orderflow.exchanges.actions import Request
 from orderflow.servers.blocking import BlockingCalls
 from orderflow.servers.hosts import PATIENCE_S, Answer, Hosts
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orderflow._core.types import BookFault
-from orderflow.exchanges.session import Request
+from orderflow.exchanges.actions import Request
 
 SECOND_NS = 1_000_000_000
 FIRST_PAUSE_NS = SECOND_NS // 4

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from orderflow._core.doorbell import Doorbell
 from orderflow._core.transport import BorrowedTransport
-from orderflow.exchanges.session import Fetch, Request
+from orderflow.exchanges.actions import Fetch, Request
 from orderflow.servers.blocking import BlockingCalls
 from orderflow.servers.connect import TIMEOUTS, ConnectError, Timeouts, connect
 from orderflow.servers.control import Conversation

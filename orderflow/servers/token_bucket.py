@@ -1,7 +1,7 @@
 """A limit of an exchange, kept: so many at once, and then evenly."""
 from __future__ import annotations
 
-from orderflow.exchanges.session import Limit
+from orderflow.exchanges.facts import Limit
 
 
 class TokenBucket:

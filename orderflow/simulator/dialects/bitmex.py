@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from orderflow._core.types import Side
-from orderflow.exchanges.session import Subscription
+from orderflow.exchanges.actions import Subscription
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import bitmex_recorded
 from orderflow.simulator.dialects.windows import WindowExchange, compact, trimmed

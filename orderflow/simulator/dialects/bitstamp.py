@@ -9,7 +9,7 @@ import re
 import msgspec
 
 from orderflow._core.types import Side
-from orderflow.exchanges.session import Subscription
+from orderflow.exchanges.actions import Subscription
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import bitstamp_recorded
 from orderflow.simulator.dialects.windows import WindowExchange, compact, trimmed

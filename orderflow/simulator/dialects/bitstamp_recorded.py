@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from orderflow._core.types import Side
-from orderflow.exchanges.session import Subscription
+from orderflow.exchanges.actions import Subscription
 from orderflow.simulator.capture import Answer, Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.reader import Reader

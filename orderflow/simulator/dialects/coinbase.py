@@ -7,7 +7,7 @@ import json
 from uuid import UUID
 
 from orderflow._core.types import Side
-from orderflow.exchanges.session import Subscription
+from orderflow.exchanges.actions import Subscription
 from orderflow.simulator.dialects import coinbase_recorded
 from orderflow.simulator.dialects.coinbase_public import CoinbasePublic, Refused, common_product, maker_side, texts
 from orderflow.simulator.exchange import SECOND_NS, Connection

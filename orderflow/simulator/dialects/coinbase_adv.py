@@ -6,7 +6,7 @@ connection has the next number, but for answers while a capture is played: there
 import json
 
 from orderflow._core.types import Side
-from orderflow.exchanges.session import Subscription
+from orderflow.exchanges.actions import Subscription
 from orderflow.simulator.dialects import coinbase_adv_recorded
 from orderflow.simulator.dialects.coinbase_public import CoinbasePublic, Refused, common_product, maker_side, texts
 from orderflow.simulator.exchange import Connection

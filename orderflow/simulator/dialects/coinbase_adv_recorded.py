@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from orderflow._core.types import Side
-from orderflow.exchanges.session import Subscription
+from orderflow.exchanges.actions import Subscription
 from orderflow.simulator.capture import Answer, RecordedLevels, RecordedTrade
 from orderflow.simulator.dialects.coinbase_recorded import products_answer
 from orderflow.simulator.reader import Reader

@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from urllib.parse import parse_qs
 
 from orderflow._core.types import Side
-from orderflow.exchanges.session import Subscription
+from orderflow.exchanges.actions import Subscription
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import coinbase_recorded
 from orderflow.simulator.exchange import NEVER_NS, SECOND_NS, Close, Connection, Exchange, Response

@@ -2,7 +2,7 @@
 from typing import ClassVar
 
 from orderflow._core.types import Side
-from orderflow.exchanges.session import Subscription
+from orderflow.exchanges.actions import Subscription
 from orderflow.simulator.dialects.gate_publishing import INVALID_ARGUMENT, Gate, Refused
 from orderflow.simulator.dialects.windows import MILLISECOND_NS, compact, trimmed
 from orderflow.simulator.exchange import SECOND_NS, Connection

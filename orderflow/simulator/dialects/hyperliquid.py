@@ -7,7 +7,7 @@ from itertools import count
 import msgspec
 
 from orderflow._core.types import Side
-from orderflow.exchanges.session import Subscription
+from orderflow.exchanges.actions import Subscription
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import hyperliquid_recorded
 from orderflow.simulator.dialects.windows import MILLISECOND_NS, WindowExchange, compact, pointed

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from orderflow._core.types import Side
-from orderflow.exchanges.session import Subscription
+from orderflow.exchanges.actions import Subscription
 from orderflow.simulator.capture import Contents, RecordedLevels, RecordedTrade
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.reader import Reader, instruments_of

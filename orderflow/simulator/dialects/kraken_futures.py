@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from orderflow._core.types import Side
-from orderflow.exchanges.session import Subscription
+from orderflow.exchanges.actions import Subscription
 from orderflow.simulator.capture import Contents
 from orderflow.simulator.dialects import kraken_futures_recorded
 from orderflow.simulator.dialects.windows import MILLISECOND_NS, WindowExchange, compact, trimmed

@@ -1,0 +1,171 @@
+"""What a session says is to be done, and the subscriptions and calls that it speaks of."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from orderflow._core.types import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One REST call. `purpose` comes back with the answer; `listing` is an index, -1 when it concerns none. The answer
+    to a `secret` one (a token) is not shown."""
+
+    purpose: str
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes = b""
+    listing: int = -1
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One connection to make.
+
+    Attributes
+    ----------
+    name : str
+        Unique within the exchange.
+    role : Role
+        What it carries.
+    url : str
+        Empty where the exchange says it only when asked: see `Session.prepare`. It may then hold a token: never shown.
+    books : bool
+        Whether the order books come over it; of an exchange's market data connections one does.
+    """
+
+    name: str
+    role: Role
+    url: str = field(repr=False)
+    books: bool = True
+
+
+class Subscription(NamedTuple):
+    """What the exchange acknowledges by itself: one channel of one symbol, both as the session spells them."""
+
+    channel: str
+    symbol: str
+
+
+class NumberedRequests:
+    """Subscriptions by the number of the request for them, for an exchange whose answers name nothing else."""
+
+    MOST_UNANSWERED = 1024
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._asked: dict[object, tuple[Subscription, ...]] = {}
+
+    def number(self, wanted: Sequence[Subscription]) -> int:
+        """Of a request for these; counted from 1, never used twice."""
+        self._last += 1
+        self._asked[self._last] = tuple(wanted)
+        if len(self._asked) > self.MOST_UNANSWERED:
+            del self._asked[next(iter(self._asked))]
+        return self._last
+
+    def answered(self, number: object) -> tuple[Subscription, ...]:
+        """What the request of that number was for; nothing when it is none of ours, or answered already."""
+        return self._asked.pop(number, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this text as one websocket frame; a `secret` one (a login) is neither recorded nor shown.
+
+    `awaits` names the subscriptions that it asks for: each must be Answered in time, or `Session.subscribe` is asked
+    for it again.
+    """
+
+    connection: str
+    text: str
+    secret: bool = False
+    awaits: tuple[Subscription, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Make this REST call and bring its answer back."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotBody:
+    """Hand this REST body to the exchange thread, which decodes it as the snapshot of `listing`. `limit` is how many
+    levels a side were asked for; 0 = all."""
+
+    listing: int
+    body: bytes
+    limit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAlive:
+    """Let the exchange thread send this text whenever nothing was sent for so long (no Python is needed for it)."""
+
+    connection: str
+    text: str
+    interval_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Open the connection whose address was asked for by `Session.prepare`, at this URL, which is never shown."""
+
+    connection: str
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The connection is set up: subscribed, or logged in and able to take orders."""
+
+    connection: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The exchange has answered for these subscriptions: acknowledged them, or refused them, as a Problem says."""
+
+    connection: str
+    subscriptions: tuple[Subscription, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    """Close this connection and open it again."""
+
+    connection: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Tell the user; nothing else can be done about it here."""
+
+    message: str
+
+
+def answered(connection: str, subscriptions: Sequence[Subscription]) -> list[Answered]:
+    """Answered, where it is known for what."""
+    return [Answered(connection, tuple(subscriptions))] if subscriptions else []
+
+
+def by_symbol(wanted: Sequence[Subscription]) -> dict[str, tuple[Subscription, ...]]:
+    """The subscriptions of each symbol, in their order."""
+    return {symbol: tuple(one for one in wanted if one.symbol == symbol)
+            for symbol in dict.fromkeys(one.symbol for one in wanted)}
+
+
+def by_channel(wanted: Sequence[Subscription]) -> dict[str, tuple[Subscription, ...]]:
+    """The subscriptions to each channel, in their order."""
+    return {channel: tuple(one for one in wanted if one.channel == channel)
+            for channel in dict.fromkeys(one.channel for one in wanted)}
+
+
+Action = Send | Fetch | SnapshotBody | KeepAlive | Open | Ready | Answered | Reconnect | Problem

@@ -1,0 +1,61 @@
+"""What an exchange's documents say of its market data and of what it allows, as data."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an exchange's documents say of its market data, as data.
+
+    Attributes
+    ----------
+    shared_book_ids : bool
+        The ids of a book are the listing's own: an update has the same one on every connection.
+    growing_trade_ids : bool
+        Trades of a listing have ids, the same on every connection, and a later trade a larger one.
+    renew_after_ns : int
+        When a connection is to be replaced because the exchange will end it; 0 = the document names no end.
+    kept_levels : int
+        The exchange tells of so many of the best levels a side and of none beyond; 0 = of all.
+    """
+
+    shared_book_ids: bool = False
+    growing_trade_ids: bool = False
+    renew_after_ns: int = 0
+    kept_levels: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `count` of something in any `period_ns` nanoseconds."""
+
+    count: int
+    period_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an exchange allows, by its own documents; where they say nothing, what no exchange minds.
+
+    Attributes
+    ----------
+    connects : Limit, optional
+        Attempts to connect, of all connections to one host; None = as many as one likes.
+    messages : Limit, optional
+        Websocket messages sent over one connection, or over all of them.
+    by_address : bool
+        Whether messages count by address: all connections share one budget, and a new one begins where the one before
+        it left off.
+    requests : Limit, optional
+        REST calls for the snapshot of a book, of all listings of one host.
+    """
+
+    connects: Limit | None = Limit(60, 60_000_000_000)
+    messages: Limit | None = None
+    requests: Limit | None = Limit(60, 30_000_000_000)
+    by_address: bool = False
+
+
+#: For exchanges that limit nothing: simulated ones, and captures that are played.
+UNLIMITED = Limits(None, None, None)
