@@ -543,6 +543,37 @@ def test_a_silent_book_is_live_again_when_the_exchange_has_changed_nothing():
     assert feed.step(6 * SECOND_NS) == [changed(STALE, SILENT), NEED]
 
 
+def test_a_rest_snapshot_is_no_sign_of_life():
+    """It repairs the book after a gap; whether the stream still runs, only the stream says."""
+    feed = quiet_spot()
+    feed.step(3 * SECOND_NS)
+    assert feed.frame(depth(15, 16, {}, {})) == [changed(STALE, BookFault.GAP), NEED]
+    feed.step(4 * SECOND_NS)
+    assert feed.snapshot(rest(16, BIDS, ASKS)) == [changed(LIVE)]
+    assert feed.step(2 * SECOND_NS) == [changed(STALE, SILENT), NEED]
+
+
+def quiet_newer():
+    """Bitstamp that may say nothing for five seconds; LIVE at update 12."""
+    feed = Feed("bitstamp", ["ab"], silence_ns=5 * SECOND_NS)
+    feed.open()
+    feed.frame(newer(11, BIDS, ASKS))
+    assert feed.snapshot(newer(12, BIDS, ASKS)["data"]) == [changed(LIVE)]
+    return feed
+
+
+def test_what_was_kept_before_a_silence_is_not_joined_with_what_comes_after_it():
+    """Of a STALE book nobody says that it is silent, and no id tells what was lost meanwhile."""
+    feed = quiet_newer()
+    feed.frame(json.dumps(newer(12, {999: 6}, {})).replace(".", ".00000", 1))
+    assert feed.state() == (STALE, BookFault.INEXACT)
+    feed.frame(newer(13, {1000: 7}, {}))
+    feed.step(6 * SECOND_NS)
+    feed.frame(newer(20, {}, {}))
+    assert NEED in feed.snapshot(newer(15, BIDS, ASKS)["data"]) and feed.state()[0] == STALE
+    assert feed.snapshot(newer(21, BIDS, ASKS)["data"]) == [changed(LIVE)]
+
+
 def test_a_subscription_that_never_gives_anything_is_told():
     feed = quiet_spot("CD", joined=False)
     assert feed.step(6 * SECOND_NS) == [changed(STALE, SILENT, listing=0), (EventKind.SNAPSHOT_NEEDED, 0),

@@ -22,9 +22,10 @@ Updates that arrive before their snapshot are kept, decoded, in a bounded arena 
 ones are dropped: a snapshot older than what is kept is refused and asked for again, so nothing is ever joined over a
 hole. A listing that goes STALE keeps collecting, so one fresh snapshot repairs it; only that listing is concerned.
 
-A LIVE book of which nothing was heard for its silence budget is STALE: pings and other listings prove nothing about it.
-A REST snapshot does not mend that by itself, for the stream may be dead: an update must have come since, or the
-snapshot must show that the exchange has changed nothing.
+A LIVE book of which nothing was heard for its silence budget is STALE: pings, other listings and REST snapshots prove
+nothing about its stream. A snapshot does not mend that by itself: an update must have come since, or the snapshot must
+show that the exchange has changed nothing. Where no id tells of a hole (NEWER), what was kept before such a silence is
+not joined with what comes after it.
 
 All functions: exchange thread only.
 """
@@ -256,15 +257,20 @@ cdef nogil:
                               int64_t receive_ns) noexcept:
         """One decoded update. Returns Verdict bits."""
         cdef int at
-        cdef uint32_t verdict
+        cdef uint32_t verdict = 0
         if sync.state == BookState.EMPTY:
             return Verdict.DROPPED
+        if sync.rule == SyncRule.NEWER and unheard(sync, receive_ns):
+            sync.kept_bytes = 0                 # whatever is missing between, no id tells
+            if sync.state == BookState.LIVE:
+                go_stale(sync, BookFault.SILENT, receive_ns)
+                verdict = Verdict.STATE_CHANGED
         sync.heard_ns = receive_ns
         if sync.state != BookState.LIVE:
             if sync.rule == SyncRule.IN_BAND:       # the snapshot will come after it in the same stream
                 sync.updates_dropped += 1
                 return Verdict.DROPPED
-            verdict = keep(sync, message, levels, receive_ns)
+            verdict |= keep(sync, message, levels, receive_ns)
             return verdict | ask(sync, receive_ns)
         at = place(sync, message)
         if at < 0:
@@ -296,7 +302,8 @@ cdef nogil:
                 return Verdict.DROPPED | ask(sync, receive_ns)
         book.clear(sync.book)
         sync.snapshots += 1
-        sync.heard_ns = receive_ns
+        if sync.rule == SyncRule.IN_BAND or sync.fault == BookFault.SILENT:
+            sync.heard_ns = receive_ns          # else it says nothing about the stream, which may be dead
         sync.version += 1
         sync.last_id = message.last_id
         sync.joined = 0
@@ -310,6 +317,10 @@ cdef nogil:
         sync.fault = BookFault.NO_FAULT
         tape.snapshot(sync.tape, sync.book, message, sync.listing, sync.epoch, sync.version, receive_ns)
         return Verdict.APPLIED | Verdict.STATE_CHANGED | join(sync)
+
+    inline bint unheard(const BookSync *sync, int64_t now_ns) noexcept:
+        """Whether the last word about this book is older than its silence budget."""
+        return sync.silence_ns != 0 and now_ns - sync.heard_ns > sync.silence_ns
 
     inline bint too_old(const BookSync *sync, int64_t snapshot_id, const Message *first) noexcept:
         """Whether a hole lies between a snapshot and the first update that was kept."""
@@ -393,5 +404,4 @@ cdef nogil:
 
     inline bint silent(const BookSync *sync, int64_t now_ns) noexcept:
         """Whether the exchange said nothing about this book for longer than it may."""
-        return (sync.silence_ns and (sync.state == BookState.LIVE or sync.state == BookState.SYNCING)
-                and now_ns - sync.heard_ns > sync.silence_ns)
+        return (sync.state == BookState.LIVE or sync.state == BookState.SYNCING) and unheard(sync, now_ns)
