@@ -26,6 +26,7 @@ class KrakenPublic(KrakenPublishing):
     """ws.kraken.com/v2 and api.kraken.com, public."""
 
     protocol = "kraken_v2"
+    checksum_key = "checksum"
     answers_at = ("/v2",)
     reader = kraken_recorded.KrakenReader
 
