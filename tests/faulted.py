@@ -25,7 +25,7 @@ from orderflow.simulator.recording import Record
 
 START_NS = 1_700_000_000 * SECOND_NS
 PATIENCE_S = 120                # of virtual time: connections and snapshots are asked for every 30 s at the worst
-REMEMBERED = 20_000             # true books of each instrument
+REMEMBERED = 2_000              # true books of each instrument
 SIDES = (Side.BUY, Side.SELL)
 #: Small books and little trade, so that most frames are of books: what costs time here is to make them.
 TEMPER = Temper(near_rate=12.0, near_life=1.5, deep_rate=3.0, deep_life=8.0, noise_rate=0.5, arbitrage_rate=1.0,
@@ -34,8 +34,9 @@ SLOW_TEMPER = Temper(near_rate=3.0, near_life=6.0, deep_rate=1.0, deep_life=24.0
                      jumps=0.02)
 #: Protocols that publish twice a second.
 SLOW = ("hyperliquid",)
-#: Levels a side that a subscriber sees, where the books here are larger.
-WINDOW = {"hyperliquid": 20}
+#: Levels a side that are compared, where they are not all: Hyperliquid shows no more, and Kraken's checksum covers ten.
+#: A frame of Kraken's that only changes levels behind them can be lost unnoticed, until one of them is among the ten.
+WINDOW = {"hyperliquid": 20, "kraken_v2": 10}
 WHOLE = 1 << 16
 #: Protocols that tell of one publication in several frames.
 SEVERAL_FRAMES = ("bitmex", "kraken_futures")
@@ -211,6 +212,8 @@ class Faulted:
             return items
 
         venue.publish_book, venue.http, venue.message = published, asked, spoken_to
+        source = venue.source           # looked at when it publishes, not whenever an agent acts: that costs time only
+        source.next_ns = lambda exchange: max(source._publish_ns, source._reached_ns)
         if self._client is not None:
             venue.drain = drained
 

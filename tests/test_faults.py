@@ -111,6 +111,17 @@ def test_what_a_protocol_cannot_show_is_not_injected():
             faulted.arm("drop")
 
 
+@pytest.mark.parametrize("protocol", ["bitmex", "bitstamp", "coinbase", "gemini"])
+def test_the_oracle_sees_what_no_client_can(protocol):
+    """So that a book which lies would be found: here one does, because its exchange left out a frame."""
+    faulted = Faulted(protocol)
+    faulted.wait_live()
+    faulted.exchange.exchange.shows_losses = True
+    faulted.arm("drop", symbol=faulted.symbols[0])
+    with pytest.raises(AssertionError, match="is LIVE and was never the true one"):
+        faulted.run(30)
+
+
 def test_the_same_seed_gives_the_same_faults():
     def faults(seed):
         faulted = Faulted("okx", FaultPlan(rates={"drop": 0.01, "duplicate": 0.02}, seed=seed))

@@ -363,3 +363,4 @@ def test_a_capture_that_is_repeated_ends_its_connections(spot_capture):
     exchange.closed(1)
     exchange.closed(2)
     assert play(3, START_NS + 3 * SECOND_NS) == first and exchange.source.rounds == 2
+    assert exchange.source.ended == 2

@@ -107,7 +107,7 @@ class Playback:
 
     `speed` 1.0 plays as recorded, 2.0 in half the time, 0 as fast as frames are taken. `streams` restricts what is
     played and waited for (None: every recorded stream). With `repeat` the end of the capture ends every connection, and
-    the capture begins again when it is subscribed to again; `rounds` counts the ends.
+    the capture begins again when it is subscribed to again; `rounds` counts the ends, `ended` those connections.
     """
 
     def __init__(self, path, dialect, speed: float = 1.0, streams=None, repeat: bool = False):
@@ -125,6 +125,7 @@ class Playback:
         self.finished = False
         self.played = 0                     # frames handed out
         self.rounds = 0
+        self.ended = 0
         self._repeat = repeat
         self._speed = 0.0 if speed == float("inf") else speed
         self._reader = dialect.reader()
@@ -170,6 +171,7 @@ class Playback:
         if not self._repeat:
             self.finished = True
             return
+        self.ended += sum(not connection.closing for connection in exchange.connections.values())
         for connection in list(exchange.connections.values()):
             for key in list(connection.subscriptions):
                 exchange.unsubscribe(connection, key)

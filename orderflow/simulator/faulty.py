@@ -39,7 +39,7 @@ ANY = ""                            # in place of a symbol
 class _Link:
     """What is wrong with one websocket."""
     frozen: dict[Hashable, tuple[str, int]] = field(default_factory=dict)   # subscription -> symbol, until when
-    missing: dict[Hashable, int] = field(default_factory=dict)              # subscription -> frames yet to swallow
+    missing: dict[Hashable, tuple[str, int]] = field(default_factory=dict)  # subscription -> symbol, frames to swallow
     held: dict[Hashable, str] = field(default_factory=dict)                 # subscription -> goes after the next one
     waiting: deque[tuple[int, Item]] = field(default_factory=deque)         # delayed, in the order of sending
     silent: bool = False            # nothing is sent any more
@@ -145,9 +145,9 @@ class FaultyExchange:
         self._reader.stream(Record(0, now_ns, "tx", str(connection_id), text))
         words = text.lower()
         if "subscribe" in words:
-            for key, (symbol, _) in list(link.frozen.items()):
-                if symbol.lower() in words:
-                    del link.frozen[key]
+            for swallowed in (link.frozen, link.missing):
+                for key in [key for key, (symbol, _) in swallowed.items() if symbol.lower() in words]:
+                    del swallowed[key]
             if "unsubscribe" not in words and self._choose(REQUEST_KINDS, words=words, now_ns=now_ns):
                 return
         self.exchange.message(connection_id, text, now_ns)
@@ -265,8 +265,10 @@ class FaultyExchange:
         symbol = next((symbol for symbol, _, of_book in self._reader.numbers(record) if of_book), ANY)
         if symbol == ANY:
             return [text]
-        if link.missing.get(key):
-            link.missing[key] -= 1
+        if key in link.missing:
+            left = link.missing.pop(key)[1] - 1
+            if left:
+                link.missing[key] = symbol, left
             return []
         fault = self._choose(FRAME_KINDS, symbol, now_ns=now_ns)
         self.frames[symbol] += 1
@@ -287,7 +289,8 @@ class FaultyExchange:
             case "delay":
                 link.waiting.append((now_ns + _nanoseconds(fault), text))
             case "gap":
-                link.missing[key] = fault.frames - 1
+                if fault.frames > 1:
+                    link.missing[key] = symbol, fault.frames - 1
             case "checksum":
                 return [re.sub(rf'("{self.exchange.checksum_key}":\s*)(\d+)',
                                lambda found: f"{found[1]}{(int(found[2]) + 1) % 2**32}", text, count=1)]

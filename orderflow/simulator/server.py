@@ -166,7 +166,8 @@ class SimulatedExchange:
         if name == "status":
             return web.json_response({"exchange": self.exchange.name, "protocol": self.exchange.protocol,
                                       "connections": len(self.exchange.connections), "played": self.exchange.finished,
-                                      "rounds": getattr(self.exchange.source, "rounds", 0), "faults": self.faults})
+                                      "rounds": getattr(self.exchange.source, "rounds", 0),
+                                      "ended": getattr(self.exchange.source, "ended", 0), "faults": self.faults})
         if name == "truth" and self.exchange.desk is not None:
             return web.json_response(self.exchange.desk.truth())
         return web.Response(status=404)
