@@ -24,7 +24,7 @@ from orderflow.simulator.launch import SimulatorSettings, start_thread  # noqa: 
 KINDS = ("gap", "checksum", "cut", "freeze")
 TIMES = 3
 SILENCE_NS = 2 * 10**9
-PATIENCE_S = 30
+PATIENCE_S = 100                # OKX repeats nothing: its session allows no silence budget below 75 s
 TAPE_RECORDS = 1 << 16
 WHOLE_BOOKS = ("hyperliquid",)      # what is missing is back with the next frame
 
@@ -83,8 +83,8 @@ class Measured:
         self.wait(lambda: self.states and self.states[-1][1] == BookState.LIVE, "a LIVE book")
         known = len(self.states)
         symbol = self.run.core.listings[0].symbol
-        self.exchange.call(self.faulty.arm, Fault(kind, symbol=symbol, frames=1))
         before = len(self.faulty.log)
+        self.exchange.call(self.faulty.arm, Fault(kind, symbol=symbol, frames=1))
         self.wait(lambda: len(self.faulty.log) > before, kind)
         fault_ns = self.faulty.log[-1][0] - (time.time_ns() - time.monotonic_ns())
         self.wait(lambda: [state for _, state in self.states[known:]] == [BookState.STALE, BookState.LIVE],

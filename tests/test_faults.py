@@ -8,12 +8,13 @@ import websocket
 
 from orderflow.cli import main
 from orderflow.engine import wait_until
+from orderflow.simulator.certificates import Authority
 from orderflow.simulator.dialects import PROTOCOLS
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.faults import ANSWER_KINDS, FRAME_KINDS, LOSSES, Fault, FaultError, FaultPlan, load
 from orderflow.simulator.launch import ExchangeProcess, SimulatorSettings, build
 from tests.faulted import Faulted
-from tests.serving import PATIENCE, Clock, Run, check_equal, session_of, start_exchange
+from tests.serving import PATIENCE, Clock, Run, check_equal, port_of, session_of, start_exchange
 
 #: As what a lost or misplaced frame of a book shows, where it is not a gap in its numbers.
 LOSS_SHOWS_AS = {"kraken_v2": "CHECKSUM"}
@@ -134,13 +135,20 @@ def test_the_same_seed_gives_the_same_faults():
 
 # -- through sockets
 
-def faulty_and_other(server, protocol):
+@pytest.fixture(scope="module")
+def authority():
+    with Authority() as made:
+        yield made
+
+
+def faulty_and_other(server, protocol, authority=None):
     """(clock, exchange to which faults can be done, another that must not notice, run with both)."""
-    clock = Clock()
-    faulty = start_exchange(protocol, clock, faults=FaultPlan())
-    other = start_exchange("binance_spot" if protocol == "kraken_v2" else "kraken_v2", clock)
-    sessions = [session_of(one.exchange.protocol, one.ports.plain, silence_ns=SECOND_NS) for one in (faulty, other)]
-    return clock, faulty, other, Run(server, sessions, watch_silence=True)
+    clock, secure = Clock(), authority is not None
+    faulty = start_exchange(protocol, clock, authority, faults=FaultPlan())
+    other = start_exchange("binance_spot" if protocol == "kraken_v2" else "kraken_v2", clock, authority)
+    sessions = [session_of(one.exchange.protocol, port_of(one, secure), secure, silence_ns=SECOND_NS)
+                for one in (faulty, other)]
+    return clock, faulty, other, Run(server, sessions, authority, watch_silence=True)
 
 
 #: kind -> (protocol, what a user is told, whether the connection is made anew), with the codes of the sync server
@@ -165,12 +173,18 @@ ASYNC = {"cut": "market connection lost: PEER_CLOSED", "reset": "market connecti
          "fragment": "", "drop": SEEN["drop"][1], "bad_utf8": "is STALE", "freeze": SEEN["freeze"][1]}
 
 
-@pytest.mark.parametrize("server, kind", [("sync", kind) for kind in SEEN] + [("async", kind) for kind in ASYNC])
-def test_on_sockets(server, kind):
+#: What TLS might change: how a connection ends.
+ENCRYPTED = [("sync", "cut"), ("sync", "reset"), ("async", "cut"), ("async", "reset")]
+
+
+@pytest.mark.parametrize("server, kind, encrypted", [
+    *(("sync", kind, False) for kind in SEEN), *(("async", kind, False) for kind in ASYNC),
+    *((server, kind, True) for server, kind in ENCRYPTED)])
+def test_on_sockets(server, kind, encrypted, authority):
     protocol, told, reconnects = SEEN[kind]
     if server == "async":
         told, reconnects = ASYNC[kind], None if kind == "bad_utf8" else reconnects
-    clock, faulty, other, run = faulty_and_other(server, protocol)
+    clock, faulty, other, run = faulty_and_other(server, protocol, authority if encrypted else None)
     symbol = {"binance_spot": "BTCUSDT", "kraken_v2": "BTC/USDT"}[protocol]
     try:
         with run:
