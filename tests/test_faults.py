@@ -284,6 +284,7 @@ def test_a_script_that_is_wrong_names_the_key(tmp_path, text, message):
 @pytest.mark.parametrize("protocol, fault, message", [
     ("kraken_v2", Fault("old_snapshot", "x"), "books of kraken_v2 come in the stream"),
     ("deribit", Fault("checksum", "x"), "frames of deribit carry no checksum"),
+    ("kraken_v2", Fault("reorder", "x"), "checksums of kraken_v2 may be right in either order"),
     ("gemini", Fault("gap", "x"), "TCP loses no frame inside a connection"),
     ("gemini", Fault("freeze", "x", seconds=1), "TCP loses no frame inside a connection"),
     ("okx", Fault("tick_size", "x", "NO-SUCH", tick=1), "NO-SUCH is not traded here"),

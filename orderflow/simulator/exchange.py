@@ -88,6 +88,7 @@ class Exchange:
     pong_within_ns: ClassVar[int] = 0
     publish_every_ns: ClassVar[int] = 100_000_000   # books made here are published at multiples of this
     shows_losses: ClassVar[bool] = True         # whether a client can tell that a frame of a book is missing
+    shows_order: ClassVar[bool] = True          # whether it can tell that two of them have changed places
     checksum_key: ClassVar[str] = ""            # in the JSON of book frames; "" = there are no checksums
 
     def __init__(self, source, name: str = ""):

@@ -101,6 +101,8 @@ def impossible(fault: Fault, exchange) -> str:
     if (kind in LOSSES or (kind == "freeze" and fault.seconds)) and not exchange.shows_losses:
         return (f"frames of {protocol} carry neither a number nor a checksum, so that no client can tell; "
                 "TCP loses no frame inside a connection")
+    if kind == "reorder" and not exchange.shows_order:
+        return f"checksums of {protocol} may be right in either order; TCP keeps the order"
     if kind == "checksum" and not exchange.checksum_key:
         return f"frames of {protocol} carry no checksum"
     if kind in ANSWER_KINDS and not hasattr(exchange.reader, "snapshot_levels"):
