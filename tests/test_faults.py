@@ -141,13 +141,19 @@ def authority():
         yield made
 
 
-def faulty_and_other(server, protocol, authority=None):
-    """(clock, exchange to which faults can be done, another that must not notice, run with both)."""
+#: How long a book may be silent, where it is to become so; elsewhere no pause of a busy machine may look like it.
+SILENCE_NS = 2 * SECOND_NS
+SILENT = ("freeze", "half_open")
+
+
+def faulty_and_other(server, protocol, kind, authority=None):
+    """(clock, exchange to which a fault can be done, another that must not notice, run with both)."""
     clock, secure = Clock(), authority is not None
     faulty = start_exchange(protocol, clock, authority, faults=FaultPlan())
     other = start_exchange("binance_spot" if protocol == "kraken_v2" else "kraken_v2", clock, authority)
-    sessions = [session_of(one.exchange.protocol, port_of(one, secure), secure, silence_ns=SECOND_NS)
-                for one in (faulty, other)]
+    settings = {"silence_ns": SILENCE_NS} if kind in SILENT else {}
+    sessions = [session_of(protocol, port_of(faulty, secure), secure, **settings),
+                session_of(other.exchange.protocol, port_of(other, secure), secure)]
     return clock, faulty, other, Run(server, sessions, authority, watch_silence=True)
 
 
@@ -184,7 +190,7 @@ def test_on_sockets(server, kind, encrypted, authority):
     protocol, told, reconnects = SEEN[kind]
     if server == "async":
         told, reconnects = ASYNC[kind], None if kind == "bad_utf8" else reconnects
-    clock, faulty, other, run = faulty_and_other(server, protocol, authority if encrypted else None)
+    clock, faulty, other, run = faulty_and_other(server, protocol, kind, authority if encrypted else None)
     symbol = {"binance_spot": "BTCUSDT", "kraken_v2": "BTC/USDT"}[protocol]
     try:
         with run:
@@ -217,7 +223,7 @@ def _check_others(run, protocol, symbol, touched):
 
 def test_half_open_is_stale_although_the_connection_stays():
     """How it is given up after thirty seconds: tests/test_half_open.py."""
-    _, faulty, other, run = faulty_and_other("sync", "binance_spot")
+    _, faulty, other, run = faulty_and_other("sync", "binance_spot", "half_open")
     try:
         with run:
             run.wait_live()
