@@ -3,8 +3,10 @@
 Each exchange is a process that plays a capture over TLS, again and again: its end closes the connection. Where there
 are no captures agents trade instead. Exits 1 when resident memory stands higher in the last third of the run than in
 the second, when file descriptors become more or are left, or when connections were not lost as often as captures and
-faults ended them. What books keep while they wait for a snapshot fills its room in the first minutes (16 MiB a listing
-at most), so a run of less than five may grow by more than one MiB.
+faults ended them.
+
+Rooms are left out of the memory that may not grow: what a listing keeps while it waits for a snapshot, and rings. They
+are made once, of a fixed size, and resident as far as they were ever filled, which is how bad the worst moment was.
 """
 import gc
 import json
@@ -48,7 +50,9 @@ ENDING = ("bad_utf8", "oversize", "cut", "reset", "close")
 MAY_END = ("garbage",)          # where it names no listing
 #: Its frames are counted over all books: after a gap of more than four of them the connection is made anew.
 COUNTED_TOGETHER = {"coinbase_adv": ("drop", "gap", "reorder", "freeze")}
-GROWTH_MIB, SHORT_GROWTH_MIB, SHORT_SECONDS = 1, 16, 300
+GROWTH_MIB = 1
+WARM_UP_MIB, WARM_UP_SECONDS = 4, 120   # a run that is shorter may grow so much: it has hardly begun
+ROOM_KIB = 16 << 10             # the smallest of the rooms
 DESCRIPTORS = 2                 # by which a median may differ: one connection more or less is just being made
 SILENCE_NS = 5 * 10**9
 
@@ -67,6 +71,19 @@ def settings_of(protocol, origin_ns):
             contents.streams))}
 
 
+def rooms_mib():
+    """Resident memory of large anonymous mappings, MiB."""
+    total = size = 0
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        words = line.split()
+        if "-" in words[0]:
+            first, last = (int(address, 16) for address in words[0].split("-"))
+            size = (last - first) // 1024 if len(words) == 5 else 0
+        elif words[0] == "Rss:" and size >= ROOM_KIB:
+            total += int(words[1])
+    return total / 1024
+
+
 def descriptors():
     """Open file descriptors of this process."""
     return len(os.listdir("/proc/self/fd"))
@@ -80,11 +97,12 @@ def status_of(exchange):
 
 
 def watch(run, seconds):
-    """(resident MiB, file descriptors) of every second."""
+    """(resident MiB without rooms, file descriptors, MiB of rooms) of every second."""
     found = []
     for _ in range(seconds):
         run.run(1.0)
-        found.append((resident_mib(), descriptors()))
+        rooms = rooms_mib()
+        found.append((resident_mib() - rooms, descriptors(), rooms))
     return found
 
 
@@ -129,8 +147,8 @@ def judge_process(found, left):
     third = len(found) // 3
     middle, last = ([statistics.median(column) for column in zip(*part, strict=True)]
                     for part in (found[third:2 * third], found[2 * third:]))
-    gate = GROWTH_MIB if len(found) >= SHORT_SECONDS else SHORT_GROWTH_MIB
-    print(f"resident: middle third {middle[0]:.1f} MiB, last third {last[0]:.1f} (gate +{gate}); "
+    gate = GROWTH_MIB if len(found) >= WARM_UP_SECONDS else WARM_UP_MIB
+    print(f"resident: middle third {middle[0]:.1f} MiB, last third {last[0]:.1f} (gate +{gate}), rooms {last[2]:.1f}; "
           f"file descriptors {middle[1]:.0f}, {last[1]:.0f}, left at the end {left}")
     return last[0] - middle[0] <= gate and last[1] - middle[1] <= DESCRIPTORS and left <= 0
 
