@@ -128,13 +128,13 @@ class ExchangeProcess:
 
     def stop(self) -> None:
         """End the exchange and wait for its process. Safe to call twice."""
-        if not self._mine.closed:
+        if self.ports is not None and not self._mine.closed:
             try:
                 self._mine.send(None)       # the process waits for just that
                 self.faults = self._mine.recv()
             except (EOFError, OSError):
-                pass                        # it has ended already, or never began
-            self._mine.close()
+                pass                        # it has ended already
+        self._mine.close()                  # where it never got so far, this is what it waits for
         self._process.join()
 
     def __enter__(self):
