@@ -2,7 +2,7 @@
 
 The oracle is the matching engine: what it holds is written down whenever the exchange publishes, is asked or is spoken
 to. A book that says LIVE must be one of those true books, and never an older one than it was before. Where the exchange
-tells of one publication in several frames (BitMEX, Kraken Futures), a slow client in dicts, which is compared with
+tells of one publication in several frames (Bitfinex, BitMEX, Kraken Futures), a slow client in dicts, which is compared with
 the matching engine, knows the books in between.
 """
 from collections import deque
@@ -13,7 +13,7 @@ import numpy as np
 from orderflow._core.types import BookState, Side
 from orderflow.engine import build_core, conversations
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import SessionSettings
+from orderflow.exchanges.session import UNLIMITED, SessionSettings
 from orderflow.servers.direct import DirectServer
 from orderflow.simulator.agents import Temper
 from orderflow.simulator.capture import RecordedLevels
@@ -34,12 +34,12 @@ SLOW_TEMPER = Temper(near_rate=3.0, near_life=6.0, deep_rate=1.0, deep_life=24.0
                      jumps=0.02)
 #: Protocols that publish twice a second.
 SLOW = ("hyperliquid",)
-#: Levels a side that are compared, where they are not all: Hyperliquid shows no more, and Kraken's checksum covers ten.
+#: Levels a side that are compared, where they are not all: Hyperliquid and Bitfinex show no more, and Kraken's checksum covers ten.
 #: A frame of Kraken's that only changes levels behind them can be lost unnoticed, until one of them is among the ten.
-WINDOW = {"hyperliquid": 20, "kraken_v2": 10}
+WINDOW = {"hyperliquid": 20, "kraken_v2": 10, "bitfinex": 100}
 WHOLE = 1 << 16
 #: Protocols that tell of one publication in several frames.
-SEVERAL_FRAMES = ("bitmex", "kraken_futures")
+SEVERAL_FRAMES = ("bitfinex", "bitmex", "kraken_futures")
 #: Each kind with the chance at which a book is LIVE most of the time: a resync that comes soon after another waits.
 RATES = {"duplicate": 0.01, "fragment": 0.01, "delay": 0.002, "drop": 0.0004, "reorder": 0.0004, "gap": 0.0002,
          "checksum": 0.0003, "freeze": 0.0001, "garbage": 0.0003, "bad_utf8": 0.0002, "oversize": 0.00005,
@@ -118,12 +118,13 @@ class Faulted:
             protocol, protocol, seed=seed, origin_ns=START_NS, instruments=instruments,
             temper=SLOW_TEMPER if protocol in SLOW else TEMPER, faults=plan or FaultPlan()))
         self.session = session_for(protocol, SessionSettings(
-            protocol, rest="http://x", stream="ws://x", symbols=self.symbols, silence_ns=silence_ns))
+            protocol, rest="http://x", stream="ws://x", symbols=self.symbols, silence_ns=silence_ns,
+            limits=UNLIMITED))
         self.server = DirectServer({protocol: self.exchange}, START_NS, self.problems.append)
         listings = self.session.listings(self.server.fetch_now(protocol, self.session.metadata()))
         self.core = build_core([self.session], listings, borrows=False, watch_silence=True, unix_offset_ns=0)
         self.loop = self.core.loops[protocol]
-        [self.conversation] = conversations(self.core, [self.session], self.problems.append)
+        [self.conversation] = conversations(self.core, [self.session], self.problems.append, self.server.hosts)
         self.conversation.loop = _Watched(self.loop, lambda: self.server.now_ns, self._frame_was_taken)
         self._indices = {listing.symbol: index for index, listing in enumerate(listings)}
         self._scales = {listing.symbol: self._scales_of(listing) for listing in listings}

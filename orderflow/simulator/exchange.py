@@ -89,7 +89,7 @@ class Exchange:
     publish_every_ns: ClassVar[int] = 100_000_000   # books made here are published at multiples of this
     shows_losses: ClassVar[bool] = True         # whether a client can tell that a frame of a book is missing
     shows_order: ClassVar[bool] = True          # whether it can tell that two of them have changed places
-    checksum_key: ClassVar[str] = ""            # in the JSON of book frames; "" = there are no checksums
+    checksum_mark: ClassVar[str] = ""           # what stands before a checksum in a frame; "" = there are none
 
     def __init__(self, source, name: str = ""):
         self.source = source

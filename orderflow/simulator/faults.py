@@ -7,6 +7,8 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from orderflow.simulator.reader import Reader
+
 SECOND_NS = 1_000_000_000
 
 #: Kinds that are done to a frame of a book, or in its place.
@@ -103,9 +105,9 @@ def impossible(fault: Fault, exchange) -> str:
                 "TCP loses no frame inside a connection")
     if kind == "reorder" and not exchange.shows_order:
         return f"checksums of {protocol} may be right in either order; TCP keeps the order"
-    if kind == "checksum" and not exchange.checksum_key:
+    if kind == "checksum" and not exchange.checksum_mark:
         return f"frames of {protocol} carry no checksum"
-    if kind in ANSWER_KINDS and not hasattr(exchange.reader, "snapshot_levels"):
+    if kind in ANSWER_KINDS and exchange.reader.snapshot_levels is Reader.snapshot_levels:
         return f"books of {protocol} come in the stream, not over REST"
     if kind == "tick_size" and exchange.source.contents is not None:
         return "a capture is played as it is"

@@ -41,6 +41,7 @@ class _Link:
     frozen: dict[Hashable, tuple[str, int]] = field(default_factory=dict)   # subscription -> symbol, until when
     missing: dict[Hashable, tuple[str, int]] = field(default_factory=dict)  # subscription -> symbol, frames to swallow
     held: dict[Hashable, str] = field(default_factory=dict)                 # subscription -> goes after the next one
+    spoilt: set[Hashable] = field(default_factory=set)      # subscriptions whose next checksum is to be wrong
     waiting: deque[tuple[int, Item]] = field(default_factory=deque)         # delayed, in the order of sending
     silent: bool = False            # nothing is sent any more
 
@@ -206,7 +207,7 @@ class FaultyExchange:
         if fault is None:
             return answer
         if fault.kind == "refusal":
-            return Response(fault.status, {"content-type": "text/plain", "retry-after": "1"}, b"")
+            return Response(fault.status, {"content-type": "text/plain", "Retry-After": "1"}, b"")
         return before if fault.kind == "old_snapshot" and before is not None else answer._replace(
             after_ns=_nanoseconds(fault))
 
@@ -262,6 +263,9 @@ class FaultyExchange:
             if not until_ns or now_ns < until_ns:
                 return []
             del link.frozen[key]
+        if key in link.spoilt and self.exchange.checksum_mark in text:
+            link.spoilt.remove(key)
+            return [self._falsified(text)]
         symbol = next((symbol for symbol, _, of_book in self._reader.numbers(record) if of_book), ANY)
         if symbol == ANY:
             return [text]
@@ -292,8 +296,10 @@ class FaultyExchange:
                 if fault.frames > 1:
                     link.missing[key] = symbol, fault.frames - 1
             case "checksum":
-                return [re.sub(rf'("{self.exchange.checksum_key}":\s*)(\d+)',
-                               lambda found: f"{found[1]}{(int(found[2]) + 1) % 2**32}", text, count=1)]
+                if self.exchange.checksum_mark in text:
+                    return [self._falsified(text)]
+                link.spoilt.add(key)        # it comes in another frame
+                return [text]
             case "garbage":
                 return [self._wounded(encoded)]
             case "bad_utf8":
@@ -319,6 +325,11 @@ class FaultyExchange:
                 self.exchange.source.change_tick(symbol, fault.tick)
                 return [text]
         return []
+
+    def _falsified(self, text: str) -> str:
+        """A frame with another checksum, of 32 bits as well."""
+        return re.sub(rf"({self.exchange.checksum_mark}\s*)(-?\d+)", lambda found: f"{found[1]}{int(found[2]) ^ 1}", text,
+                      count=1)
 
     def _wounded(self, encoded: bytes) -> bytes:
         """A frame with a few bytes changed, so that it is JSON no more."""
