@@ -2,8 +2,8 @@
 
 The oracle is the matching engine: what it holds is written down whenever the exchange publishes, is asked or is spoken
 to. A book that says LIVE must be one of those true books, and never an older one than it was before. Where the exchange
-tells of one publication in several frames (Bitfinex, BitMEX, Kraken Futures), a slow client in dicts, which is compared with
-the matching engine, knows the books in between.
+tells of one publication in several frames (Bitfinex, BitMEX, Kraken Futures), a slow client in dicts, which is
+compared with the matching engine, knows the books in between.
 """
 from collections import deque
 from decimal import Decimal
@@ -34,8 +34,9 @@ SLOW_TEMPER = Temper(near_rate=3.0, near_life=6.0, deep_rate=1.0, deep_life=24.0
                      jumps=0.02)
 #: Protocols that publish twice a second.
 SLOW = ("hyperliquid",)
-#: Levels a side that are compared, where they are not all: Hyperliquid and Bitfinex show no more, and Kraken's checksum covers ten.
-#: A frame of Kraken's that only changes levels behind them can be lost unnoticed, until one of them is among the ten.
+#: Levels a side that are compared, where they are not all: Hyperliquid and Bitfinex show no more, and Kraken's
+#: checksum covers ten. A frame of Kraken's that only changes levels behind them can be lost unnoticed, until one of
+#: them is among the ten.
 WINDOW = {"hyperliquid": 20, "kraken_v2": 10, "bitfinex": 100}
 WHOLE = 1 << 16
 #: Protocols that tell of one publication in several frames.

@@ -328,8 +328,8 @@ class FaultyExchange:
 
     def _falsified(self, text: str) -> str:
         """A frame with another checksum, of 32 bits as well."""
-        return re.sub(rf"({self.exchange.checksum_mark}\s*)(-?\d+)", lambda found: f"{found[1]}{int(found[2]) ^ 1}", text,
-                      count=1)
+        return re.sub(rf"({self.exchange.checksum_mark}\s*)(-?\d+)",
+                      lambda found: f"{found[1]}{int(found[2]) ^ 1}", text, count=1)
 
     def _wounded(self, encoded: bytes) -> bytes:
         """A frame with a few bytes changed, so that it is JSON no more."""
