@@ -160,6 +160,11 @@ class Faulted:
         """One fault, as soon as there is something to do it to."""
         self.exchange.arm(Fault(kind, **options))
 
+    @property
+    def oracle_was_compared(self):
+        """Whether the slow client was compared with the matching engine, where there is one."""
+        return self._client is None or self._client.compared > self.frames // 100
+
     def state(self, symbol):
         return BookState(self.core.board.read(self._indices[symbol])["book_state"]).name
 

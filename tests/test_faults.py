@@ -84,6 +84,34 @@ def test_subscriptions_that_are_never_acknowledged_are_made_again(protocol):
     faulted.becomes_true()
 
 
+@pytest.mark.parametrize("fault", [None, "cut", "checksum"])
+def test_a_channel_whose_number_was_never_told_is_nobodys(fault):
+    """Bitfinex, where the acknowledgement of a book is lost, at first, in a new connection or in a resync: its frames
+    come under a number of which nothing is known, so the book is not LIVE, until the connection is made anew."""
+    faulted = Faulted("bitfinex")
+    symbol, venue, lost = faulted.symbols[0], faulted.exchange.exchange, []
+    if fault is not None:
+        faulted.wait_live()
+    drain = venue.drain
+
+    def leaky():
+        for number, item in drain():
+            if not lost and isinstance(item, str) and all(
+                    word in item for word in ('"subscribed"', '"book"', f'"{symbol}"')):
+                lost.append(item)
+            else:
+                yield number, item
+
+    venue.drain = leaky
+    if fault is not None:
+        faulted.arm(fault, symbol=symbol)
+    faulted.wait(lambda: lost, "a lost acknowledgement")
+    faulted.run(4)
+    assert faulted.state(symbol) != "LIVE"
+    faulted.becomes_true()
+    assert any("a book comes under a number that was not told" in line for line in faulted.problems)
+
+
 @pytest.mark.parametrize("kind", ANSWER_KINDS)
 @pytest.mark.parametrize("protocol", WITH_REST)
 def test_snapshots_that_are_refused_late_or_old(protocol, kind):

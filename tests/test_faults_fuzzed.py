@@ -21,6 +21,7 @@ def test_a_live_book_is_a_true_one(protocol):
     faulted = Faulted(protocol, FaultPlan(rates=RATES, seed=1))
     faulted.run_frames(FRAMES)
     assert faulted.live > FRAMES // 4, "hardly a book was LIVE"
+    assert faulted.oracle_was_compared
     frequent = [kind for kind, chance in RATES.items() if chance * FRAMES > 10
                 and kind not in ("no_ack", "refusal", "late_snapshot", "old_snapshot")
                 and not faulted.exchange.impossible(Fault(kind))]
