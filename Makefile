@@ -28,7 +28,7 @@ lint: build .venv/.lint         ## style, spelling, types, and stubs against the
 bench: build .venv/.test .venv/.bench    ## every bar with its measurement; fails on a MISS
 	$(BIN)/python bench/run.py
 
-soak: build .venv/.test         ## ten minutes of trading; fails when memory grows
+soak: build .venv/.test         ## trading, recorded feeds, faults: an hour and more; fails when memory grows or a book lies
 	$(BIN)/python bench/soak.py
 
 asan tsan: .venv/.test          ## the tests again with a sanitizer in the compiled modules

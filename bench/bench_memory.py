@@ -1,7 +1,7 @@
 """Resident memory of an engine with three exchanges and ten instruments each, trading, every book LIVE.
 
-A short soak (soak.py says what it runs; `make soak` is the long one, which also looks for growth) in a process of its
-own, so that nothing of this one is counted. Run alone: `python bench/bench_memory.py`.
+A short soak (soak_trading.py says what it runs; `make soak` is the long one, which also looks for growth) in a process
+of its own, so that nothing of this one is counted. Run alone: `python bench/bench_memory.py`.
 """
 import re
 import subprocess
@@ -19,8 +19,8 @@ GATE_MIB, AIM_MIB = 200, 160
 
 def resident_mib():
     """The most that was seen of the process while it traded, MiB."""
-    done = subprocess.run([sys.executable, str(ROOT / "bench/soak.py"), str(SECONDS)], cwd=ROOT, capture_output=True,
-                          text=True, env={"PYTHONPATH": str(ROOT)})
+    done = subprocess.run([sys.executable, str(ROOT / "bench/soak_trading.py"), str(SECONDS)], cwd=ROOT,
+                          capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)})
     found = re.search(r"most ([\d.]+) MiB.* (\d+) parent orders filled", done.stdout)
     assert found and int(found[2]), f"the soak ended without a result: {done.stdout[-500:]} {done.stderr[-500:]}"
     return float(found[1])

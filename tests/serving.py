@@ -51,8 +51,8 @@ def opened():
     return found
 
 
-def start_exchange(protocol, clock, authority=None, port=0, seed=5):
-    settings = SimulatorSettings(protocol, protocol, seed=seed, origin_ns=clock.origin_ns)
+def start_exchange(protocol, clock, authority=None, port=0, seed=5, faults=None):
+    settings = SimulatorSettings(protocol, protocol, seed=seed, origin_ns=clock.origin_ns, faults=faults)
     exchange = SimulatedExchange(build(settings), 0 if authority else port, port if authority else 0, authority, clock)
     exchange.start()
     return exchange
@@ -72,7 +72,8 @@ def port_of(exchange, secure=False):
 class Run:
     """A server, its conversations and native threads; a context manager."""
 
-    def __init__(self, kind, sessions, authority=None, listings=None, layout="split", timeout=PATIENCE):
+    def __init__(self, kind, sessions, authority=None, listings=None, layout="split", timeout=PATIENCE,
+                 watch_silence=False):
         self.problems = []
         self.sessions = sessions
         bell = Doorbell()
@@ -81,7 +82,8 @@ class Run:
         if listings is None:
             listings = [listing for session in sessions
                         for listing in session.listings(self.server.fetch_now(session.metadata()))]
-        self.core = build_core(sessions, listings, borrows=self.server.borrows, layout=layout, control_bell=bell)
+        self.core = build_core(sessions, listings, borrows=self.server.borrows, layout=layout, control_bell=bell,
+                               watch_silence=watch_silence)
         self.threads = exchange_threads(self.core, layout, "park")
         self.conversations = conversations(self.core, sessions, self.problems.append)
 

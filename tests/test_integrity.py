@@ -95,6 +95,17 @@ def test_a_snapshot_older_than_what_is_kept_is_refused_and_asked_for_again():
     assert feed.snapshot(rest(10, BIDS, ASKS)) == [changed(LIVE)]
 
 
+def test_a_snapshot_older_than_the_book_was_is_refused_when_nothing_is_kept_too(spot):
+    """Its id alone tells: no update is there that would show the hole, until the next one comes."""
+    spot.frame(depth(13, 14, {1000: 7}, {}))
+    bad = depth(15, 15, {}, {})
+    bad["data"]["b"] = "x"
+    assert spot.frame(bad) == [(EventKind.FRAME_REFUSED,), changed(STALE, BookFault.MALFORMED), NEED]
+    assert spot.snapshot(rest(13, BIDS, ASKS)) == [NEED]
+    assert spot.state()[0] == STALE
+    assert spot.snapshot(rest(15, {998: 1}, ASKS)) == [changed(LIVE)]
+
+
 def test_a_late_snapshot_does_not_touch_a_live_book(spot):
     spot.frame(depth(13, 13, {1000: 1}, {}))
     assert spot.snapshot(rest(12, {900: 1}, {})) == []

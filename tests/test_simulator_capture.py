@@ -345,3 +345,22 @@ def test_a_client_that_stops_reading_loses_nothing(tmp_path):
             assert f'"t":{number},' in client.recv()
         assert server.played.wait(5)
         client.close()
+
+
+def test_a_capture_that_is_repeated_ends_its_connections(spot_capture):
+    speaker = dialect("binance_spot")
+    exchange = speaker(Playback(spot_capture, speaker, 1.0, repeat=True))
+
+    def play(connection, start_ns):
+        exchange.open(connection, f"/stream?streams={'/'.join(SPOT_STREAMS)}", start_ns)
+        return [item for _, _, item in run_to(exchange, start_ns + SECOND_NS)]
+
+    first = play(1, START_NS)
+    assert len(first) == 4 and first[3].code == 1001
+    assert not exchange.finished and exchange.source.rounds == 1
+    exchange.open(2, "/stream", START_NS + 2 * SECOND_NS)
+    assert exchange.next_ns() > START_NS + 10 * SECOND_NS       # nobody has subscribed yet
+    exchange.closed(1)
+    exchange.closed(2)
+    assert play(3, START_NS + 3 * SECOND_NS) == first and exchange.source.rounds == 2
+    assert exchange.source.ended == 2

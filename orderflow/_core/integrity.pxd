@@ -335,6 +335,8 @@ cdef nogil:
         if sync.rule == SyncRule.NEWER and sync.state == BookState.STALE:
             # of a book that cannot be written everything was received, up to its last id
             return (sync.fault != BookFault.CROSSED and sync.fault != BookFault.FULL) or snapshot_id < sync.last_id
+        if snapshot_id < sync.last_id:              # the exchange answers with what it once was: the book knew more
+            return True
         return sync.fault == BookFault.SILENT and snapshot_id != sync.last_id
 
     inline uint32_t join(BookSync *sync) noexcept:

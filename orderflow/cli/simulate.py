@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,17 +25,25 @@ def command(
                                                        "instead of simulating traders.")] = None,
     speed: Annotated[float, typer.Option(min=0.0, help="Of a capture: 1 as recorded, 0 as fast as frames are taken.")]
     = 1.0,
+    repeat: Annotated[bool, typer.Option("--repeat", help="When a capture has ended, end its connections and begin it "
+                                         "again.")] = False,
     seed: Annotated[int, typer.Option(help="Of the simulated traders.")] = 0,
     port: Annotated[int, typer.Option(min=0, max=65534, help="The first exchange listens here and, with TLS, on the "
                                       "next one; further exchanges on those that follow. 0 = any free ones.")] = 0,
     seconds: Annotated[float | None, typer.Option(min=0.0, help="Leave after so long instead of on Ctrl-C.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object: where each exchange listens.")] = False,
+    faults: Annotated[Path | None, typer.Option(metavar="FILE", help="Go wrong as this file says (docs/faults.md).")]
+    = None,
+    fault_seed: Annotated[int, typer.Option(help="Of the faults that come by chance.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object: where each exchange listens. With --faults "
+                                          "another one at the end: how often each kind was injected.")] = False,
 ) -> int:
     """Start simulated exchanges, say where they listen, and run until Ctrl-C."""
     from orderflow.simulator.certificates import Authority
     from orderflow.simulator.launch import ExchangeProcess
 
-    wanted = _settings(exchanges, captures or [], speed, seed, port)
+    wanted = [replace(settings, repeat=repeat) for settings in _settings(exchanges, captures or [], speed, seed, port)]
+    if faults is not None:
+        wanted = _with_faults(wanted, faults, fault_seed)
     ended = _on_signal()
     with ExitStack() as stack:
         authority = stack.enter_context(Authority())
@@ -55,7 +64,34 @@ def command(
             for line in _lines(document):
                 output.text(line)
         ended.wait(seconds)
+    if faults is not None:
+        _tell_faults(started, as_json)
     return GOOD
+
+
+def _with_faults(wanted: list, path: Path, seed: int) -> list:
+    from orderflow.simulator.faults import FaultError, load
+
+    try:
+        plan = load(path, seed)
+    except (FaultError, OSError) as error:
+        raise BadUsage(f"--faults {error}") from None
+    names = [settings.name for settings in wanted]
+    for at, fault in enumerate(plan.script):
+        if fault.exchange and fault.exchange not in names:
+            raise BadUsage(f"--faults {path}: faults[{at}].exchange: {fault.exchange!r} is none of {', '.join(names)}")
+    return [replace(settings, faults=plan) for settings in wanted]
+
+
+def _tell_faults(stopped: list, as_json: bool) -> None:
+    """What was injected, of exchanges that have stopped."""
+    counts = {exchange.settings.name: exchange.faults for exchange in stopped}
+    if as_json:
+        output.result({"faults": counts})
+        return
+    for name, injected in counts.items():
+        told = ", ".join(f"{kind} {count}" for kind, count in sorted(injected.items()))
+        output.text(f"faults of {name}: {told or 'none'}")
 
 
 def _settings(exchanges: list[str], captures: list[str], speed: float, seed: int, port: int) -> list:

@@ -13,10 +13,16 @@ from urllib.parse import urlsplit
 from orderflow.exchanges.actions import Fetch, Request
 from orderflow.servers.control import Conversation
 from orderflow.servers.effects import Connect, Release
-from orderflow.servers.hosts import PATIENCE_S, Answer, Hosts
+from orderflow.servers.hosts import PATIENCE_S, Hosts
+from orderflow.simulator.exchange import Close, Fragmented, Ping, Response
 
 #: Loops look at their timers this often.
 TICK_NS = 50_000_000
+
+
+def retry_after(answer: Response) -> str:
+    """The header, "" where there is none."""
+    return answer.headers.get("Retry-After", "")
 
 
 class DirectServer:
@@ -45,6 +51,7 @@ class DirectServer:
         self._lines: dict[tuple[str, int], int] = {}        # (exchange, connection number) -> line
         self._numbers: dict[tuple[str, int], int] = {}      # (exchange, line) -> connection number
         self._opened = 0
+        self._late: list[tuple[int, Conversation, Request, Response]] = []      # when to give an answer
 
     def fetch_now(self, name: str, requests: Sequence[Request]) -> dict[str, bytes]:
         """REST bodies by purpose; raises ConnectionError naming the URL."""
@@ -52,13 +59,13 @@ class DirectServer:
         for request in requests:
             answer = self._call(name, request)
             last_ns = self.now_ns + int(PATIENCE_S * 1e9)
-            while last_ns >= (free_ns := self.hosts.answered(request.url, answer.status, answer.retry_after,
+            while last_ns >= (free_ns := self.hosts.answered(request.url, answer.status, retry_after(answer),
                                                              self.now_ns, self.now_ns)) > 0:
                 self.now_ns = free_ns       # nothing else runs yet that would notice
                 answer = self._call(name, request)
             if answer.status != 200:
-                raise ConnectionError(f"{request.url}: {answer.body[:200].decode(errors='replace')} "
-                                      f"(status {answer.status})")
+                shown = answer.body[:200].decode(errors="replace")
+                raise ConnectionError(f"{request.url}: {shown} (status {answer.status})")
             bodies[request.purpose] = answer.body
         return bodies
 
@@ -78,6 +85,7 @@ class DirectServer:
             self._settle()
             due = [exchange.next_ns() for exchange in self.exchanges.values()]
             due += [at for at in (conversation.next_due_ns() for conversation in self.conversations) if at is not None]
+            due += [at for at, *_ in self._late]
             self.now_ns = min(until_ns, max(self.now_ns + 1, min([self.now_ns + TICK_NS, *due])))
         self._settle()
 
@@ -87,7 +95,7 @@ class DirectServer:
         """Everything that happens now: until no loop, no exchange and no session has anything left to do."""
         busy = True
         while busy:
-            busy = self._advance_exchanges()
+            busy = self._advance_exchanges() or self._answer_late()
             for loop in self.loops:
                 busy |= loop.run_once(self.now_ns) > 0
             for conversation in self.conversations:
@@ -107,13 +115,16 @@ class DirectServer:
                 line = self._lines.get((conversation.name, number))
                 if line is None:
                     continue
-                if isinstance(item, str):
-                    epoch = conversation.lines[line].epoch
-                    conversation.loop.push_frame(line, epoch, item.encode(), self.now_ns)
-                elif hasattr(item, "payload"):
+                epoch = conversation.lines[line].epoch
+                if isinstance(item, str | bytes):
+                    payload = item.encode() if isinstance(item, str) else item
+                    conversation.loop.push_frame(line, epoch, payload, self.now_ns)
+                elif isinstance(item, Fragmented):
+                    conversation.loop.push_frame(line, epoch, b"".join(item.parts), self.now_ns)
+                elif isinstance(item, Ping):
                     exchange.pong(number, item.payload, self.now_ns)
-                else:
-                    conversation.disconnected(line, item.code, conversation.lines[line].epoch)
+                else:       # the end of it, or bytes that are no frame, which are the end too
+                    conversation.disconnected(line, item.code if isinstance(item, Close) else 0, epoch)
         return busy
 
     def _deliver_orders(self, conversation: Conversation) -> bool:
@@ -132,15 +143,29 @@ class DirectServer:
             if isinstance(effect, Connect):
                 self._connect(conversation, effect)
             elif isinstance(effect, Fetch):
-                status, body, retry_after = self._call(conversation.name, effect.request)
-                self._perform(conversation, conversation.answered(effect.request, status, body, self.now_ns,
-                                                                  retry_after))
+                answer = self._call(conversation.name, effect.request)
+                if answer.after_ns:
+                    self._late.append((self.now_ns + answer.after_ns, conversation, effect.request, answer))
+                else:
+                    self._answer(conversation, effect.request, answer)
             elif isinstance(effect, Release):
                 number = self._numbers.pop((conversation.name, effect.line), None)
                 if number is not None:
                     self._lines.pop((conversation.name, number))
                     self.exchanges[conversation.name].closed(number)
         return busy
+
+    def _answer(self, conversation: Conversation, request: Request, answer: Response) -> None:
+        self._perform(conversation, conversation.answered(request, answer.status, answer.body, self.now_ns,
+                                                          retry_after(answer)))
+
+    def _answer_late(self) -> bool:
+        """Answers that were asked for some time ago and are due now."""
+        due = [late for late in self._late if late[0] <= self.now_ns]
+        self._late = [late for late in self._late if late[0] > self.now_ns]
+        for _, conversation, request, answer in due:
+            self._answer(conversation, request, answer)
+        return bool(due)
 
     def _connect(self, conversation: Conversation, effect: Connect) -> None:
         exchange = self.exchanges[conversation.name]
@@ -155,8 +180,7 @@ class DirectServer:
         self._numbers[conversation.name, effect.line] = self._opened
         self._perform(conversation, conversation.connected(effect.line, 0, self.now_ns, self.now_ns))
 
-    def _call(self, name: str, request: Request) -> Answer:
+    def _call(self, name: str, request: Request) -> Response:
         parts = urlsplit(request.url)
         headers = {key.lower(): value for key, value in request.headers}
-        answer = self.exchanges[name].http(request.method, parts.path, parts.query, headers, request.body, self.now_ns)
-        return Answer(answer.status, answer.body, answer.headers.get("Retry-After", ""))
+        return self.exchanges[name].http(request.method, parts.path, parts.query, headers, request.body, self.now_ns)

@@ -88,19 +88,24 @@ class Flow:
     """Everything that the agents of one instrument on one exchange do, in order of time."""
 
     def __init__(self, instrument: SimulatedInstrument, start_price: float, seed, exchange: str, temper: Temper):
-        self._instrument = instrument
         self._temper = temper
+        self._start_price = start_price
         self._fair = FairPrice(seed, instrument.base, f"{exchange}/{instrument.symbol}", start_price, temper)
         self._random = random.Random(f"{seed}/{exchange}/{instrument.symbol}/flow")
-        self._ticks = 10**instrument.price_decimals / instrument.tick           # per unit of price
-        self._basis_point = start_price * BASIS_POINT * self._ticks             # in ticks
-        self._lots = 10**instrument.quantity_decimals / instrument.lot / start_price   # per unit of notional
+        self.trade(instrument)
         self._due: list[tuple[int, int, Any]] = []                              # (time, sequence, cancel or arrival)
         self._sequence = FIRST_ORDER_ID
         for rate, agent in ((temper.near_rate, self._near), (temper.deep_rate, self._deep),
                             (temper.noise_rate, self._noise), (temper.arbitrage_rate, self._arbitrage)):
             self._schedule(0, rate, agent)
         self._first = self._initial_orders()
+
+    def trade(self, instrument: SimulatedInstrument) -> None:
+        """From now on the steps of prices and quantities are those of `instrument`."""
+        self._instrument = instrument
+        self._ticks = 10**instrument.price_decimals / instrument.tick           # per unit of price
+        self._basis_point = self._start_price * BASIS_POINT * self._ticks       # in ticks
+        self._lots = 10**instrument.quantity_decimals / instrument.lot / self._start_price     # per unit of notional
 
     @property
     def next_ns(self) -> int:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from orderflow._core.types import Side
 from orderflow.instrument import Listing, WireDigits, listing_from_digits
-from orderflow.simulator.exchange import NEVER_NS
+from orderflow.simulator.exchange import NEVER_NS, Close
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import to_scaled, to_text
 from orderflow.simulator.orders import Order, Submission
@@ -106,10 +106,11 @@ class Playback:
     """A capture as a source of market data.
 
     `speed` 1.0 plays as recorded, 2.0 in half the time, 0 as fast as frames are taken. `streams` restricts what is
-    played and waited for (None: every recorded stream).
+    played and waited for (None: every recorded stream). With `repeat` the end of the capture ends every connection, and
+    the capture begins again when it is subscribed to again; `rounds` counts the ends, `ended` those connections.
     """
 
-    def __init__(self, path, dialect, speed: float = 1.0, streams=None):
+    def __init__(self, path, dialect, speed: float = 1.0, streams=None, repeat: bool = False):
         if not speed >= 0:
             raise ValueError(f"speed: {speed!r} must be 0 (as fast as frames are taken) or a positive multiple")
         self.path = Path(path)
@@ -123,6 +124,9 @@ class Playback:
         self.started = False
         self.finished = False
         self.played = 0                     # frames handed out
+        self.rounds = 0
+        self.ended = 0
+        self._repeat = repeat
         self._speed = 0.0 if speed == float("inf") else speed
         self._reader = dialect.reader()
         self._frames = self._play()
@@ -150,7 +154,7 @@ class Playback:
             self._first_ns = self._next[0] if self._next else 0
         for _ in range(BURST):
             if self._next is None:
-                self.finished = True
+                self._end(exchange)
                 return
             if self._due_ns() > now_ns:
                 return
@@ -161,6 +165,19 @@ class Playback:
                 for event in self._reader.events(stream, record.payload):
                     self._take_in(exchange, event, now_ns)
             self._next = next(self._frames, None)
+
+    def _end(self, exchange) -> None:
+        self.rounds += 1
+        if not self._repeat:
+            self.finished = True
+            return
+        self.ended += sum(not connection.closing for connection in exchange.connections.values())
+        for connection in list(exchange.connections.values()):
+            for key in list(connection.subscriptions):
+                exchange.unsubscribe(connection, key)
+            exchange.send(connection, Close(1001, "the recording begins again"))
+        self.started = False
+        self._frames = self._play()
 
     # orders against the recording (see recorded_book.py)
 

@@ -24,17 +24,42 @@ class Ping(NamedTuple):
     payload: bytes
 
 
+class Pong(NamedTuple):
+    """A websocket pong frame to send."""
+    payload: bytes
+
+
 class Close(NamedTuple):
     """End of a connection: send a close frame, then close."""
     code: int
     reason: str
 
 
+class Fragmented(NamedTuple):
+    """A text message to send in several frames, with a ping after the first of them."""
+    parts: tuple[bytes, ...]
+
+
+class Raw(NamedTuple):
+    """Bytes to write as they are: part of a frame, or none at all."""
+    data: bytes
+
+
+class Hangup(NamedTuple):
+    """End of a TCP connection without a close frame; `reset` drops what was not sent yet (RST)."""
+    reset: bool
+
+
+#: What is sent to a client: the text of a frame, or its bytes where they are no text, and everything above.
+Item = str | bytes | Ping | Pong | Close | Fragmented | Raw | Hangup
+
+
 class Response(NamedTuple):
-    """Answer to an HTTP request."""
+    """Answer to an HTTP request, given so long after it."""
     status: int
     headers: dict[str, str]
     body: bytes
+    after_ns: int = 0
 
 
 @dataclass
@@ -62,6 +87,9 @@ class Exchange:
     ping_every_ns: ClassVar[int] = 0            # 0 = the server sends no ping frames
     pong_within_ns: ClassVar[int] = 0
     publish_every_ns: ClassVar[int] = 100_000_000   # books made here are published at multiples of this
+    shows_losses: ClassVar[bool] = True         # whether a client can tell that a frame of a book is missing
+    shows_order: ClassVar[bool] = True          # whether it can tell that two of them have changed places
+    checksum_mark: ClassVar[str] = ""           # what stands before a checksum in a frame; "" = there are none
 
     def __init__(self, source, name: str = ""):
         self.source = source
@@ -70,7 +98,7 @@ class Exchange:
         self.connections: dict[int, Connection] = {}
         self.subscribers: dict[Hashable, dict[int, None]] = {}
         self.desk: OrderDesk | None = None          # the orders of accounts, where orders are taken
-        self._outbox: list[tuple[int, str | Ping | Close]] = []
+        self._outbox: list[tuple[int, Item]] = []
 
     # what a driver calls
 
@@ -93,6 +121,13 @@ class Exchange:
         connection = self.connections.get(connection_id)
         if connection is not None:
             self.received(connection, text)
+
+    def ping(self, connection_id: int, payload: bytes, now_ns: int) -> None:
+        """A ping frame arrived."""
+        self.now_ns = now_ns
+        connection = self.connections.get(connection_id)
+        if connection is not None:
+            self.send(connection, Pong(payload))
 
     def pong(self, connection_id: int, payload: bytes, now_ns: int) -> None:
         """A pong frame arrived. Only a pong that carries our ping's payload keeps the connection alive."""
@@ -128,8 +163,8 @@ class Exchange:
             due = min(due, connection.next_ping_ns, connection.pong_due_ns, self.housekeeping_ns(connection))
         return due
 
-    def drain(self) -> list[tuple[int, str | Ping | Close]]:
-        """Take what is to be sent, in order: (connection id, text frame or Ping or Close)."""
+    def drain(self) -> list[tuple[int, Item]]:
+        """Take what is to be sent, in order: (connection id, what to send)."""
         outbox, self._outbox = self._outbox, []
         return outbox
 
@@ -144,7 +179,7 @@ class Exchange:
 
     # what a dialect calls
 
-    def send(self, connection: Connection, frame: str | Ping | Close) -> None:
+    def send(self, connection: Connection, frame: Item) -> None:
         """Put a frame into the outbox."""
         if connection.closing:
             return

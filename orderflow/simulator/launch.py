@@ -14,6 +14,8 @@ from orderflow.simulator.capture import Playback
 from orderflow.simulator.certificates import Authority
 from orderflow.simulator.dialects import dialect
 from orderflow.simulator.exchange import Exchange
+from orderflow.simulator.faults import FaultPlan
+from orderflow.simulator.faulty import FaultyExchange
 from orderflow.simulator.instruments import SimulatedInstrument, default_instruments
 from orderflow.simulator.market import Market
 from orderflow.simulator.server import Ports, SimulatedExchange
@@ -25,10 +27,11 @@ START_SECONDS = 60
 class SimulatorSettings:
     """One simulated exchange.
 
-    `capture` plays a recording at `speed` (0 = as fast as frames are taken), restricted to `streams` where given;
-    otherwise agents trade `instruments` (empty = the protocol's default ones) from `seed`. `origin_ns` is the unix time
-    at which simulated time begins: exchanges that are to share the hidden price have the same one. `port` and
-    `tls_port` 0 let the system choose. `funds` is what an account without balances has of every asset that is traded.
+    `capture` plays a recording at `speed` (0 = as fast as frames are taken), restricted to `streams` where given, and
+    from its beginning again with `repeat`; otherwise agents trade `instruments` (empty = the protocol's default ones)
+    from `seed`. `origin_ns` is the unix time at which simulated time begins: exchanges that are to share the hidden
+    price have the same one. `port` and `tls_port` 0 let the system choose. `funds` is what an account without balances
+    has of every asset that is traded. `faults` is what goes wrong.
     """
     name: str
     protocol: str
@@ -37,6 +40,7 @@ class SimulatorSettings:
     capture: str = ""
     speed: float = 1.0
     streams: tuple | None = None
+    repeat: bool = False
     seed: int = 0
     origin_ns: int = 0
     instruments: tuple[SimulatedInstrument, ...] = ()
@@ -44,20 +48,31 @@ class SimulatorSettings:
     funds: str = ""
     temper: Temper | None = None
     prices: dict[str, float] | None = None
+    faults: FaultPlan | None = None
 
 
-def build(settings: SimulatorSettings) -> Exchange:
+def build(settings: SimulatorSettings) -> Exchange | FaultyExchange:
     """The exchange that the settings describe, without sockets: for the `direct` server, and for what follows.
 
     Raises ValueError, CaptureError or OSError whose message names the setting or the file.
     """
+    exchange = _build_right(settings)
+    return exchange if settings.faults is None else FaultyExchange(exchange, settings.faults)
+
+
+def _build_right(settings: SimulatorSettings) -> Exchange:
     speaker = dialect(settings.protocol)
     if settings.capture:
-        source: Playback | Market = Playback(settings.capture, speaker, settings.speed, settings.streams)
+        source: Playback | Market = Playback(settings.capture, speaker, settings.speed, settings.streams,
+                                              settings.repeat)
     else:
         instruments = settings.instruments or default_instruments(settings.protocol)
+        ticks: dict[str, tuple[int, ...]] = {}
+        for fault in settings.faults.script if settings.faults is not None else ():
+            if fault.kind == "tick_size" and fault.exchange == settings.name:
+                ticks[fault.symbol] = *ticks.get(fault.symbol, ()), fault.tick
         source = Market(settings.name, instruments, settings.seed, settings.origin_ns or time.time_ns(),
-                        settings.temper, settings.prices)
+                        settings.temper, settings.prices, ticks)
     if not settings.accounts:
         return speaker(source, settings.name)
     if not speaker.takes_orders:
@@ -77,13 +92,15 @@ def start_thread(settings: SimulatorSettings, authority: Authority | None = None
 
 
 class ExchangeProcess:
-    """An exchange in a process of its own; a context manager. `played` is set when a capture was played to its end."""
+    """An exchange in a process of its own; a context manager. `played` is set when a capture was played to its end,
+    and `faults`, when it was stopped, is how often each kind was injected."""
 
     def __init__(self, settings: SimulatorSettings, authority: Authority | None = None):
         context = multiprocessing.get_context("spawn")      # a fork would copy this process's threads half
         self.settings = settings
         self.played = context.Event()
         self.ports: Ports | None = None
+        self.faults: dict[str, int] = {}
         self._mine, theirs = context.Pipe()
         files = authority.files if authority is not None else None
         self._process = context.Process(target=_serve, args=(settings, files, theirs, self.played),
@@ -111,7 +128,13 @@ class ExchangeProcess:
 
     def stop(self) -> None:
         """End the exchange and wait for its process. Safe to call twice."""
-        self._mine.close()          # the process waits for just that
+        if self.ports is not None and not self._mine.closed:
+            try:
+                self._mine.send(None)       # the process waits for just that
+                self.faults = self._mine.recv()
+            except (EOFError, OSError):
+                pass                        # it has ended already
+        self._mine.close()                  # where it never got so far, this is what it waits for
         self._process.join()
 
     def __enter__(self):
@@ -132,10 +155,14 @@ def _serve(settings: SimulatorSettings, files, pipe, played) -> None:
         pipe.send(_portable(error))
         return
     try:
-        pipe.recv()                 # nothing is ever sent: it ends when the other side closes or dies
+        pipe.recv()                 # it ends when the other side says so, or dies
     except EOFError:
         pass
     server.stop()
+    try:
+        pipe.send(server.faults)
+    except OSError:
+        pass                        # nobody is there to hear it
 
 
 def _portable(error: ValueError | OSError) -> Exception:

@@ -4,7 +4,8 @@ Whatever arrives, the agents' orders that are older than it are matched first. S
 on when it was looked at, and the same orders at the same times give the same fills.
 """
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import gcd
 
 from orderflow._core.matching import MatchingEngine
 from orderflow._core.types import Reason, Side
@@ -59,24 +60,29 @@ class Market:
     """A source of market data (see exchange.py) that really trades.
 
     `origin_ns` is the unix time at which simulated time begins; exchanges with the same seed and origin share the
-    hidden price. `prices` gives the first price of a base asset.
+    hidden price. `prices` gives the first price of a base asset. `ticks` names the price steps that an instrument may
+    be given later (`change_tick`).
     """
     contents = None             # nothing recorded
     finished = False
 
     def __init__(self, name: str, instruments: Sequence[SimulatedInstrument], seed, origin_ns: int,
-                 temper: Temper | None = None, prices: dict[str, float] | None = None):
+                 temper: Temper | None = None, prices: dict[str, float] | None = None,
+                 ticks: dict[str, tuple[int, ...]] | None = None):
         if not instruments:
             raise ValueError(f"instruments: exchange {name} trades nothing")
         self.instruments = tuple(instruments)
         self.origin_ns = origin_ns
         self.books: dict[str, MarketBook] = {}
+        self.finest: dict[str, int] = {}        # price step of the matching engines
         prices = DEFAULT_PRICES | (prices or {})
         for instrument in self.instruments:
             if instrument.base not in prices:
                 raise ValueError(f"prices: no first price for {instrument.base} of {instrument.symbol}")
             flow = Flow(instrument, prices[instrument.base], seed, name, temper or Temper())
-            engine = MatchingEngine(tick=instrument.tick, capacity=CAPACITY, changes=CAPACITY)
+            finest = gcd(instrument.tick, *(ticks or {}).get(instrument.symbol, ()))
+            self.finest[instrument.symbol] = finest
+            engine = MatchingEngine(tick=finest, capacity=CAPACITY, changes=CAPACITY)
             self.books[instrument.symbol] = MarketBook(instrument, engine, flow)
         self._reached_ns = origin_ns            # everything before has been done
         self._publish_ns = origin_ns
@@ -124,6 +130,15 @@ class Market:
         book = self.books[order.instrument.symbol]
         book.engine.cancel(order.order_id)
         self._changed(exchange, book, (), at_ns)
+
+    def change_tick(self, symbol: str, tick: int) -> None:
+        """From now on the agents' prices are multiples of `tick`, which is one of `finest`; what rests already stays
+        where it is."""
+        book = self.books[symbol]
+        changed = replace(book.instrument, tick=tick)
+        self.instruments = tuple(changed if one.symbol == symbol else one for one in self.instruments)
+        book.instrument = changed
+        book.flow.trade(changed)
 
     def cost(self, instrument: SimulatedInstrument, quantity: int) -> int:
         """Price times quantity of buying so much now, or all there is."""

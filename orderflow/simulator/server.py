@@ -6,6 +6,7 @@ waited for. So a client that reads slowly slows a capture played "as fast as fra
 """
 import asyncio
 import socket
+import struct
 import threading
 import time
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from operator import itemgetter
 from aiohttp import WSMsgType, web
 
 from orderflow.simulator.certificates import Authority
-from orderflow.simulator.exchange import NEVER_NS, Close, Exchange, Ping
+from orderflow.simulator.exchange import NEVER_NS, Close, Exchange, Fragmented, Hangup, Item
+from orderflow.simulator.faulty import FaultyExchange
+from orderflow.simulator.frames import spelled
 
 MAXIMUM_BEHIND = 64 * 1024 * 1024       # bytes a client may leave unread before it is cut off
 MAXIMUM_REQUEST = 1024 * 1024
-TEXT, CLOSE, PING = 0x1, 0x8, 0x9       # RFC 6455 opcodes
+LINGER_NOT = struct.pack("ii", 1, 0)    # SO_LINGER: closing sends RST
 START_SECONDS = 30
 OWN_PATH = "/simulator/"
 
@@ -31,24 +34,14 @@ class Ports:
     tls: int
 
 
-def frame(opcode: int, payload: bytes) -> bytes:
-    """One unmasked websocket frame, as servers send them."""
-    size = len(payload)
-    if size < 126:
-        return bytes((0x80 | opcode, size)) + payload
-    if size < 65536:
-        return bytes((0x80 | opcode, 126)) + size.to_bytes(2) + payload
-    return bytes((0x80 | opcode, 127)) + size.to_bytes(8) + payload
-
-
 class SimulatedExchange:
     """Serves one Exchange from a thread of its own; a context manager.
 
     `port` and `tls_port` 0 let the system choose; `authority` None serves no TLS. `clock` gives unix nanoseconds.
     """
 
-    def __init__(self, exchange: Exchange, port: int = 0, tls_port: int = 0, authority: Authority | None = None,
-                 clock=time.time_ns, played=None):
+    def __init__(self, exchange: Exchange | FaultyExchange, port: int = 0, tls_port: int = 0,
+                 authority: Authority | None = None, clock=time.time_ns, played=None):
         self.exchange = exchange
         self.authority = authority
         self.ports: Ports | None = None
@@ -58,7 +51,7 @@ class SimulatedExchange:
         self._clock = clock
         self._clients: dict[int, _Client] = {}
         self._opened = 0
-        self.frames_sent = 0            # text frames, over all connections
+        self.frames_sent = 0            # text messages, over all connections
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -89,6 +82,11 @@ class SimulatedExchange:
         async def run():
             return function(*arguments)
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(START_SECONDS)
+
+    @property
+    def faults(self) -> dict[str, int]:
+        """How often each kind of fault was injected."""
+        return dict(self.exchange.counts) if isinstance(self.exchange, FaultyExchange) else {}
 
     def __enter__(self):
         self.start()
@@ -160,13 +158,17 @@ class SimulatedExchange:
                                     await request.read(), self._clock())
         self._flush()
         self._changed.set()
+        if answer.after_ns:
+            await asyncio.sleep(answer.after_ns / 1e9)
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
     def _own(self, name: str) -> web.Response:
         """What no real exchange offers: how far a capture was played, and what truly happened to orders."""
         if name == "status":
             return web.json_response({"exchange": self.exchange.name, "protocol": self.exchange.protocol,
-                                      "connections": len(self.exchange.connections), "played": self.exchange.finished})
+                                      "connections": len(self.exchange.connections), "played": self.exchange.finished,
+                                      "rounds": getattr(self.exchange.source, "rounds", 0),
+                                      "ended": getattr(self.exchange.source, "ended", 0), "faults": self.faults})
         if name == "truth" and self.exchange.desk is not None:
             return web.json_response(self.exchange.desk.truth())
         return web.Response(status=404)
@@ -187,7 +189,7 @@ class SimulatedExchange:
                 elif message.type == WSMsgType.PONG:
                     self.exchange.pong(number, bytes(message.data), self._clock())
                 elif message.type == WSMsgType.PING:
-                    await websocket.pong(message.data)
+                    self.exchange.ping(number, bytes(message.data), self._clock())
                 self._flush()
                 self._changed.set()
         finally:
@@ -201,7 +203,7 @@ class SimulatedExchange:
             client = self._clients.get(number)
             if client is not None:
                 frames = [item for _, item in items]
-                self.frames_sent += sum(isinstance(item, str) for item in frames)
+                self.frames_sent += sum(isinstance(item, str | bytes | Fragmented) for item in frames)
                 client.write(frames)
 
     async def _pump(self) -> None:
@@ -234,11 +236,14 @@ class _Client:
         self._transport = transport
         self._writer = writer
 
-    def write(self, items: list[str | Ping | Close]) -> None:
+    def write(self, items: list[Item]) -> None:
         if self._transport.is_closing():
             return
-        self._transport.write(b"".join(map(_spelled, items)))
-        if isinstance(items[-1], Close):
+        self._transport.write(b"".join(map(spelled, items)))
+        if isinstance(items[-1], Hangup) and items[-1].reset:
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
+            self._transport.abort()
+        elif isinstance(items[-1], Close | Hangup):
             self._transport.close()
         elif self._transport.get_write_buffer_size() > MAXIMUM_BEHIND:
             self._transport.abort()
@@ -253,11 +258,3 @@ class _Client:
     def cut(self) -> None:
         """End the connection: close frame, then close."""
         self.write([Close(1001, "Server going away")])
-
-
-def _spelled(item: str | Ping | Close) -> bytes:
-    if isinstance(item, str):
-        return frame(TEXT, item.encode())
-    if isinstance(item, Ping):
-        return frame(PING, item.payload)
-    return frame(CLOSE, item.code.to_bytes(2) + item.reason.encode())

@@ -56,6 +56,7 @@ class Bitfinex(WindowExchange[Subscription]):
     protocol = "bitfinex"
     answers_at = ("/ws/2",)
     reader = bitfinex_recorded.BitfinexReader
+    checksum_mark = '"cs",'         # in a frame of its own
 
     def __init__(self, source, name: str = ""):
         super().__init__(source, name)

@@ -57,6 +57,7 @@ class Bitmex(WindowExchange[Subscription]):
     """ws.bitmex.com/realtime and www.bitmex.com/api/v1, public."""
 
     protocol = "bitmex"
+    shows_losses = False
     answers_at = ("/realtime",)
     reader = bitmex_recorded.BitmexReader
 

@@ -46,6 +46,7 @@ class Bitstamp(WindowExchange[Subscription]):
     """ws.bitstamp.net and www.bitstamp.net, public."""
 
     protocol = "bitstamp"
+    shows_losses = False
     answers_at = ("",)
     reader = bitstamp_recorded.BitstampReader
 

@@ -27,6 +27,7 @@ class Coinbase(CoinbasePublic):
     """The public feed and products."""
 
     protocol = "coinbase"
+    shows_losses = False
     reader = coinbase_recorded.CoinbaseReader
     subscriptions = staticmethod(coinbase_recorded.subscriptions)
     book_channels = ("level2", "level2_batch")

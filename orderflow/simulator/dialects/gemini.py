@@ -43,6 +43,7 @@ class Gemini(WindowExchange[str]):
     """api.gemini.com, public."""
 
     protocol = "gemini"
+    shows_losses = False
     answers_at = ("/v2/marketdata",)
     publish_every_ns = 50 * MILLISECOND_NS
     reader = gemini_recorded.GeminiReader

@@ -26,6 +26,8 @@ class KrakenPublic(KrakenPublishing):
     """ws.kraken.com/v2 and api.kraken.com, public."""
 
     protocol = "kraken_v2"
+    checksum_mark = '"checksum":'
+    shows_order = False             # of two frames about one level each has the checksum that it leads to
     answers_at = ("/v2",)
     reader = kraken_recorded.KrakenReader
 

@@ -48,6 +48,7 @@ class Okx(WindowExchange[Subscription]):
     """ws.okx.com/ws/v5/public and www.okx.com, public."""
 
     protocol = "okx"
+    checksum_mark = '"checksum":'
     answers_at = ("/ws/v5/public",)
     reader = okx_recorded.OkxReader
 
