@@ -8,12 +8,13 @@ import subprocess
 import sys
 import urllib.request
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 import orderflow.cli
 from orderflow._core.doorbell import Doorbell
-from orderflow.cli import main
+from orderflow.cli import CHECK_FAILED, main
 from orderflow.cli.application import COMMANDS
 from orderflow.cli.examination import CHECKS, Finding
 from orderflow.engine import Engine, Limits
@@ -187,6 +188,17 @@ def test_simulated_exchanges_answer_until_ctrl_c():
                     assert "USDT" in answer.read().decode()
         assert simulation.end(signal.SIGINT) == (0, "")
         assert not os.path.exists(simulation.document["ca_file"])
+
+
+def test_an_exchange_whose_process_ends_by_itself_is_told():
+    with Simulation("--exchange", "one=binance_spot", "--exchange", "two=kraken_v2") as simulation:
+        pid = simulation.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        exchanges = [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        os.kill(int(exchanges[-1]), signal.SIGKILL)
+        assert simulation.process.wait(20) == CHECK_FAILED
+        assert simulation.process.stderr.read() == (
+            "orderflow: exchange two: its process ended with exit code -9; the others are stopped\n")
 
 
 def test_simulated_exchanges_take_orders_with_the_key_that_they_say():

@@ -12,10 +12,12 @@ from typing import Annotated
 import typer
 
 from orderflow.cli import GOOD, output
-from orderflow.cli.application import BadUsage
+from orderflow.cli.application import BadUsage, CheckFailed
 
 #: Of every asset, in the account that an exchange with order entry opens.
 FUNDS = "1000000"
+#: Between two looks at the processes.
+LOOK_S = 0.2
 
 
 def command(
@@ -37,7 +39,10 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object: where each exchange listens. With --faults "
                                           "another one at the end: how often each kind was injected.")] = False,
 ) -> int:
-    """Start simulated exchanges, say where they listen, and run until Ctrl-C."""
+    """Start simulated exchanges, say where they listen, and run until Ctrl-C.
+
+    Exit code 1: the process of an exchange ended by itself; the others are stopped then.
+    """
     from orderflow.simulator.certificates import Authority
     from orderflow.simulator.launch import ExchangeProcess
 
@@ -56,6 +61,8 @@ def command(
                 output.end_progress()
                 text = (error.strerror if isinstance(error, OSError) else "") or str(error)
                 raise BadUsage(f"--exchange {settings.name}: {text}") from None
+            except RuntimeError as error:
+                raise CheckFailed(str(error)) from None
         output.end_progress()
         document = {"ca_file": str(authority.path), "exchanges": [_where(exchange) for exchange in started]}
         if as_json:
@@ -63,10 +70,22 @@ def command(
         else:
             for line in _lines(document):
                 output.text(line)
-        ended.wait(seconds)
+        _watch(started, ended, seconds)
     if faults is not None:
         _tell_faults(started, as_json)
     return GOOD
+
+
+def _watch(started: list, ended: threading.Event, seconds: float | None) -> None:
+    """Until the time is over or somebody says so; CheckFailed when an exchange ends by itself."""
+    last = None if seconds is None else time.monotonic() + seconds
+    while not ended.wait(LOOK_S if last is None else max(0.0, min(LOOK_S, last - time.monotonic()))):
+        for exchange in started:
+            if exchange.ended is not None and not ended.is_set():
+                raise CheckFailed(f"exchange {exchange.settings.name}: its process ended with exit code "
+                                  f"{exchange.ended}; the others are stopped")
+        if last is not None and time.monotonic() >= last:
+            return
 
 
 def _with_faults(wanted: list, path: Path, seed: int) -> list:

@@ -126,6 +126,11 @@ class ExchangeProcess:
         self.ports = answer
         return answer
 
+    @property
+    def ended(self) -> int | None:
+        """Exit code of a process that has ended by itself; None while it runs."""
+        return self._process.exitcode
+
     def stop(self) -> None:
         """End the exchange and wait for its process. Safe to call twice."""
         if self.ports is not None and not self._mine.closed:
