@@ -12,7 +12,7 @@ from posix.stdlib cimport posix_memalign
 import numpy as np
 
 from orderflow._core.clock cimport monotonic_ns
-from orderflow._core.doorbell cimport Doorbell, NativeDoorbell, pollfd
+from orderflow._core.doorbell cimport Doorbell, NativeDoorbell, pollfd, relax
 from orderflow._core.ring cimport Ring, Ring64
 
 cdef enum:
@@ -49,6 +49,7 @@ cdef nogil:
         cdef const void *record = inbox.peek()
         cdef bint right
         while record == NULL:
+            relax()                     # as a spinning thread of the engine does (loops.pyx)
             record = inbox.peek()
         right = is_right(record, number)
         inbox.release()
@@ -180,17 +181,18 @@ cdef class CacheLine:
     def __dealloc__(self):
         free(self.word)
 
-    def answer(self, uint64_t hops):
+    def answer(self, uint64_t hops, bint relaxing=False):
         """The answering side of ask(); use a fresh CacheLine for each pair."""
         cdef uint64_t number
         with nogil:
             for number in range(hops):
                 while self.word.load(memory_order_acquire) != 2 * number + 1:
-                    pass
+                    if relaxing:
+                        relax()
                 self.word.store(2 * number + 2, memory_order_release)
 
-    def ask(self, uint32_t batches, uint32_t batch):
-        """batches * batch round trips: nanoseconds of each batch (int64)."""
+    def ask(self, uint32_t batches, uint32_t batch, bint relaxing=False):
+        """batches * batch round trips: nanoseconds of each batch (int64). relaxing: a pause between two looks."""
         taken = np.zeros(batches, dtype=np.int64)
         cdef int64_t[::1] taken_view = taken
         cdef uint64_t number = 0
@@ -202,7 +204,8 @@ cdef class CacheLine:
                 for _j in range(batch):
                     self.word.store(2 * number + 1, memory_order_release)
                     while self.word.load(memory_order_acquire) != 2 * number + 2:
-                        pass
+                        if relaxing:
+                            relax()
                     number += 1
                 taken_view[i] = monotonic_ns() - started
         return taken

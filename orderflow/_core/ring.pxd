@@ -13,6 +13,8 @@ from libc.stdint cimport uint64_t
 
 
 cdef extern from "ring.hpp" namespace "orderflow" nogil:
+    const size_t line_pair                                          # what place() wants memory aligned to
+
     cdef cppclass Ring64 "orderflow::Ring<64>":
         @staticmethod
         size_t bytes(uint64_t capacity) noexcept

@@ -22,7 +22,8 @@ cdef class Ring:
             raise ValueError(f"slot_size={slot_size}: a slot is 64 or 128 bytes")
         if capacity == 0 or capacity & (capacity - 1) or capacity > 1 << 32:
             raise ValueError(f"capacity={capacity}: give a power of two, at most 2**32")
-        if posix_memalign(&self.memory, 64, Ring64.bytes(capacity) if slot_size == 64 else Ring128.bytes(capacity)):
+        if posix_memalign(&self.memory, line_pair, Ring64.bytes(capacity) if slot_size == 64
+                          else Ring128.bytes(capacity)):
             self.memory = NULL
             raise MemoryError(f"no memory for a ring of {capacity} slots of {slot_size} bytes")
         self.slot_size = slot_size

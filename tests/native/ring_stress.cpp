@@ -11,7 +11,7 @@ static int stress(std::uint64_t records) {
     using Ring = orderflow::Ring<SlotSize>;
     constexpr std::uint64_t capacity = 64;
     constexpr std::size_t words = SlotSize / 8 - 1;
-    void *memory = std::aligned_alloc(64, Ring::bytes(capacity));
+    void *memory = std::aligned_alloc(orderflow::line_pair, Ring::bytes(capacity));
     Ring *ring = Ring::place(memory, capacity);
     std::thread producer([&] {
         for (std::uint64_t n = 0; n < records;) {
