@@ -46,7 +46,7 @@ clean:
 # As a path, not by an import hook: so that Cython finds it too (from orderflow cimport Strategy).
 .venv/.built: .venv/.pip pyproject.toml setup.py $(NATIVE)
 	@echo "Compiling; the first time this takes a few minutes."
-	PYTHONWARNINGS="ignore:Editable installation" $(BIN)/python -m pip install --quiet --editable . \
+	PYTHONWARNINGS="ignore:Editable installation,ignore:Compat editable installs" $(BIN)/python -m pip install --quiet --editable . \
 		--config-settings editable_mode=compat
 	@touch $@
 
