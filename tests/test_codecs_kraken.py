@@ -92,16 +92,27 @@ def test_digits_of_other_keys_do_not_count():
 
 def test_digits_are_remembered_by_listing_but_not_those_of_refused_levels():
     codec, out = decoder(), DecodeOutput()
+    update = SNAPSHOT.replace(b"snapshot", b"update")
     assert codec.decode_frame(SNAPSHOT.replace(b"45283.5,", b"45283.50,"), out) == DecodeStatus.DECODED
     assert events_of(out)[0].zeros == (0, 0)
-    assert codec.decode_frame(SNAPSHOT, out) == DecodeStatus.DECODED
+    assert codec.decode_frame(update, out) == DecodeStatus.DECODED
     assert events_of(out)[0].zeros == (0, 0)
     assert codec.decode_frame(UPDATE, out) == DecodeStatus.DECODED
     assert events_of(out)[0].zeros == (-2, -3)
-    refused = SNAPSHOT.replace(b'[{"price":45283.5,', b'[{"price":45283.5000,"qty":1},{"price":x,')
+    refused = update.replace(b'[{"price":45283.5,', b'[{"price":45283.5000,"qty":1},{"price":x,')
     assert codec.decode_frame(refused, out) == DecodeStatus.BAD_JSON
-    assert codec.decode_frame(SNAPSHOT, out) == DecodeStatus.DECODED
+    assert codec.decode_frame(update, out) == DecodeStatus.DECODED
     assert events_of(out)[0].zeros == (0, 0)
+
+
+def test_a_snapshot_forgets_the_digits_before_it():
+    """Or one number that was garbled on its way would spoil the checksums of a listing for ever."""
+    codec, out = decoder(), DecodeOutput()
+    garbled = SNAPSHOT.replace(b"snapshot", b"update").replace(b"0.00100000", b"0.0010000000")
+    assert codec.decode_frame(garbled, out) == DecodeStatus.DECODED
+    assert events_of(out)[0].zeros == (-1, 2)
+    assert codec.decode_frame(SNAPSHOT, out) == DecodeStatus.DECODED
+    assert events_of(out)[0].zeros == (-1, 0)
 
 
 @pytest.mark.parametrize("frame", [*SAMPLES, ACK])

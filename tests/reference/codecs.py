@@ -227,7 +227,7 @@ def decimals_of(value) -> int:
 
 
 class Kraken:
-    """Decoder of one connection; it remembers how many decimals each listing's numbers were written with."""
+    """Decoder of one connection; it remembers how many decimals each listing's numbers had since its last snapshot."""
 
     def __init__(self, symbols, scales):
         self.symbols, self.scales = symbols, scales
@@ -247,6 +247,8 @@ class Kraken:
 
     def book(self, values, kind, listing) -> Event:
         expect({"bids", "asks"} <= values.keys(), "not a book")
+        if kind == MessageKind.SNAPSHOT:
+            self.digits[listing] = 0, 0
         event = Event(kind, listing, bids=self.levels(values["bids"], listing),
                       asks=self.levels(values["asks"], listing))
         if "checksum" in values:

@@ -67,6 +67,7 @@ cdef struct Entry:              # what is known of one entry of `data`
     uint32_t early              # of these, remembered in `values`
     uint32_t read               # what is read at all; the rest is skipped
     int32_t symbol              # index of the listing, FOREIGN or UNNAMED
+    bint begins_anew            # a snapshot, no level of it read yet
     const char *values[FIELDS]
 
 
@@ -152,7 +153,7 @@ cdef class KrakenMarketData(Codec):
     foreign symbols, heartbeats, tickers and candles. Answers to requests, status and instrument are SESSION.
     """
 
-    cdef levels.Digits *digits      # by listing, the most that were seen
+    cdef levels.Digits *digits      # by listing, the most that were seen since its last snapshot
 
     def configure(self):
         self.digits = <levels.Digits *>calloc(max(self.listing_count, 1), sizeof(levels.Digits))
@@ -280,6 +281,7 @@ cdef class KrakenMarketData(Codec):
             entry.seen = 0
             entry.early = 0
             entry.symbol = UNNAMED
+            entry.begins_anew = frame_type == SNAPSHOT_TYPE
             entry.read = BOOK_FIELDS if channel == BOOK else TRADE_FIELDS
             if not self.read_entry(c, &entry, target, listing):
                 return
@@ -337,6 +339,9 @@ cdef class KrakenMarketData(Codec):
         cdef Message *message = entry.message
         cdef levels.Digits *most = &self.digits[entry.symbol]
         cdef bint good
+        if entry.begins_anew:           # or one garbled number would spoil every later checksum
+            most.price = most.quantity = 0
+            entry.begins_anew = False
         target.digits = most[0]
         if field == BIDS:
             good = read_levels(c, target, &message.bids_begin, &message.bids_count)
