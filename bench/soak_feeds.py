@@ -5,8 +5,8 @@ are no captures agents trade instead. Exits 1 when resident memory stands higher
 the second, when file descriptors become more or are left, or when connections were not lost as often as captures and
 faults ended them.
 
-Rooms are left out of the memory that may not grow: what a listing keeps while it waits for a snapshot, and rings. They
-are made once, of a fixed size, and resident as far as they were ever filled, which is how bad the worst moment was.
+Books are touched at the start (`touch_books`): else their pages, a fixed number, would come as the market walks, and
+look like growth.
 """
 import gc
 import json
@@ -52,7 +52,6 @@ MAY_END = ("garbage",)          # where it names no listing
 COUNTED_TOGETHER = {"coinbase_adv": ("drop", "gap", "reorder", "freeze")}
 GROWTH_MIB = 1
 WARM_UP_MIB, WARM_UP_SECONDS = 4, 120   # a run that is shorter may grow so much: it has hardly begun
-ROOM_KIB = 16 << 10             # the smallest of the rooms
 DESCRIPTORS = 2                 # by which a median may differ: one connection more or less is just being made
 SILENCE_NS = 5 * 10**9
 
@@ -71,19 +70,6 @@ def settings_of(protocol, origin_ns):
             contents.streams))}
 
 
-def rooms_mib():
-    """Resident memory of large anonymous mappings, MiB."""
-    total = size = 0
-    for line in Path("/proc/self/smaps").read_text().splitlines():
-        words = line.split()
-        if "-" in words[0]:
-            first, last = (int(address, 16) for address in words[0].split("-"))
-            size = (last - first) // 1024 if len(words) == 5 else 0
-        elif words[0] == "Rss:" and size >= ROOM_KIB:
-            total += int(words[1])
-    return total / 1024
-
-
 def descriptors():
     """Open file descriptors of this process."""
     return len(os.listdir("/proc/self/fd"))
@@ -97,12 +83,11 @@ def status_of(exchange):
 
 
 def watch(run, seconds):
-    """(resident MiB without rooms, file descriptors, MiB of rooms) of every second."""
+    """(resident MiB, file descriptors) of every second."""
     found = []
     for _ in range(seconds):
         run.run(1.0)
-        rooms = rooms_mib()
-        found.append((resident_mib() - rooms, descriptors(), rooms))
+        found.append((resident_mib(), descriptors()))
     return found
 
 
@@ -137,7 +122,7 @@ def main(seconds):
 def follow(sessions, exchanges, authority, seconds):
     """(what `watch` saw, whether every exchange was heard and every end of a connection seen)."""
     problems = deque(maxlen=100)
-    with MarketData(sessions, "sync", problems.append, ca_file=str(authority.path)) as run:
+    with MarketData(sessions, "sync", problems.append, ca_file=str(authority.path), touch_books=True) as run:
         found = watch(run, seconds)
         return found, judge_books(run, [status_of(exchange) for exchange in exchanges])
 
@@ -148,7 +133,7 @@ def judge_process(found, left):
     middle, last = ([statistics.median(column) for column in zip(*part, strict=True)]
                     for part in (found[third:2 * third], found[2 * third:]))
     gate = GROWTH_MIB if len(found) >= WARM_UP_SECONDS else WARM_UP_MIB
-    print(f"resident: middle third {middle[0]:.1f} MiB, last third {last[0]:.1f} (gate +{gate}), rooms {last[2]:.1f}; "
+    print(f"resident: middle third {middle[0]:.1f} MiB, last third {last[0]:.1f} (gate +{gate}); "
           f"file descriptors {middle[1]:.0f}, {last[1]:.0f}, left at the end {left}")
     return last[0] - middle[0] <= gate and last[1] - middle[1] <= DESCRIPTORS and left <= 0
 

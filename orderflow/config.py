@@ -99,6 +99,8 @@ class EngineSettings(Struct, frozen=True):
         What an idle thread does.
     cpus : dict of str -> int
         Processor of each thread by its name: an exchange's name, "router", "strategizer"; "fused" in that layout.
+    touch_books : bool
+        Have the memory of every book resident from the start, 4 MiB each, so that no update waits for a page.
     allow_gil_transport : bool
         Accept connections whose reads need the GIL.
     connect_timeout : float
@@ -117,6 +119,7 @@ class EngineSettings(Struct, frozen=True):
     layout: Literal["split", "fused"] = "split"
     wait: Literal["spin", "park"] = "park"
     cpus: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = {}
+    touch_books: bool = False
     allow_gil_transport: bool = False
     connect_timeout: Seconds = 10.0
     tls_timeout: Seconds = 10.0

@@ -153,8 +153,8 @@ class Engine:
         Whether a parent is split over all exchanges or sent to the one that is best for the whole.
     fees : dict of str -> (maker, taker)
         By exchange name, as fractions; overrides what the exchange's metadata says.
-    layout, wait, cpus
-        Of the native threads; see EngineSettings.
+    layout, wait, cpus, touch_books
+        Of the native threads and of what they hold; see EngineSettings.
     record : bool
         Keep the frames beside journal and input log, so that the run can be replayed (orderflow.research.replay).
     all_exchanges : bool
@@ -169,7 +169,8 @@ class Engine:
                  strategies: Sequence | Callable[[dict[str, Instrument]], Sequence] = (),
                  limits: dict[str, Limits] | None = None, directory=None, policy: str = "best",
                  fees: dict[str, tuple[str, str]] | None = None, layout: str = "split", wait: str = "park",
-                 cpus: dict[str, int] | None = None, report: Callable[[str], None] | None = None,
+                 cpus: dict[str, int] | None = None, touch_books: bool = False,
+                 report: Callable[[str], None] | None = None,
                  record: bool = False, all_exchanges: bool = True, maximum_orders: int = 16384,
                  maximum_parents: int = 1024):
         self.sessions = list(sessions)
@@ -180,6 +181,7 @@ class Engine:
         self._policy = policy
         self._fees = fees or {}
         self._layout, self._wait, self._cpus = layout, wait, cpus
+        self._touch_books = touch_books
         self._room = {"orders": maximum_orders, "parents": maximum_parents}
         self._fill_room = FILLS_PER_ORDER * maximum_orders
         self._make_strategies = strategies if callable(strategies) else lambda _: strategies
@@ -254,7 +256,7 @@ class Engine:
         core = self.core = build_core(
             self.sessions, listings, borrows=self.server.borrows, layout=self._layout, trade=True,
             unix_offset_ns=0 if self._direct else None, control_bell=getattr(self.server, "bell", None),
-            record=self._record, watch_silence=True)
+            record=self._record, watch_silence=True, book_options={"touched": self._touch_books})
         made = self._make_strategies({item.name: item for item in core.instruments})
         self._strategies = [item if isinstance(item, Strategy) else PythonStrategy(item) for item in made]
         self._build_router(core, JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES))

@@ -275,6 +275,11 @@ def test_untouched_memory_costs_nothing():
     assert statistics["resident_bytes"] < 2**18
 
 
+def test_a_touched_book_is_resident_before_its_first_level():
+    statistics = OrderBook(touched=True).statistics
+    assert statistics["resident_bytes"] == statistics["reserved_bytes"]
+
+
 @pytest.mark.parametrize("settings, key", [
     ({"tick": 0}, "tick"), ({"tick": 2**62}, "tick"), ({"window": 2048}, "window"), ({"window": 5000}, "window"),
     ({"window": 2**25}, "window"), ({"far_capacity": 0}, "far_capacity"), ({"far_capacity": 2**25}, "far_capacity")])

@@ -2,6 +2,8 @@
 import bisect
 import itertools
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -146,6 +148,28 @@ def test_what_is_kept_has_a_bound_and_is_never_joined_over_a_hole():
     assert feed.state()[0] == SYNCING
     assert feed.snapshot(rest(last, BIDS, ASKS)) == [changed(LIVE)]
     assert feed.shown()[0] == list(BIDS.items())
+
+
+def resident():
+    """Bytes of this process's own memory that are resident."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"RssAnon:\s*(\d+) kB", status)[1]) << 10
+
+
+def test_memory_that_a_bad_moment_needed_is_given_back():
+    feed = Feed("binance_spot", ["AB"])
+    wide = {price: 1 for price in range(1, 4001)}
+    updates = 64
+    kept = updates * len(wide) * 16
+    for _ in range(2):                      # the second time in memory that was given back
+        feed.open()
+        for last in range(1, updates + 1):
+            feed.frame(depth(last, last, wide | {4000: last}, {}))
+        most = resident()
+        assert feed.snapshot(rest(1, BIDS, {5000: 1})) == [changed(LIVE)]
+        feed.step(SECOND_NS)
+        assert most - resident() > kept // 2
+        assert feed.shown()[0][0] == (4000, updates)
 
 
 # -- futures: ids of all symbols in one sequence --------------------------------------------------------------

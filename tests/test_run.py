@@ -3,12 +3,15 @@ import json
 import time
 
 import pytest
+from msgspec import structs
 
 from orderflow._core.journal import JournalFiles
 from orderflow.cli import BAD_USAGE, CHECK_FAILED, GOOD, main
 from orderflow.cli.application import BadUsage
+from orderflow.cli.record import market_data
+from orderflow.cli.run import engine_of
 from orderflow.cli.sessions import session_of
-from orderflow.config import ConfigError, ExchangeSettings, parse
+from orderflow.config import ConfigError, ExchangeSettings, load, parse
 from orderflow.exchanges.session import Credentials
 from orderflow.research.simulation import KEY, VENUES, secret_of, simulator_settings
 from orderflow.simulator.launch import start_thread
@@ -50,6 +53,16 @@ def test_it_keeps_books_and_opens_order_connections(configuration, keys, capsys)
     assert all(exchange["books"] == {"BTC-USDT": "LIVE"} and exchange["frames"] for exchange in found["exchanges"])
     assert found["problems"] == [] and found["orders"]["sent"] == 0
     assert found["latency_ns"]["frame_to_board"]["count"] > 10
+
+
+def test_books_are_resident_from_the_start_where_the_settings_say_so(configuration, keys, tmp_path):
+    settings = load(configuration)
+    settings = structs.replace(settings, engine=structs.replace(settings.engine, touch_books=True))
+    for run in (engine_of(settings, tmp_path, print), market_data(settings, print, {})):
+        with run:
+            pass
+        found = [loop.book(index).statistics for index, loop in enumerate(run.core.loops.values())]
+        assert [one["resident_bytes"] for one in found] == [one["reserved_bytes"] for one in found]
 
 
 def test_in_a_pipe_it_prints_plain_lines(configuration, keys, capsys):

@@ -1,6 +1,7 @@
 """Memory and Python face of the order book."""
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 from posix.mman cimport (
     MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, mincore, mmap, munmap,
 )
@@ -86,9 +87,11 @@ cdef class OrderBook:
         Ticks per side that have a fixed place; a power of two from 4096 to 2**24. 8 bytes each where levels were.
     far_capacity : int
         Levels per side outside the window or off the grid, 1 to 2**24.
+    touched : bool
+        Have all of its memory resident at once; otherwise a page comes when a level is first written to it.
     """
 
-    def __cinit__(self, *, tick=1, window=131072, far_capacity=65536):
+    def __cinit__(self, *, tick=1, window=131072, far_capacity=65536, bint touched=False):
         if not 0 < tick < 2**62:
             raise ValueError(f"tick={tick}: expected 1 to 2**62 - 1, in scaled units")
         if window & (window - 1) or not 4096 <= window <= 2**24:
@@ -96,6 +99,8 @@ cdef class OrderBook:
         if not 1 <= far_capacity <= 2**24:
             raise ValueError(f"far_capacity={far_capacity}: expected 1 to 2**24 levels")
         _allocate(self, window, far_capacity)
+        if touched:
+            memset(self.memory, 0, self.reserved)
         self.book.bids.sign = -1
         cdef Ladder *side
         for name in (Side.BUY, Side.SELL):

@@ -770,7 +770,8 @@ cdef nogil:
         settle(self, sync, NULL, integrity.fail(sync, BookFault.SILENT, now_ns), now_ns)
 
     inline void watch(ExchangeState *self, BookSync *sync, int64_t now_ns) noexcept:
-        """A book of which nothing is heard, or whose snapshot does not come."""
+        """A book of which nothing is heard, or whose snapshot does not come; and memory that a resync has left."""
+        integrity.give_back(sync)
         if integrity.silent(sync, now_ns):
             on_silence(self, sync, now_ns)
         elif integrity.overdue(sync, now_ns):

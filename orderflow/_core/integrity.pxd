@@ -21,6 +21,8 @@ correctly"; Kraken WebSocket v2 "book" and "Calculate book checksum"; Bitstamp W
 Updates that arrive before their snapshot are kept, decoded, in a bounded arena per listing. When it overflows, all kept
 ones are dropped: a snapshot older than what is kept is refused and asked for again, so nothing is ever joined over a
 hole. A listing that goes STALE keeps collecting, so one fresh snapshot repairs it; only that listing is concerned.
+The worst moment of a listing may fill megabytes of its arena; afterwards they are given back, for else an engine would
+slowly come to hold the worst moments of all its listings.
 
 A LIVE book of which nothing was heard for its silence budget is STALE: pings, other listings and REST snapshots prove
 nothing about its stream. A snapshot does not mend that by itself: an update must have come since, or the snapshot must
@@ -31,6 +33,7 @@ All functions: exchange thread only.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
+from posix.mman cimport MADV_DONTNEED, madvise
 
 from orderflow._core cimport book, checksum, known_depth, tape
 from orderflow._core.book cimport Book
@@ -42,6 +45,7 @@ from orderflow._core.types cimport (
 
 cdef enum:
     SNAPSHOT_PATIENCE_NS = 10_000_000_000   # after that a snapshot that did not come is asked for again
+    KEPT_RESIDENT = 1 << 16     # of each arena this much stays resident; a multiple of every page size
 
 
 cpdef enum SyncRule:
@@ -69,9 +73,10 @@ cdef struct BookSync:           # one listing's book with all that decides wheth
     Book *book
     tape.Tape *tape             # NULL = nobody watches
     KnownDepth known            # how far down the book is
-    char *kept
+    char *kept                  # aligned to KEPT_RESIDENT
     uint64_t kept_bytes
     uint64_t kept_capacity
+    uint64_t kept_most          # bytes of the arena that may be resident
     uint64_t version            # frames applied in this epoch
     int64_t last_id
     int64_t asked_ns            # when a snapshot was asked for; 0 = none is under way
@@ -176,7 +181,14 @@ cdef nogil:
         memcpy(sync.kept + sync.kept_bytes + sizeof(KeptUpdate), levels + message.bids_begin, bids)
         memcpy(sync.kept + sync.kept_bytes + sizeof(KeptUpdate) + bids, levels + message.asks_begin, asks)
         sync.kept_bytes += total
+        sync.kept_most = max(sync.kept_most, sync.kept_bytes)
         return Verdict.KEPT
+
+    inline void give_back(BookSync *sync) noexcept:
+        """Let the system have what the arena needed in a bad moment that is over. By timer: it is a system call."""
+        if sync.kept_most > KEPT_RESIDENT and sync.kept_bytes <= KEPT_RESIDENT:
+            madvise(sync.kept + KEPT_RESIDENT, sync.kept_most - KEPT_RESIDENT, MADV_DONTNEED)
+            sync.kept_most = sync.kept_bytes
 
     inline bint agrees(BookSync *sync, const Message *message) noexcept:
         """Whether the exchange's checksum is that of the book as it stands."""

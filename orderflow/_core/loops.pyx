@@ -14,6 +14,7 @@ step.
 """
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
+from posix.stdlib cimport posix_memalign
 
 from orderflow._core cimport clock, exchange, known_depth, latency, masking, pending, transport, websocket
 from orderflow._core.arbitration cimport LINES, Feed
@@ -24,7 +25,7 @@ from orderflow._core.codec cimport CODEC_PADDING, Codec, DecodeOutput
 from orderflow._core.doorbell cimport POLLIN, POLLOUT, Doorbell, WaitPolicy, pollfd, relax
 from orderflow._core.exchange cimport CONNECTIONS, POLL_NS, Connection, ConnectionState, ListingSignalState
 from orderflow._core.gate cimport SENT_CAPACITY, SentOrder
-from orderflow._core.integrity cimport BookSync
+from orderflow._core.integrity cimport KEPT_RESIDENT, BookSync
 from orderflow._core.latency cimport LatencyHistogram
 from orderflow._core.masking cimport MASK_SEED_SIZE
 from orderflow._core.ring cimport Ring
@@ -106,7 +107,7 @@ cdef class ExchangeLoop(Loop):
     frame_limit : int
         Largest websocket frame, in bytes.
     book_options : dict, optional
-        Passed to OrderBook: window, far_capacity.
+        Passed to OrderBook: window, far_capacity, touched.
     orders, reports : Ring of 128, optional
         From and to the router, where this exchange takes orders.
     flags : numpy array of uint8, shape (128,)
@@ -231,9 +232,10 @@ cdef class ExchangeLoop(Loop):
         sync.price_decimals, sync.quantity_decimals = row["price_decimals"], row["quantity_decimals"]
         sync.tape = self.state.tape
         sync.kept_capacity = KEPT_BYTES
-        sync.kept = <char *>malloc(KEPT_BYTES)
-        if sync.kept is NULL:
+        if posix_memalign(<void **>&sync.kept, KEPT_RESIDENT, KEPT_BYTES):
+            sync.kept = NULL
             raise MemoryError()
+        memset(sync.kept, 0, KEPT_RESIDENT)     # touched, so that a short resync pays for no page fault
 
     def _make_feeds(self, bint shared_book_ids, bint growing_trade_ids):
         cdef uint32_t n = self.state.listing_count

@@ -89,7 +89,8 @@ def market_data(settings: Settings, report, captures: dict[str, Path]) -> Market
     cpus = {name: cpu for name, cpu in chosen.cpus.items() if name in {*settings.exchanges, "fused"}}
     return MarketData(sessions, chosen.server, report, captures=captures, layout=chosen.layout, wait=chosen.wait,
                       cpus=cpus, ca_file=authorities[0] if authorities else None,
-                      timeouts=timeouts_of(settings), allow_gil_transport=chosen.allow_gil_transport)
+                      timeouts=timeouts_of(settings), allow_gil_transport=chosen.allow_gil_transport,
+                      touch_books=chosen.touch_books)
 
 
 def _wait(data: MarketData, problems: list[str], seconds: float | None, ended: list[int]) -> None:

@@ -125,7 +125,8 @@ def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()
                            str(one.collar), one.reference_age_seconds) for name, one in settings.limits.items()}
     fees = {name: (str(one.maker_fee), str(one.taker_fee)) for name, one in settings.exchanges.items()}
     return Engine(sessions, server, strategies=strategies, limits=limits, directory=directory, fees=fees,
-                  layout=chosen.layout, wait=chosen.wait, cpus=chosen.cpus, report=report, all_exchanges=False)
+                  layout=chosen.layout, wait=chosen.wait, cpus=chosen.cpus, touch_books=chosen.touch_books,
+                  report=report, all_exchanges=False)
 
 
 def timeouts_of(settings: Settings) -> Timeouts:

@@ -34,8 +34,8 @@ class MarketData:
         Told every problem in one line.
     ca_file : str, optional
         The only certificate authorities to trust; by default the system's.
-    layout, wait, cpus
-        Of the native threads; see EngineSettings.
+    layout, wait, cpus, touch_books
+        Of the native threads and of what they hold; see EngineSettings.
     tape_records : int
         Room of each exchange's tape; 0 = no tape.
     captures : dict of str -> path
@@ -49,7 +49,8 @@ class MarketData:
     def __init__(self, sessions: Sequence[Session], server: str, report: Callable[[str], None], *,
                  ca_file: str | None = None, layout: str = "split", wait: str = "park",
                  cpus: dict[str, int] | None = None, tape_records: int = 0, captures: dict[str, Path] | None = None,
-                 watch_silence: bool = True, timeouts: Timeouts = TIMEOUTS, allow_gil_transport: bool = True):
+                 watch_silence: bool = True, timeouts: Timeouts = TIMEOUTS, allow_gil_transport: bool = True,
+                 touch_books: bool = False):
         self.sessions = list(sessions)
         self.report = report
         self.core: Core
@@ -57,7 +58,7 @@ class MarketData:
         self.conversations: list[Conversation] = []
         self.writers: dict[str, CaptureWriter] = {}
         self._threads: Threads | None = None
-        self._layout, self._wait, self._cpus = layout, wait, cpus
+        self._layout, self._wait, self._cpus, self._touch_books = layout, wait, cpus, touch_books
         self._tape_records, self._captures, self._watch_silence = tape_records, captures or {}, watch_silence
         options = {"allow_gil_transport": allow_gil_transport} if server == "sync" else {}
         self._bell = Doorbell()
@@ -76,7 +77,7 @@ class MarketData:
             self.core = build_core(
                 self.sessions, listings, borrows=self.server.borrows, layout=self._layout,
                 tape_records=self._tape_records, control_bell=self._bell, record=bool(self._captures),
-                watch_silence=self._watch_silence)
+                watch_silence=self._watch_silence, book_options={"touched": self._touch_books})
             self.instruments = {item.name: item for item in self.core.instruments}
             self.conversations = conversations(self.core, self.sessions, self.report)
             self._start_captures(answers)
