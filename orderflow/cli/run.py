@@ -188,6 +188,8 @@ def watch_lines(engine: Engine | MarketData, passed: Callable[[], float], over: 
             output.warn(problem)
         said = len(problems)
         engine.run(STEP_S, over)
+    for problem in problems[said:]:
+        output.warn(problem)
 
 
 def books_line(engine: Engine | MarketData, passed_s: float) -> str:
