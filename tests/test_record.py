@@ -146,7 +146,7 @@ def test_an_exchange_that_cannot_be_reached_is_left_out_and_told(tmp_path, excha
     options = ["-o", str(tmp_path / "x.tsv.zst")] if command == "record" else []
     assert main([command, str(config), *options, "--seconds", "1.5", "--json"]) == CHECK_FAILED
     printed = capsys.readouterr()
-    assert f"exchange away: GET http://{nowhere}/0/public/AssetPairs: {nowhere}: refused; nothing listens" in printed.err
+    assert f"exchange away: GET http://{nowhere}/0/public/AssetPairs: {nowhere}: refused; nothing" in printed.err
     found = json.loads(printed.out)
     assert [name if command == "record" else name["name"] for name in found["exchanges"]] == ["alpha"]
     config.write_text(away + away.replace("away", "gone"))

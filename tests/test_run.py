@@ -135,14 +135,19 @@ def with_strategies(configuration, tmp_path, monkeypatch):
     return write
 
 
-def test_strategies_of_the_configuration_trade(with_strategies, keys, capsys):
+@pytest.mark.parametrize("fee, told", [
+    ("0.0003", []), ("0.001", ["exchange alpha BTCUSDT: charged 3.00 bps, but routing counts with 10.00 to 10.00; set "
+                               "maker_fee and taker_fee of exchanges.alpha"])])
+def test_strategies_of_the_configuration_trade(with_strategies, keys, capsys, fee, told):
     path = with_strategies(
         '[strategies.mine]\nuse = "MODULE:Buyer"\nparameters = {quantity = "0.005"}\n',
         '[strategies.theirs]\nuse = "dislocation"\n'
         'parameters = {instrument = "BTC-USDT", maximum_quantity = "0.01", edge = "0.5"}\n')
+    path.write_text(path.read_text().replace("[exchanges.alpha]\n", f'[exchanges.alpha]\nmaker_fee = "{fee}"\n'
+                                             f'taker_fee = "{fee}"\n'))
     assert main(["run", str(path), "--seconds", "1.5", "--json"]) == GOOD
     found = json.loads(capsys.readouterr().out)
-    assert found["problems"] == [] and found["orders"]["sent"] >= 1
+    assert found["problems"] == told and found["orders"]["sent"] >= 1
     [parent] = found["parents"]
     assert (parent["side"], parent["quantity"], parent["filled"]) == ("BUY", "0.005", "0.005")
 

@@ -214,7 +214,7 @@ def document(engine: Engine, problems: list[str]) -> dict:
             "parents": [summary.parent(state) for state in engine.parents()],
             "position": summary.positions(engine),
             "changed": {asset: summary.text(amount) for asset, amount in sorted(summary.flows(engine).items())},
-            "latency_ns": summary.latency(engine), "problems": list(problems)}
+            "latency_ns": summary.latency(engine), "problems": [*problems, *summary.unexpected_fees(engine)]}
 
 
 def trading_lines(found: dict) -> list[str]:

@@ -127,8 +127,8 @@ def _call_patiently(using: httpx.Client, request: Request, hosts: Hosts, clock: 
         while at_ns := hosts.request(request.url, None, clock()):
             left = max(0.0, (at_ns - clock()) / 1e9)
             if waited + left > PATIENCE_S:
-                return Answer(0, f"{request.url.partition('?')[0]}: the exchange asks to be left alone for {left:.0f} s "
-                                 "more; try again then".encode())
+                return Answer(0, f"{request.url.partition('?')[0]}: the exchange asks to be left alone for "
+                                 f"{left:.0f} s more; try again then".encode())
             wait(min(left, LOOK_S))
             waited += min(left, LOOK_S)
         answer = call(using, request)
