@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from orderflow.complaints import complaint
 from orderflow.exchanges import SESSIONS
 from orderflow.instrument import decimal
 
@@ -207,8 +208,10 @@ def load(path: str | os.PathLike) -> Settings:
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error})") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: cannot be read: not UTF-8 text") from None
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -224,9 +227,10 @@ def parse(document: dict) -> Settings:
     try:
         settings = msgspec.convert(document, Settings)
     except msgspec.ValidationError as error:
-        message = _named(str(error))
-        for table, kind in (("exchanges", ExchangeSettings), ("strategies", StrategySettings)):
-            message = message.replace(f"{table}.*", f"{table}.{_culprit(document, table, kind)}")
+        message = complaint(error, Settings)
+        for table, entries in (("exchanges", dict[NAME, ExchangeSettings]), ("limits", dict[str, LimitSettings]),
+                               ("strategies", dict[NAME, StrategySettings])):
+            message = message.replace(f"{table}.*", f"{table}.{_culprit(document, table, entries)}")
         raise ConfigError(message) from None
     return check(settings)
 
@@ -315,9 +319,7 @@ def dislocation(key: str, strategy: StrategySettings) -> DislocationParameters:
     try:
         return msgspec.convert(strategy.parameters, DislocationParameters)
     except msgspec.ValidationError as error:
-        message = _named(str(error))
-        raise ConfigError(f"{key}.{message}" if " - at " in str(error) or "no such key" in message
-                          else f"{key}: {message}") from None
+        raise ConfigError(f"{key}.{complaint(error, DislocationParameters)}") from None
 
 
 def _check_renewal(key: str, seconds: float | None) -> None:
@@ -353,24 +355,12 @@ def _check_threads(settings: Settings) -> None:
                           "other's way; use wait = \"park\" or layout = \"fused\"")
 
 
-def _culprit(document: dict, table: str, kind: type[Struct]) -> str:
+def _culprit(document: dict, table: str, kind: Any) -> str:
     """The entry that cannot be converted: msgspec says of a table's entry that it is one, not which."""
     entries = document.get(table, {})
     for name, entry in entries.items() if isinstance(entries, dict) else ():
         try:
-            msgspec.convert({name: entry}, dict[NAME, kind])  # type: ignore[valid-type]
+            msgspec.convert({name: entry}, kind)
         except msgspec.ValidationError:
-            return name
+            return f'"{name}"' if "-" in name else name
     return "*"
-
-
-def _named(message: str) -> str:
-    """msgspec's message with the key first: "Expected `int`, got `str` - at `$.engine.x`"."""
-    problem, _, where = message.partition(" - at `")
-    if where.startswith("key` in `"):               # a table's entry has a wrong name
-        where = where.removeprefix("key` in `").rstrip("`") + "[...]"
-    key = where.rstrip("`").removeprefix("$").removeprefix(".").replace("[...]", ".*")
-    field = problem.partition("unknown field `")[2].rstrip("`")
-    if field:
-        return f"{key + '.' if key else ''}{field}: no such key"
-    return f"{key}: {problem}" if key else problem

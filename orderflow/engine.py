@@ -109,6 +109,11 @@ class EngineError(Exception):
     """The engine cannot start or go on; the message says what to do."""
 
 
+def reasons(failed: dict[str, str]) -> str:
+    """One line on the exchanges that could not be reached, each with its reason."""
+    return "; ".join(f"exchange {name}: {reason}" for name, reason in failed.items())
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What risk allows for one instrument. Decimals as text.
@@ -235,21 +240,23 @@ class Engine:
 
     def _fetch_listings(self) -> list[Listing]:
         listings: list[Listing] = []
+        failed: dict[str, str] = {}
         for session in list(self.sessions):
             name = session.settings.name
             try:
                 bodies = (self.server.fetch_now(name, session.metadata()) if self._direct
                           else self.server.fetch_now(session.metadata()))
             except ConnectionError as error:
-                problem = f"exchange {name}: {error}"
-                if self._all_exchanges or len(self.sessions) == 1:
-                    raise EngineError(problem) from None
-                self._report(f"{problem}; it is left out of this run")
-                self.sessions.remove(session)
+                failed[name] = str(error)
+                if self._all_exchanges or len(failed) == len(self.sessions):
+                    raise EngineError(reasons(failed)) from None
                 continue
             for listing in session.listings(bodies):
                 maker, taker = self._fees.get(name, (listing.maker_fee, listing.taker_fee))
                 listings.append(listing.with_fees(decimal(maker, "maker_fee"), decimal(taker, "taker_fee")))
+        for name, reason in failed.items():
+            self._report(f"{reasons({name: reason})}; it is left out of this run")
+        self.sessions = [session for session in self.sessions if session.settings.name not in failed]
         return listings
 
     def _build(self, listings: list[Listing]) -> None:
@@ -475,6 +482,9 @@ class Engine:
     def submit(self, instrument: str, side: str, quantity: object, limit_price: object = None, *,
                seconds: float | None = None, exchanges: Sequence[str] = ()) -> int:
         """Submit a parent order; returns its id.
+
+        One that is below the minimum quantity or the minimum notional of every exchange ends at once, for the reason
+        BELOW_MINIMUM_REMAINS.
 
         Parameters
         ----------

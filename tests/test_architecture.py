@@ -38,8 +38,8 @@ STAGES = """
 """.split()
 
 #: The layers of Python, lowest first. A layer imports from itself and from lower ones.
-LAYERS = ("instrument", "config", "_core", "exchanges", "simulator", "servers", "wiring", "parents", "engine",
-          "research", "cli")
+LAYERS = ("instrument", "complaints", "config", "_core", "exchanges", "simulator", "servers", "wiring", "parents",
+          "engine", "research", "cli")
 #: (importing layer, module): why it may.
 ALLOWED_IMPORTS = {
     ("instrument", "orderflow._core.types"): "numpy dtypes are derived from the structs, and declared nowhere else",

@@ -1,4 +1,5 @@
 """The command line: exit codes, one line for what a user did wrong, JSON and nothing else in a pipe."""
+import errno
 import json
 import os
 import signal
@@ -72,7 +73,12 @@ def test_usage_errors_are_one_line(capsys):
     assert "--fast" in refused(capsys, "--fast")
     assert "books: No such option: --fast" in refused(capsys, "books", "--fast")
     assert "CAPTURE" in refused(capsys, "books")
-    assert "--server" in refused(capsys, "books", __file__, "--server", "quick")
+    told = refused(capsys, "books", __file__, "--server", "quick")
+    assert told.endswith("Invalid value for '--server': 'quick' is not one of 'direct', 'sync', 'async'.")
+
+
+def test_without_a_command_it_is_the_help(capsys):
+    assert run(capsys) == run(capsys, "--help")
 
 
 def test_commands_are_imported_only_when_asked_for():
@@ -90,9 +96,16 @@ def test_a_defect_of_ours_is_not_hidden(monkeypatch):
         main(["doctor", "--json"])
 
 
+def test_ctrl_c_in_a_command_that_does_not_wait_for_it(monkeypatch):
+    def interrupted(document):
+        raise KeyboardInterrupt
+    monkeypatch.setattr("orderflow.cli.doctor.output.result", interrupted)
+    assert main(["doctor", "--json"]) == 130
+
+
 def test_a_reader_that_leaves_is_no_error(monkeypatch):
     def gone(document):
-        raise BrokenPipeError
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
     monkeypatch.setattr("orderflow.cli.doctor.output.result", gone)
     monkeypatch.setattr(orderflow.cli.sys, "stdout", sys.stdout)
     assert main(["doctor", "--json"]) == 0

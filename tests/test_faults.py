@@ -194,7 +194,7 @@ SEEN = {
     "reorder": ("binance_spot", "book of BTCUSDT is STALE (GAP)", False),
     "freeze": ("binance_spot", "book of BTCUSDT is STALE (SILENT)", False),
     "checksum": ("kraken_v2", "book of BTC/USDT is STALE (CHECKSUM)", False),
-    "cut": ("binance_spot", "market connection lost: PEER_CLOSED (0)", True),
+    "cut": ("binance_spot", "market connection lost: PEER_CLOSED", True),
     "reset": ("binance_spot", "market connection lost: TRANSPORT_FAILED (104)", True),
     "close": ("binance_spot", "market connection lost: PEER_CLOSED (1012)", True),
     "oversize": ("binance_spot", "market connection lost: PROTOCOL_BROKEN (FRAME_TOO_LARGE)", True),

@@ -2,6 +2,7 @@
 import io
 import json
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import zstandard
 from rich.console import Console
 
-from orderflow.cli import BAD_USAGE, GOOD, main
+from orderflow.cli import BAD_USAGE, CHECK_FAILED, GOOD, main
 from orderflow.cli.record import market_data
 from orderflow.cli.screen import LiveScreen
 from orderflow.config import load
@@ -118,9 +119,48 @@ def test_bad_usage_is_named(tmp_path, exchanges, capsys):
     taken = tmp_path / "taken.tsv.zst"
     taken.write_bytes(b"")
     assert main(["record", str(config), "-o", str(taken)]) == BAD_USAGE
-    assert "taken.tsv.zst: File exists" in capsys.readouterr().err
+    assert "taken.tsv.zst exists; a capture is never written over" in capsys.readouterr().err
+    (tmp_path / "two-gamma.tsv.zst").touch()
+    both = configuration(tmp_path, exchanges, "alpha", "gamma")
+    assert main(["record", str(both), "-o", str(tmp_path / "two.tsv.zst")]) == BAD_USAGE
+    assert "two-gamma.tsv.zst exists" in capsys.readouterr().err
+    assert not (tmp_path / "two-alpha.tsv.zst").exists()
     assert main(["record", str(config), "-o", str(tmp_path / "no" / "x.tsv.zst")]) == BAD_USAGE
     assert "No such file" in capsys.readouterr().err
+
+
+@pytest.fixture
+def nowhere():
+    """An address at which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    return f"127.0.0.1:{port}"
+
+
+@pytest.mark.parametrize("command", ["watch", "record"])
+def test_an_exchange_that_cannot_be_reached_is_left_out_and_told(tmp_path, exchanges, nowhere, capsys, command):
+    config = configuration(tmp_path, exchanges, "alpha")
+    away = (f'[exchanges.away]\nprotocol = "kraken_v2"\nsymbols = ["BTC/USDT"]\nrest = "http://{nowhere}"\n'
+            f'stream = "ws://{nowhere}"\n')
+    config.write_text(config.read_text() + away)
+    options = ["-o", str(tmp_path / "x.tsv.zst")] if command == "record" else []
+    assert main([command, str(config), *options, "--seconds", "1.5", "--json"]) == CHECK_FAILED
+    printed = capsys.readouterr()
+    assert f"exchange away: GET http://{nowhere}/0/public/AssetPairs: {nowhere}: refused; nothing" in printed.err
+    found = json.loads(printed.out)
+    assert [name if command == "record" else name["name"] for name in found["exchanges"]] == ["alpha"]
+    config.write_text(away + away.replace("away", "gone"))
+    assert main([command, str(config), *options, "--seconds", "1"]) == CHECK_FAILED
+    printed = capsys.readouterr()
+    assert "exchange away: " in printed.err and "; exchange gone: " in printed.err and printed.out == ""
+
+
+def test_a_recording_without_frames_is_no_success(tmp_path, exchanges, nowhere, capsys):
+    config = configuration(tmp_path, exchanges, "alpha")
+    port = exchanges["alpha"].ports.plain
+    config.write_text(config.read_text().replace(f"ws://127.0.0.1:{port}", f"ws://{nowhere}"))
+    assert main(["record", str(config), "-o", str(tmp_path / "x.tsv.zst"), "--seconds", "0.5"]) == CHECK_FAILED
+    assert "exchange alpha: no frame arrived; " in capsys.readouterr().err
 
 
 def test_the_protocol_of_a_recording_is_known_by_its_urls(tmp_path):

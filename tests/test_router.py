@@ -68,10 +68,27 @@ def test_a_limit_is_never_passed_and_time_ends_it(make):
     assert (parent.status, parent.reason, parent.children) == ("PARENT_DONE", "END_TIME", 0)
 
 
-def test_what_no_exchange_takes_is_not_waited_for(make):
+@pytest.mark.parametrize("side, quantity, limit, exchanges", [
+    ("buy", "0.00000001", None, ()),            # below the minimum quantity
+    ("buy", "0.00005", None, ["alpha"]),        # about 3 USDT of at least 5
+    ("sell", "0.00005", None, ["alpha", "beta"]),
+    ("buy", "0.00015", "20000", ["alpha"]),     # 9 at the market, 3 at its own limit
+])
+def test_what_no_exchange_takes_is_not_waited_for(make, side, quantity, limit, exchanges):
     engine = make()
-    parent = engine.wait(engine.submit(INSTRUMENT, "buy", "0.00000001"))
+    parent = engine.wait(engine.submit(INSTRUMENT, side, quantity, limit, exchanges=exchanges))
     assert (parent.status, parent.reason, parent.children) == ("PARENT_DONE", "BELOW_MINIMUM_REMAINS", 0)
+
+
+@pytest.mark.parametrize("side, quantity, limit, exchanges, reason", [
+    ("buy", "0.0001", None, ["alpha"], "OK"),           # about 6
+    ("buy", "0.00005", None, (), "OK"),                 # gamma takes orders from 0.5 on
+    ("sell", "0.00005", "120000", ["alpha"], "END_TIME"),   # 6 if the market ever gets there
+])
+def test_what_an_exchange_takes_is_worked(make, side, quantity, limit, exchanges, reason):
+    engine = make()
+    parent = engine.wait(engine.submit(INSTRUMENT, side, quantity, limit, seconds=1, exchanges=exchanges))
+    assert (parent.status, parent.reason) == ("PARENT_DONE", reason)
 
 
 @pytest.mark.parametrize("arguments, told", [

@@ -148,14 +148,19 @@ def with_strategies(configuration, tmp_path, monkeypatch):
     return write
 
 
-def test_strategies_of_the_configuration_trade(with_strategies, keys, capsys):
+@pytest.mark.parametrize("fee, told", [
+    ("0.0003", []), ("0.001", ["exchange alpha BTCUSDT: charged 3.00 bps, but routing counts with 10.00 to 10.00; set "
+                               "maker_fee and taker_fee of exchanges.alpha"])])
+def test_strategies_of_the_configuration_trade(with_strategies, keys, capsys, fee, told):
     path = with_strategies(
         '[strategies.mine]\nuse = "MODULE:Buyer"\nparameters = {quantity = "0.005"}\n',
         '[strategies.theirs]\nuse = "dislocation"\n'
         'parameters = {instrument = "BTC-USDT", maximum_quantity = "0.01", edge = "0.5"}\n')
+    path.write_text(path.read_text().replace("[exchanges.alpha]\n", f'[exchanges.alpha]\nmaker_fee = "{fee}"\n'
+                                             f'taker_fee = "{fee}"\n'))
     assert main(["run", str(path), "--seconds", "1.5", "--json"]) == GOOD
     found = json.loads(capsys.readouterr().out)
-    assert found["problems"] == [] and found["orders"]["sent"] >= 1
+    assert found["problems"] == told and found["orders"]["sent"] >= 1
     [parent] = found["parents"]
     assert (parent["side"], parent["quantity"], parent["filled"]) == ("BUY", "0.005", "0.005")
 
@@ -273,16 +278,16 @@ def changed(**parameters):
 
 @pytest.mark.parametrize(("document", "message"), [
     ({"exchanges": {"a": EXCHANGE}, "strategies": {"s": DISLOCATION}}, "strategies.s: no exchange trades"),
-    (TRADING | {"strategies": {"s": {}}}, "strategies.s: "),
+    (TRADING | {"strategies": {"s": {}}}, "strategies.s.use: is missing"),
     (TRADING | {"strategies": {"S!": DISLOCATION}}, "strategies.S!"),
     (TRADING | {"strategies": {"s": {"use": "magic"}}}, "strategies.s.use: 'magic' is neither dislocation nor"),
     (TRADING | {"strategies": {"s": {"use": "a b:C"}}}, "strategies.s.use: 'a b:C' is neither"),
     (TRADING | {"strategies": {f"s{number}": DISLOCATION for number in range(16)}}, "strategies: 16, at most 15"),
     (changed(instrument="ETH-USDT"), "s.parameters.instrument: 'ETH-USDT' has no limits; there are BTC-USDT"),
     (changed(maximum_quantity=0), "strategies.s.parameters.maximum_quantity: 0 should be positive"),
-    (changed(maximum_quantity=0.5), "strategies.s.parameters.maximum_quantity: Expected `int | str`, got `float`"),
+    (changed(maximum_quantity=0.5), "strategies.s.parameters.maximum_quantity: expected an exact number"),
     (changed(edge="1"), "strategies.s.parameters.edge: 1 should be 0 or more and below 1"),
-    (changed(leg_seconds=0), "strategies.s.parameters.leg_seconds: Expected `float` > 0"),
+    (changed(leg_seconds=0), "strategies.s.parameters.leg_seconds: expected a number > 0"),
     (changed(size=1), "strategies.s.parameters.size: no such key"),
 ])
 def test_wrong_strategies_are_named(document, message):

@@ -184,6 +184,22 @@ cdef nogil:
             return wide.product(exposure.reference_price, FRACTION + exposure.collar)
         return wide.product(exposure.reference_price, FRACTION - exposure.collar)
 
+    inline bint worth_too_little(const Risk *risk, uint32_t listing, const ParentOrder *order,
+                                 int64_t quantity) noexcept:
+        """Whether `quantity` of a parent (instrument scale) is below a listing's minimum notional at the highest price
+        that an order for it may have: the collar's, or its own limit. Not so while there is no reference price."""
+        cdef const ListingLimits *limits = &risk.limits[listing]
+        cdef const Exposure *exposure = &risk.exposures[limits.instrument]
+        cdef int64_t price
+        cdef int128 most
+        if limits.minimum_notional <= 0 or exposure.reference_price <= 0:
+            return False
+        price = <int64_t>(bound_of(exposure, Side.BUY) / FRACTION)
+        if order.limit_price > 0 and (order.limit_price < price) == (order.side == Side.BUY):
+            price = order.limit_price
+        most = wide.product(price / limits.price_factor + 1, quantity / limits.quantity_factor)
+        return most < limits.minimum_notional
+
     inline bint check_price(const Risk *risk, const ChildOrder *child, int64_t now_ns, Decision *decision) noexcept:
         """Tick, collar and notional. A market order has no price: its notional is that at the upper bound of the
         collar."""

@@ -328,7 +328,7 @@ cdef nogil:
         return order < 0 if side == Side.BUY else order > 0
 
     inline bint too_little(const RouterState *self, const ParentOrder *order, int64_t quantity) noexcept:
-        """Whether no listing of the parent takes so little, whatever its book."""
+        """Whether no listing of the parent takes so little, whatever its book shows."""
         cdef uint32_t begin = self.first[order.instrument]
         cdef uint32_t k
         cdef const Listing *listing
@@ -338,7 +338,8 @@ cdef nogil:
                 continue
             listing = &self.listings[self.members[begin + k]]
             least = listing.minimum_quantity if listing.minimum_quantity > listing.lot else listing.lot
-            if quantity >= least * listing.quantity_factor:
+            if (quantity >= least * listing.quantity_factor
+                    and not risk.worth_too_little(self.risk, listing.index, order, quantity)):
                 return False
         return True
 

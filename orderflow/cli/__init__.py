@@ -13,10 +13,11 @@ GOOD, CHECK_FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. `arguments` default to the process's own."""
-    from orderflow.cli.application import command_line, refusal  # typer costs more than `import orderflow` does
+    from orderflow.cli.application import refusal, run  # typer costs more than `import orderflow` does
 
+    chosen = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
-        code = command_line()(arguments, prog_name="orderflow", standalone_mode=False)
+        code = run(chosen)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:                 # `orderflow ... | head`: nobody reads on, which is nobody's mistake

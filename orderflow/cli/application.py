@@ -11,6 +11,10 @@ from orderflow.cli import BAD_USAGE, CHECK_FAILED, output
 
 #: In the order of the help text. `orderflow/cli/NAME.py` holds a function `command`.
 COMMANDS = ("demo", "run", "simulate", "books", "record", "watch", "doctor")
+#: What a callback raises that wants nothing more to be done.
+EXIT = next(base for base in typer.Exit.__mro__ if base.__name__ == "Exit")
+#: What typer puts before every complaint about a value.
+COMPLAINT = "Value error, "
 #: Base of every usage error; some versions of typer bring a click of their own, so it is not imported by name.
 USAGE_ERROR = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
@@ -56,7 +60,7 @@ def installed_version() -> str:
 
 def command_line():
     """The whole command line, to be called with arguments."""
-    application = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False,
+    application = typer.Typer(cls=Commands, add_completion=False,
                               context_settings={"help_option_names": ["-h", "--help"]})
 
     @application.callback()
@@ -65,6 +69,18 @@ def command_line():
         """Algorithmic order router for many exchanges."""
 
     return typer.main.get_command(application)
+
+
+def run(arguments: list[str]) -> int | None:
+    """Run the command that the arguments name; its exit code.
+
+    Not through the command's own `main`, which takes a broken pipe and Ctrl-C for itself.
+    """
+    try:
+        with command_line().make_context("orderflow", arguments) as context:
+            return context.command.invoke(context)
+    except EXIT as left:
+        return left.exit_code
 
 
 def refusal(error: Exception) -> tuple[int | None, str]:
@@ -76,7 +92,8 @@ def refusal(error: Exception) -> tuple[int | None, str]:
     if isinstance(error, USAGE_ERROR):
         context = getattr(error, "ctx", None)
         where = context.command_path.partition(" ")[2] if context is not None else ""
-        return BAD_USAGE, _one_line(f"{where}: {error.format_message()}" if where else error.format_message())
+        message = error.format_message().replace(COMPLAINT, "")
+        return BAD_USAGE, _one_line(f"{where}: {message}" if where else message)
     if isinstance(error, (BadUsage, ConfigError, CaptureError, SessionError)):
         return BAD_USAGE, _one_line(str(error))
     if isinstance(error, (CheckFailed, ConnectionError, TimeoutError)):

@@ -28,7 +28,7 @@ def command(
 ) -> int:
     """Record the market data of a configuration until Ctrl-C.
 
-    Exit code 1: an exchange could not be reached, or a file could not be written to the end.
+    Exit code 1: an exchange could not be reached or sent nothing, or a file could not be written to the end.
     """
     from orderflow.cli.run import ended_by_signal
     from orderflow.config import load
@@ -36,6 +36,9 @@ def command(
 
     settings = load(configuration)
     paths = files_of(file, list(settings.exchanges))
+    for path in paths.values():
+        if path.exists():
+            raise BadUsage(f"-o: {path} exists; a capture is never written over, name another file")
     problems: list[str] = []
     began = time.monotonic()
     data = market_data(settings, problems.append, paths)
@@ -47,10 +50,15 @@ def command(
         except OSError as error:
             raise BadUsage(f"-o: {error.filename}: {error.strerror}") from None
         try:
-            _wait(data, problems, seconds, ended)
+            told = _wait(data, problems, seconds, ended)
         finally:
             data.stop()
     output.end_progress()
+    for problem in problems[told:]:
+        output.warn(problem)
+    silent = [name for name, writer in data.writers.items() if not writer.frames]
+    for name in silent:
+        output.warn(f"exchange {name}: no frame arrived; {paths[name]} holds no market data")
     found: dict[str, dict] = {name: {"file": str(writer.path), "frames": writer.frames, "bytes": writer.bytes,
                     "file_bytes": writer.path.stat().st_size, "failed": writer.failed or None}
              for name, writer in data.writers.items()}
@@ -62,7 +70,7 @@ def command(
                  for name, one in found.items()]
         for line in output.columns(rows):
             output.text(line)
-    return CHECK_FAILED if any(one["failed"] for one in found.values()) else GOOD
+    return CHECK_FAILED if silent or data.left_out or any(one["failed"] for one in found.values()) else GOOD
 
 
 def files_of(file: Path, names: list[str]) -> dict[str, Path]:
@@ -93,13 +101,14 @@ def market_data(settings: Settings, report, captures: dict[str, Path]) -> Market
                       touch_books=chosen.touch_books)
 
 
-def _wait(data: MarketData, problems: list[str], seconds: float | None, ended: list[int]) -> None:
-    """Until the time is over, somebody says so, or no file can be written any more; problems are told as they come."""
+def _wait(data: MarketData, problems: list[str], seconds: float | None, ended: list[int]) -> int:
+    """Until the time is over, somebody says so, or no file can be written any more; problems are told as they come.
+    Returns how many were."""
     began, said, next_line = time.monotonic(), 0, 0.0
     while not ended and not all(writer.failed for writer in data.writers.values()):
         passed = time.monotonic() - began
         if seconds is not None and passed >= seconds:
-            return
+            break
         if passed >= next_line:
             frames = sum(writer.frames for writer in data.writers.values())
             output.progress(f"{passed:.0f} s, {frames:,} frames")
@@ -108,3 +117,4 @@ def _wait(data: MarketData, problems: list[str], seconds: float | None, ended: l
             output.warn(problem)
         said = len(problems)
         data.run(STEP_S, lambda: bool(ended))
+    return said

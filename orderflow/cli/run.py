@@ -189,6 +189,8 @@ def watch_lines(engine: Engine | MarketData, passed: Callable[[], float], over: 
             output.warn(problem)
         said = len(problems)
         engine.run(STEP_S, over)
+    for problem in problems[said:]:
+        output.warn(problem)
 
 
 def books_line(engine: Engine | MarketData, passed_s: float) -> str:
@@ -213,7 +215,7 @@ def document(engine: Engine, problems: list[str]) -> dict:
             "parents": [summary.parent(state) for state in engine.parents()],
             "position": summary.positions(engine),
             "changed": {asset: summary.text(amount) for asset, amount in sorted(summary.flows(engine).items())},
-            "latency_ns": summary.latency(engine), "problems": list(problems)}
+            "latency_ns": summary.latency(engine), "problems": [*problems, *summary.unexpected_fees(engine)]}
 
 
 def trading_lines(found: dict) -> list[str]:

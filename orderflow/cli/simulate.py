@@ -93,8 +93,10 @@ def _with_faults(wanted: list, path: Path, seed: int) -> list:
 
     try:
         plan = load(path, seed)
-    except (FaultError, OSError) as error:
+    except FaultError as error:
         raise BadUsage(f"--faults {error}") from None
+    except OSError as error:
+        raise BadUsage(f"--faults {path}: cannot be read: {error.strerror}") from None
     names = [settings.name for settings in wanted]
     for at, fault in enumerate(plan.script):
         if fault.exchange and fault.exchange not in names:

@@ -13,6 +13,8 @@ from orderflow.research.market_data import MarketData
 #: Digits after the point of averages, which have no end of their own.
 AVERAGE = Decimal("1e-8")
 BASIS_POINTS = Decimal("1e-4")
+#: How far a fee may be from the configured fraction: exchanges round it, and the prices of fills differ.
+FEE_ROUNDING = Decimal("0.000005")
 STAGES = ("frame_to_board", "frame_to_decision", "decided_to_sent", "frame_to_sent")
 
 
@@ -100,6 +102,31 @@ def flows(engine: Engine, exchange: str = "") -> dict[str, Decimal]:
         for asset, (amount, decimals) in view.fees.items():
             add(assets[asset], -from_scaled(amount, decimals))
     return changed
+
+
+def unexpected_fees(engine: Engine) -> list[str]:
+    """One line for each listing whose fees were not those that routing counts with, as fractions of the notional."""
+    found = []
+    for index, listing in enumerate(engine.core.listings):
+        view = engine.position(index)
+        notional = from_scaled(view.bought_notional + view.sold_notional,
+                               listing.price_decimals + listing.quantity_decimals)
+        if not notional:
+            continue
+        average = notional / from_scaled(view.bought + view.sold, listing.quantity_decimals)
+        assets = engine.sessions[int(engine.table[index]["exchange"])].assets
+        charged = {assets[asset]: from_scaled(amount, decimals) for asset, (amount, decimals) in view.fees.items()}
+        where = f"exchange {listing.exchange} {listing.symbol}"
+        if others := sorted(asset for asset in charged if asset not in (listing.base, listing.quote)):
+            found.append(f"{where}: charged fees in {', '.join(others)}, which routing does not know the worth of")
+            continue
+        rate = (charged.get(listing.quote, Decimal(0)) + charged.get(listing.base, Decimal(0)) * average) / notional
+        low, high = sorted((listing.maker_fee, listing.taker_fee))
+        if rate < low - FEE_ROUNDING or rate > high + FEE_ROUNDING:
+            found.append(f"{where}: charged {rate * 10_000:.2f} bps, but routing counts with "
+                         f"{low * 10_000:.2f} to {high * 10_000:.2f}; set maker_fee and taker_fee of "
+                         f"exchanges.{listing.exchange}")
+    return found
 
 
 def profit(flows: dict[str, Decimal], prices: dict[str, Decimal], quote: str) -> dict[str, str | None]:

@@ -66,4 +66,4 @@ def command(
     if as_json:
         output.result(found)
     live = all(state == "LIVE" for exchange in found["exchanges"] for state in exchange["books"].values())
-    return GOOD if live else CHECK_FAILED
+    return GOOD if live and not data.left_out else CHECK_FAILED

@@ -59,7 +59,7 @@ def protocol_of(path, protocol: str | None = None) -> str:
     """
     protocol = protocol or recognise(path)
     if protocol is None:
-        raise BooksError(f"{path}: no URL in it tells the exchange; name it with --exchange PROTOCOL")
+        raise BooksError(f"{path}: no URL in it tells what it speaks; name it, with --exchange or as `protocol`")
     return protocol
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orderflow._core.doorbell import Doorbell
 from orderflow._core.types import BookState
-from orderflow.engine import EngineError
+from orderflow.engine import EngineError, reasons
 from orderflow.exchanges.actions import Request
 from orderflow.exchanges.session import Session
 from orderflow.instrument import Instrument, Listing
@@ -44,6 +44,11 @@ class MarketData:
         Whether a book of which nothing is heard becomes STALE.
     timeouts : Timeouts
         Of connecting and of REST.
+
+    Attributes
+    ----------
+    left_out : dict of str -> str
+        Why, of each exchange that did not answer at the start.
     """
 
     def __init__(self, sessions: Sequence[Session], server: str, report: Callable[[str], None], *,
@@ -52,6 +57,7 @@ class MarketData:
                  watch_silence: bool = True, timeouts: Timeouts = TIMEOUTS, allow_gil_transport: bool = True,
                  touch_books: bool = False):
         self.sessions = list(sessions)
+        self.left_out: dict[str, str] = {}
         self.report = report
         self.core: Core
         self.instruments: dict[str, Instrument]
@@ -70,7 +76,9 @@ class MarketData:
         Raises
         ------
         EngineError
-            An exchange does not answer or does not offer a symbol; the message names it.
+            No exchange answers; the message names them. One of several that does not is left out.
+        SessionError
+            An exchange does not offer a symbol; the message names it.
         """
         try:
             listings, answers = self._fetch()
@@ -92,14 +100,20 @@ class MarketData:
     def _fetch(self) -> tuple[list[Listing], dict[str, list[tuple[Request, bytes]]]]:
         listings: list[Listing] = []
         answers = {}
-        for session in self.sessions:
+        for session in list(self.sessions):
             name, requests = session.settings.name, session.metadata()
             try:
                 bodies = self.server.fetch_now(requests)
             except ConnectionError as error:
-                raise EngineError(f"exchange {name}: {error}") from None
+                self.left_out[name] = str(error)
+                self.sessions.remove(session)
+                continue
             listings += session.listings(bodies)
             answers[name] = [(request, bodies[request.purpose]) for request in requests]
+        if not self.sessions:
+            raise EngineError(reasons(self.left_out))
+        for name, reason in self.left_out.items():
+            self.report(f"{reasons({name: reason})}; it is left out")
         return listings, answers
 
     def _start_captures(self, answers: dict[str, list[tuple[Request, bytes]]]) -> None:

@@ -50,7 +50,9 @@ def lost(reason: LossReason, detail: int) -> str:
     """Why a connection was lost."""
     if reason == LossReason.PROTOCOL_BROKEN:
         return f"{reason.name} ({FrameFault(detail).name})"
-    return f"{reason.name} ({DecodeStatus(detail).name if reason == LossReason.FRAME_UNREADABLE else detail})"
+    if reason == LossReason.FRAME_UNREADABLE:
+        return f"{reason.name} ({DecodeStatus(detail).name})"
+    return f"{reason.name} ({detail})" if detail else reason.name
 
 
 def describe(loop, event, payload: bytes) -> str:

@@ -11,6 +11,7 @@ import httpx
 
 from orderflow.exchanges.actions import Request
 from orderflow.servers.blocking import BlockingCalls
+from orderflow.servers.connect import explain
 from orderflow.servers.hosts import PATIENCE_S, Answer, Hosts
 
 TIMEOUT = 10.0
@@ -42,7 +43,16 @@ def _refusal(error: Exception, request: Request, timeout: float | None) -> Answe
     if isinstance(error, httpx.TimeoutException):
         phase = "connect" if isinstance(error, httpx.ConnectTimeout) else "answer"
         reason = f"no answer in phase {phase!r} within {timeout:g} s"
+    elif isinstance(error, httpx.ConnectError) and (met := _met(error)) is not None:
+        reason = explain(met, urlsplit(request.url).netloc, "connect", timeout or 0.0)
     return Answer(0, f"{request.method} {request.url.partition('?')[0]}: {reason}".encode())
+
+
+def _met(error: BaseException | None) -> OSError | None:
+    """What the operating system or TLS said, below the exceptions of the HTTP client."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _answer(found: httpx.Response) -> Answer:
@@ -91,8 +101,7 @@ def fetch_now(using: httpx.Client, requests: Sequence[Request], hosts: Hosts, ti
         while len(bodies) < len(requests):
             request, answer = answers.get(timeout=patience_s)
             if answer.status != 200:
-                raise ConnectionError(f"{request.url}: {answer.body[:200].decode(errors='replace')}"
-                                      + (f" (status {answer.status})" if answer.status else ""))
+                raise ConnectionError(_told(request, answer))
             bodies[request.purpose] = answer.body
     except queue.Empty:
         missing = next(request.url for request in requests if request.purpose not in bodies)
@@ -102,6 +111,15 @@ def fetch_now(using: httpx.Client, requests: Sequence[Request], hosts: Hosts, ti
     return bodies
 
 
+def _told(request: Request, answer: Answer) -> str:
+    """One sentence on an answer that is none; where the exchange refuses what was asked for, what may be wrong."""
+    shown = answer.body[:200].decode(errors="replace")
+    if not answer.status:
+        return shown            # names the URL itself
+    hint = "; check `protocol`, `symbols` and `rest`" if answer.status in (400, 404) else ""
+    return f"{request.url}: {shown} (status {answer.status}){hint}"
+
+
 def _call_patiently(using: httpx.Client, request: Request, hosts: Hosts, clock: Callable[[], int],
                     wait: Callable[[float], None]) -> Answer:
     waited = 0.0
@@ -109,7 +127,8 @@ def _call_patiently(using: httpx.Client, request: Request, hosts: Hosts, clock: 
         while at_ns := hosts.request(request.url, None, clock()):
             left = max(0.0, (at_ns - clock()) / 1e9)
             if waited + left > PATIENCE_S:
-                return Answer(0, f"the exchange asks to be left alone for {left:.0f} s more; try again then".encode())
+                return Answer(0, f"{request.url.partition('?')[0]}: the exchange asks to be left alone for "
+                                 f"{left:.0f} s more; try again then".encode())
             wait(min(left, LOOK_S))
             waited += min(left, LOOK_S)
         answer = call(using, request)

@@ -99,7 +99,8 @@ def _record(path, number: int, line: bytes) -> Record:
 # The first pattern that an `open` or `http` URL matches names the protocol. A REST host that serves two protocols
 # (Kraken's AssetPairs) names none: the websocket that follows decides.
 PROTOCOL_OF_URL = [(re.compile(pattern), protocol) for pattern, protocol in (
-    (r"://(stream|api\d?|data-stream|data-api|ws-api|testnet|stream\.testnet)\.binance\.(com|vision)", "binance_spot"),
+    (r"://(stream|api\d?|data-stream|data-api|ws-api|testnet|stream\.testnet)\.binance\.(com|us|vision)",
+     "binance_spot"),
     (r"://(ws-)?f(stream|api)\.binance\.com", "binance_usdm"),
     (r"://(ws-)?d(stream|api)\.binance\.com", "binance_coinm"),
     (r"wss?://(beta-)?ws(-auth)?\.kraken\.com/v2", "kraken_v2"),
