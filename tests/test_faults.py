@@ -14,7 +14,7 @@ from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.faults import ANSWER_KINDS, FRAME_KINDS, LOSSES, Fault, FaultError, FaultPlan, load
 from orderflow.simulator.launch import ExchangeProcess, SimulatorSettings, build
 from orderflow.wiring import wait_until
-from tests.faulted import Faulted
+from tests.faulted import Faulted, two_instruments
 from tests.serving import PATIENCE, SERVERS, Clock, Run, check_equal, port_of, session_of, start_exchange
 
 #: As what a lost or misplaced frame of a book shows, where it is not a gap in its numbers.
@@ -337,6 +337,26 @@ def test_a_tick_size_that_becomes_finer_keeps_every_level():
     assert (prices % 10**6 == 0).all() and (prices % 10**8 != 0).any()
     faulted.becomes_true()
     assert faulted.problems == [] and faulted.counters("BTCUSDT")["resyncs"] == 0
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_prices_that_become_finer_than_the_scale_are_never_rounded(protocol):
+    """The step becomes a tenth of what the metadata told of. Where the scale has no room for that the book is STALE, and
+    asked for less and less often; else it is true. The other book of the exchange does not notice."""
+    one, other = two_instruments(protocol)
+    finer = replace(one, price_decimals=one.price_decimals + 1, tick=10 * one.tick)
+    faulted = Faulted(protocol, FaultPlan((
+        Fault("tick_size", protocol, one.symbol, after_frames=5, tick=one.tick),)), instruments=(finer, other))
+    faulted.wait_live()
+    faulted.wait(lambda: faulted.exchange.counts["tick_size"] == 1, "tick_size")
+    faulted.run(40)
+    assert faulted.state(other.symbol) == "LIVE" and faulted.counters(other.symbol)["resyncs"] == 0
+    assert faulted.conversation.health.connects == len(faulted.conversation.session.endpoints())
+    if faulted.counters(one.symbol)["resyncs"]:
+        assert f"{protocol}: book of {one.symbol} is STALE (INEXACT)" in " ".join(faulted.problems)
+        assert faulted.counters(one.symbol)["resyncs"] < 20
+    else:
+        assert faulted.state(one.symbol) == "LIVE" and faulted.problems == []
 
 
 # -- the script
