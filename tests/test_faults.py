@@ -215,7 +215,8 @@ ENCRYPTED = [("sync", "cut"), ("sync", "reset"), ("async", "cut"), ("async", "re
 
 
 @pytest.mark.parametrize("server, kind, encrypted", [
-    *((server, kind, False) for server in SERVERS for kind in SEEN), *((server, kind, True) for server, kind in ENCRYPTED)])
+    *((server, kind, False) for server in SERVERS for kind in SEEN),
+    *((server, kind, True) for server, kind in ENCRYPTED)])
 def test_on_sockets(server, kind, encrypted, authority):
     protocol, told, reconnects = SEEN[kind]
     if server == "async":
@@ -341,8 +342,8 @@ def test_a_tick_size_that_becomes_finer_keeps_every_level():
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_prices_that_become_finer_than_the_scale_are_never_rounded(protocol):
-    """The step becomes a tenth of what the metadata told of. Where the scale has no room for that the book is STALE, and
-    asked for less and less often; else it is true. The other book of the exchange does not notice."""
+    """The step becomes a tenth of what the metadata told of. Where the scale has no room for that the book is STALE,
+    and asked for less and less often; else it is true. The other book of the exchange does not notice."""
     one, other = two_instruments(protocol)
     finer = replace(one, price_decimals=one.price_decimals + 1, tick=10 * one.tick)
     faulted = Faulted(protocol, FaultPlan((

@@ -1,5 +1,5 @@
-"""Any split of the byte stream into reads gives the same events: every protocol, from the bytes of its connection to the
-board, through a borrowed transport.
+"""Any split of the byte stream into reads gives the same events: every protocol, from the bytes of its connection to
+the board, through a borrowed transport.
 """
 import socket
 
