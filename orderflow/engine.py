@@ -68,7 +68,7 @@ class Run:
 
     Attributes
     ----------
-    exchanges : list of (protocol, name)
+    exchanges : list of (protocol, name, depth)
     listings : list of dict
         The fields of each Listing; decimals as text.
     limits : dict of str -> dict
@@ -432,7 +432,7 @@ class Engine:
         """What a replay needs besides journal, input log and frames."""
         np.save(self.directory / TABLE_FILE, self.table)
         run = Run(self.journal.epoch, self._policy,
-                  [(session.protocol, session.settings.name) for session in self.sessions],
+                  [(session.protocol, session.settings.name, session.settings.depth) for session in self.sessions],
                   [asdict(listing) for listing in self.core.listings],
                   {name: asdict(limits) for name, limits in self._limits.items()},
                   list(self.core.orders), list(self.core.twins))
@@ -446,9 +446,9 @@ class Engine:
         """
         listings = run.listings_again()
         sessions = [session_for(protocol, SessionSettings(
-            name, symbols=tuple(item.symbol for item in listings if item.exchange == name),
+            name, symbols=tuple(item.symbol for item in listings if item.exchange == name), depth=depth,
             lines=2 if name in run.doubled else 1, renew_after_ns=0))
-            for protocol, name in run.exchanges]
+            for protocol, name, depth in run.exchanges]
         engine = cls(sessions, _NoServer(), limits={name: Limits(**limits) for name, limits in run.limits.items()},
                      policy=run.policy, directory=directory)
         core = engine.core = build_core(sessions, listings, borrows=False, unix_offset_ns=0)

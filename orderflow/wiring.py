@@ -17,7 +17,7 @@ from orderflow._core.ring import Ring
 from orderflow.exchanges.session import Session
 from orderflow.instrument import Instrument, Listing, instruments_of, table
 from orderflow.servers.control import Conversation
-from orderflow.servers.hosts import HOSTS, Hosts
+from orderflow.servers.hosts import Hosts
 
 #: Besides a slot per listing: a wake-up keeps its slot while it is served, and its flag is down by then.
 WAKE_BEING_SERVED = 1
@@ -171,9 +171,9 @@ def exchange_threads(core: Core, layout: str, wait: str, cpus: dict[str, int] | 
 
 
 def conversations(core: Core, sessions: Sequence[Session], report: Callable[[str], None],
-                  hosts: Hosts = HOSTS) -> list[Conversation]:
-    """One conversation an exchange."""
-    return [Conversation(session, core.loops[session.settings.name], report, hosts=hosts,
+                  hosts: Hosts) -> list[Conversation]:
+    """One conversation an exchange. `hosts` is the server's: its times are those of the server's clock."""
+    return [Conversation(session, core.loops[session.settings.name], report, hosts,
                          twin=core.twins.get(session.settings.name)) for session in sessions]
 
 

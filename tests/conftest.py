@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from orderflow.servers.hosts import HOSTS
+
 SHARED = Path(__file__).parents[2] / "shared"
 
 
@@ -20,6 +22,12 @@ def feeds():
             pytest.fail(message)
         pytest.skip(message)
     return SHARED / "feeds"
+
+
+@pytest.fixture(autouse=True)
+def hosts_of_its_own(monkeypatch):
+    """What a host allowed, refused or counted in one test is nothing to the next one."""
+    monkeypatch.setattr(HOSTS, "_hosts", {})
 
 
 def pytest_collection_modifyitems(items):

@@ -110,11 +110,11 @@ class Faulted:
         Books that were compared with the truth while they said LIVE.
     """
 
-    def __init__(self, protocol, plan=None, seed=5, silence_ns=5 * SECOND_NS):
+    def __init__(self, protocol, plan=None, seed=5, silence_ns=5 * SECOND_NS, instruments=()):
         self.protocol = protocol
         self.problems = []
         self.frames = self.live = 0
-        instruments = two_instruments(protocol)
+        instruments = instruments or two_instruments(protocol)
         self.symbols = tuple(instrument.symbol for instrument in instruments)
         self.exchange = build(SimulatorSettings(
             protocol, protocol, seed=seed, origin_ns=START_NS, instruments=instruments,

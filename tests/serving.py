@@ -85,7 +85,7 @@ class Run:
         self.core = build_core(sessions, listings, borrows=self.server.borrows, layout=layout, control_bell=bell,
                                watch_silence=watch_silence)
         self.threads = exchange_threads(self.core, layout, "park")
-        self.conversations = conversations(self.core, sessions, self.problems.append)
+        self.conversations = conversations(self.core, sessions, self.problems.append, self.server.hosts)
 
     def __enter__(self):
         self.threads.start()

@@ -3,6 +3,7 @@ import pytest
 
 from orderflow.exchanges import SESSIONS
 from orderflow.exchanges.actions import Subscription
+from orderflow.exchanges.facts import Limit, Limits
 from orderflow.exchanges.session import Credentials
 from orderflow.servers.acknowledgements import MOST_TRIES, Acknowledgements, named
 from orderflow.simulator.accounts import AccountSettings
@@ -23,8 +24,8 @@ def test_what_the_exchange_acknowledges_is_understood(protocol, lines):
 
 def asked_for(world, symbol, channel):
     """Times at which a book was asked for, in seconds."""
-    return [round((at - START_NS) / SECOND_NS) for at, text in world.heard
-            if "subscribe" in text and "unsubscribe" not in text and symbol in text and channel in text]
+    return [round((at - START_NS) / SECOND_NS) for at, text in world.heard if "unsubscribe" not in text.lower()
+            and "subscribe" in text.lower() and symbol in text and channel in text]
 
 
 def kraken_hides(symbol, channel):
@@ -60,6 +61,40 @@ def test_each_of_two_lines_waits_for_its_own_acknowledgements():
     assert world.problems[0] == ("test: market B connection: no answer in phase 'subscribe' to trade of ETH/USDT; "
                                  "asked for again")
     assert world.live and len(world.opened) == 2 and world.conversation.health.unanswered == 1
+
+
+def test_a_book_that_does_not_come_is_asked_for_by_one_timer():
+    """Neither acknowledgement nor snapshot: both are missed in the same moment, and the book is asked for once. What is
+    asked for by the timer of the acknowledgement is answered with "Already subscribed"; then a resync leaves and joins.
+    """
+    def hide(message):
+        about = message.get("result") or next(iter(message.get("data") or [{}]), {})
+        return (about.get("symbol") == "ETH/USDT" and "book" in (message.get("channel"), about.get("channel"))
+                and world.server.now_ns < START_NS + 35 * SECOND_NS)
+    world = Virtual("kraken_v2", ("BTC/USDT", "ETH/USDT"), hide=hide)
+    world.run(38)
+    assert asked_for(world, "ETH/USDT", "book") == [0, 10, 20, 30] and world.states["ETH/USDT"] != "LIVE"
+    world.run(30)
+    assert asked_for(world, "ETH/USDT", "book") == [0, 10, 20, 30, 40] and world.live and len(world.opened) == 1
+
+
+def test_a_silent_book_whose_new_subscription_is_not_answered_is_asked_for_by_one_timer():
+    world = Virtual("binance_spot", ("BTCUSDT",), silence_ns=5 * SECOND_NS, subscribe_ns=10 * SECOND_NS,
+                    hide=lambda message: world.server.now_ns > START_NS + 20 * SECOND_NS and len(world.opened) == 1)
+    world.run(20)
+    assert world.live
+    before = len(asked_for(world, "btcusdt", "depth"))
+    world.run(60)
+    assert asked_for(world, "btcusdt", "depth")[before:] == [25, 35, 55]
+    world.run(60)
+    assert world.live and len(world.opened) == 2
+
+
+def test_what_a_limit_holds_back_is_not_asked_for_twice():
+    """A message in eight seconds: books that wait for their turn are no books that did not come."""
+    world = Virtual("bitfinex", ("tBTCUSD", "tETHUSD"), limits=Limits(messages=Limit(2, 8 * SECOND_NS)))
+    world.run(70)
+    assert [len(asked_for(world, symbol, "book")) for symbol in world.symbols] == [1, 1] and world.live
 
 
 def test_after_the_last_try_the_connection_is_opened_again():

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from orderflow._core.codec import DecodeOutput, DecodeStatus
+from orderflow._core.json import Scanner
 from orderflow._core.types import MessageKind, Side
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
@@ -74,10 +75,6 @@ def said(event):
     return event.symbol, event.taker_side, Decimal(event.price), Decimal(event.quantity)
 
 
-def every(feeds):
-    return [(protocol, path) for protocol in PROTOCOLS for path in captures_of(feeds, protocol)]
-
-
 def pytest_generate_tests(metafunc):
     if "recording" in metafunc.fixturenames:
         metafunc.parametrize("protocol", PROTOCOLS)
@@ -116,6 +113,27 @@ def test_a_frame_means_the_same_however_it_is_spelt(recording):
         for way, text in spellings(frame, seed=number):
             assert others[way].decode_frame(text, out) == status, (way, text)
             assert list(recording.decoded(out)) == events, (way, text)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_scanner_agrees_with_orjson_on_every_recorded_frame(feeds, protocol):
+    for path in captures_of(feeds, protocol):
+        for record in read_capture(path):
+            if record.direction == "rx":
+                assert is_json(record.payload) == agreed(record.payload), record.payload
+
+
+def agreed(text):
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def is_json(text):
+    scanner = Scanner(text.encode())
+    return scanner.skip() and scanner.finish()
 
 
 def test_wounded_frames_do_no_harm(recording):

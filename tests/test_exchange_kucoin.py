@@ -292,7 +292,7 @@ class Direct:
         self.server = DirectServer({"kucoin": self.venue}, START_NS, self.problems.append)
         listings = session.listings(self.server.fetch_now("kucoin", session.metadata()))
         self.core = build_core([session], listings, borrows=False)
-        [self.conversation] = conversations(self.core, [session], self.problems.append)
+        [self.conversation] = conversations(self.core, [session], self.problems.append, self.server.hosts)
         self.server.start([self.conversation], [self.core.loops["kucoin"]])
 
     def run(self, milliseconds):

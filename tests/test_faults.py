@@ -2,6 +2,7 @@
 import json
 import urllib.request
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import websocket
@@ -13,8 +14,8 @@ from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.faults import ANSWER_KINDS, FRAME_KINDS, LOSSES, Fault, FaultError, FaultPlan, load
 from orderflow.simulator.launch import ExchangeProcess, SimulatorSettings, build
 from orderflow.wiring import wait_until
-from tests.faulted import Faulted
-from tests.serving import PATIENCE, Clock, Run, check_equal, port_of, session_of, start_exchange
+from tests.faulted import Faulted, two_instruments
+from tests.serving import PATIENCE, SERVERS, Clock, Run, check_equal, port_of, session_of, start_exchange
 
 #: As what a lost or misplaced frame of a book shows, where it is not a gap in its numbers.
 LOSS_SHOWS_AS = {"kraken_v2": "CHECKSUM"}
@@ -176,12 +177,12 @@ SILENCE_NS = 2 * SECOND_NS
 SILENT = ("freeze", "half_open")
 
 
-def faulty_and_other(server, protocol, kind, authority=None):
+def faulty_and_other(server, protocol, kind, authority=None, plan=None, **settings):
     """(clock, exchange to which a fault can be done, another that must not notice, run with both)."""
     clock, secure = Clock(), authority is not None
-    faulty = start_exchange(protocol, clock, authority, faults=FaultPlan())
+    faulty = start_exchange(protocol, clock, authority, faults=plan or FaultPlan())
     other = start_exchange("binance_spot" if protocol == "kraken_v2" else "kraken_v2", clock, authority)
-    settings = {"silence_ns": SILENCE_NS} if kind in SILENT else {}
+    settings |= {"silence_ns": SILENCE_NS} if kind in SILENT else {}
     sessions = [session_of(protocol, port_of(faulty, secure), secure, **settings),
                 session_of(other.exchange.protocol, port_of(other, secure), secure)]
     return clock, faulty, other, Run(server, sessions, authority, watch_silence=True)
@@ -204,9 +205,9 @@ SEEN = {
     "fragment": ("kraken_v2", "", False),
     "delay": ("binance_spot", "", False),
 }
-#: The async server is told of these in other words.
+#: What the async server says in other words.
 ASYNC = {"cut": "market connection lost: PEER_CLOSED", "reset": "market connection lost: PEER_CLOSED",
-         "fragment": "", "drop": SEEN["drop"][1], "bad_utf8": "is STALE", "freeze": SEEN["freeze"][1]}
+         "oversize": "market connection lost: PEER_CLOSED", "bad_utf8": "is STALE"}
 
 
 #: What TLS might change: how a connection ends.
@@ -214,12 +215,12 @@ ENCRYPTED = [("sync", "cut"), ("sync", "reset"), ("async", "cut"), ("async", "re
 
 
 @pytest.mark.parametrize("server, kind, encrypted", [
-    *(("sync", kind, False) for kind in SEEN), *(("async", kind, False) for kind in ASYNC),
+    *((server, kind, False) for server in SERVERS for kind in SEEN),
     *((server, kind, True) for server, kind in ENCRYPTED)])
 def test_on_sockets(server, kind, encrypted, authority):
     protocol, told, reconnects = SEEN[kind]
     if server == "async":
-        told, reconnects = ASYNC[kind], None if kind == "bad_utf8" else reconnects
+        told, reconnects = ASYNC.get(kind, told), None if kind == "bad_utf8" else reconnects
     clock, faulty, other, run = faulty_and_other(server, protocol, kind, authority if encrypted else None)
     symbol = {"binance_spot": "BTCUSDT", "kraken_v2": "BTC/USDT"}[protocol]
     try:
@@ -251,18 +252,76 @@ def _check_others(run, protocol, symbol, touched):
                 == (0, 0, 0, 1), listing
 
 
-def test_half_open_is_stale_although_the_connection_stays():
-    """How it is given up after thirty seconds: tests/test_half_open.py."""
-    _, faulty, other, run = faulty_and_other("sync", "binance_spot", "half_open")
+@pytest.mark.parametrize("server", SERVERS)
+def test_half_open_is_stale_and_then_connected_anew(server):
+    """The connection stays, but nobody answers the new subscriptions. How one that does not even answer pings is given
+    up after thirty seconds: tests/test_half_open.py."""
+    clock, faulty, other, run = faulty_and_other(server, "binance_spot", "half_open", subscribe_ns=SECOND_NS // 4)
     try:
         with run:
             run.wait_live()
             faulty.call(faulty.exchange.arm, Fault("half_open", symbol="ETHUSDT"))
             for symbol in ("BTCUSDT", "ETHUSDT"):
                 run.wait_told(f"binance_spot: book of {symbol} is STALE (SILENT)")
-            assert run.shown("binance_spot") == {"BTCUSDT": [], "ETHUSDT": []}
-            assert run.conversations[0].health.losses == 0 and run.states("kraken_v2") == ["LIVE"] * 2
-            assert faulty.faults == {"half_open": 1}
+            run.wait_told("binance_spot: market connection is opened again", "never acknowledged (phase 'subscribe')")
+            run.wait_live(more=lambda: run.conversations[0].health.connects == 2)
+            check_equal(run, [faulty, other], clock)
+            assert faulty.faults == {"half_open": 1} and run.conversations[1].health.connects == 1
+            assert all(problem.startswith("binance_spot: ") for problem in run.problems)
+    finally:
+        faulty.stop()
+        other.stop()
+
+
+@pytest.mark.parametrize("kind", ANSWER_KINDS)
+@pytest.mark.parametrize("server", SERVERS)
+def test_snapshots_that_are_refused_late_or_old_on_sockets(server, kind):
+    clock, faulty, other, run = faulty_and_other(server, "binance_spot", kind)
+    try:
+        with run:
+            run.wait_live()
+            for fault in (Fault(kind, status=500 if server == "sync" else 429), Fault("gap")):
+                faulty.call(faulty.exchange.arm, replace(fault, symbol="BTCUSDT"))
+            run.wait_told("binance_spot: book of BTCUSDT is STALE (GAP)")
+            run.wait_told("binance_spot: book of BTCUSDT is LIVE again")
+            run.wait_live()
+            check_equal(run, [faulty, other], clock)
+            assert faulty.faults == {kind: 1, "gap": 1}
+            _check_others(run, "binance_spot", "BTCUSDT", touched=False)
+    finally:
+        faulty.stop()
+        other.stop()
+
+
+@pytest.mark.parametrize("protocol", ["binance_spot", "kraken_v2"])
+@pytest.mark.parametrize("server", SERVERS)
+def test_subscriptions_that_are_never_acknowledged_are_made_again_on_sockets(server, protocol):
+    clock, faulty, other, run = faulty_and_other(server, protocol, "no_ack", plan=FaultPlan(rates={"no_ack": 1.0}),
+                                                 subscribe_ns=SECOND_NS // 4)
+    try:
+        with run:
+            run.wait_told(f"{protocol}: market connection", "no answer in phase 'subscribe'")
+            run.wait_live(other.exchange.name)
+            faulty.call(faulty.exchange.heal)
+            run.wait_live()
+            check_equal(run, [faulty, other], clock)
+            _check_others(run, protocol, "", touched=True)
+    finally:
+        faulty.stop()
+        other.stop()
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_tick_size_that_changes_on_sockets(server):
+    clock, faulty, other, run = faulty_and_other(server, "binance_spot", "tick_size", plan=FaultPlan((
+        Fault("tick_size", "binance_spot", "BTCUSDT", after_seconds=1, tick=10**6),)))
+    try:
+        with run:
+            run.wait_live()
+            wait_until(lambda: faulty.faults == {"tick_size": 1}, PATIENCE, "tick_size")
+            run.wait_live(more=lambda: any(price % 1 for price in run.shown("binance_spot")["BTCUSDT"]))
+            check_equal(run, [faulty, other], clock)
+            assert run.problems == []
     finally:
         faulty.stop()
         other.stop()
@@ -279,6 +338,26 @@ def test_a_tick_size_that_becomes_finer_keeps_every_level():
     assert (prices % 10**6 == 0).all() and (prices % 10**8 != 0).any()
     faulted.becomes_true()
     assert faulted.problems == [] and faulted.counters("BTCUSDT")["resyncs"] == 0
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_prices_that_become_finer_than_the_scale_are_never_rounded(protocol):
+    """The step becomes a tenth of what the metadata told of. Where the scale has no room for that the book is STALE,
+    and asked for less and less often; else it is true. The other book of the exchange does not notice."""
+    one, other = two_instruments(protocol)
+    finer = replace(one, price_decimals=one.price_decimals + 1, tick=10 * one.tick)
+    faulted = Faulted(protocol, FaultPlan((
+        Fault("tick_size", protocol, one.symbol, after_frames=5, tick=one.tick),)), instruments=(finer, other))
+    faulted.wait_live()
+    faulted.wait(lambda: faulted.exchange.counts["tick_size"] == 1, "tick_size")
+    faulted.run(40)
+    assert faulted.state(other.symbol) == "LIVE" and faulted.counters(other.symbol)["resyncs"] == 0
+    assert faulted.conversation.health.connects == len(faulted.conversation.session.endpoints())
+    if faulted.counters(one.symbol)["resyncs"]:
+        assert f"{protocol}: book of {one.symbol} is STALE (INEXACT)" in " ".join(faulted.problems)
+        assert faulted.counters(one.symbol)["resyncs"] < 20
+    else:
+        assert faulted.state(one.symbol) == "LIVE" and faulted.problems == []
 
 
 # -- the script

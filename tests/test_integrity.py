@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason
-from tests.feed import SECOND_NS, Feed, depth, kraken, levels, rest
+from tests.feed import MILLISECOND_NS, SECOND_NS, Feed, depth, kraken, levels, rest
 
 NEED = (EventKind.SNAPSHOT_NEEDED, 0)
 LIVE, STALE, SYNCING = BookState.LIVE, BookState.STALE, BookState.SYNCING
@@ -554,12 +554,19 @@ def test_neither_trades_nor_pings_of_the_connection_prove_a_book():
     assert feed.events[-2:] == [changed(STALE, SILENT), NEED]
 
 
-def test_an_update_that_the_book_already_has_proves_that_it_is_alive():
+@pytest.mark.parametrize("anew", [False, True])
+def test_updates_that_are_older_than_the_book_do_not_prove_it_for_ever(anew):
+    """A snapshot may be ahead of the stream, but not for as long as that. An exchange that begins its ids anew inside a
+    connection says nothing else, and the book would stand still and be LIVE."""
     feed = quiet_spot()
-    for _ in range(10):
-        feed.step(SECOND_NS)
-        feed.frame(depth(11, 12, {}, {}))
+    for number in range(5):
+        feed.step(SECOND_NS - 2 * MILLISECOND_NS)
+        assert feed.frame(depth(number, number, {1000: 1}, {}) if anew else depth(11, 12, {}, {})) == []
     assert feed.state()[0] == LIVE
+    assert feed.step(SECOND_NS) == [changed(STALE, SILENT), NEED]
+    assert feed.frame(depth(6, 7, {999: 7}, {})) == []
+    feed.snapshot(rest(6, BIDS, ASKS))
+    assert feed.state()[0] == LIVE and (999, 7) in feed.shown()[0]
 
 
 def test_a_silent_book_becomes_live_only_with_proof():

@@ -267,6 +267,9 @@ class Storm:
         self.loop.now_ns = until
 
     def all_need_a_snapshot(self, fault=BookFault.GAP, connection=0):
+        """Of books whose subscriptions were acknowledged."""
+        for line in self.conversation.lines:
+            line.unanswered.clear()
         for listing in range(len(self.symbols)):
             self.loop.say(EventKind.SNAPSHOT_NEEDED, listing=listing, value=fault, connection=connection)
 

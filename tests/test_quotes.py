@@ -246,6 +246,54 @@ def test_a_quote_from_before_the_ids_began_anew_is_not_shown():
     assert feed.shown()[0] == [(999, 1000), (998, 7000)]
 
 
+def usdm_quote(number, price):
+    return {"stream": "x", "data": {"e": "bookTicker", "u": number, "s": "AB", "b": price, "B": "1.000", "a": "10.01",
+                                    "A": "3.000", "T": 5, "E": 6}}
+
+
+def test_ids_that_begin_anew_on_one_line_end_its_quotes():
+    feed = Feed("binance_usdm", ["AB"])
+    feed.open()
+    feed.frame(depth(11, 12, {}, {}, previous=10))
+    feed.snapshot(rest(12, BIDS, ASKS))
+    feed.frame(usdm_quote(200, "9.98"))
+    assert feed.shown()[0] == [(998, 1000)]
+    feed.frame(depth(7, 7, {1000: 4000}, {}, previous=12))
+    assert feed.shown()[0][0] == (1000, 4000)
+    feed.frame(usdm_quote(8, "9.99"))
+    assert feed.shown()[0] == [(999, 1000), (998, 7000)]
+
+
+def test_ids_that_begin_anew_with_a_snapshot_end_quotes():
+    """Binance spot, whose new updates are all older than the book: it is silent, and then in step again."""
+    feed = Feed("binance_spot", ["AB"], silence_ns=5 * SECOND_NS)
+    feed.open()
+    feed.frame(depth(1011, 1012, {}, {}))
+    feed.snapshot(rest(1012, BIDS, ASKS))
+    feed.frame(touch(1020, (998, 500), (1003, 400)))
+    for number in range(3, 10):
+        feed.step(SECOND_NS)
+        feed.frame(depth(number, number, {1000: number}, {}))
+    assert feed.state() == (BookState.STALE, BookFault.SILENT)
+    feed.frame(depth(10, 10, {999: 10}, {}))
+    feed.snapshot(rest(9, BIDS, ASKS))
+    assert feed.state()[0] == BookState.LIVE
+    assert feed.shown() == [[(1000, 5000), (999, 10), (998, 7000)], list(ASKS.items())]
+    feed.frame(touch(11, (998, 500), (1003, 400)))
+    assert feed.shown() == [[(998, 500)], [(1003, 400)]]
+
+
+def test_a_line_whose_ids_began_anew_takes_no_quotes_of_the_other():
+    feed = doubled("binance_usdm", previous=10)
+    feed.frame(depth(7, 7, {}, {}, previous=12), line=B)
+    feed.frame(usdm_quote(200, "9.98"), line=A)
+    assert feed.shown()[0] == [(998, 1000)]
+    feed.end(A)
+    for number in range(8, 90):
+        feed.frame(depth(number, number, {1000: number}, {}, previous=number - 1), line=B)
+    assert feed.loop.line_counters(0)["leading"] == B and feed.shown()[0][0] == (1000, 89)
+
+
 def test_how_far_a_side_is_known_is_said_of_the_depth():
     feed = Feed("binance_spot", ["AB"])
     feed.open()

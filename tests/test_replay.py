@@ -1,15 +1,21 @@
 """A recorded run gives the same orders again, byte for byte, from its frames and its input log."""
+import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from orderflow.cli.scenario import Demonstration, Plan
+from orderflow.engine import RUN_FILE, TABLE_FILE, Engine, Run
 from orderflow.exchanges import session_for
+from orderflow.exchanges.session import SessionSettings
 from orderflow.research import simulation
 from orderflow.research.replay import ReplayError, replay
 from orderflow.research.simulation import session_of
 from orderflow.servers import recorder
+from orderflow.servers.direct import DirectServer
+from orderflow.simulator.launch import SimulatorSettings, build
 
 
 @pytest.fixture(scope="module", params=["direct", "sync"])
@@ -77,6 +83,27 @@ def test_a_run_on_two_lines_that_are_renewed_under_way(server, tmp_path, monkeyp
     assert all(one["duplicates"] > 10 and one["outages"] == 1 for one in counters)      # the run's end
     replayed = replay(tmp_path)
     assert replayed.difference == "" and replayed.equal and replayed.orders >= 3
+
+
+def test_how_far_a_book_is_known_comes_out_the_same(tmp_path):
+    """Of Bitfinex so many levels as were asked for."""
+    start_ns = simulation.DIRECT_START_NS
+    venue = build(SimulatorSettings("one", "bitfinex", seed=3, origin_ns=start_ns - simulation.HISTORY_NS))
+    session = session_for("bitfinex", SessionSettings("one", rest="http://one", stream="ws://one",
+                                                      symbols=("tBTCUSD",), depth=25))
+    directory, scratch = tmp_path / "run", tmp_path / "again"
+    scratch.mkdir()
+    with Engine([session], DirectServer({"one": venue}, start_ns, print), directory=directory, record=True) as engine:
+        engine.run(3)
+        seen, publication = engine.core.board.read(0), engine.core.loops["one"].publication(0)
+    assert 0 < seen["bids_known_to"] < seen["asks_known_to"]
+    run = Run.load(json.loads((directory / RUN_FILE).read_text()))
+    again = Engine.for_replay(run, np.load(directory / TABLE_FILE), scratch)
+    loop, frames = again.core.loops["one"], recorder.read(directory, "one")
+    while loop.publication(0) < publication:
+        loop.replay(next(frames))
+    assert again.core.board.read(0) == seen
+    again.close_files()
 
 
 def test_a_run_that_was_not_recorded(tmp_path):

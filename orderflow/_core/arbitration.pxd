@@ -17,7 +17,8 @@ for repeated). Without such ids those of one line count for as long as it is ope
 trades that only one of the two has sent by then are missed or counted twice.
 
 A quote counts by the same ids: where these are shared it may be ahead of either book, so both keep it, and no change of
-lines takes back what was shown. Where they are not, it belongs to the book of its own line.
+lines takes back what was shown. Where they are not, or only one line has begun its ids anew, it belongs to the book of
+its own line.
 
 One line may come and go: an exchange that ends connections after a day is given a second one first. While only one
 line is open, everything here is as if there were no other. All functions: exchange thread only.
@@ -94,6 +95,7 @@ cdef nogil:
             return anew
         if self.shared_ids:
             sync.quote = other.quote
+            sync.restarts = other.restarts
         if self.shown is sync:
             self.shown = other
         return anew
@@ -176,7 +178,7 @@ cdef nogil:
         if self.shared_ids and self.fenced[sync.line]:
             return False
         own = quotes.take(&sync.quote, message, levels, receive_ns)
-        if self.shared_ids:
+        if self.shared_ids and sync.restarts == other.restarts:
             others = quotes.take(&other.quote, message, levels, receive_ns)
         return (own if self.shown is sync else others) and self.catching_up == 0
 

@@ -25,7 +25,8 @@ The worst moment of a listing may fill megabytes of its arena; afterwards they a
 slowly come to hold the worst moments of all its listings.
 
 A LIVE book of which nothing was heard for its silence budget is STALE: pings, other listings and REST snapshots prove
-nothing about its stream. A snapshot does not mend that by itself: an update must have come since, or the snapshot must
+nothing about its stream, nor do updates that are older than the book: an exchange that began its ids anew would say
+nothing else for ever. A snapshot does not mend that by itself: an update must have come since, or the snapshot must
 show that the exchange has changed nothing. Where no id tells of a hole (NEWER), what was kept before such a silence is
 not joined with what comes after it.
 
@@ -92,6 +93,7 @@ cdef struct BookSync:           # one listing's book with all that decides wheth
     uint64_t checksums_ok
     uint64_t checksums_failed
     uint64_t resyncs
+    uint64_t restarts           # how often the exchange began its ids anew
     Quote quote                 # the exchange's own best bid and ask; no part of the book
     uint32_t listing
     uint32_t depth
@@ -122,6 +124,7 @@ cdef nogil:
         sync.epoch = epoch
         sync.version = 0
         sync.last_id = 0
+        sync.restarts = 0
         sync.kept_bytes = 0
         sync.quote.has_come = 0
         sync.asked_ns = now_ns if sync.rule == SyncRule.IN_BAND else 0      # the subscription asks for it
@@ -129,6 +132,13 @@ cdef nogil:
         sync.joined = 0
         sync.fault = BookFault.NO_FAULT
         sync.state = BookState.SYNCING
+
+    inline void move_to(BookSync *sync, int64_t last_id) noexcept:
+        """The id of the book from here on. Where ids began anew a quote is of what was before, however large its id."""
+        if last_id < sync.last_id:
+            sync.restarts += 1
+            sync.quote.has_come = 0
+        sync.last_id = last_id
 
     inline bint connected(const BookSync *sync) noexcept:
         """Whether the connection that carries the book is open."""
@@ -237,7 +247,7 @@ cdef nogil:
         sync.receive_ns = receive_ns
         sync.exchange_ns = message.exchange_ns
         if message.has_chain:
-            sync.last_id = message.last_id
+            move_to(sync, message.last_id)
         if fault:
             go_stale(sync, fault, receive_ns)
             return Verdict.APPLIED | Verdict.STATE_CHANGED | ask(sync, receive_ns)
@@ -277,8 +287,8 @@ cdef nogil:
             if sync.state == BookState.LIVE:
                 go_stale(sync, BookFault.SILENT, receive_ns)
                 verdict = Verdict.STATE_CHANGED
-        sync.heard_ns = receive_ns
         if sync.state != BookState.LIVE:
+            sync.heard_ns = receive_ns
             if sync.rule == SyncRule.IN_BAND:       # the snapshot will come after it in the same stream
                 sync.updates_dropped += 1
                 return Verdict.DROPPED
@@ -288,6 +298,7 @@ cdef nogil:
         if at < 0:
             sync.updates_dropped += 1
             return Verdict.DROPPED
+        sync.heard_ns = receive_ns
         if at > 0:
             sync.gaps += 1
             go_stale(sync, BookFault.GAP, receive_ns)
@@ -317,7 +328,7 @@ cdef nogil:
         if sync.rule == SyncRule.IN_BAND or sync.fault == BookFault.SILENT:
             sync.heard_ns = receive_ns          # else it says nothing about the stream, which may be dead
         sync.version += 1
-        sync.last_id = message.last_id
+        move_to(sync, message.last_id)
         sync.joined = 0
         sync.receive_ns = receive_ns
         sync.exchange_ns = message.exchange_ns
@@ -381,10 +392,10 @@ cdef nogil:
         cdef bint was_live = sync.state == BookState.LIVE
         if sync.state == BookState.EMPTY or sync.fault == BookFault.DISCONNECTED:
             return Verdict.DROPPED
-        sync.heard_ns = receive_ns
         if was_live and message.has_chain and message.last_id < sync.last_id:
             sync.updates_dropped += 1
             return Verdict.DROPPED
+        sync.heard_ns = receive_ns
         sync.asked_ns = 0
         sync.state = BookState.LIVE         # unless its levels say otherwise
         sync.fault = BookFault.NO_FAULT

@@ -236,6 +236,14 @@ class Session:
         return [*self.leave(symbol, unix_ns),
                 *self.subscribe("market", [Subscription(self.channels[0], symbol)], unix_ns)]
 
+    def book_of(self, listing: int) -> Subscription:
+        """The subscription of a listing's book."""
+        return Subscription(self.channels[0], self.indices[listing].symbol)
+
+    def joins_anew(self, listing: int, fault: BookFault) -> bool:
+        """Whether `need_snapshot` asks for the subscription of the book again."""
+        return fault == BookFault.SILENT or not self.snapshot_url(self.indices[listing].symbol)
+
     def need_snapshot(self, listing: int, fault: BookFault, unix_ns: int) -> list[Action]:
         """The book of a listing needs a fresh snapshot; `fault` says why.
 
@@ -246,7 +254,7 @@ class Session:
         if not url:
             return self.resubscribe(symbol, unix_ns)
         fetch = Fetch(Request("snapshot", "GET", url, self.snapshot_headers(url, unix_ns), listing=listing))
-        return [*self.resubscribe(symbol, unix_ns), fetch] if fault == BookFault.SILENT else [fetch]
+        return [*self.resubscribe(symbol, unix_ns), fetch] if self.joins_anew(listing, fault) else [fetch]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """A REST call was answered; status 0 = it failed, `body` says how. Snapshots go to the exchange thread."""

@@ -87,7 +87,7 @@ class MarketData:
                 tape_records=self._tape_records, control_bell=self._bell, record=bool(self._captures),
                 watch_silence=self._watch_silence, book_options={"touched": self._touch_books})
             self.instruments = {item.name: item for item in self.core.instruments}
-            self.conversations = conversations(self.core, self.sessions, self.report)
+            self.conversations = conversations(self.core, self.sessions, self.report, self.server.hosts)
             self._start_captures(answers)
             self._threads = exchange_threads(self.core, self._layout, self._wait, self._cpus)
             self._threads.start()

@@ -17,7 +17,7 @@ class Waiting:
     """For one answer."""
 
     tries: int
-    due_ns: int | None      # None = to be asked for again, and not sent yet
+    due_ns: int | None      # None = to be asked for, and not sent yet
 
 
 class Acknowledgements:
@@ -26,6 +26,11 @@ class Acknowledgements:
     def __init__(self, patience_ns: int):
         self.patience_ns = patience_ns
         self._waiting: dict[Subscription, Waiting] = {}
+
+    def asking(self, subscriptions: Iterable[Subscription]) -> None:
+        """These are to go out."""
+        for subscription in subscriptions:
+            self._waiting.setdefault(subscription, Waiting(0, None))
 
     def asked(self, subscriptions: Iterable[Subscription], now_ns: int) -> None:
         """These went out."""
@@ -46,6 +51,10 @@ class Acknowledgements:
         for subscription in late:
             self._waiting[subscription].due_ns = None
         return late
+
+    def waits_for(self, subscription: Subscription) -> bool:
+        """Whether it is asked for, and its answer has not come."""
+        return subscription in self._waiting
 
     def hopeless(self, subscriptions: Iterable[Subscription]) -> bool:
         """Whether one of these was asked for often enough."""

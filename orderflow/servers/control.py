@@ -33,7 +33,7 @@ from orderflow.exchanges.session import Session
 from orderflow.servers.acknowledgements import named
 from orderflow.servers.effects import Connect, Effect, Release
 from orderflow.servers.health import Health, describe, lost
-from orderflow.servers.hosts import HOSTS, Hosts
+from orderflow.servers.hosts import Hosts
 from orderflow.servers.lines import Line, Lines
 from orderflow.servers.outgoing import Outgoing
 from orderflow.servers.resyncs import FIRST_PAUSE_NS, GOOD_NS, LONGEST_PAUSE_NS, Resyncs
@@ -55,15 +55,15 @@ class Conversation:
         Takes commands, gives events.
     report : callable(str)
         Told every problem in one line that a user understands.
-    seed : int
-        Of the jitter between attempts.
     hosts : Hosts
         What each host allows, of everything that runs on the same clock.
+    seed : int
+        Of the jitter between attempts.
     twin : Session, optional
         What speaks on the second line, where there may be one.
     """
 
-    def __init__(self, session: Session, loop, report: Callable[[str], None], seed: int = 0, hosts: Hosts = HOSTS,
+    def __init__(self, session: Session, loop, report: Callable[[str], None], hosts: Hosts, seed: int = 0,
                  twin: Session | None = None):
         self.session = session
         self.loop = loop
@@ -100,8 +100,9 @@ class Conversation:
                 yield from self._look_at_answers(line, now_ns)
         for number, resyncs in enumerate(self._resyncs):
             for listing, fault in resyncs.due(now_ns):
-                yield from self._act(self._sessions[number].need_snapshot(
-                    listing, fault, now_ns + self._unix_offset_ns), number, listing)
+                if not self._is_asked_for(number, listing, fault):
+                    yield from self._act(self._sessions[number].need_snapshot(
+                        listing, fault, now_ns + self._unix_offset_ns), number, listing)
         yield from self._release()
 
     def next_due_ns(self) -> int | None:
@@ -167,6 +168,7 @@ class Conversation:
             self._resyncs[number].fetched(request)
             if not any(isinstance(action, SnapshotBody) for action in actions):
                 self.loop.command(CommandKind.SNAPSHOT_FAILED, listing=request.listing)
+                self._resyncs[number].needed(request.listing, BookFault.NO_FAULT, self._now_ns)     # the call alone
         effects = self._act(actions, number)
         for index, line in enumerate(self.lines):
             if line.state == "connecting" and line.asked is request:
@@ -257,6 +259,13 @@ class Conversation:
         return self._act(self._session_of(line).subscribe(line.endpoint.name, late, now_ns + self._unix_offset_ns),
                          line.number)
 
+    def _is_asked_for(self, number: int, listing: int, fault: BookFault) -> bool:
+        """Whether a resync would ask for nothing but a subscription whose answer is waited for: its timer asks again,
+        and of what does not come with the answer the native loop asks again too."""
+        session = self._sessions[number]
+        return session.joins_anew(listing, fault) and any(
+            line.number == number and line.unanswered.waits_for(session.book_of(listing)) for line in self.lines)
+
     def _session_of(self, line: Line) -> Session:
         return self._sessions[line.number]
 
@@ -344,7 +353,9 @@ class Conversation:
         place, resyncs = self.lines.place, self._resyncs[number]
         for action in actions:
             if isinstance(action, Send):
-                self._outgoing.send(place(action.connection, number), action, listing)
+                index = place(action.connection, number)
+                self._outgoing.send(index, action, listing)
+                self.lines[index].unanswered.asking(action.awaits)
                 if listing >= 0:
                     resyncs.sending(listing)
             elif isinstance(action, Fetch):

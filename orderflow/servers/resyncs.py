@@ -2,6 +2,9 @@
 
 One is under way of a listing and line at a time. The first is asked for at once; the next one after a pause that
 doubles each time, with jitter, until the book has stood for a while.
+
+A subscription that was not acknowledged yet brings the snapshot too, and is asked for again by its own timer
+(acknowledgements.py): until its answer has come no resync asks for it besides (Conversation.due).
 """
 from __future__ import annotations
 
