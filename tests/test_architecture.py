@@ -25,7 +25,8 @@ STAGES = """
     consolidated placeable allocation
     queue_ladder resting matching
     latency
-    pending gate exchange router strategizer
+    pending gate exchange_state events recording publication execution_reports connections order_entry market_data
+    exchange router strategizer
     codecs/assets codecs/fields codecs/outbox codecs/text codecs/prepared
     codecs/binance_times codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_orders
     codecs/open_orders codecs/kraken codecs/kraken_requests codecs/kraken_reports codecs/kraken_orders

@@ -5,9 +5,9 @@ from libcpp.vector cimport vector
 
 import numpy as np
 
-from orderflow._core cimport clock, exchange
+from orderflow._core cimport clock, recording
 from orderflow._core.byte_ring cimport ByteRing
-from orderflow._core.exchange cimport ExchangeState
+from orderflow._core.exchange_state cimport NO_LISTING, ExchangeState
 from orderflow._core.types cimport RecordedKind
 
 
@@ -54,8 +54,8 @@ cdef class Recording:
         with nogil:
             for i in range(begin, end):
                 before = clock.monotonic_ns()
-                exchange.record(self.state, RecordedKind.RECORDED_FRAME, 0, exchange.NO_LISTING, 0,
-                                self.data + self.begins[i], self.sizes[i], before)
+                recording.record(self.state, RecordedKind.RECORDED_FRAME, 0, NO_LISTING, 0,
+                                 self.data + self.begins[i], self.sizes[i], before)
                 taken[i - begin] = clock.monotonic_ns() - before
         return out
 

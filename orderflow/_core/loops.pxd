@@ -5,7 +5,7 @@ from orderflow._core.arbitration cimport Feed
 from orderflow._core.byte_ring cimport ByteRing
 from orderflow._core.codec cimport Codec, DecodeOutput
 from orderflow._core.doorbell cimport Doorbell, pollfd
-from orderflow._core.exchange cimport ExchangeState
+from orderflow._core.exchange_state cimport ExchangeState
 from orderflow._core.integrity cimport BookSync
 from orderflow._core.latency cimport LatencyHistogram
 from orderflow._core.masking cimport MaskKeys

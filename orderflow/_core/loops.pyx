@@ -16,14 +16,17 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 from posix.stdlib cimport posix_memalign
 
-from orderflow._core cimport clock, exchange, known_depth, latency, masking, pending, transport, websocket
+from orderflow._core cimport (
+    clock, connections, exchange, known_depth, latency, market_data, masking, order_entry, pending, transport,
+    websocket)
 from orderflow._core.arbitration cimport LINES, Feed
 from orderflow._core.book cimport OrderBook
 from orderflow._core.board cimport Board
 from orderflow._core.byte_ring cimport ByteRing, ByteRingStatus
 from orderflow._core.codec cimport CODEC_PADDING, Codec, DecodeOutput
 from orderflow._core.doorbell cimport POLLIN, POLLOUT, Doorbell, WaitPolicy, pollfd, relax
-from orderflow._core.exchange cimport CONNECTIONS, POLL_NS, Connection, ConnectionState, ListingSignalState
+from orderflow._core.exchange cimport POLL_NS
+from orderflow._core.exchange_state cimport CONNECTIONS, Connection, ConnectionState, ListingSignalState
 from orderflow._core.gate cimport SENT_CAPACITY, SentOrder
 from orderflow._core.integrity cimport KEPT_RESIDENT, BookSync
 from orderflow._core.latency cimport LatencyHistogram
@@ -319,15 +322,15 @@ cdef class ExchangeLoop(Loop):
         cdef int status
         cdef int blocks = 0
         if transport.unsent(connection.transport):
-            exchange.sent(&self.state, index, transport.flush(connection.transport), now_ns)
+            connections.sent(&self.state, index, transport.flush(connection.transport), now_ns)
         while blocks < READS and connection.state == ConnectionState.OPEN:
             room = websocket.make_room(connection.reader, &target)
             status = transport.read(connection.transport, target, room, &got)
             if status == TransportStatus.WANT_READ or status == TransportStatus.WANT_WRITE:
                 break
             if status != TransportStatus.OK:
-                exchange.lose(&self.state, index, LossReason.PEER_CLOSED if status == TransportStatus.CLOSED
-                              else LossReason.TRANSPORT_FAILED, connection.transport.error, now_ns)
+                connections.lose(&self.state, index, LossReason.PEER_CLOSED if status == TransportStatus.CLOSED
+                                 else LossReason.TRANSPORT_FAILED, connection.transport.error, now_ns)
                 break
             blocks += 1
             now_ns = clock.monotonic_ns()
@@ -339,9 +342,9 @@ cdef class ExchangeLoop(Loop):
                     if frame.opcode == Opcode.TEXT or frame.opcode == Opcode.BINARY:
                         self.decode(index, frame.data, frame.size, now_ns)
                     else:
-                        exchange.on_control_frame(&self.state, index, &frame, now_ns)
+                        connections.on_control_frame(&self.state, index, &frame, now_ns)
             if status != FrameStatus.FRAME and status != FrameStatus.NEED_MORE:
-                exchange.break_off(&self.state, index, now_ns)
+                connections.break_off(&self.state, index, now_ns)
             if got < room and connection.transport is not NULL and connection.transport.kind == TransportKind.PLAIN:
                 break                       # the socket is empty: asking once more would only tell us so
         return blocks
@@ -378,7 +381,7 @@ cdef class ExchangeLoop(Loop):
             if order is NULL:
                 break
             sent = self.state.path.sent
-            exchange.on_order(&self.state, order, now_ns)
+            order_entry.on_order(&self.state, order, now_ns)
             if self.state.path.sent != sent and not self.virtual_clock:
                 now_ns = clock.monotonic_ns()
                 latency.record(&self.decided_to_sent.histogram, now_ns - order.decided_ns)
@@ -504,17 +507,17 @@ cdef class ExchangeLoop(Loop):
         if header.kind == RecordedKind.RECORDED_FRAME:
             exchange.on_frame(&self.state, header.connection, data, size, header.now_ns)
         elif header.kind == RecordedKind.RECORDED_SNAPSHOT:
-            exchange.on_snapshot_body(&self.state, header.listing, header.value, data, size, header.now_ns)
+            market_data.on_snapshot_body(&self.state, header.listing, header.value, data, size, header.now_ns)
         elif header.kind == RecordedKind.RECORDED_LOST:
-            exchange.lose(&self.state, header.connection, <uint8_t>header.value, 0, header.now_ns)
+            connections.lose(&self.state, header.connection, <uint8_t>header.value, 0, header.now_ns)
         elif header.kind == RecordedKind.RECORDED_SILENCE:
-            exchange.on_silence(&self.state, self.sync_at(header.listing, <int>header.value), header.now_ns)
+            market_data.on_silence(&self.state, self.sync_at(header.listing, <int>header.value), header.now_ns)
         else:
             memset(&command, 0, sizeof(Command))
             command.kind, command.connection = CommandKind.CONNECTION_OPENED, header.connection
             command.epoch = header.epoch
             command.line, command.argument = <uint8_t>(header.value & 1), not header.value & 2
-            exchange.opened(&self.state, header.connection, &command, header.now_ns)
+            connections.opened(&self.state, header.connection, &command, header.now_ns)
 
     def publication(self, int listing):
         """How often the board entry of a listing was written."""

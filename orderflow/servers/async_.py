@@ -31,7 +31,7 @@ from orderflow.servers.resolve import EventLoop
 from orderflow.servers.rest import async_client, call_async, client, fetch_now, trust
 
 logging.getLogger("picows").addHandler(logging.NullHandler())      # what it would print, AsyncServer reports
-#: A connection that says nothing is pinged, and then given up: as the sync server's threads do (exchange.pxd).
+#: A connection that says nothing is pinged, and then given up: as the sync server's threads do (connections.pxd).
 PING_S, HEARD_S = 15.0, 30.0
 #: How long a peer may take to answer our goodbye.
 LEAVE_S = 1.0

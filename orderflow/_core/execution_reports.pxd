@@ -1,0 +1,53 @@
+"""What became of our orders, as the exchange says or as we know ourselves: to the router. Exchange thread only."""
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.string cimport memset
+
+from orderflow._core cimport events, gate, pending
+from orderflow._core.exchange_state cimport CONNECTIONS, ExchangeState
+from orderflow._core.gate cimport SENT_CAPACITY
+from orderflow._core.types cimport ChildOrder, EventKind, ExecType, ExecutionReport, Reason
+
+
+cdef nogil:
+    inline void report(ExchangeState *self, const ExecutionReport *what) noexcept:
+        """To the router. The ring has room for every open order; if it fills after all, trading halts."""
+        if not self.path.reports.push(what):
+            pending.set_flag(self.path.reports_full)
+            events.tell(self, EventKind.REPORTS_FULL, CONNECTIONS, what.listing, 0, 0, NULL, 0, what.receive_ns)
+            return
+        self.router_bell.ring()
+
+    inline void on_report(ExchangeState *self, ExecutionReport *what, int64_t now_ns) noexcept:
+        """The exchange said something about an order."""
+        if self.path.reports is NULL:
+            return
+        what.receive_ns = now_ns
+        gate.observe(&self.path.gate, what)
+        report(self, what)
+
+    inline void answer(ExchangeState *self, const ChildOrder *order, uint8_t exec_type, uint8_t reason,
+                       int64_t now_ns) noexcept:
+        """We say something about an order ourselves: SENT, NOT_SENT, IN_DOUBT."""
+        cdef ExecutionReport what
+        memset(&what, 0, sizeof(ExecutionReport))
+        what.client_order_id = order.client_order_id
+        what.cumulative_quantity = -1
+        what.receive_ns = now_ns
+        what.listing = order.listing
+        what.slot = order.slot
+        what.side = order.side
+        what.exec_type = exec_type
+        what.reason = reason
+        report(self, &what)
+
+    inline void doubt_all(ExchangeState *self, int64_t now_ns) noexcept:
+        """The order connection is gone: nobody knows what became of what was sent."""
+        cdef ChildOrder order
+        cdef uint32_t i
+        for i in range(<uint32_t>SENT_CAPACITY):
+            if self.path.gate.sent[i].client_order_id:
+                order.client_order_id = self.path.gate.sent[i].client_order_id
+                order.listing = self.path.gate.sent[i].listing
+                order.slot = self.path.gate.sent[i].slot
+                order.side = self.path.gate.sent[i].side
+                answer(self, &order, ExecType.REPORT_IN_DOUBT, Reason.NOT_CONNECTED, now_ns)

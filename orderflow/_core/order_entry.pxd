@@ -1,0 +1,96 @@
+"""Orders out: through the gate, onto the wire, into the table of what was sent. Exchange thread only."""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.string cimport memset
+
+from orderflow._core cimport connections, exchange_state, execution_reports, gate, masking, transport, websocket
+from orderflow._core.byte_ring cimport ByteRingStatus
+from orderflow._core.codec cimport ORDER_FRAME_LIMIT, OrderCodec
+from orderflow._core.exchange_state cimport Connection, ConnectionState, ExchangeState
+from orderflow._core.gate cimport SENT_CAPACITY, SentOrder
+from orderflow._core.integrity cimport BookSync
+from orderflow._core.types cimport ChildKind, ChildOrder, ExecType, Reason
+from orderflow._core.websocket cimport HEADER_ROOM, Opcode
+
+
+cdef nogil:
+    inline int encode(ExchangeState *self, const ChildOrder *order, char *out, size_t capacity,
+                      int64_t now_ns) noexcept:
+        """The order's text at `out`; its size, or negative."""
+        cdef SentOrder *sent_order
+        cdef const char *exchange_order_id = NULL
+        cdef int64_t unix_ns = now_ns + self.path.unix_offset_ns
+        if order.kind == ChildKind.CANCEL_ORDER:
+            sent_order = gate.find(&self.path.gate, order.client_order_id)
+            if sent_order is not NULL and sent_order.exchange_order_id[0]:
+                exchange_order_id = sent_order.exchange_order_id
+            return (<OrderCodec>self.order_codec).encode_cancel(order, exchange_order_id, unix_ns, out, capacity)
+        return (<OrderCodec>self.order_codec).encode_new(order, unix_ns, out, capacity)
+
+    inline bint transmit(ExchangeState *self, uint32_t index, const ChildOrder *order, int64_t now_ns) noexcept:
+        """Encode where the frame is put together, mask in place, hand it over: one pass, no copy."""
+        cdef Connection *connection = &self.connections[index]
+        cdef char *payload
+        cdef uint32_t size
+        cdef int written
+        if connection.transport is NULL:
+            if self.frames_out.reserve(ORDER_FRAME_LIMIT, &payload) != ByteRingStatus.BYTE_RING_OK:
+                return False
+            written = encode(self, order, payload, ORDER_FRAME_LIMIT, now_ns)
+            if written <= 0:
+                return False
+            self.frames_out.commit(<size_t>written, index)
+            self.control_bell.ring()
+            connection.sent_ns = now_ns
+            return True
+        payload = connection.out + HEADER_ROOM
+        written = encode(self, order, payload, connection.out_capacity - HEADER_ROOM, now_ns)
+        if written <= 0:
+            return False
+        size = <uint32_t>websocket.seal(payload, <size_t>written, Opcode.TEXT, masking.next_key(self.mask_keys))
+        return connections.sent(
+            self, index, transport.write(connection.transport, payload - size, <size_t>written + size), now_ns)
+
+    inline void on_order(ExchangeState *self, const ChildOrder *order, int64_t now_ns) noexcept:
+        """One order of the router: through the gate, onto the wire, into the table; or back as NOT_SENT."""
+        cdef BookSync *sync = exchange_state.sync_of(self, <int32_t>order.listing)
+        cdef int32_t index = self.path.connection
+        cdef SentOrder *entry = NULL
+        cdef uint8_t reason
+        if sync is NULL:
+            execution_reports.answer(self, order, ExecType.REPORT_NOT_SENT, Reason.UNKNOWN_LISTING, now_ns)
+            return
+        reason = gate.check(&self.path.gate, order, index >= 0, sync.state, sync.epoch, now_ns)
+        if reason == Reason.OK:
+            if order.kind == ChildKind.NEW_ORDER:
+                entry = gate.remember(&self.path.gate, order)
+            if transmit(self, <uint32_t>index, order, now_ns):
+                self.path.sent += 1
+                execution_reports.answer(self, order, ExecType.REPORT_SENT, Reason.OK, now_ns)
+                return
+            reason = Reason.ENCODE_FAILED
+            if self.connections[index].state != ConnectionState.OPEN:
+                return                      # it may have gone out: `lose` has said IN_DOUBT for everything in the table
+            if entry is not NULL:
+                gate.forget(&self.path.gate, entry)
+        self.path.not_sent += 1
+        self.path.gate.refused += 1
+        execution_reports.answer(self, order, ExecType.REPORT_NOT_SENT, reason, now_ns)
+
+    inline void cancel_all(ExchangeState *self, int64_t now_ns) noexcept:
+        """Kill: cancel everything in the table, without the router, without Python."""
+        cdef ChildOrder order
+        cdef uint32_t i
+        if self.path.connection < 0:
+            return
+        memset(&order, 0, sizeof(ChildOrder))
+        order.kind = ChildKind.CANCEL_ORDER
+        for i in range(<uint32_t>SENT_CAPACITY):
+            if self.path.connection < 0:
+                return                      # it went while we were writing; TRADING_READY comes here again
+            if self.path.gate.sent[i].client_order_id:
+                order.client_order_id = self.path.gate.sent[i].client_order_id
+                order.listing = self.path.gate.sent[i].listing
+                order.slot = self.path.gate.sent[i].slot
+                order.side = self.path.gate.sent[i].side
+                order.quantity = self.path.gate.sent[i].quantity
+                transmit(self, <uint32_t>self.path.connection, &order, now_ns)
