@@ -1,7 +1,8 @@
 """A hop over the ring between two spinning threads, against what moving one cache line costs on the same two cores.
 
 Both are round trips, timed natively in batches, in alternation; half a round trip is a hop. The records of the ring
-carry 56 checked bytes. The ring's sides pause between two looks, as the engine's spinning threads do; the line's do not.
+carry 56 checked bytes. The ring's sides pause between two looks, as the engine's spinning threads do; those of the line
+do not.
 """
 import os
 import statistics

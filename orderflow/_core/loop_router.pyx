@@ -63,7 +63,7 @@ cdef class RouterLoop(Loop):
         self.orders, self.risk = orders, risk
         cdef uint32_t order_capacity = self.orders.table.order_capacity
         cdef uint32_t parent_capacity = self.orders.table.parent_capacity
-        self.timers = PythonTimers(timer_capacity or min(order_capacity + parent_capacity, MOST_TIMERS))
+        self.timers = PythonTimers(timer_capacity or min(order_capacity + parent_capacity, <uint32_t>MOST_TIMERS))
         self.commands = ByteRing(4096)
         self.frame_to_decision, self.step_time = PythonHistogram(), PythonHistogram()
         self.kept_alive = [table, board, wake_pending, strategy_pending, journal, log, splitter, parents,

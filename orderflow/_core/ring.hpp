@@ -7,10 +7,10 @@
 // producer only when its cached copy says "full", which is once a lap; both live on lines of their own.
 //
 // What a hop costs. A polled line lies with the consumer, so the producer fetches it to write (one transfer), and the
-// consumer fetches it back (half of that is hidden behind the first): two lines polled in turn, with nothing else, take
+// consumer fetches it again (half of that is hidden behind the first): two lines polled in turn, with nothing else, take
 // 1.4 times half a ping-pong of one line on near cores and 1.6 times on far ones. That is the floor of any ring. Slots
 // lie 128 bytes apart even when they hold 64: processors fetch lines in aligned pairs, and the slot beside would be
-// pulled to and fro with the one in use (a tenth of the hop and more).
+// taken back and forth with the one in use (a tenth of the hop and more).
 //
 // Worst case: a full ring. claim() returns nullptr and what that means is the caller's business (nothing is dropped or
 // overwritten here). A consumer that keeps up with the producer line by line shares the line being written; that is one

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from importlib import import_module, util
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
@@ -12,7 +13,7 @@ from orderflow.cli import BAD_USAGE, CHECK_FAILED, output
 #: In the order of the help text. `orderflow/cli/NAME.py` holds a function `command`.
 COMMANDS = ("demo", "run", "simulate", "books", "record", "watch", "doctor")
 #: What a callback raises that wants nothing more to be done.
-EXIT = next(base for base in typer.Exit.__mro__ if base.__name__ == "Exit")
+EXIT: Any = next(base for base in typer.Exit.__mro__ if base.__name__ == "Exit")
 #: What typer puts before every complaint about a value.
 COMPLAINT = "Value error, "
 #: Base of every usage error; some versions of typer bring a click of their own, so it is not imported by name.
