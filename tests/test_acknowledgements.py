@@ -176,7 +176,7 @@ def test_a_message_names_a_few_and_counts_the_others():
 
 
 def test_sessions_say_what_each_frame_asks_for():
-    """Every frame that subscribes names what it subscribes; Gemini acknowledges nothing but with the book."""
+    """Every frame that subscribes names what it subscribes."""
     for protocol in SESSIONS:
         world = Virtual(protocol)
         for endpoint in world.session.endpoints():
@@ -185,4 +185,4 @@ def test_sessions_say_what_each_frame_asks_for():
                 actions = world.session.frame(endpoint.name, b'{"type":"welcome"}', 0)
             frames = [action for action in actions if hasattr(action, "awaits")]
             symbols = {one.symbol for action in frames for one in action.awaits}
-            assert symbols == (set() if protocol == "gemini" else set(world.symbols)), protocol
+            assert symbols == set(world.symbols), protocol

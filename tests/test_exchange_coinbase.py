@@ -306,7 +306,7 @@ def listings(protocol, products, symbols=("BTC-USD",)):
 def test_metadata_becomes_a_listing(protocol):
     found, = listings(protocol, [product(protocol, base_min_size="26.7187147229469674")])
     assert (found.tick, found.lot, found.price_decimals, found.quantity_decimals) == (
-        Decimal("0.01"), Decimal("0.001"), 2, 8)
+        Decimal("0.01"), Decimal("0.001"), 4, 8)
     assert (found.minimum_quantity, found.minimum_notional, found.halted) == (Decimal("26.719"), 1, False)
     assert (found.instrument, found.base, found.quote) == ("BTC-USD", "BTC", "USD")
     table([found], ["test"])

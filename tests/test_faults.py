@@ -3,6 +3,7 @@ import json
 import urllib.request
 from collections import Counter
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 import websocket
@@ -12,6 +13,7 @@ from orderflow.simulator.certificates import Authority
 from orderflow.simulator.dialects import PROTOCOLS
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.faults import ANSWER_KINDS, FRAME_KINDS, LOSSES, Fault, FaultError, FaultPlan, load
+from orderflow.simulator.instruments import MOST_DECIMALS
 from orderflow.simulator.launch import ExchangeProcess, SimulatorSettings, build
 from orderflow.wiring import wait_until
 from tests.faulted import Faulted, two_instruments
@@ -340,24 +342,59 @@ def test_a_tick_size_that_becomes_finer_keeps_every_level():
     assert faulted.problems == [] and faulted.counters("BTCUSDT")["resyncs"] == 0
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_prices_that_become_finer_than_the_scale_are_never_rounded(protocol):
-    """The step becomes a tenth of what the metadata told of. Where the scale has no room for that the book is STALE,
-    and asked for less and less often; else it is true. The other book of the exchange does not notice."""
+def with_finer_prices(protocol, digits):
+    """(exchange whose price step became so many digits finer after its metadata were fetched, its listing, the former
+    step in that listing's scale)."""
     one, other = two_instruments(protocol)
-    finer = replace(one, price_decimals=one.price_decimals + 1, tick=10 * one.tick)
+    finer = replace(one, price_decimals=one.price_decimals + digits, tick=10**digits * one.tick)
     faulted = Faulted(protocol, FaultPlan((
-        Fault("tick_size", protocol, one.symbol, after_frames=5, tick=one.tick),)), instruments=(finer, other))
+        Fault("tick_size", protocol, one.symbol, after_seconds=20, tick=one.tick),)), instruments=(finer, other))
     faulted.wait_live()
+    assert not faulted.exchange.counts["tick_size"]
     faulted.wait(lambda: faulted.exchange.counts["tick_size"] == 1, "tick_size")
     faulted.run(40)
     assert faulted.state(other.symbol) == "LIVE" and faulted.counters(other.symbol)["resyncs"] == 0
     assert faulted.conversation.health.connects == len(faulted.conversation.session.endpoints())
-    if faulted.counters(one.symbol)["resyncs"]:
-        assert f"{protocol}: book of {one.symbol} is STALE (INEXACT)" in " ".join(faulted.problems)
-        assert faulted.counters(one.symbol)["resyncs"] < 20
-    else:
-        assert faulted.state(one.symbol) == "LIVE" and faulted.problems == []
+    listing = faulted.core.listings[0]
+    return faulted, listing, Decimal(finer.tick).scaleb(listing.price_decimals - finer.price_decimals)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_prices_may_become_finer_than_the_metadata_told_of(protocol):
+    """There is room for it in the scale."""
+    faulted, listing, former = with_finer_prices(protocol, 1)
+    assert faulted.state(listing.symbol) == "LIVE" and faulted.problems == []
+    assert faulted.counters(listing.symbol)["resyncs"] == 0
+    assert any(int(price) % former for price in faulted.loop.book(0).levels(1)["price"])
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_prices_finer_than_the_scale_are_never_rounded(protocol):
+    """Where there is no room the book is STALE, the user is told what to do, and it is asked for less and less often.
+    """
+    most = {"hyperliquid": 3}.get(protocol, MOST_DECIMALS)      # a finer price would be a coarser size there
+    digits = min(7, most - two_instruments(protocol)[0].price_decimals)
+    faulted, listing, former = with_finer_prices(protocol, digits)
+    if former >= 10**digits:
+        assert faulted.state(listing.symbol) == "LIVE" and faulted.problems == []
+        return
+    assert faulted.state(listing.symbol) == "STALE" and faulted.counters(listing.symbol)["resyncs"] < 20
+    told = [problem for problem in faulted.problems
+            if problem.startswith(f"{protocol}: book of {listing.symbol} is STALE")]
+    assert all("(INEXACT)" in problem and "restart to take up" in problem for problem in told) and told
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_connection_that_hears_nothing_more_is_opened_again(protocol):
+    """Not even a ping is there to tell: what is subscribed anew and not answered does."""
+    faulted = Faulted(protocol)
+    faulted.wait_live()
+    faulted.arm("half_open", symbol=faulted.symbols[0])
+    faulted.wait(lambda: faulted.exchange.counts["half_open"] == 1, "half_open")
+    faulted.wait(lambda: not faulted.all_live, "STALE")
+    faulted.wait_live()
+    assert any("market connection is opened again" in problem for problem in faulted.problems)
+    faulted.becomes_true()
 
 
 # -- the script

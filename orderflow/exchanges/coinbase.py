@@ -14,10 +14,9 @@ from orderflow._core.codecs.coinbase import CoinbaseMarketData
 from orderflow.exchanges.actions import Action, Problem, Ready, Request, Send, Subscription, answered
 from orderflow.exchanges.facts import Facts, Limit, Limits
 from orderflow.exchanges.session import Credentials, Session, SessionSettings
+from orderflow.exchanges.steps import LARGEST_PRICE, LARGEST_QUANTITY, OLDER_DIGITS
 from orderflow.instrument import Listing, choose_scales, significant_decimals
 
-LARGEST_PRICE = Decimal(10) ** 7
-LARGEST_QUANTITY = Decimal(10) ** 10
 #: Of what is traded in whole units only: a level of such a coin holds more of them.
 LARGEST_WHOLE_QUANTITY = Decimal(10) ** 12
 #: Sizes in a book are older than today's base_increment, and can be finer.
@@ -34,8 +33,9 @@ def listing_of(exchange: str, symbol: str, entry: dict, base: str, quote: str, t
     price_decimals, lot_decimals = significant_decimals(tick), significant_decimals(lot)
     largest_price = min(LARGEST_PRICE, Decimal(10) ** (18 - price_decimals))
     largest_quantity = LARGEST_QUANTITY if lot < 1 else LARGEST_WHOLE_QUANTITY
-    prices, quantities = choose_scales(price_decimals, max(lot_decimals, QUANTITY_DECIMALS), largest_price,
-                                       largest_quantity, price_decimals, lot_decimals)
+    prices, quantities = choose_scales(
+        price_decimals + OLDER_DIGITS, max(lot_decimals, QUANTITY_DECIMALS), largest_price, largest_quantity,
+        price_decimals, lot_decimals)
     minimum = Decimal(entry.get("base_min_size") or 0)      # derived from a value in dollars: of any precision
     return Listing(
         exchange, symbol, f"{base}-{quote}", base, quote, prices, quantities, tick, lot,

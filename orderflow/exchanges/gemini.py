@@ -63,7 +63,7 @@ class GeminiSession(Session):
 
     def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:
         """Nothing acknowledges it but the book itself, which is asked for again when it does not come."""
-        return [Send(connection, _text("subscribe", [one.symbol for one in wanted]))]
+        return [Send(connection, _text("subscribe", [one.symbol for one in wanted]), awaits=tuple(wanted))]
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
         """Only refusals are of interest."""

@@ -26,13 +26,12 @@ from orderflow.exchanges.actions import (
 )
 from orderflow.exchanges.facts import Facts, Limit, Limits
 from orderflow.exchanges.session import Session, SessionSettings
+from orderflow.exchanges.steps import LARGEST_PRICE, LARGEST_QUANTITY, OLDER_DIGITS
 from orderflow.instrument import Listing, choose_scales
 
 ORDERS = "wss://ws-auth.kraken.com"
 #: REST still writes these two the old way; v2 does not.
 MODERN = {"XBT": "BTC", "XDG": "DOGE"}
-LARGEST_PRICE = Decimal(10) ** 7
-LARGEST_QUANTITY = Decimal(10) ** 10
 #: Channels by the id of the requests for them: a refusal names the symbol and the id, not the channel.
 CHANNELS = {1: "book", 2: "trade"}
 
@@ -78,7 +77,7 @@ class KrakenSession(Session):
             base, quote = symbol.split("/")
             tick = Decimal(str(entry.get("tick_size", Decimal(1).scaleb(-entry["pair_decimals"]))))
             prices, quantities = choose_scales(
-                entry["pair_decimals"], entry["lot_decimals"], LARGEST_PRICE, LARGEST_QUANTITY,
+                entry["pair_decimals"] + OLDER_DIGITS, entry["lot_decimals"], LARGEST_PRICE, LARGEST_QUANTITY,
                 entry["pair_decimals"], 0)
             result.append(Listing(
                 self.settings.name, symbol, f"{base}-{quote}", base, quote, prices, quantities, tick,

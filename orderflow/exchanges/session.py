@@ -108,7 +108,7 @@ class Session:
     path: ClassVar[str] = ""                # what the market data connection adds to the base
     codec: ClassVar[type[Codec]]            # of the market data connection
     channels: tuple[str, ...]               # to subscribe to for each symbol, the order book's first
-    acknowledges: ClassVar[bool] = True     # whether `frame` hears that a subscription was taken
+    acknowledges: ClassVar[bool] = True     # whether `frame` hears that a subscription was taken; else its book says so
     limits: Limits = Limits()               # what the exchange allows
     facts: Facts = Facts()                  # what its documents say of its market data
 

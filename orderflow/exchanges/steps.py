@@ -11,7 +11,7 @@ LARGEST_QUANTITY = Decimal(10) ** 10
 #: Steps that a price or quantity has at most: a coin of 1e-12 is not traded at millions, whatever the exchange permits.
 PRICE_STEPS = Decimal(10) ** 15
 QUANTITY_STEPS = Decimal(10) ** 18
-#: Orders that rest since before a change of tick or lot may be this many digits finer.
+#: Orders that rest since before a change of tick or lot may be this many digits finer, and so may those after one.
 OLDER_DIGITS = 2
 #: How much larger than what its book shows a price or quantity may become, where the exchange names no bound.
 GROWTH = 1024

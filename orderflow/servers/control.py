@@ -301,6 +301,9 @@ class Conversation:
         """The book of a line is in another state; `is_shown`: what the board shows of the listing too."""
         listing, state, fault = int(event["listing"]), BookState(int(event["value"])), BookFault(int(event["detail"]))
         line.books[listing] = state.name
+        session = self._session_of(line)
+        if state == BookState.LIVE and not session.acknowledges:
+            line.unanswered.answered([session.book_of(listing)])
         told = (self.health.book_changed(self.loop, listing, state, fault) if is_shown
                 else self.health.line_changed(self.loop, line.name, listing, state, fault))
         if told and not self._stopping:

@@ -8,6 +8,9 @@ from orderflow._core.types import BookFault, BookState, EventKind, LossReason
 from orderflow._core.websocket import FrameFault
 
 NO_LISTING = 0xFFFFFFFF
+#: The scale of a listing is chosen at the start, with room for finer steps, and stays.
+OUTGROWN = (": a number was finer or larger than can be held. If it comes again, restart to take up the exchange's new "
+            "steps")
 
 
 @dataclass(slots=True)
@@ -43,7 +46,8 @@ class Health:
 
 def stale(loop, listing: int, fault: BookFault) -> str:
     """One line on a book that may not be believed any more."""
-    return f"book of {loop.symbol(listing)} is STALE ({fault.name}) and not read until it is in step again"
+    advice = OUTGROWN if fault == BookFault.INEXACT else ""
+    return f"book of {loop.symbol(listing)} is STALE ({fault.name}) and not read until it is in step again{advice}"
 
 
 def lost(reason: LossReason, detail: int) -> str:

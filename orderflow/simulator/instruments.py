@@ -2,6 +2,7 @@
 from dataclasses import dataclass
 
 FEE_SCALE = 10**8
+MOST_DECIMALS = 12
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class SimulatedInstrument:
     def __post_init__(self):
         if min(self.tick, self.lot, self.minimum_quantity) < 1:
             raise ValueError(f"instrument {self.symbol}: tick, lot and minimum_quantity must be at least 1")
-        if not 0 <= self.price_decimals <= 12 or not 0 <= self.quantity_decimals <= 12:
-            raise ValueError(f"instrument {self.symbol}: decimals must lie in 0..12")
+        if not (0 <= self.price_decimals <= MOST_DECIMALS and 0 <= self.quantity_decimals <= MOST_DECIMALS):
+            raise ValueError(f"instrument {self.symbol}: decimals must lie in 0..{MOST_DECIMALS}")
 
 
 def _default(symbol: str, base: str, quote: str, tick: int, lot: int, **more) -> SimulatedInstrument:
