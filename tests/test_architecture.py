@@ -25,11 +25,13 @@ STAGES = """
     consolidated placeable allocation
     queue_ladder resting matching
     latency
-    pending gate exchange_state events recording publication execution_reports connections order_entry market_data
-    exchange router strategizer
+    pending gate exchange_state events recording publication execution_reports evidence connections order_entry
+    market_data exchange router strategizer
     codecs/assets codecs/fields codecs/outbox codecs/text codecs/prepared
-    codecs/binance_times codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_orders
-    codecs/open_orders codecs/kraken codecs/kraken_requests codecs/kraken_reports codecs/kraken_orders
+    codecs/binance_times codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_bodies
+    codecs/binance_orders
+    codecs/open_orders codecs/kraken codecs/kraken_requests codecs/kraken_reports codecs/kraken_bodies
+    codecs/kraken_orders
     codecs/pair_books codecs/okx codecs/bybit_v5 codecs/hyperliquid codecs/deribit codecs/kraken_futures codecs/bitstamp
     codecs/gate codecs/two_sides codecs/side_changes codecs/coinbase_levels codecs/coinbase codecs/coinbase_adv
     codecs/gemini codecs/level_ids codecs/bitmex codecs/channels codecs/bitfinex_levels

@@ -1,6 +1,6 @@
 """Memory and Python face of the codec interface: what the tests, the tools and the direct server call."""
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
@@ -165,6 +165,32 @@ cdef class OrderCodec(Codec):
     cdef int encode_cancel(self, const ChildOrder *order, const char *exchange_order_id, int64_t unix_ns,
                            char *out, size_t capacity) noexcept nogil:
         return EncodeStatus.ENCODE_UNSUPPORTED
+
+    cdef int decode_order_body(self, int kind, const ChildOrder *order, const char *data, size_t size,
+                               int64_t receive_ns, DecodeBuffer *out) noexcept nogil:
+        """A REST body (BodyKind) that may tell of an order of ours; only its client id and listing are given."""
+        return DecodeStatus.UNKNOWN_MESSAGE
+
+    def decode_body(self, int kind, uint64_t client_order_id, uint32_t listing, bytes body, DecodeOutput out,
+                    int64_t receive_ns=0):
+        """Decode a REST body about an order; returns a DecodeStatus.
+
+        Parameters
+        ----------
+        kind : BodyKind
+        client_order_id, listing : int
+            Of the order that was asked for.
+        """
+        cdef bytes padded = body + bytes(CODEC_PADDING)
+        cdef const char *data = padded
+        cdef size_t size = len(body)
+        cdef int status
+        cdef ChildOrder order
+        memset(&order, 0, sizeof(ChildOrder))
+        order.client_order_id, order.listing, order.slot = client_order_id, listing, <uint32_t>-1
+        with nogil:
+            status = self.decode_order_body(kind, &order, data, size, receive_ns, &out.buffer)
+        return DecodeStatus(status)
 
     def encode_new_order(self, record, int64_t unix_ns=0, size_t capacity=ORDER_FRAME_LIMIT):
         """The frame that places an order, as bytes: what the exchange thread would send.

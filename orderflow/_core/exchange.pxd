@@ -15,8 +15,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy
 
 from orderflow._core cimport (
-    connections, events, exchange_state, execution_reports, integrity, market_data, order_entry, pending, publication,
-    recording)
+    connections, events, evidence, exchange_state, execution_reports, integrity, market_data, order_entry, pending,
+    publication, recording)
 from orderflow._core.arbitration cimport LINES
 from orderflow._core.codec cimport Codec, DecodeStatus
 from orderflow._core.events cimport EXCERPT
@@ -152,6 +152,10 @@ cdef nogil:
             self.path.gate.trading_state = <uint8_t>command.value
             if command.value == TradingState.HALTED and self.order_codec is not NULL:
                 order_entry.cancel_all(self, now_ns)
+        elif command.kind == CommandKind.ORDER_BODY:
+            evidence.on_body(self, command, payload, size, now_ns)
+        elif command.kind == CommandKind.ORDER_ASKED:
+            evidence.on_asked(self, command, now_ns)
         elif command.kind == CommandKind.CLOSE_CONNECTION:
             if command.epoch == self.connections[index].epoch:
                 connections.say_goodbye(self, index, CloseCode.NORMAL_CLOSURE)

@@ -65,6 +65,7 @@ cdef struct OrderPath:          # what an exchange that takes orders has besides
     int32_t connection          # index of the order connection, -1 = none is open
     uint64_t sent
     uint64_t not_sent
+    uint64_t unread             # client order id that was asked for, of whose answer a part could not be read
 
 
 cdef struct ListingSignalState:     # both owned by a ListingSignals

@@ -118,7 +118,7 @@ cdef nogil:
         report.slot = entry.slot
         if entry.exchange_order_id[0] == 0:
             memcpy(entry.exchange_order_id, report.exchange_order_id, sizeof(entry.exchange_order_id))
-        if report.exec_type == ExecType.REPORT_FILL:
+        if report.exec_type == ExecType.REPORT_FILL and not report.reconciliation:    # which repeats fills
             entry.filled += report.last_quantity
         if report.cumulative_quantity > entry.filled:
             entry.filled = report.cumulative_quantity

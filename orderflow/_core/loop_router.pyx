@@ -228,6 +228,7 @@ cdef class RouterLoop(Loop):
         """What the router did, as a dict; refusals by the name of their Reason."""
         return {
             "parents": self.state.parents_taken, "splits": self.state.splits, "inexact": self.state.inexact_splits,
+            "asked": self.state.asked,
             "wakes": sum(self.state.ports[i].wakes_taken for i in range(self.state.port_count)),
             "reports": sum(self.state.ports[i].reports_taken for i in range(self.state.port_count)),
             "timers": self.state.timers.count,

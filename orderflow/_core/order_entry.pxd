@@ -2,7 +2,8 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
-from orderflow._core cimport connections, exchange_state, execution_reports, gate, masking, transport, websocket
+from orderflow._core cimport (
+    connections, evidence, exchange_state, execution_reports, gate, masking, transport, websocket)
 from orderflow._core.byte_ring cimport ByteRingStatus
 from orderflow._core.codec cimport ORDER_FRAME_LIMIT, OrderCodec
 from orderflow._core.exchange_state cimport Connection, ConnectionState, ExchangeState
@@ -56,6 +57,14 @@ cdef nogil:
         cdef int32_t index = self.path.connection
         cdef SentOrder *entry = NULL
         cdef uint8_t reason
+        if order.kind == ChildKind.ASK_ORDER:
+            evidence.ask(self, order, now_ns)
+            return
+        if order.kind == ChildKind.FORGET_ORDER:
+            entry = gate.find(&self.path.gate, order.client_order_id)
+            if entry is not NULL:
+                gate.forget(&self.path.gate, entry)
+            return
         if sync is NULL:
             execution_reports.answer(self, order, ExecType.REPORT_NOT_SENT, Reason.UNKNOWN_LISTING, now_ns)
             return

@@ -12,6 +12,10 @@ answers that. Is it still alive? A late acknowledgement or a partial fill from b
 that; the order's end does, its complete fill, or a statement of state made afterwards (REPORT_STATUS, or a report
 flagged as reconciliation).
 
+That an order was never accepted is the hardest to know, because an exchange may not find what it has just taken. It
+counts as rejected (NEVER_ACCEPTED) only when a whole answer (by its id, among the open orders, in the history) had
+nothing of it HORIZON_NS after it was sent, and nothing was ever heard of it.
+
 States and precedence follow FIX 5.0 SP2 volume 4, appendix D (https://www.onixs.biz/fix-dictionary/5.0.sp2/app_d.html).
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t
@@ -25,6 +29,10 @@ cdef enum Fact:
     CANCEL_WANTED = 4
     ACCEPTANCE_IN_DOUBT = 8
     END_IN_DOUBT = 16
+    FOUND = 32                  # since it was asked for
+
+cdef enum:
+    HORIZON_NS = 60_000_000_000     # longer than an exchange takes to find an order, or accepts a late one (recvWindow)
 
 
 cdef struct Order:              # prices and quantities in the listing's scale
@@ -41,7 +49,8 @@ cdef struct Order:              # prices and quantities in the listing's scale
     uint8_t ended               # OrderStatus in which it ended without being filled, 0 = it has not
     uint8_t reason              # of that end
     uint8_t queued
-    uint8_t reserved[3]
+    uint8_t asked               # how often it was asked for in a row
+    uint8_t reserved[2]
     char exchange_order_id[32]
 
 
@@ -80,6 +89,10 @@ cdef nogil:
     inline bint lacks_fills(const Order *order) noexcept:
         return order.stated > order.cumulative
 
+    inline bint is_unclear(const Order *order) noexcept:
+        """Whether only the exchange can say what became of it, or how its fills came about."""
+        return order.status == OrderStatus.IN_DOUBT or lacks_fills(order)
+
     inline void end(Order *order, uint8_t status, uint8_t reason) noexcept:
         if not order.ended:
             order.ended = status
@@ -101,8 +114,14 @@ cdef nogil:
         if kind == ExecType.REPORT_REJECTED and report.reason == Reason.UNKNOWN_OUTCOME:
             kind = ExecType.REPORT_IN_DOUBT     # "status unknown" is no rejection
         cdef bint alive = (order.facts & (Fact.SENT | Fact.ACKNOWLEDGED)) != 0 or order.cumulative > 0
+        if report.reconciliation and kind != ExecType.REPORT_ASKED:
+            order.facts |= Fact.FOUND
         if end_of(kind):
             end(order, end_of(kind), report.reason)
+        elif kind == ExecType.REPORT_ASKED:
+            if (report.reason == Reason.OK and not order.facts & (Fact.FOUND | Fact.ACKNOWLEDGED)
+                    and order.cumulative == 0 and report.receive_ns - order.child.decided_ns > HORIZON_NS):
+                end(order, OrderStatus.REJECTED, Reason.NEVER_ACCEPTED)
         elif kind == ExecType.REPORT_SENT:
             order.facts |= Fact.SENT
         elif kind == ExecType.REPORT_NOT_SENT:

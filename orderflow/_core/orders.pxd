@@ -141,6 +141,8 @@ cdef nogil:
         outcome.status = order.status
         before = order_table.hold_of(order)
         if report.exec_type == ExecType.REPORT_FILL:
+            if report.reconciliation:
+                order.facts |= states.Fact.FOUND
             apply_fill(table, order, report, outcome)
             if outcome.flags & (OutcomeFlag.MALFORMED | OutcomeFlag.MISMATCH | OutcomeFlag.CONFLICT):
                 return

@@ -44,6 +44,8 @@ cdef enum:
     MAXIMUM_EXCHANGES = 32
     REFUSALS = 48               # codes of Reason
     ANSWER_NS = 5_000_000_000   # an order that nobody answered for so long is in doubt
+    FIRST_ASK_NS = 250_000_000  # what is on its way may still come; then the exchange is asked,
+    DOUBLINGS = 7               # each time after twice as long, up to half a minute
 
 cdef extern from *:
     """
@@ -101,6 +103,7 @@ cdef struct RouterState:
     uint64_t parents_taken
     uint64_t splits
     uint64_t inexact_splits
+    uint64_t asked              # questions about orders
     int64_t child_deadline_ns   # how long an order may wait for its turn in the exchange thread
     uint32_t port_count
     uint32_t listing_count
@@ -245,6 +248,44 @@ cdef nogil:
         if cause_ns:
             latency.record(self.frame_to_decision, now_ns - cause_ns)
         return Reason.OK
+
+    inline void tell_exchange(RouterState *self, const Order *order, uint8_t kind) noexcept:
+        """About an order that is out. When the ring is full it is not said: questions are asked again."""
+        cdef Port *port = &self.ports[self.listings[order.child.listing].exchange]
+        cdef ChildOrder child = order.child
+        child.kind = kind
+        if port.orders is not NULL and port.orders.push(&child):
+            port.bell.ring()
+
+    inline void pursue(RouterState *self, uint32_t slot, bint was_unclear, int64_t now_ns) noexcept:
+        """Of an order whose fate or whose fills are not clear the exchange is asked, less and less often. One that has
+        come clear and is still out is to be heard of again."""
+        cdef Order *order = &self.table.orders[slot]
+        cdef uint8_t tries = order.asked if order.asked < DOUBLINGS else <uint8_t>DOUBLINGS
+        if order_states.is_unclear(order):
+            if not was_unclear:
+                drop_timer(self, &self.child_timers[slot])
+            if self.child_timers[slot] == 0:
+                self.child_timers[slot] = timers.schedule(
+                    self.timers, now_ns + (<int64_t>FIRST_ASK_NS << tries), CHILD_TIMER | order.child.client_order_id)
+            return
+        if not was_unclear:
+            return
+        order.asked = 0
+        drop_timer(self, &self.child_timers[slot])
+        if not order_states.is_terminal(order.status):
+            self.child_timers[slot] = timers.schedule(self.timers, now_ns + ANSWER_NS,
+                                                      CHILD_TIMER | order.child.client_order_id)
+        elif order.reason == Reason.NEVER_ACCEPTED:
+            tell_exchange(self, order, ChildKind.FORGET_ORDER)
+
+    inline void ask(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
+        cdef Order *order = &self.table.orders[slot]
+        order.facts &= <uint8_t>~order_states.Fact.FOUND
+        order.asked += order.asked < 255
+        self.asked += 1
+        tell_exchange(self, order, ChildKind.ASK_ORDER)
+        pursue(self, slot, True, now_ns)
 
     inline uint8_t refused(RouterState *self, uint8_t code) noexcept:
         if code < REFUSALS:
@@ -466,7 +507,11 @@ cdef nogil:
         cdef Outcome outcome
         cdef Order *order
         cdef ListingState *state
+        cdef uint32_t slot
+        cdef bint was_unclear
         journal.append_report(self.journal, report, now_ns)
+        slot = order_table.find(self.table, report.client_order_id, report.slot)
+        was_unclear = slot != <uint32_t>NONE and order_states.is_unclear(&self.table.orders[slot])
         orders.apply(self.table, report, &outcome)
         if outcome.order == <uint32_t>NONE:
             if outcome.flags & OutcomeFlag.RETIRED and report.exec_type == ExecType.REPORT_FILL:
@@ -483,6 +528,7 @@ cdef nogil:
                 state.under_way -= 1
             state.spent_epoch = self.views[order.child.listing].epoch
             state.spent_version = self.views[order.child.listing].version
+        pursue(self, outcome.order, was_unclear, now_ns)
         if outcome.parent == <uint32_t>NONE:
             return
         if outcome.filled or outcome.parent_status != outcome.parent_before:
@@ -502,8 +548,12 @@ cdef nogil:
         input_log.take(self.log, InputKind.INPUT_TIMER, 0, key, now_ns)
         if key & CHILD_TIMER:
             slot = order_table.find(self.table, key & ~CHILD_TIMER, <uint32_t>NONE)
-            if (slot != <uint32_t>NONE and self.table.orders[slot].status != OrderStatus.IN_DOUBT
-                    and not order_states.is_terminal(self.table.orders[slot].status)):
+            if slot == <uint32_t>NONE:
+                return
+            self.child_timers[slot] = 0
+            if order_states.is_unclear(&self.table.orders[slot]):
+                ask(self, slot, now_ns)
+            elif not order_states.is_terminal(self.table.orders[slot].status):
                 own_report(self, &self.table.orders[slot], ExecType.REPORT_IN_DOUBT, Reason.UNKNOWN_OUTCOME, now_ns)
             return
         slot = order_table.find_parent(self.table, key)

@@ -97,6 +97,7 @@ cpdef enum ExecType:            # why an ExecutionReport was sent
     REPORT_CANCEL_REJECTED = 8
     REPORT_IN_DOUBT = 9         # silence, lost connection or unreadable answer after sending
     REPORT_STATUS = 10          # a statement of state without an event (reconciliation)
+    REPORT_ASKED = 11           # a question about the order is answered: OK = whole, UNKNOWN_OUTCOME = not
 
 
 cpdef enum Liquidity:
@@ -108,6 +109,8 @@ cpdef enum Liquidity:
 cpdef enum ChildKind:
     NEW_ORDER = 1
     CANCEL_ORDER = 2
+    ASK_ORDER = 3               # what became of it?
+    FORGET_ORDER = 4            # it was never accepted
 
 
 cpdef enum ParentKind:
@@ -175,6 +178,7 @@ cpdef enum Reason:              # coded reasons: of risk, of the send gate, of a
     UNKNOWN_OUTCOME = 38        # after sending: the exchange answered that it does not know
     SELF_TRADE = 39
     CAPITAL_EXCEEDED = 40
+    NEVER_ACCEPTED = 64         # asked for, and nowhere to be found long after it was sent
 
 
 cpdef enum CommandKind:         # control (Python) -> a native thread
@@ -187,6 +191,14 @@ cpdef enum CommandKind:         # control (Python) -> a native thread
     SNAPSHOT_FAILED = 7         # the REST call for `listing` failed; asked again later
     TRADING_READY = 9           # the order connection is logged in
     KEEP_ALIVE = 8              # payload: text to send when nothing was sent for `value` nanoseconds
+    ORDER_BODY = 10             # payload: REST body on an order; value: client order id, argument: BodyKind
+    ORDER_ASKED = 11            # these were all; argument: whether every call was answered
+
+
+cpdef enum BodyKind:            # what a REST body about orders is
+    ORDER_STATE = 1             # the one that was asked for
+    ORDER_LIST = 2              # orders, among which it may be
+    ORDER_TRADES = 3            # trades of that order alone
 
 
 cpdef enum Role:                # what a connection is for
@@ -217,6 +229,7 @@ cpdef enum EventKind:           # exchange thread -> control (Python)
     FRAME_REFUSED = 6           # `value`: DecodeStatus, `detail`: offset; payload: the beginning of the frame
     REPORTS_FULL = 7
     LINE_CHANGED = 8            # the same of a line's book that is not the one shown; `connection` says which
+    ORDER_QUESTION = 9          # what became of an order? `value`: client order id, `detail`: unix ns of its decision
 
 
 cpdef enum LossReason:

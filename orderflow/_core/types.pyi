@@ -82,6 +82,7 @@ class ExecType(IntEnum):
     REPORT_CANCEL_REJECTED = 8
     REPORT_IN_DOUBT = 9
     REPORT_STATUS = 10
+    REPORT_ASKED = 11
 
 class Liquidity(IntEnum):
     UNKNOWN_LIQUIDITY = 0
@@ -91,6 +92,8 @@ class Liquidity(IntEnum):
 class ChildKind(IntEnum):
     NEW_ORDER = 1
     CANCEL_ORDER = 2
+    ASK_ORDER = 3
+    FORGET_ORDER = 4
 
 class ParentKind(IntEnum):
     SUBMIT_PARENT = 1
@@ -153,6 +156,7 @@ class Reason(IntEnum):
     UNKNOWN_OUTCOME = 38
     SELF_TRADE = 39
     CAPITAL_EXCEEDED = 40
+    NEVER_ACCEPTED = 64
 
 class CommandKind(IntEnum):
     CONNECTION_OPENED = 1
@@ -164,6 +168,13 @@ class CommandKind(IntEnum):
     SNAPSHOT_FAILED = 7
     TRADING_READY = 9
     KEEP_ALIVE = 8
+    ORDER_BODY = 10
+    ORDER_ASKED = 11
+
+class BodyKind(IntEnum):
+    ORDER_STATE = 1
+    ORDER_LIST = 2
+    ORDER_TRADES = 3
 
 class Role(IntEnum):
     MARKET_DATA = 0
@@ -186,6 +197,7 @@ class EventKind(IntEnum):
     FRAME_REFUSED = 6
     REPORTS_FULL = 7
     LINE_CHANGED = 8
+    ORDER_QUESTION = 9
 
 class LossReason(IntEnum):
     PEER_CLOSED = 1

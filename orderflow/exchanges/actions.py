@@ -5,13 +5,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from orderflow._core.types import Role
+from orderflow._core.types import BodyKind, Role
+
+
+@dataclass(frozen=True, slots=True)
+class OrderQuestion:
+    """What became of this order of ours?
+
+    Attributes
+    ----------
+    listing : int
+        Index.
+    client_order_id : int
+    name : str
+        The same as the exchange was told it.
+    sent_ns : int
+        Unix nanoseconds before which it cannot have been sent.
+    """
+
+    listing: int
+    client_order_id: int
+    name: str
+    sent_ns: int
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One REST call. `purpose` comes back with the answer; `listing` is an index, -1 when it concerns none. The answer
-    to a `secret` one (a token) is not shown."""
+    """One REST call. `purpose` comes back with the answer; `listing` is that of a book's snapshot, else -1. The answer
+    to a `secret` one (a token) is not shown. `weight` is what it counts for in the exchange's limit; `question` is what
+    it helps to answer."""
 
     purpose: str
     method: str
@@ -20,6 +42,8 @@ class Request:
     body: bytes = b""
     listing: int = -1
     secret: bool = False
+    weight: int = 1
+    question: OrderQuestion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +129,15 @@ class SnapshotBody:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderBody:
+    """Hand this REST body to the exchange thread, which decodes it as a part of the answer to a question."""
+
+    question: OrderQuestion
+    kind: BodyKind
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class KeepAlive:
     """Let the exchange thread send this text whenever nothing was sent for so long (no Python is needed for it)."""
 
@@ -168,4 +201,4 @@ def by_channel(wanted: Sequence[Subscription]) -> dict[str, tuple[Subscription, 
             for channel in dict.fromkeys(one.channel for one in wanted)}
 
 
-Action = Send | Fetch | SnapshotBody | KeepAlive | Open | Ready | Answered | Reconnect | Problem
+Action = Send | Fetch | SnapshotBody | OrderBody | KeepAlive | Open | Ready | Answered | Reconnect | Problem

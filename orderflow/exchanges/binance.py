@@ -10,17 +10,20 @@ import hmac
 import json
 from collections.abc import Sequence
 from decimal import Decimal
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from orderflow._core.codecs.binance import BinanceMarketData
 from orderflow._core.codecs.binance_orders import BinanceOrders
 from orderflow._core.integrity import SyncRule
 from orderflow._core.signing import Signer
-from orderflow._core.types import Role
+from orderflow._core.types import BodyKind, Role
 from orderflow.exchanges.actions import (
     Action,
     Endpoint,
+    Fetch,
     NumberedRequests,
+    OrderBody,
+    OrderQuestion,
     Problem,
     Ready,
     Reconnect,
@@ -39,18 +42,27 @@ MARKETS = {
     "usdm": ("https://fapi.binance.com", "/fapi/v1", "wss://fstream.binance.com", "depth@0ms", 1000),
     "coinm": ("https://dapi.binance.com", "/dapi/v1", "wss://dstream.binance.com", "depth@0ms", 1000),
 }
-#: market -> what an address may do: connections, messages of one of them, depth snapshots by their share of the weight.
-#: ("WebSocket Streams", "Limits"; "IP Limits": a snapshot weighs 250 of 6000 a minute on spot, else 20 of 2400.)
+#: market -> what an address may do: connections, messages of one of them, weight of REST calls.
+#: ("WebSocket Streams", "Limits"; "IP Limits".)
 ALLOWED = {
-    "spot": Limits(Limit(300, 300_000_000_000), Limit(5, 1_000_000_000), Limit(24, 60_000_000_000)),
-    "usdm": Limits(Limit(300, 300_000_000_000), Limit(10, 1_000_000_000), Limit(120, 60_000_000_000)),
-    "coinm": Limits(Limit(300, 300_000_000_000), Limit(10, 1_000_000_000), Limit(120, 60_000_000_000)),
+    "spot": Limits(Limit(300, 300_000_000_000), Limit(5, 1_000_000_000), Limit(6000, 60_000_000_000)),
+    "usdm": Limits(Limit(300, 300_000_000_000), Limit(10, 1_000_000_000), Limit(2400, 60_000_000_000)),
+    "coinm": Limits(Limit(300, 300_000_000_000), Limit(10, 1_000_000_000), Limit(2400, 60_000_000_000)),
 }
 #: "A single connection is only valid for 24 hours": half an hour before.
 RENEW_AFTER_NS = 84_600_000_000_000
 #: Id of what needs no look at its answer; subscriptions count from 1.
 QUIET_ID = 0
 USER_STREAM = "user-stream"
+#: "Order does not exist."
+UNKNOWN_ORDER = -2013
+#: Entries that a list has at most; where it has so many there may be more.
+PAGE = 1000
+#: The exchange's clock and ours may differ by so much.
+CLOCKS_NS = 60_000_000_000
+#: What is asked about an order: path, weight ("Spot REST API").
+ORDER_CALLS = {"order": ("/order", 4), "open orders": ("/openOrders", 6), "order history": ("/allOrders", 20),
+               "trades": ("/myTrades", 20)}
 ORDERS = "wss://ws-api.binance.com:443/ws-api/v3"
 
 
@@ -72,6 +84,7 @@ class BinanceSession(Session):
         self.rule = SyncRule.CONTIGUOUS_RANGE if market == "spot" else SyncRule.PREVIOUS_ID
         self.channels = (self.depth_stream, "trade" if market == "spot" else "aggTrade", "bookTicker")
         self.limits = ALLOWED[market]
+        self.snapshot_weight = 250 if market == "spot" else 20
         self._requests = NumberedRequests()
 
     # -- metadata -----------------------------------------------------------------------------------------------
@@ -219,6 +232,51 @@ class BinanceSession(Session):
         if message.get("event", message).get("e") in ("eventStreamTerminated", "serverShutdown"):
             return [Reconnect("orders", "the exchange ended the user stream")]
         return []
+
+    # -- orders -------------------------------------------------------------------------------------------------
+
+    def order_calls(self, question: OrderQuestion, unix_ns: int) -> list[Request]:
+        """By the id that we gave it."""
+        return [self._order_call("order", question, unix_ns, origClientOrderId=question.name)]
+
+    def order_answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
+        """Of an order that is not found by its id, the open ones and the history; of one that has fills, those."""
+        question = request.question
+        assert question is not None
+        found = json.loads(body) if body[:1] in (b"{", b"[") else {}
+        code = found.get("code") if isinstance(found, dict) else None
+        if request.purpose == "order" and code == UNKNOWN_ORDER:
+            since = max(0, question.sent_ns - CLOCKS_NS) // 1_000_000
+            return [Fetch(self._order_call("open orders", question, unix_ns)),
+                    Fetch(self._order_call("order history", question, unix_ns, startTime=since, limit=PAGE))]
+        if status != 200:
+            shown = body[:200].decode(errors="replace")
+            return [Problem(f"asked for {request.purpose} about {question.name}: {shown} (status {status})")]
+        if request.purpose == "order":
+            actions: list[Action] = [OrderBody(question, BodyKind.ORDER_STATE, body)]
+            if Decimal(found["executedQty"]):
+                actions.append(Fetch(self._order_call("trades", question, unix_ns, orderId=found["orderId"],
+                                                      limit=PAGE)))
+            return actions
+        kind = BodyKind.ORDER_TRADES if request.purpose == "trades" else BodyKind.ORDER_LIST
+        actions = [OrderBody(question, kind, body)]
+        if len(found) == PAGE and request.purpose == "trades":
+            actions.append(Fetch(self._order_call("trades", question, unix_ns, orderId=found[-1]["orderId"],
+                                                  fromId=found[-1]["id"] + 1, limit=PAGE)))
+        elif len(found) == PAGE and request.purpose == "order history":
+            actions.append(Fetch(self._order_call("order history", question, unix_ns, orderId=found[-1]["orderId"] + 1,
+                                                  limit=PAGE)))
+        return actions
+
+    def _order_call(self, purpose: str, question: OrderQuestion, unix_ns: int, **parameters: object) -> Request:
+        """Signed with HMAC-SHA256 over the query ("Request security")."""
+        path, weight = ORDER_CALLS[purpose]
+        credentials = self._credentials()
+        query = urlencode({"symbol": self.indices[question.listing].symbol, **parameters,
+                           "timestamp": unix_ns // 1_000_000})
+        signature = hmac.new(credentials.secret.encode(), query.encode(), hashlib.sha256).hexdigest()
+        return Request(purpose, "GET", f"{self.rest}{self.prefix}{path}?{query}&signature={signature}",
+                       (("X-MBX-APIKEY", credentials.key),), secret=True, weight=weight, question=question)
 
     # -- books --------------------------------------------------------------------------------------------------
 

@@ -48,7 +48,7 @@ class Limits:
         Whether messages count by address: all connections share one budget, and a new one begins where the one before
         it left off.
     requests : Limit, optional
-        REST calls for the snapshot of a book, of all listings of one host.
+        Weight of all REST calls to one host (`Request.weight`, 1 where the exchange just counts them).
     """
 
     connects: Limit | None = Limit(60, 60_000_000_000)

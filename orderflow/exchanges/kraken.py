@@ -11,11 +11,13 @@ from urllib.parse import urlencode
 
 from orderflow._core.codecs.kraken import KrakenMarketData
 from orderflow._core.codecs.kraken_orders import KrakenOrders
-from orderflow._core.types import Role
+from orderflow._core.types import BodyKind, Role
 from orderflow.exchanges.actions import (
     Action,
     Endpoint,
     Fetch,
+    OrderBody,
+    OrderQuestion,
     Problem,
     Ready,
     Reconnect,
@@ -34,6 +36,10 @@ ORDERS = "wss://ws-auth.kraken.com"
 MODERN = {"XBT": "BTC", "XDG": "DOGE"}
 #: Channels by the id of the requests for them: a refusal names the symbol and the id, not the channel.
 CHANNELS = {1: "book", 2: "trade"}
+#: What is asked about an order, and how many trades QueryTrades takes at once ("Spot REST").
+OPEN, CLOSED, TRADES = "open orders", "closed orders", "trades"
+METHODS = {OPEN: "OpenOrders", CLOSED: "ClosedOrders", TRADES: "QueryTrades"}
+TRADES_AT_ONCE = 20
 
 
 class KrakenSession(Session):
@@ -53,6 +59,8 @@ class KrakenSession(Session):
         super().__init__(settings)
         self.orders = settings.orders or ORDERS
         self.depth = settings.depth or 1000
+        self._nonce = 0
+        self._trades: list[str] = []        # still to be asked for, of the question that is open
 
     def metadata(self) -> list[Request]:
         """AssetPairs."""
@@ -101,22 +109,55 @@ class KrakenSession(Session):
         orders = Endpoint("orders", Role.ORDERS, f"{self.orders}{self.path}")
         return [*super().endpoints(), orders] if self.settings.trade else super().endpoints()
 
-    def _token_request(self, unix_ns: int) -> Request:
-        """GetWebSocketsToken; signed with HMAC-SHA512 over the path and the SHA-256 of nonce and body."""
-        path = "/0/private/GetWebSocketsToken"
-        nonce = str(unix_ns // 1000)
-        body = urlencode({"nonce": nonce})
+    def _private(self, purpose: str, method: str, unix_ns: int, question: OrderQuestion | None = None,
+                 **parameters: str) -> Request:
+        """Signed with HMAC-SHA512 over the path and the SHA-256 of nonce and body ("Spot REST", authentication). Each
+        nonce is larger than the one before."""
+        path = f"/0/private/{method}"
+        self._nonce = max(self._nonce + 1, unix_ns // 1000)
+        nonce = str(self._nonce)
+        body = urlencode({"nonce": nonce, **parameters})
         digest = hashlib.sha256((nonce + body).encode()).digest()
         secret = base64.b64decode(self.settings.credentials.secret)
         signature = base64.b64encode(hmac.new(secret, path.encode() + digest, hashlib.sha512).digest()).decode()
         headers = (("API-Key", self.settings.credentials.key), ("API-Sign", signature),
                    ("Content-Type", "application/x-www-form-urlencoded"))
-        return Request("token", "POST", f"{self.rest}{path}", headers, body.encode())
+        return Request(purpose, "POST", f"{self.rest}{path}", headers, body.encode(), secret=True, question=question)
+
+    def order_calls(self, question: OrderQuestion, unix_ns: int) -> list[Request]:
+        """Among the open ones, by the id that we gave it. What follows goes after the answer: calls that overtook each
+        other would come with their nonces in the wrong order."""
+        return [self._order_call(OPEN, question, unix_ns)]
+
+    def order_answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
+        """Of an order that is not open, the closed ones; of one that has trades, those."""
+        question = request.question
+        assert question is not None
+        answer: dict = json.loads(body) if status == 200 else {"error": [body[:200].decode(errors="replace")]}
+        if answer.get("error"):
+            return [Problem(f"asked for {request.purpose} about {question.name}: {answer['error']}")]
+        actions: list[Action] = []
+        if request.purpose == TRADES:
+            actions.append(OrderBody(question, BodyKind.ORDER_TRADES, body))
+        else:
+            actions.append(OrderBody(question, BodyKind.ORDER_LIST, body))
+            orders = answer["result"]["open" if request.purpose == OPEN else "closed"].values()
+            found = [order for order in orders if order.get("cl_ord_id") == question.name]
+            self._trades = [trade for order in found for trade in order.get("trades") or ()]
+            if request.purpose == OPEN and not found:
+                return [*actions, Fetch(self._order_call(CLOSED, question, unix_ns))]
+        if self._trades:
+            some, self._trades = self._trades[:TRADES_AT_ONCE], self._trades[TRADES_AT_ONCE:]
+            actions.append(Fetch(self._private(TRADES, METHODS[TRADES], unix_ns, question, txid=",".join(some))))
+        return actions
+
+    def _order_call(self, purpose: str, question: OrderQuestion, unix_ns: int) -> Request:
+        return self._private(purpose, METHODS[purpose], unix_ns, question, cl_ord_id=question.name, trades="true")
 
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
         """The order connection needs a token first."""
         if connection == "orders":
-            return [Fetch(self._token_request(unix_ns))]
+            return [Fetch(self._private("token", "GetWebSocketsToken", unix_ns))]
         return super().opened(connection, unix_ns)
 
     def subscribe(self, connection: str, wanted: Sequence[Subscription], unix_ns: int) -> list[Action]:

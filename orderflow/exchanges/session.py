@@ -19,6 +19,7 @@ from orderflow.exchanges.actions import (
     Action,
     Endpoint,
     Fetch,
+    OrderQuestion,
     Problem,
     Ready,
     Request,
@@ -111,6 +112,7 @@ class Session:
     acknowledges: ClassVar[bool] = True     # whether `frame` hears that a subscription was taken; else its book says so
     limits: Limits = Limits()               # what the exchange allows
     facts: Facts = Facts()                  # what its documents say of its market data
+    snapshot_weight: int = 1                # of the REST call for a book, in the exchange's limit
 
     def __init__(self, settings: SessionSettings):
         self.settings = settings
@@ -253,7 +255,8 @@ class Session:
         url = self.snapshot_url(symbol)
         if not url:
             return self.resubscribe(symbol, unix_ns)
-        fetch = Fetch(Request("snapshot", "GET", url, self.snapshot_headers(url, unix_ns), listing=listing))
+        fetch = Fetch(Request("snapshot", "GET", url, self.snapshot_headers(url, unix_ns), listing=listing,
+                              weight=self.snapshot_weight))
         return [*self.resubscribe(symbol, unix_ns), fetch] if self.joins_anew(listing, fault) else [fetch]
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
@@ -263,6 +266,18 @@ class Session:
         if status != 200:
             return [Problem(f"{request.url} answered {status}: {body[:200].decode(errors='replace')}")]
         return [SnapshotBody(request.listing, body, self.snapshot_levels(request.url))]
+
+    # -- orders -------------------------------------------------------------------------------------------------
+
+    def order_calls(self, question: OrderQuestion, unix_ns: int) -> list[Request]:
+        """The first calls that tell what became of an order; each carries the question."""
+        raise NotImplementedError
+
+    def order_answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
+        """One of them was answered: OrderBody, and Fetch of what is to be asked besides. No action, or a Problem, says
+        that the answer is of no use: nothing may be concluded. That the exchange does not know the order counts
+        only when it was asked for wherever it may be: by its id, among the open orders, in the history."""
+        raise NotImplementedError
 
     # -- connections that come and go -----------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from orderflow._core.client_id import encode
 from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason, Role
 from orderflow.exchanges.actions import (
     Action,
@@ -22,6 +23,8 @@ from orderflow.exchanges.actions import (
     Fetch,
     KeepAlive,
     Open,
+    OrderBody,
+    OrderQuestion,
     Problem,
     Ready,
     Reconnect,
@@ -36,6 +39,7 @@ from orderflow.servers.health import Health, describe, lost
 from orderflow.servers.hosts import Hosts
 from orderflow.servers.lines import Line, Lines
 from orderflow.servers.outgoing import Outgoing
+from orderflow.servers.questions import Questions
 from orderflow.servers.resyncs import FIRST_PAUSE_NS, GOOD_NS, LONGEST_PAUSE_NS, Resyncs
 
 if TYPE_CHECKING:
@@ -80,6 +84,7 @@ class Conversation:
         self._random = random.Random(f"{self.name} {seed}")
         self._resyncs = [Resyncs(self._random) for _ in self._sessions]     # by line, as the sessions
         self._outgoing = Outgoing(len(self.lines), self.limits, hosts)
+        self._questions = Questions()
         self._now_ns = self._unix_offset_ns = 0
         self._stopping = False
         self.capture: CaptureWriter | None = None       # told what goes out and where to; frames come natively
@@ -151,6 +156,8 @@ class Conversation:
         refused = self._refused(request, status, retry_after, unix_ns)
         if number is None:
             return self._release()      # asked for by a connection that is gone; the new one asks itself
+        if request.question is not None:        # signed for one moment: if it was refused it is not repeated as it is
+            return self._order_answered(request, status, body, unix_ns)
         if is_snapshot and refused:
             self._outgoing.fetch(request)
             return self._release()
@@ -217,6 +224,10 @@ class Conversation:
             resyncs.needed(int(event["listing"]), BookFault(int(event["value"])), now_ns)
         elif kind in (EventKind.BOOK_CHANGED, EventKind.LINE_CHANGED):
             self._book_changed(self.lines[index], kind == EventKind.BOOK_CHANGED, event)
+        elif kind == EventKind.ORDER_QUESTION:
+            identity = int(event["value"])
+            self._questions.ask(OrderQuestion(int(event["listing"]), identity, encode(identity), int(event["detail"])))
+            return self._ask_next()
         elif kind == EventKind.CONNECTION_LOST:
             return self._lost(index, LossReason(int(event["value"])), int(event["detail"]), now_ns)
         elif kind == EventKind.TRANSPORT_RELEASED:
@@ -225,6 +236,43 @@ class Conversation:
             self.health.refused_frames += 1
             self.tell(describe(self.loop, event, payload))
         return []
+
+    def _ask_next(self) -> list[Effect]:
+        """Ask about the next order, if no other question is open."""
+        question = self._questions.next()
+        if question is None:
+            return []
+        for request in self.session.order_calls(question, self._now_ns + self._unix_offset_ns):
+            self._questions.calling()
+            self._outgoing.fetch(request)
+        return self._release()
+
+    def _order_answered(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Effect]:
+        """A part of what the exchange knows of an order: to the native loop, which is told too when that was all."""
+        try:
+            actions = self.session.order_answer(request, status, body, unix_ns)
+        except MISUNDERSTOOD as error:
+            actions = [Problem(f"the answer to {request.purpose} was not understood ({error!r})")]
+        useful = bool(actions)
+        for action in actions:
+            if isinstance(action, Fetch):
+                self._questions.calling()
+                self._outgoing.fetch(action.request)
+            elif isinstance(action, OrderBody):
+                useful &= self.loop.command(CommandKind.ORDER_BODY, listing=action.question.listing,
+                                            value=action.question.client_order_id, argument=action.kind,
+                                            payload=action.body)
+            elif isinstance(action, Problem):
+                useful = False
+                self.tell(action.message)
+        self._questions.answered(request, useful)
+        finished = self._questions.finished()
+        if finished is not None:
+            question, whole = finished
+            self.loop.command(CommandKind.ORDER_ASKED, listing=question.listing, value=question.client_order_id,
+                              argument=int(whole))
+            self._ask_next()
+        return self._release()
 
     def _attempt(self, index: int, line: Line, now_ns: int) -> Iterator[Effect]:
         """Connect, when the exchange allows another attempt."""

@@ -86,7 +86,7 @@ class Hosts:
             host.connects = host.connects if host.connects.limit == limit else TokenBucket(limit)
             return 0 if host.connects.take(now_ns) else host.connects.ready_ns(now_ns)
 
-    def request(self, url: str, limit: Limit | None, now_ns: int) -> int:
+    def request(self, url: str, limit: Limit | None, now_ns: int, weight: int = 1) -> int:
         """Count a REST call that is made now and return 0; or return when it may be made."""
         with self._lock:
             host = self._host(url)
@@ -94,8 +94,8 @@ class Hosts:
                 return host.pause_ns
             if limit is not None:
                 host.requests = host.requests if host.requests.limit == limit else TokenBucket(limit)
-                if not host.requests.take(now_ns):
-                    return host.requests.ready_ns(now_ns)
+                if not host.requests.take(now_ns, weight):
+                    return host.requests.ready_ns(now_ns, weight)
             if host.refused:
                 host.probing, host.pause_ns = True, now_ns + PROBE_NS
             return 0

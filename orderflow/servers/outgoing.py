@@ -15,7 +15,7 @@ LOOK_NS = SECOND_NS
 
 
 class Outgoing:
-    """Messages of each connection, by its own limit or a common one, and REST calls for books. Control thread only.
+    """Messages of each connection, by its own limit or a common one, and REST calls. Control thread only.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Outgoing:
         self._buckets = [shared if limits.by_address else TokenBucket(limits.messages) for _ in range(connections)]
         self._messages: list[deque[tuple[Send, int]]] = [deque() for _ in range(connections)]
         self._snapshots: deque[Request] = deque()
-        self._calls: deque[Request] = deque()       # all others
+        self._calls: deque[Request] = deque()       # all others, and before them
         self._requests_ns = 0       # one of them may go then
 
     def send(self, connection: int, message: Send, listing: int) -> None:
@@ -55,9 +55,9 @@ class Outgoing:
     def requests(self, now_ns: int) -> Iterator[Request]:
         """What may be asked for now."""
         self._requests_ns = now_ns + LOOK_NS
-        for waiting, limit in ((self._calls, None), (self._snapshots, self._limits.requests)):
+        for waiting in (self._calls, self._snapshots):
             while waiting:
-                allowed_ns = self._hosts.request(waiting[0].url, limit, now_ns)
+                allowed_ns = self._hosts.request(waiting[0].url, self._limits.requests, now_ns, waiting[0].weight)
                 if allowed_ns:
                     self._requests_ns = min(self._requests_ns, allowed_ns)
                     self.held_back += 1

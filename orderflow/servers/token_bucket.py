@@ -24,15 +24,18 @@ class TokenBucket:
         self._burst_ns = (burst - 1) * self._interval_ns
         self._full_ns: int | None = None
 
-    def ready_ns(self, now_ns: int) -> int:
-        """When the next one may go; not later than `now_ns` = at once."""
-        return now_ns if self._full_ns is None else self._full_ns - self._burst_ns
+    def ready_ns(self, now_ns: int, weight: int = 1) -> int:
+        """When the next one may go; not later than `now_ns` = at once. What weighs more than a burst waits for a full
+        bucket."""
+        if self._full_ns is None:
+            return now_ns
+        return self._full_ns - max(0, self._burst_ns - (weight - 1) * self._interval_ns)
 
-    def take(self, now_ns: int) -> bool:
+    def take(self, now_ns: int, weight: int = 1) -> bool:
         """Count one that goes now; False when it has to wait until `ready_ns`."""
         if self.limit is None:
             return True
-        if self.ready_ns(now_ns) > now_ns:
+        if self.ready_ns(now_ns, weight) > now_ns:
             return False
-        self._full_ns = max(now_ns, self._full_ns or now_ns) + self._interval_ns
+        self._full_ns = max(now_ns, self._full_ns or now_ns) + weight * self._interval_ns
         return True

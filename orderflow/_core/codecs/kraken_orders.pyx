@@ -1,13 +1,13 @@
 """Order entry and executions of Kraken Spot over its WebSocket v2.
 
 Prepares the constant text of requests (kraken_requests.pxd writes them) and the tables that reading reports needs
-(kraken_reports.pxd reads them).
+(kraken_reports.pxd and, of REST answers, kraken_bodies.pxd read them).
 """
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t
 from libc.stdlib cimport calloc, free
 
-from orderflow._core.codec cimport ORDER_FRAME_LIMIT, DecodeBuffer, EncodeStatus, OrderCodec
-from orderflow._core.codecs cimport assets, kraken_reports, kraken_requests, text
+from orderflow._core.codec cimport NO_ASSET, ORDER_FRAME_LIMIT, DecodeBuffer, DecodeStatus, EncodeStatus, OrderCodec
+from orderflow._core.codecs cimport assets, kraken_bodies, kraken_reports, kraken_requests, text
 from orderflow._core.codecs.prepared cimport check_decimals, check_text, copy_assets, set_piece
 from orderflow._core.types cimport ChildOrder
 
@@ -55,9 +55,21 @@ cdef class KrakenOrders(OrderCodec):
         self.asset_names = copy_assets(assets)
         self.reports.assets.names = self.asset_names
         self.reports.assets.count = len(assets)
+        self._note_quotes(list(assets))
         self.reports.listings = self.listings
         self.reports.symbols = &self.symbols
         self.reports.requests = &self.requests
+
+    cdef int _note_quotes(self, list names) except -1:
+        """The asset that each listing's REST fees are in: what stands behind the slash of its symbol."""
+        self.quote_assets = <uint16_t *>calloc(max(self.listing_count, 1), sizeof(uint16_t))
+        if self.quote_assets is NULL:
+            raise MemoryError()
+        for listing, symbol in self.symbols_by_listing().items():
+            quote = symbol.rpartition("/")[2]
+            self.quote_assets[<int32_t>listing] = names.index(quote) if quote in names else NO_ASSET
+        self.reports.quote_assets = self.quote_assets
+        return 0
 
     cdef int _prepare_places(self) except -1:
         cdef int row, side, variant
@@ -91,6 +103,7 @@ cdef class KrakenOrders(OrderCodec):
         free(self.places)
         free(self.reports.orders.slots)
         free(self.asset_names)
+        free(self.quote_assets)
 
     def set_token(self, token):
         """The session token of the account (GetWebSocketsToken), for every request from now on.
@@ -126,3 +139,9 @@ cdef class KrakenOrders(OrderCodec):
 
     cdef int decode(self, const char *data, size_t size, int64_t receive_ns, DecodeBuffer *out) noexcept nogil:
         return kraken_reports.decode(&self.reports, data, size, receive_ns, out)
+
+    cdef int decode_order_body(self, int kind, const ChildOrder *order, const char *data, size_t size,
+                               int64_t receive_ns, DecodeBuffer *out) noexcept nogil:
+        if order.listing >= self.listing_count:
+            return DecodeStatus.BAD_FIELD
+        return kraken_bodies.decode(&self.reports, kind, order, data, size, receive_ns, out)

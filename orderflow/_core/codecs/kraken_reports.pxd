@@ -14,7 +14,7 @@ number that was due, last_id the one that came; the reports of that message are 
 count anew, forgets the open orders of before, and is followed by a SESSION message without has_chain; its reports carry
 `reconciliation`. (Kraken, "Spot WebSocket v2: add_order, cancel_order, executions", and its table of errors.)
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, strlen
 
 from orderflow._core cimport client_id, json, rfc3339
@@ -74,6 +74,7 @@ cdef struct Reports:
     const SymbolTable *symbols
     const kraken_requests.Requests *requests
     assets.Assets assets
+    const uint16_t *quote_assets    # by listing
     open_orders.OpenOrders orders
     int64_t sequence            # of the last message of executions; 0 = none yet
     bint in_snapshot            # the last message was part of one

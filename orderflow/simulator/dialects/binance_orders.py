@@ -44,7 +44,7 @@ REFUSALS = {
 REST = {
     ("POST", "/order"): "order.place", ("DELETE", "/order"): "order.cancel", ("GET", "/order"): "order.status",
     ("GET", "/openOrders"): "openOrders.status", ("DELETE", "/openOrders"): "openOrders.cancelAll",
-    ("GET", "/account"): "account.status", ("GET", "/myTrades"): "myTrades",
+    ("GET", "/account"): "account.status", ("GET", "/myTrades"): "myTrades", ("GET", "/allOrders"): "allOrders",
 }
 RATE_LIMIT = {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": ORDERS_IN_10_SECONDS}
 
@@ -217,7 +217,10 @@ class BinanceOrders(BinanceUserStream):
             wanted = parameters.get("symbol")
             if method == "myTrades":
                 self.instrument(wanted)
-                return self.trades(account, wanted, int(parameters.get("fromId", "0")))
+                return self.trades(account, wanted, parameters)
+            if method == "allOrders":
+                self.instrument(wanted)
+                return self.history(account, wanted, parameters)
             found = [order for order in self.desk.open_orders(account) if wanted in (None, order.instrument.symbol)]
             if method == "openOrders.cancelAll":
                 if not found:

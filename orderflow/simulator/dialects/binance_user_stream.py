@@ -46,8 +46,16 @@ class BinanceUserStream(Binance):
                 "commission": to_text(fill.fee, FEE_DECIMALS), "commissionAsset": fill.fee_asset,
                 "tradeId": fill.trade_id}
 
-    def trades(self, account: Account, symbol: str, first: int) -> list[dict]:
-        """The account's trades from an id on, at most 1000."""
+    def history(self, account: Account, symbol: str, parameters: dict[str, str]) -> list[dict]:
+        """All orders of the account, also ended ones, from a time or an id on."""
+        first, since = int(parameters.get("orderId", "0")), int(parameters.get("startTime", "0"))
+        return [self.state(order) for order in self.desk.orders.values()
+                if order.account is account and order.instrument.symbol == symbol and order.order_id >= first
+                and order.created_ns // 1_000_000 >= since][:int(parameters.get("limit", "500"))]
+
+    def trades(self, account: Account, symbol: str, parameters: dict[str, str]) -> list[dict]:
+        """The account's trades from an id on, of one order or of all."""
+        first, wanted = int(parameters.get("fromId", "0")), int(parameters.get("orderId", "0"))
         digits = self.instrument(symbol)
         return [self.fill_state(order, fill) | {
                     "symbol": symbol, "id": fill.trade_id, "orderId": order.order_id, "orderListId": -1,
@@ -55,7 +63,8 @@ class BinanceUserStream(Binance):
                     "time": order.updated_ns // 1_000_000, "isBuyer": order.side == Side.BUY, "isMaker": fill.is_maker,
                     "isBestMatch": True}
                 for order in self.desk.orders.values() for fill in order.fills
-                if order.account is account and order.instrument.symbol == symbol and fill.trade_id >= first][:1000]
+                if order.account is account and order.instrument.symbol == symbol and fill.trade_id >= first
+                and wanted in (0, order.order_id)][:int(parameters.get("limit", "500"))]
 
     def account_status(self, account: Account) -> dict:
         """Balances."""

@@ -10,7 +10,7 @@ from base64 import b64decode, b64encode
 from decimal import Decimal, InvalidOperation
 from urllib.parse import parse_qsl
 
-from orderflow._core.types import OrderType, Reason, Side, TimeInForce
+from orderflow._core.types import OrderStatus, OrderType, Reason, Side, TimeInForce
 from orderflow.simulator.accounts import Account, amount_text
 from orderflow.simulator.dialects.kraken_executions import KrakenExecutions, kraken_id
 from orderflow.simulator.dialects.kraken_words import REST_NAMES, Refused
@@ -221,9 +221,17 @@ class KrakenOrders(KrakenExecutions):
             return {"token": token.decode(), "expires": TOKEN_LIFE_NS // SECOND_NS}
         if path == "/0/private/Balance":
             return {REST_NAMES.get(asset, asset): amount_text(account.total(asset), 10) for asset in account.assets}
-        if path == "/0/private/OpenOrders":
-            return {"open": {self.order_name(order): self._order_info(order)
-                             for order in self.desk.open_orders(account)}}
+        if path in ("/0/private/OpenOrders", "/0/private/ClosedOrders"):
+            asked, open_ones = dict(parse_qsl(body.decode())), path.endswith("OpenOrders")
+            found = {self.order_name(order): self._order_info(order, asked.get("trades") == "true")
+                     for order in self.desk.orders.values()
+                     if order.account is account and bool(order.leaves) == open_ones
+                     and asked.get("cl_ord_id") in (None, order.client_id)}
+            return {"open": found} if open_ones else {"closed": found, "count": len(found)}
+        if path == "/0/private/QueryTrades":
+            wanted = dict(parse_qsl(body.decode())).get("txid", "").split(",")
+            return {_trade_name(fill): self._trade_info(order, fill) for order in self.desk.orders.values()
+                    if order.account is account for fill in order.fills if _trade_name(fill) in wanted}
         if path == "/0/private/QueryOrders":
             wanted = dict(parse_qsl(body.decode())).get("txid", "").split(",")
             return {self.order_name(order): self._order_info(order) for order in self.desk.orders.values()
@@ -232,7 +240,7 @@ class KrakenOrders(KrakenExecutions):
             trades = [(order, fill) for order in self.desk.orders.values() if order.account is account
                       for fill in order.fills]
             return {"count": len(trades), "trades": {
-                kraken_id("T", 2 * fill.trade_id + fill.is_maker): self._trade_info(order, fill)
+                _trade_name(fill): self._trade_info(order, fill)
                 for order, fill in trades[-50:]}}
         raise Refused("EGeneral:Unknown method")
 
@@ -256,16 +264,18 @@ class KrakenOrders(KrakenExecutions):
         self._nonces[account.settings.api_key] = number
         return account
 
-    def _order_info(self, order: Order) -> dict:
+    def _order_info(self, order: Order, trades: bool = False) -> dict:
         instrument = order.instrument
         price, quantity = instrument.price_decimals, instrument.quantity_decimals
         return {"refid": None, "userref": 0, "cl_ord_id": order.client_id,
-                "status": "open" if order.leaves else "closed" if order.leaves == 0 and order.filled else "canceled",
+                "status": ("open" if order.leaves else "closed" if order.filled == order.quantity else
+                           "expired" if order.status == OrderStatus.EXPIRED else "canceled"),
                 "opentm": order.created_ns / 1e9, "vol": to_text(order.quantity, quantity),
                 "vol_exec": to_text(order.filled, quantity), "cost": to_text(order.notional, price + quantity),
                 "descr": {"pair": instrument.symbol, "type": Side(order.side).name.lower(), "ordertype":
                           "market" if order.order_type == OrderType.MARKET else "limit",
-                          "price": to_text(order.price, price)}}
+                          "price": to_text(order.price, price)},
+                **({"trades": [_trade_name(fill) for fill in order.fills]} if trades else {})}
 
     def _trade_info(self, order: Order, fill) -> dict:
         instrument: SimulatedInstrument = order.instrument
@@ -274,6 +284,10 @@ class KrakenOrders(KrakenExecutions):
                 "type": Side(order.side).name.lower(), "price": to_text(fill.price, price),
                 "cost": to_text(fill.price * fill.quantity, price + quantity), "fee": to_text(fill.fee, 8),
                 "vol": to_text(fill.quantity, quantity), "trade_id": fill.trade_id, "maker": fill.is_maker}
+
+
+def _trade_name(fill) -> str:
+    return kraken_id("T", 2 * fill.trade_id + fill.is_maker)
 
 
 def _list(parameters: dict, name: str) -> list[str]:

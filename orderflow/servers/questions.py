@@ -1,0 +1,51 @@
+"""What an exchange is being asked about orders whose fate is not clear: one question after the other.
+
+A question is answered by several REST calls, of which the answer to one may lead to the next. It is over when none of
+them is out any more, and whole when each brought what it was made for. The native loop is told that too: it concludes
+nothing from half an answer.
+"""
+from __future__ import annotations
+
+from orderflow.exchanges.actions import OrderQuestion, Request
+
+
+class Questions:
+    """Of one exchange. At most one for each order of the router's table. Control thread only."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, OrderQuestion] = {}        # by client order id, in order
+        self._open: OrderQuestion | None = None
+        self._calls = 0                                     # of the open one, that are out
+        self._whole = True
+
+    def ask(self, question: OrderQuestion) -> None:
+        """It is to be asked; once, however often the router wishes."""
+        if self._open is None or self._open.client_order_id != question.client_order_id:
+            self._waiting.setdefault(question.client_order_id, question)
+
+    def next(self) -> OrderQuestion | None:
+        """The question that is to be asked now, if none is open."""
+        if self._open is not None or not self._waiting:
+            return None
+        self._open = self._waiting.pop(next(iter(self._waiting)))
+        self._calls, self._whole = 0, True
+        return self._open
+
+    def calling(self) -> None:
+        """A call of the open question goes out."""
+        self._calls += 1
+
+    def answered(self, request: Request, useful: bool) -> bool:
+        """One of its calls was answered. Whether that concerns the open question at all."""
+        if self._open is None or request.question is not self._open:
+            return False
+        self._calls -= 1
+        self._whole &= useful
+        return True
+
+    def finished(self) -> tuple[OrderQuestion, bool] | None:
+        """The open question and whether its answer is whole, when no call of it is out; then it is open no more."""
+        if self._open is None or self._calls:
+            return None
+        question, self._open = self._open, None
+        return question, self._whole
