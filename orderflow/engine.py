@@ -244,6 +244,8 @@ class Engine:
         self.table, self.instruments = core.table, {item.name: item for item in core.instruments}
         self.journal = journal
         self._files.append(journal)
+        for line in journal.recovered:
+            self._report(line)
         epoch = journal.epoch
         self.logs = {}
         for name in ("router", "strategizer"):

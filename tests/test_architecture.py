@@ -20,7 +20,7 @@ STAGES = """
     json rfc3339 client_id levels checksum codec
     window ladder book tape known_depth quotes integrity arbitration signals
     order_states positions parents order_table orders
-    risk segments journal input_log
+    risk segments journal_scan journal input_log
     strategy
     consolidated placeable allocation
     queue_ladder resting matching
