@@ -1,12 +1,11 @@
 """Engine: settings -> core objects -> threads."""
 from __future__ import annotations
 
-import json
+import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +35,7 @@ from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.instrument import Instrument, Listing, decimal, to_scaled
 from orderflow.parents import ParentState, denied, state_of
+from orderflow.run_start import RunStart
 from orderflow.servers.hosts import HOSTS
 from orderflow.servers.recorder import Recorder
 from orderflow.wiring import (
@@ -59,43 +59,6 @@ MOST_DENIALS = 1024
 MOST_PROBLEMS = 1000
 #: Room for the fills that the order table remembers, for each order that it holds.
 FILLS_PER_ORDER = 4
-RUN_FILE, TABLE_FILE = "run.json", "table.npy"
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What a recorded run was: everything a replay needs besides journal, input log and frames.
-
-    Attributes
-    ----------
-    exchanges : list of (protocol, name, depth)
-    listings : list of dict
-        The fields of each Listing; decimals as text.
-    limits : dict of str -> dict
-    trading : list of str
-        Exchanges with an order connection.
-    doubled : list of str
-        Exchanges that could have a second line.
-    """
-
-    epoch: int
-    policy: str
-    exchanges: list
-    listings: list
-    limits: dict
-    trading: list
-    doubled: list
-
-    @classmethod
-    def load(cls, fields: dict) -> Run:
-        """From the JSON that was written."""
-        return cls(**fields)
-
-    def listings_again(self) -> list[Listing]:
-        """The listings as they were."""
-        exact = ("tick", "lot", "minimum_quantity", "maximum_quantity", "minimum_notional", "maker_fee", "taker_fee")
-        return [Listing(**{name: Decimal(value) if name in exact else value for name, value in fields.items()})
-                for fields in self.listings]
 
 
 class _NoServer:
@@ -273,7 +236,6 @@ class Engine:
         self.conversations = conversations(core, self.sessions, self._report, getattr(self.server, "hosts", HOSTS))
         self.threads = self._threads()
         if self._record:
-            self._write_run()
             self._recorder = Recorder(self.directory, list(core.loops.values()), self._report)
             self._recorder.start()
 
@@ -282,6 +244,8 @@ class Engine:
         self.table, self.instruments = core.table, {item.name: item for item in core.instruments}
         self.journal = journal
         self._files.append(journal)
+        for line in journal.recovered:
+            self._report(line)
         epoch = journal.epoch
         self.logs = {}
         for name in ("router", "strategizer"):
@@ -306,8 +270,11 @@ class Engine:
             self.table, self._strategies, core.board, strategy_pending, self.logs["strategizer"], rings["wakes"],
             rings["parent_reports"], rings["parents"], core.bells["strategizer"], core.bells["router"])
         self._rings = (rings["parent_reports"], rings["wakes"], *core.orders.values(), *core.wakes.values())
-        self.journal.start_run(exchanges=[session.settings.name for session in self.sessions],
-                               symbols=[[item.exchange, item.symbol] for item in core.listings])
+        start = RunStart.of(core, self.sessions, policy=self._policy, recorded=self._record,
+                            limits={name: asdict(limits) for name, limits in self._limits.items()})
+        if not self.journal.start_run(**start.fields()):
+            raise EngineError(f"{self.directory}: the first record of the run does not fit into a segment of "
+                              f"{JOURNAL_BYTES} bytes; trade fewer listings in one engine")
 
     def _threads(self) -> Threads:
         core = self.core
@@ -428,35 +395,27 @@ class Engine:
 
     # -- replay ---------------------------------------------------------------------------------------------------
 
-    def _write_run(self) -> None:
-        """What a replay needs besides journal, input log and frames."""
-        np.save(self.directory / TABLE_FILE, self.table)
-        run = Run(self.journal.epoch, self._policy,
-                  [(session.protocol, session.settings.name, session.settings.depth) for session in self.sessions],
-                  [asdict(listing) for listing in self.core.listings],
-                  {name: asdict(limits) for name, limits in self._limits.items()},
-                  list(self.core.orders), list(self.core.twins))
-        (self.directory / RUN_FILE).write_text(json.dumps(asdict(run), default=str, indent=1))
-
     @classmethod
-    def for_replay(cls, run: Run, table: np.ndarray, directory) -> Engine:
+    def for_replay(cls, run: RunStart, epoch: int, directory) -> Engine:
         """An engine without server and threads whose router is fed by hand (orderflow.research.replay).
 
-        Its journal begins with the epoch of the recorded run, so that client order ids come out the same.
+        Its journal has the epoch of the recorded run, so that client order ids come out the same.
         """
-        listings = run.listings_again()
-        sessions = [session_for(protocol, SessionSettings(
-            name, symbols=tuple(item.symbol for item in listings if item.exchange == name), depth=depth,
-            lines=2 if name in run.doubled else 1, renew_after_ns=0))
-            for protocol, name, depth in run.exchanges]
+        sessions = [session_for(exchange.protocol, SessionSettings(
+            exchange.name, symbols=tuple(item.symbol for item in run.listings if item.exchange == exchange.name),
+            depth=exchange.depth, lines=2 if exchange.doubled else 1, renew_after_ns=0))
+            for exchange in run.exchanges]
         engine = cls(sessions, _NoServer(), limits={name: Limits(**limits) for name, limits in run.limits.items()},
                      policy=run.policy, directory=directory)
-        core = engine.core = build_core(sessions, listings, borrows=False, unix_offset_ns=0)
-        if not np.array_equal(core.table, table):
-            raise EngineError(f"{TABLE_FILE} does not agree with {RUN_FILE}")
-        for name in run.trading:
-            core.orders[name], core.reports[name] = Ring(ORDER_RING, 128), Ring(REPORT_RING, 128)
-        Path(directory, "epoch").write_text(f"{run.epoch - 1}\n")
+        core = engine.core = build_core(sessions, run.listings, borrows=False, unix_offset_ns=0)
+        if hashlib.sha256(core.table.tobytes()).hexdigest() != run.table_sha256:
+            raise EngineError("the listings of the run give another table than the run had: it was made by orderflow "
+                              f"{run.version}, replay it with that version")
+        for exchange in run.exchanges:
+            if exchange.trades:
+                core.orders[exchange.name] = Ring(ORDER_RING, 128)
+                core.reports[exchange.name] = Ring(REPORT_RING, 128)
+        Path(directory, "epoch").write_text(f"{epoch - 1}\n")
         engine._build_router(core, JournalFiles(directory, segment_bytes=JOURNAL_BYTES))
         return engine
 

@@ -1,8 +1,11 @@
 """The journal: what was told to be written is there, whoever is killed and whatever is cut or flipped."""
 import os
+import re
+import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,8 @@ from hypothesis import strategies as st
 import orderflow
 from orderflow._core import journal
 from orderflow._core.journal import JournalError, JournalFiles, RecordKind
-from orderflow._core.segments import checksum
+from orderflow._core.journal_scan import SegmentScan
+from orderflow._core.segments import OtherVersion, checksum
 from orderflow._core.types import (
     CHILD_ORDER_DTYPE,
     COMMAND_DTYPE,
@@ -230,14 +234,157 @@ def test_torn_tail_ends_its_run_and_not_the_next(tmp_path):
     assert trade_ids(tmp_path) == [1, 2, 1, 2]
 
 
-def test_nothing_is_read_beyond_a_missing_segment(tmp_path):
+def test_a_missing_segment_is_quarantine(tmp_path):
     write(tmp_path, 200)
     (tmp_path / "journal-00000002.segment").unlink()
-    first = trade_ids(tmp_path)
-    assert first == list(range(1, 49))
-    assert "the segment before ended at" in journal.verify(tmp_path)[1].fault
+    assert trade_ids(tmp_path) == list(range(1, 49))        # nothing is read beyond it
+    found = journal.verify(tmp_path)[1]
+    assert found.damaged and found.fault == "1 segments are missing before it, from 2 on"
+    assert_quarantine(tmp_path, "journal-00000003.segment: 1 segments are missing before it")
+
+
+@pytest.mark.parametrize("first", [1, 3])
+def test_the_first_segments_of_a_run_are_missing(tmp_path, first):
+    write(tmp_path, 200)
+    for number in range(1, first + 1):
+        (tmp_path / f"journal-{number:08d}.segment").unlink()
+    assert trade_ids(tmp_path) == []
+    assert_quarantine(tmp_path, "the segments before it are missing")
+
+
+def test_the_whole_run_before_may_be_put_away(tmp_path):
+    write(tmp_path, 100)
     write(tmp_path, 2)
-    assert trade_ids(tmp_path) == first                     # no crash explains it: a person has to look
+    for number in (1, 2, 3):
+        (tmp_path / f"journal-{number:08d}.segment").unlink()
+    assert trade_ids(tmp_path) == [1, 2] and write(tmp_path, 1) == 3
+
+
+def test_a_segment_that_was_exchanged_for_another_is_quarantine(tmp_path):
+    """The same sequences, records that verify, and yet not the ones that were written."""
+    for name in ("a", "b"):
+        write(tmp_path / name, 200)
+    shutil.copy(tmp_path / "b" / "journal-00000002.segment", tmp_path / "a")
+    assert_quarantine(tmp_path / "a", "does not go on from the last record of the segment before")
+    shutil.move(tmp_path / "b" / "journal-00000005.segment", tmp_path / "b" / "journal-00000006.segment")
+    assert_quarantine(tmp_path / "b", "it was renamed")
+
+
+def test_damage_at_the_end_of_a_segment_that_another_follows_is_quarantine(tmp_path):
+    write(tmp_path, 200)
+    path = tmp_path / "journal-00000002.segment"
+    path.write_bytes(path.read_bytes()[:64 + 47 * RECORD_BYTES + 20])
+    assert trade_ids(tmp_path) == list(range(1, 96))
+    assert_quarantine(tmp_path, "journal-00000002.segment: cut off")
+
+
+def test_another_version_says_so(tmp_path):
+    write(tmp_path, 3)
+    path = only_segment(tmp_path)
+    whole = bytearray(path.read_bytes())
+    whole[4] = 2
+    whole[60:64] = checksum(bytes(whole[:60])).to_bytes(4, "little")
+    path.write_bytes(whole)
+    with pytest.raises(OtherVersion, match="version 2, this orderflow reads 1"):
+        JournalFiles(tmp_path)
+    with pytest.raises(OtherVersion, match="version 2, this orderflow reads 1"):
+        journal.verify(tmp_path)
+
+
+def assert_quarantine(directory, message):
+    """No engine starts on this journal, nothing in it is touched, and the message says where to look."""
+    before = {path.name: path.read_bytes() for path in Path(directory).glob("journal-*")}
+    with pytest.raises(JournalError, match=f"{re.escape(message)}.*quarantine.*orderflow journal verify {directory}"):
+        JournalFiles(directory, segment_bytes=SMALL)
+    assert {path.name: path.read_bytes() for path in Path(directory).glob("journal-*")} == before
+
+
+LAST = 20
+
+
+@pytest.fixture
+def twenty(tmp_path):
+    """(directory, its only segment, its bytes, where its last 20 records begin); in memory where there is such a place:
+    ten thousand files are made durable."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else tmp_path) as directory:
+        write(directory, LAST + 5)
+        path = only_segment(directory)
+        yield Path(directory), path, path.read_bytes(), 64 + 5 * RECORD_BYTES
+
+
+@pytest.mark.parametrize("filled", [False, True], ids=["file ends", "zeros follow"])
+def test_last_records_cut_at_every_byte_leave_the_exact_prefix(twenty, filled):
+    directory, path, whole, begin = twenty
+    for cut in range(begin, len(whole)):
+        left = whole[:cut] + bytes(SMALL - cut if filled else 0)
+        path.write_bytes(left)
+        told = journal.recover(directory)
+        intact = (cut - 64) // RECORD_BYTES
+        end = 64 + intact * RECORD_BYTES
+        torn = whole[end:cut].rstrip(b"\0")
+        assert path.read_bytes() == whole[:end]             # a later run begins in a segment of its own
+        assert len(told) == bool(torn)
+        if torn:
+            aside = path.with_name(f"{path.name}.torn-{end}")
+            assert aside.read_bytes() == torn and aside.name in told[0] and f"offset {end}" in told[0]
+            aside.unlink()
+    assert journal.recover(directory) == ()
+
+
+def test_every_flipped_bit_of_the_last_records_is_quarantine_or_the_exact_prefix(twenty):
+    directory, path, whole, begin = twenty
+    last = len(whole) - RECORD_BYTES
+    for byte in range(begin, len(whole)):
+        for bit in range(8):
+            flipped = bytearray(whole)
+            flipped[byte] ^= 1 << bit
+            scan = SegmentScan(path, bytes(flipped))
+            end = 64 + (byte - 64) // RECORD_BYTES * RECORD_BYTES
+            assert scan.finish() and scan.end == end, (byte, bit)
+            assert scan.damaged == (end < last), (byte, bit)
+        path.write_bytes(flipped)                           # one bit of each byte also as an engine would meet it
+        if end < last:
+            with pytest.raises(JournalError, match=f"at offset {end}.*quarantine"):
+                journal.recover(directory)
+            assert path.read_bytes() == flipped
+        else:
+            (told,) = journal.recover(directory)
+            assert path.read_bytes() == whole[:last] and f"offset {last}" in told
+
+
+def test_flipped_bits_behind_the_end_cost_nothing(twenty):
+    directory, path, whole, _ = twenty
+    for byte in (len(whole), len(whole) + 3, len(whole) + 4, len(whole) + 100, SMALL - 1):
+        path.write_bytes(whole + bytes(byte - len(whole)) + b"\x10" + bytes(SMALL - byte - 1))
+        (told,) = journal.recover(directory)
+        assert path.read_bytes() == whole and path.name in told
+
+
+def test_every_flipped_bit_of_a_header_is_quarantine(twenty):
+    directory, path, whole, _ = twenty
+    for byte in range(64):
+        for bit in range(8):
+            flipped = bytearray(whole)
+            flipped[byte] ^= 1 << bit
+            path.write_bytes(flipped)
+            with pytest.raises(JournalError, match="quarantine"):
+                journal.recover(directory)
+
+
+def test_a_segment_that_was_being_made_is_no_damage(tmp_path):
+    """Killed after creating it, while zeroing it, after its header, and in the middle of completing that."""
+    write(tmp_path, 3)
+    prepared = tmp_path / "journal-00000002.segment"
+    header = bytearray(only_segment(tmp_path).read_bytes()[:64])
+    for data in (b"", bytes(100), bytes(SMALL), header[:40] + bytes(SMALL - 40), header[:59] + bytes(SMALL - 59)):
+        prepared.write_bytes(data)
+        assert journal.recover(tmp_path) == ()
+        assert not prepared.exists() and trade_ids(tmp_path) == [1, 2, 3]
+    prepared.write_bytes(b"")
+    with JournalFiles(tmp_path, segment_bytes=SMALL) as files:
+        assert files.recovered == () and files.epoch == 2
+    assert [each.fault for each in journal.verify(tmp_path)] == ["", ""]
 
 
 def test_bytes_of_another_segment_never_pass(tmp_path):

@@ -1,18 +1,18 @@
 """A recorded run gives the same orders again, byte for byte, from its frames and its input log."""
-import json
 import shutil
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
+from orderflow._core import journal
 from orderflow.cli.scenario import Demonstration, Plan
-from orderflow.engine import RUN_FILE, TABLE_FILE, Engine, Run
+from orderflow.engine import Engine
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
 from orderflow.research import simulation
 from orderflow.research.replay import ReplayError, replay
 from orderflow.research.simulation import session_of
+from orderflow.run_start import RunStart
 from orderflow.servers import recorder
 from orderflow.servers.direct import DirectServer
 from orderflow.simulator.launch import SimulatorSettings, build
@@ -97,8 +97,8 @@ def test_how_far_a_book_is_known_comes_out_the_same(tmp_path):
         engine.run(3)
         seen, publication = engine.core.board.read(0), engine.core.loops["one"].publication(0)
     assert 0 < seen["bids_known_to"] < seen["asks_known_to"]
-    run = Run.load(json.loads((directory / RUN_FILE).read_text()))
-    again = Engine.for_replay(run, np.load(directory / TABLE_FILE), scratch)
+    started = next(journal.read(directory))
+    again = Engine.for_replay(RunStart.load(started.decode()), 1, scratch)
     loop, frames = again.core.loops["one"], recorder.read(directory, "one")
     while loop.publication(0) < publication:
         loop.replay(next(frames))
@@ -107,5 +107,23 @@ def test_how_far_a_book_is_known_comes_out_the_same(tmp_path):
 
 
 def test_a_run_that_was_not_recorded(tmp_path):
-    with pytest.raises(ReplayError, match=r"run\.json: missing"):
+    with Demonstration(Plan(server="direct", seconds=2, seed=5, directory=str(tmp_path))) as shown:
+        shown.run()
+    with pytest.raises(ReplayError, match="no run whose frames were kept; make one with record = true"):
         replay(tmp_path)
+
+
+def test_frames_that_are_gone(run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    recorder.path_of(copy, "alpha").unlink()
+    with pytest.raises(ReplayError, match="frames-alpha.zst: missing"):
+        replay(copy)
+
+
+def test_a_run_that_was_not_recorded_after_one_that_was(tmp_path):
+    for record in (True, False):
+        plan = Plan(server="direct", seconds=3, seed=3, directory=str(tmp_path), record=record)
+        with Demonstration(plan) as shown:
+            shown.run()
+    assert replay(tmp_path).equal

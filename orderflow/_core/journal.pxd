@@ -13,13 +13,10 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from orderflow._core cimport risk, segments
+from orderflow._core.journal_scan cimport CHECK_BYTES, RecordHeader
 from orderflow._core.risk cimport Approved
 from orderflow._core.segments cimport Writer
 from orderflow._core.types cimport ChildKind, ChildOrder, Command, ExecutionReport, ParentOrder
-
-cdef enum:
-    CHECK_BYTES = 4
-
 
 cpdef enum RecordKind:
     RUN_START = 1               # payload: JSON
@@ -29,15 +26,6 @@ cpdef enum RecordKind:
     REPORT = 5                  # ExecutionReport: sent, acknowledged, filled, ...
     STATE = 6                   # Command: SET_TRADING_STATE
     RUN_END = 7                 # JSON
-
-
-cdef struct RecordHeader:       # 32 bytes
-    uint32_t size
-    uint16_t kind
-    uint16_t padding
-    uint64_t sequence
-    int64_t monotonic_ns
-    int64_t wall_ns
 
 
 cdef struct Journal:
@@ -116,5 +104,6 @@ cdef nogil:
 cdef class JournalFiles(segments.SegmentFiles):
     cdef Journal journal
     cdef int _lock
+    cdef readonly tuple recovered      # what opening it had to put right, a line each
 
     cdef uint64_t _text(self, uint16_t kind, fields) except? 0

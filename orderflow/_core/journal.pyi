@@ -1,12 +1,12 @@
 import os
 from collections.abc import Iterator
 from enum import IntEnum
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from orderflow._core.journal_scan import verify as verify
 from orderflow._core.order_table import OrderTable
 from orderflow._core.risk import RiskBook
 from orderflow._core.segments import SegmentFiles
@@ -29,18 +29,10 @@ class Record(NamedTuple):
     payload: bytes
     def decode(self) -> Any: ...
 
-class Verification(NamedTuple):
-    path: Path
-    epoch: int
-    records: int
-    last_sequence: int
-    end: int
-    fault: str
-    damaged: bool
-
 class JournalError(Exception): ...
 
 class JournalFiles(SegmentFiles):
+    recovered: tuple[str, ...]
     def __init__(self, directory: str | os.PathLike[str], *, segment_bytes: int = 67108864) -> None: ...
     def start_run(self, **fields: Any) -> int: ...
     def end_run(self, **fields: Any) -> int: ...
@@ -57,4 +49,4 @@ class JournalFiles(SegmentFiles):
 def next_epoch(directory: str | os.PathLike[str]) -> int: ...
 def lock(directory: str | os.PathLike[str]) -> int: ...
 def read(path: str | os.PathLike[str]) -> Iterator[Record]: ...
-def verify(path: str | os.PathLike[str]) -> list[Verification]: ...
+def recover(directory: str | os.PathLike[str]) -> tuple[str, ...]: ...

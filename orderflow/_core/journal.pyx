@@ -2,7 +2,6 @@
 import fcntl
 import json
 import os
-import struct
 import time
 from collections import namedtuple
 from pathlib import Path
@@ -14,20 +13,14 @@ from orderflow._core.types cimport Reason
 import numpy as np
 
 from orderflow._core.order_table import MAXIMUM_EPOCH
-from orderflow._core.segments import (
-    DamagedHeader, SegmentError, checksum, read_header, seed_for, segment_paths, sync_directory,
-)
+from orderflow._core.journal_scan import HEADER_BYTES, KIND, NAME, JournalScan, verify
+from orderflow._core.segments import SegmentError, read_header, segment_paths, sync_directory
 from orderflow._core.types import CHILD_ORDER_DTYPE, COMMAND_DTYPE, EXECUTION_REPORT_DTYPE, PARENT_ORDER_DTYPE
 
-NAME, KIND = "journal", 1
-HEADER_BYTES = 64
-RECORD = struct.Struct("<IHHQqq")
 PAYLOADS = {
     RecordKind.PARENT: PARENT_ORDER_DTYPE, RecordKind.INTENT: CHILD_ORDER_DTYPE, RecordKind.CANCEL: CHILD_ORDER_DTYPE,
     RecordKind.REPORT: EXECUTION_REPORT_DTYPE, RecordKind.STATE: COMMAND_DTYPE,
 }
-
-Verification = namedtuple("Verification", "path epoch records last_sequence end fault damaged")
 
 
 class JournalError(Exception):
@@ -104,7 +97,7 @@ cdef class JournalFiles(segments.SegmentFiles):
     Raises
     ------
     JournalError
-        Another process has the directory open, or its epoch cannot be read.
+        Another process has the directory open, its epoch cannot be read, or its middle is damaged.
     SegmentError
         A segment cannot be created, for want of space for example.
     """
@@ -114,6 +107,7 @@ cdef class JournalFiles(segments.SegmentFiles):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = lock(directory)
         try:
+            self.recovered = recover(directory)
             epoch = next_epoch(directory)
             super().__init__(directory, NAME, KIND, epoch, epoch << 40 | 1, segment_bytes)
         except BaseException:
@@ -189,70 +183,50 @@ cdef class JournalFiles(segments.SegmentFiles):
         return self.journal.unsealed
 
 
-class Scan:
-    """The records of one segment, in order. After iterating, `fault` says why it ended ('' = nothing follows) and
-    `end` where."""
+def recover(directory):
+    """Make a journal that no engine has open fit to go on: returns what was put right, a line each.
 
-    def __init__(self, path):
-        self.path = Path(path)
-        self.data = self.path.read_bytes()
-        self.end, self.fault, self.records, self.sequence, self.epoch = HEADER_BYTES, "", 0, 0, 0
-        try:
-            header = read_header(self.path, self.data)
-        except DamagedHeader as error:
-            self.fault = str(error)
-            return
-        if header.kind != KIND:
-            raise SegmentError(f"{path}: not a journal segment")
-        self.seed = seed_for(header.salt, header.number)
-        self.epoch = header.epoch
-        self.sequence = header.first_sequence - 1 if header.first_sequence else 0
+    What lies behind the last whole record of a run that was killed is copied aside, as SEGMENT.torn-OFFSET, and cut
+    off. A segment that was prepared and never used is removed.
 
-    def record_at(self, offset):
-        """(Record, its size) at an offset, or (None, what is wrong with it)."""
-        if offset + RECORD.size + 4 > len(self.data):
-            return None, "cut off"
-        size, kind, padding, sequence, monotonic_ns, wall_ns = RECORD.unpack_from(self.data, offset)
-        if size % 8 or padding > 7 or not RECORD.size + padding + 4 <= size <= len(self.data) - offset:
-            return None, "size out of range"
-        end = offset + size - 4
-        if checksum(self.data[offset:end], self.seed) != int.from_bytes(self.data[end:end + 4], "little"):
-            return None, "checksum"
-        return Record(sequence, kind, monotonic_ns, wall_ns, self.data[offset + RECORD.size:end - padding]), size
-
-    def __iter__(self):
-        while not self.fault and self.end < len(self.data) and any(self.data[self.end:self.end + RECORD.size]):
-            record, size = self.record_at(self.end)
-            if record is None:
-                self.fault = size
-                return
-            if record.sequence != self.sequence + 1:
-                self.fault = f"sequence {record.sequence} after {self.sequence}"
-                return
-            self.end += size
-            self.sequence = record.sequence
-            self.records += 1
-            yield record
-
-    def damaged(self):
-        """Whether a whole record lies beyond the end: then the middle is damaged, and not just the tail torn."""
-        if not self.epoch:
-            return False
-        return any(self.record_at(offset)[0] for offset in range(self.end + 8, len(self.data) - RECORD.size, 8)
-                   if any(self.data[offset:offset + 4]))
+    Raises
+    ------
+    JournalError
+        The middle is damaged or a segment is missing: nothing is changed. A person has to look.
+    """
+    found = verify(directory)
+    for each in found:
+        if each.damaged:
+            raise JournalError(
+                f"{each.path}: {each.fault} at offset {each.end}, which no crash explains: the journal is in "
+                f"quarantine and nothing is traded on it. See `orderflow journal verify {directory}`, and "
+                "docs/journal.md for what to do")
+    told = [_cut(each) for each in found if each.last_sequence]
+    for each in reversed(found):
+        if each.last_sequence:
+            break                           # an unused one before it keeps its number
+        each.path.unlink()
+    sync_directory(directory)
+    return tuple(line for line in told if line)
 
 
-def scans(path):
-    """Scan each segment of a journal directory, or one; a run of which a segment is missing ends there."""
-    path = Path(path)
-    previous = None
-    for each in segment_paths(path, NAME) if path.is_dir() else [path]:
-        scan = Scan(each)
-        if previous is not None and scan.epoch == previous.epoch and scan.sequence not in (0, previous.sequence):
-            scan.fault = f"begins after {scan.sequence}, the segment before ended at {previous.sequence}"
-        yield scan
-        if scan.epoch:
-            previous = scan
+def _cut(found):
+    """Cut off what lies behind the last record of a segment; the line to tell, "" if it was nothing."""
+    with open(found.path, "r+b") as file:
+        file.seek(found.end)
+        torn = file.read().rstrip(b"\0")
+        aside = found.path.with_name(f"{found.path.name}.torn-{found.end}")
+        if torn:
+            with open(aside, "wb") as kept:
+                kept.write(torn)
+                kept.flush()
+                os.fsync(kept.fileno())
+            sync_directory(found.path.parent)
+        if os.fstat(file.fileno()).st_size > found.end:
+            file.truncate(found.end)
+            os.fsync(file.fileno())
+    return torn and (f"{found.path}: the run was killed in the middle of a record ({found.fault}) at offset "
+                     f"{found.end}; {len(torn)} bytes are kept in {aside.name}, every record before them is whole")
 
 
 def read(path):
@@ -265,24 +239,7 @@ def read(path):
     ------
     Record
     """
-    stopped = None
-    for scan in scans(path):
-        if scan.epoch and scan.epoch == stopped:
-            return
-        yield from scan
-        if scan.fault:
-            stopped = scan.epoch
-
-
-def verify(path):
-    """Read everything and say what was found: a list of Verification, one a segment.
-
-    `fault` is '' when the records end with nothing behind them, else what is wrong at offset `end`; `damaged` is True
-    when whole records lie behind the fault, which no crash explains. """
-    found = []
-    for scan in scans(path):
-        for _ in scan:
-            pass
-        found.append(Verification(scan.path, scan.epoch, scan.records, scan.sequence, scan.end, scan.fault,
-                                  bool(scan.fault) and scan.damaged()))
-    return found
+    scan = JournalScan(path)
+    while scan.next_segment():
+        for fields in iter(scan.segment.next_record, None):
+            yield Record(*fields)

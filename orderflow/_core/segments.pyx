@@ -35,6 +35,10 @@ class DamagedHeader(SegmentError):
     """A file whose first bytes are no segment header: damaged, or the process was killed while it was being made."""
 
 
+class OtherVersion(SegmentError):
+    """A segment whose format this orderflow does not read."""
+
+
 def checksum(data, uint32_t seed=0, *, bint portable=False):
     """CRC32C of bytes, continued from `seed`; `portable` leaves the processor's instruction aside."""
     cdef const unsigned char[::1] view = data
@@ -66,7 +70,8 @@ def read_header(path, data):
     if magic != SEGMENT_MAGIC or check != checksum(bytes(data[:HEADER.size - 4])):
         raise DamagedHeader(f"{path}: not a segment, or its header is damaged")
     if version != SEGMENT_VERSION:
-        raise SegmentError(f"{path}: segment version {version}, this orderflow reads {SEGMENT_VERSION}")
+        raise OtherVersion(f"{path}: segment version {version}, this orderflow reads {SEGMENT_VERSION}; read it with "
+                           "the orderflow that wrote it")
     return Header(path, version, kind, salt, epoch, first, size, number, previous)
 
 

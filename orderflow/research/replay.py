@@ -8,7 +8,6 @@ versions included.
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,11 +18,14 @@ import numpy as np
 from orderflow._core import input_log, journal
 from orderflow._core.journal import RecordKind
 from orderflow._core.types import CHILD_ORDER_DTYPE, InputKind
-from orderflow.engine import RUN_FILE, TABLE_FILE, Engine, Run
+from orderflow.engine import Engine
+from orderflow.run_start import RunStart
+from orderflow.servers.recorder import path_of
 from orderflow.servers.recorder import read as read_frames
 
 PUBLICATION_MASK = (1 << 40) - 1
 EPOCH_SHIFT = 40                # of a journal sequence
+DECIDED = (RecordKind.PARENT, RecordKind.INTENT, RecordKind.REPORT, RecordKind.CANCEL)
 
 
 class ReplayError(Exception):
@@ -85,16 +87,10 @@ def replay(directory) -> Replayed:
         Something is missing, or the run cannot be followed.
     """
     directory = Path(directory)
-    for name in (RUN_FILE, TABLE_FILE):
-        if not (directory / name).is_file():
-            raise ReplayError(f"{directory / name}: missing; was the run made with record = true?")
-    run = Run.load(json.loads((directory / RUN_FILE).read_text()))
-    original = [record for record in journal.read(directory)
-                if record.kind in (RecordKind.PARENT, RecordKind.INTENT, RecordKind.REPORT, RecordKind.CANCEL)
-                and record.sequence >> EPOCH_SHIFT == run.epoch]     # a directory may hold earlier runs
-    inputs = input_log.read(directory, "router", run.epoch)
+    epoch, run, original = _recorded_run(directory)
+    inputs = input_log.read(directory, "router", epoch)
     with tempfile.TemporaryDirectory(prefix="orderflow-replay-") as scratch:
-        engine = Engine.for_replay(run, np.load(directory / TABLE_FILE), scratch)
+        engine = Engine.for_replay(run, epoch, scratch)
         try:
             difference = _follow(engine, _Market(directory, engine), original, inputs)
         finally:
@@ -107,6 +103,25 @@ def replay(directory) -> Replayed:
     if not equal and not difference:
         difference = _first_difference(again, expected)
     return Replayed(len(inputs), len(expected), equal, digests[0], digests[1], difference)
+
+
+def _recorded_run(directory: Path) -> tuple[int, RunStart, list]:
+    """(epoch, start, what was decided) of the last run in a directory whose frames were kept: a new recording takes
+    the place of the one before."""
+    epoch, run = 0, None
+    records: list[journal.Record] = []
+    for record in journal.read(directory):
+        if record.kind == RecordKind.RUN_START and record.decode().get("recorded"):
+            epoch, run, records = record.sequence >> EPOCH_SHIFT, RunStart.load(record.decode()), []
+        elif record.sequence >> EPOCH_SHIFT == epoch and record.kind in DECIDED:
+            records.append(record)
+    if run is None:
+        raise ReplayError(f"{directory}: no run whose frames were kept; make one with record = true")
+    for exchange in run.exchanges:
+        if not path_of(directory, exchange.name).is_file():
+            raise ReplayError(f"{path_of(directory, exchange.name)}: missing; nothing can be replayed without the "
+                              "frames of every exchange")
+    return epoch, run, records
 
 
 def _follow(engine: Engine, market: _Market, original: list, inputs: np.ndarray) -> str:

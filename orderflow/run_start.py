@@ -1,0 +1,130 @@
+"""What the first record of a run says: everything that makes its journal readable, and replayable, by itself.
+
+Orders and reports in a journal are integers: prices scaled by the listing's power of ten, exchanges, listings and fee
+assets by their index in that run. RUN_START holds what the integers stand for, so that no other file, and no exchange,
+is needed to read them: `orderflow journal`, recovery at start and replay all begin here.
+"""
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from typing import Any
+
+import orderflow
+from orderflow.exchanges.session import Session
+from orderflow.instrument import Instrument, Listing, canonical, instruments_of
+from orderflow.wiring import Core
+
+
+class RunStartError(Exception):
+    """A RUN_START that this orderflow cannot read; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunExchange:
+    """One exchange of the run, in index order.
+
+    Attributes
+    ----------
+    assets : list of str
+        What `fee_asset` of its execution reports stands for, by index; empty where it did not trade.
+    depth : int
+        Levels a side that were subscribed to; 0 = the session's default.
+    trades : bool
+        Whether it had an order connection.
+    doubled : bool
+        Whether it could have a second line.
+    """
+
+    name: str
+    protocol: str
+    assets: list[str]
+    depth: int = 0
+    trades: bool = False
+    doubled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """The payload of RUN_START.
+
+    Attributes
+    ----------
+    version : str
+        Of the orderflow that wrote it.
+    listings : list of Listing
+        In index order, as ChildOrder.listing and ExecutionReport.listing have it.
+    limits : dict of str -> dict
+        The fields of Limits, by instrument name.
+    table_sha256 : str
+        Of the native listing table that the engine traded on.
+    recorded : bool
+        Whether the frames were kept beside the journal.
+    """
+
+    version: str
+    policy: str
+    exchanges: list[RunExchange]
+    listings: list[Listing]
+    limits: dict[str, dict[str, Any]]
+    table_sha256: str
+    recorded: bool = False
+
+    @classmethod
+    def of(cls, core: Core, sessions: Sequence[Session], *, policy: str, limits: dict[str, dict[str, Any]],
+           recorded: bool) -> RunStart:
+        """Of an engine that is about to run."""
+        exchanges = [
+            RunExchange(session.settings.name, session.protocol, list(session.assets), session.settings.depth,
+                        session.settings.name in core.orders, session.settings.name in core.twins)
+            for session in sessions]
+        return cls(orderflow.__version__, policy, exchanges, list(core.listings), limits,
+                   hashlib.sha256(core.table.tobytes()).hexdigest(), recorded)
+
+    @classmethod
+    def load(cls, fields: dict[str, Any]) -> RunStart:
+        """From the JSON of the record.
+
+        Raises
+        ------
+        RunStartError
+            Something is missing, or of another kind; the message names it.
+        """
+        try:
+            return cls(str(fields["version"]), str(fields["policy"]),
+                       [RunExchange(**each) for each in fields["exchanges"]],
+                       [_listing(each) for each in fields["listings"]],
+                       dict(fields["limits"]), str(fields["table_sha256"]), bool(fields["recorded"]))
+        except KeyError as error:
+            raise RunStartError(f"RUN_START has no {error.args[0]!r}: it was written by another version "
+                                "of orderflow") from None
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise RunStartError(f"RUN_START cannot be read: {error}") from None
+
+    def fields(self) -> dict[str, Any]:
+        """What goes into the record; decimals as text."""
+        fields = asdict(self)
+        fields["listings"] = [{name: canonical(value) if isinstance(value, Decimal) else value
+                               for name, value in each.items()} for each in fields["listings"]]
+        return fields
+
+    @property
+    def instruments(self) -> list[Instrument]:
+        """In index order, as ParentOrder.instrument has it."""
+        return instruments_of(self.listings)
+
+    def assets_of(self, listing: int) -> list[str]:
+        """The fee assets of the exchange of a listing, by index."""
+        exchange = self.listings[listing].exchange
+        return next(each.assets for each in self.exchanges if each.name == exchange)
+
+
+#: Fields of a Listing that are Decimals, and text in the record.
+EXACT = ("tick", "lot", "minimum_quantity", "maximum_quantity", "minimum_notional", "maker_fee", "taker_fee")
+
+
+def _listing(fields: dict[str, Any]) -> Listing:
+    exact: dict[str, Any] = {name: Decimal(fields[name]) for name in EXACT}
+    return Listing(**{**fields, **exact})
