@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from orderflow._core.allocation import Splitter
+from orderflow._core.client_id import encode
 from orderflow._core.doorbell import Doorbell
 from orderflow._core.input_log import InputLogFiles
 from orderflow._core.journal import JournalFiles
@@ -31,6 +32,7 @@ from orderflow._core.types import (
     Side,
     TradingState,
 )
+from orderflow.carried import Carried, CarriedError, carried
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.instrument import Instrument, Listing, decimal, to_scaled
@@ -229,7 +231,9 @@ class Engine:
             record=self._record, watch_silence=True, book_options={"touched": self._touch_books})
         made = self._make_strategies({item.name: item for item in core.instruments})
         self._strategies = [item if isinstance(item, Strategy) else PythonStrategy(item) for item in made]
-        self._build_router(core, JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES))
+        journal = JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES)
+        self._files.append(journal)
+        self._build_router(core, journal, self._taken_over(core, journal))
         for strategy in self._strategies:
             if isinstance(strategy, PythonStrategy):
                 strategy.bind(core.listings, core.instruments)
@@ -239,11 +243,26 @@ class Engine:
             self._recorder = Recorder(self.directory, list(core.loops.values()), self._report)
             self._recorder.start()
 
-    def _build_router(self, core: Core, journal: JournalFiles) -> None:
+    def _taken_over(self, core: Core, journal: JournalFiles) -> Carried:
+        """Open orders and positions of the run before."""
+        wall_offset_ns = time.time_ns() - time.monotonic_ns()      # as the journal's, whatever the engine's clock
+        assets = {session.settings.name: session.assets for session in self.sessions}
+        try:
+            return carried(journal.directory, journal.epoch, core.listings, assets, wall_offset_ns)
+        except CarriedError as error:
+            raise EngineError(f"{self.directory}: {error}") from None
+
+    def _tell_adopted(self, slots: list[int]) -> None:
+        for slot in slots:
+            order = self.orders.order(slot)
+            listing = self.core.listings[order.listing]
+            self._report(f"the run before left order {encode(order.client_order_id)} on {listing.exchange} "
+                         f"{listing.symbol}; that listing takes no other until the exchange has said what became of it")
+
+    def _build_router(self, core: Core, journal: JournalFiles, taken: Carried) -> None:
         """Everything that the router and the strategizer write, and their loops."""
         self.table, self.instruments = core.table, {item.name: item for item in core.instruments}
         self.journal = journal
-        self._files.append(journal)
         for line in journal.recovered:
             self._report(line)
         epoch = journal.epoch
@@ -254,6 +273,7 @@ class Engine:
         width = max(len(item.listings) for item in core.instruments)
         self.orders = Orders(self.table, epoch, listings_per_instrument=width, fills=self._fill_room,
                              **self._room)
+        adopted = taken.enter(self.orders, self.now_ns)
         self.risk = RiskBook(self.table, **self._room)
         self._set_limits(core)
         rings = {"parents": Ring(1024, 128), "parent_reports": Ring(8192, 128),
@@ -269,12 +289,17 @@ class Engine:
         self.strategizer = StrategizerLoop(
             self.table, self._strategies, core.board, strategy_pending, self.logs["strategizer"], rings["wakes"],
             rings["parent_reports"], rings["parents"], core.bells["strategizer"], core.bells["router"])
+        for slot in adopted:
+            self.router.adopt(slot, self.now_ns)
         self._rings = (rings["parent_reports"], rings["wakes"], *core.orders.values(), *core.wakes.values())
         start = RunStart.of(core, self.sessions, policy=self._policy, recorded=self._record,
                             limits={name: asdict(limits) for name, limits in self._limits.items()})
-        if not self.journal.start_run(**start.fields()):
+        records = taken.records()
+        if not (self.journal.start_run(**start.fields(), carried=len(records))
+                and all(self.journal.carry(**each) for each in records)):
             raise EngineError(f"{self.directory}: the first record of the run does not fit into a segment of "
                               f"{JOURNAL_BYTES} bytes; trade fewer listings in one engine")
+        self._tell_adopted(adopted)
 
     def _threads(self) -> Threads:
         core = self.core
@@ -296,11 +321,22 @@ class Engine:
             self.risk.set_instrument(
                 instrument.index, maximum_position=instrument.quantity(limits.maximum_position),
                 collar=to_scaled(limits.collar, 8, "collar"),
-                reference_age_ns=int(limits.reference_age_seconds * 1e9))
+                reference_age_ns=int(limits.reference_age_seconds * 1e9), position=self._held_before(instrument))
             for index in instrument.listings:
                 listing = core.listings[index]
                 self.risk.set_listing(index, maximum_quantity=listing.quantity(limits.maximum_order_quantity),
                                       maximum_notional=to_scaled(limits.maximum_order_notional, 8, "notional"))
+
+    def _held_before(self, instrument: Instrument) -> int:
+        """The position at the start, instrument scale, but for fills of adopted orders: risk takes those in with
+        them."""
+        held = sum(self.orders.position(index).net * int(self.table[index]["quantity_factor"])
+                   for index in instrument.listings)
+        for order in self.orders.orders():
+            if order.listing in instrument.listings:
+                filled = order.cumulative * int(self.table[order.listing]["quantity_factor"])
+                held -= filled if order.side == Side.BUY else -filled
+        return held
 
     def _wait_ready(self, timeout: float) -> None:
         def ready() -> bool:
@@ -396,7 +432,7 @@ class Engine:
     # -- replay ---------------------------------------------------------------------------------------------------
 
     @classmethod
-    def for_replay(cls, run: RunStart, epoch: int, directory) -> Engine:
+    def for_replay(cls, run: RunStart, epoch: int, directory, taken: Carried) -> Engine:
         """An engine without server and threads whose router is fed by hand (orderflow.research.replay).
 
         Its journal has the epoch of the recorded run, so that client order ids come out the same.
@@ -416,7 +452,9 @@ class Engine:
                 core.orders[exchange.name] = Ring(ORDER_RING, 128)
                 core.reports[exchange.name] = Ring(REPORT_RING, 128)
         Path(directory, "epoch").write_text(f"{epoch - 1}\n")
-        engine._build_router(core, JournalFiles(directory, segment_bytes=JOURNAL_BYTES))
+        journal = JournalFiles(directory, segment_bytes=JOURNAL_BYTES)
+        engine._files.append(journal)
+        engine._build_router(core, journal, taken)
         return engine
 
     def drain_rings(self) -> None:

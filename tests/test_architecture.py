@@ -20,7 +20,7 @@ STAGES = """
     json rfc3339 client_id levels checksum codec
     window ladder book tape known_depth quotes integrity arbitration signals
     order_states positions parents order_table orders
-    risk segments journal_scan journal input_log
+    risk segments journal_scan journal input_log recovery
     strategy
     consolidated placeable allocation
     queue_ladder resting matching
@@ -42,7 +42,7 @@ STAGES = """
 
 #: The layers of Python, lowest first. A layer imports from itself and from lower ones.
 LAYERS = ("instrument", "complaints", "config", "_core", "exchanges", "simulator", "servers", "wiring", "parents",
-          "run_start", "engine", "research", "cli")
+          "run_start", "carried", "engine", "research", "cli")
 #: (importing layer, module): why it may.
 ALLOWED_IMPORTS = {
     ("instrument", "orderflow._core.types"): "numpy dtypes are derived from the structs, and declared nowhere else",

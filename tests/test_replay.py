@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from orderflow._core import journal
+from orderflow.carried import Carried
 from orderflow.cli.scenario import Demonstration, Plan
 from orderflow.engine import Engine
 from orderflow.exchanges import session_for
@@ -98,7 +99,7 @@ def test_how_far_a_book_is_known_comes_out_the_same(tmp_path):
         seen, publication = engine.core.board.read(0), engine.core.loops["one"].publication(0)
     assert 0 < seen["bids_known_to"] < seen["asks_known_to"]
     started = next(journal.read(directory))
-    again = Engine.for_replay(RunStart.load(started.decode()), 1, scratch)
+    again = Engine.for_replay(RunStart.load(started.decode()), 1, scratch, Carried())
     loop, frames = again.core.loops["one"], recorder.read(directory, "one")
     while loop.publication(0) < publication:
         loop.replay(next(frames))

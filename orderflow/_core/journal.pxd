@@ -26,6 +26,7 @@ cpdef enum RecordKind:
     REPORT = 5                  # ExecutionReport: sent, acknowledged, filled, ...
     STATE = 6                   # Command: SET_TRADING_STATE
     RUN_END = 7                 # JSON
+    CARRIED = 8                 # JSON: an order or position of the run before, as this one takes it over
 
 
 cdef struct Journal:

@@ -132,6 +132,10 @@ cdef class JournalFiles(segments.SegmentFiles):
         failed."""
         return self._text(RecordKind.RUN_START, fields)
 
+    def carry(self, **fields):
+        """Append CARRIED: what is taken over from the run before; the sequence, 0 if the journal has failed."""
+        return self._text(RecordKind.CARRIED, fields)
+
     def end_run(self, **fields):
         """Append RUN_END; the sequence, 0 if the journal has failed."""
         return self._text(RecordKind.RUN_END, fields)

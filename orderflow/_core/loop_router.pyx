@@ -192,6 +192,11 @@ cdef class RouterLoop(Loop):
             work = self.step(now_ns)
         return work
 
+    def adopt(self, uint32_t slot, int64_t now_ns):
+        """Watch over an order of an earlier run that `orders.adopt` has entered. Before the loop runs only."""
+        self.orders.order(slot)
+        router.adopt(&self.state, slot, now_ns)
+
     def set_state(self, int state):
         """Queue a TradingState. Control thread only."""
         taken = self.commands.push(b"", state)

@@ -7,7 +7,7 @@ from orderflow._core cimport (
 from orderflow._core.byte_ring cimport ByteRingStatus
 from orderflow._core.codec cimport ORDER_FRAME_LIMIT, OrderCodec
 from orderflow._core.exchange_state cimport Connection, ConnectionState, ExchangeState
-from orderflow._core.gate cimport SENT_CAPACITY, SentOrder
+from orderflow._core.gate cimport SENT_CAPACITY, SENT_LIMIT, SentOrder
 from orderflow._core.integrity cimport BookSync
 from orderflow._core.types cimport ChildKind, ChildOrder, ExecType, Reason
 from orderflow._core.websocket cimport HEADER_ROOM, Opcode
@@ -59,6 +59,10 @@ cdef nogil:
         cdef uint8_t reason
         if order.kind == ChildKind.ASK_ORDER:
             evidence.ask(self, order, now_ns)
+            return
+        if order.kind == ChildKind.ADOPT_ORDER:
+            if gate.find(&self.path.gate, order.client_order_id) is NULL and self.path.gate.sent_count < SENT_LIMIT:
+                gate.remember(&self.path.gate, order)
             return
         if order.kind == ChildKind.FORGET_ORDER:
             entry = gate.find(&self.path.gate, order.client_order_id)

@@ -117,6 +117,67 @@ cdef nogil:
         order.status = states.status(order)
         return True
 
+    # --- orders of an earlier run --------------------------------------------------------------------------------
+
+    inline int64_t adopt(Table *table, const Order *known, int64_t now_ns) noexcept:
+        """Take over an order of the run before, as it was last known but for its fills (`adopt_fill`), under a parent
+        of its own that takes no other child. Its slot, or minus the Reason why not.
+
+        What had not ended then is in doubt now: nobody listened in between.
+        """
+        cdef ParentOrder order
+        cdef int64_t parent, slot
+        cdef Order *entered
+        cdef Hold before
+        cdef Outcome outcome
+        if known.child.listing >= table.listing_count:
+            return -<int64_t>Reason.UNKNOWN_LISTING
+        memset(&order, 0, sizeof(ParentOrder))
+        order.parent_id = known.child.parent_id
+        order.instrument = table.listings[known.child.listing].instrument
+        order.quantity = known.child.quantity * table.listings[known.child.listing].quantity_factor
+        order.side = known.child.side
+        order.account = known.child.account
+        parent = open_parent(table, &order, 0, now_ns)
+        if parent < 0:
+            return parent
+        slot = open_child(table, &known.child)
+        if slot < 0:
+            return slot
+        order_table.begin(&outcome)
+        entered = &table.orders[slot]
+        before = order_table.hold_of(entered)
+        memcpy(entered.exchange_order_id, known.exchange_order_id, sizeof(entered.exchange_order_id))
+        entered.stated = known.stated
+        entered.facts = known.facts | states.Fact.SENT
+        if known.ended:
+            states.end(entered, known.ended, known.reason)
+        elif known.facts & states.Fact.ACKNOWLEDGED or known.stated > 0 or known.cumulative > 0:
+            entered.facts |= states.Fact.END_IN_DOUBT
+        else:
+            entered.facts |= states.Fact.ACCEPTANCE_IN_DOUBT
+        order_table.settle(table, <uint32_t>slot, &before, now_ns, &outcome)
+        close_parent(table, <uint32_t>parent, Reason.RESTARTED, now_ns)
+        return slot
+
+    inline void adopt_fill(Table *table, uint32_t slot, const ExecutionReport *report) noexcept:
+        """A fill that an adopted order had before: part of the positions already, and not to be applied again."""
+        cdef Order *order = &table.orders[slot]
+        cdef const Listing *listing = &table.listings[order.child.listing]
+        cdef Parent *parent = order_table.parent_of(table, order)
+        cdef Hold before = order_table.hold_of(order)
+        cdef Outcome outcome
+        order_table.begin(&outcome)
+        remember_fill(table, order, report, &outcome)
+        outcome.filled = report.last_quantity
+        order.cumulative += report.last_quantity
+        order.notional = order.notional + wide.product(report.last_price, report.last_quantity)
+        if parent is not NULL:
+            parent.notional = parent.notional + wide.product(report.last_price * listing.price_factor,
+                                                             report.last_quantity * listing.quantity_factor)
+            credit(order_table.listing_fill(table, order.parent, order.child.listing), report)
+        order_table.settle(table, slot, &before, report.receive_ns, &outcome)
+
     # --- reports -------------------------------------------------------------------------------------------------
 
     inline void apply(Table *table, const ExecutionReport *report, Outcome *outcome) noexcept:
@@ -126,12 +187,12 @@ cdef nogil:
         cdef Hold before
         order_table.begin(outcome)
         table.counts.reports += 1
-        if report.client_order_id == 0 or report.client_order_id >> EPOCH_SHIFT != table.epoch:
-            table.counts.foreign += 1
-            outcome.flags = OutcomeFlag.FOREIGN
-            return
         slot = order_table.find(table, report.client_order_id, report.slot)
         if slot == <uint32_t>NONE:
+            if report.client_order_id == 0 or report.client_order_id >> EPOCH_SHIFT != table.epoch:
+                table.counts.foreign += 1
+                outcome.flags = OutcomeFlag.FOREIGN
+                return
             table.counts.retired += 1
             outcome.flags = OutcomeFlag.RETIRED | OutcomeFlag.ANOMALY
             return

@@ -1,7 +1,7 @@
 """Python face of orders.pxd: what tests and the control thread call, and the audit of all that it keeps."""
 from collections import namedtuple
 
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from orderflow._core.types import CHILD_ORDER_DTYPE, EXECUTION_REPORT_DTYPE, PARENT_ORDER_DTYPE
 
@@ -77,6 +77,87 @@ cdef class Orders(order_table.OrderTable):
         copy_record(&report, record, EXECUTION_REPORT_DTYPE, sizeof(report))
         apply(&self.table, &report, &outcome)
         return _view(&outcome)
+
+    def known(self, uint32_t slot):
+        """What is known of the order in that slot, so that the next run can take it over: a dict that `adopt` takes,
+        of numbers and texts only."""
+        cdef const Order *order
+        cdef uint32_t at
+        self.order(slot)
+        order = &self.table.orders[slot]
+        fills, at = [], order.fills
+        while at != <uint32_t>NONE:
+            fills.append((self.table.fills[at].trade_id, self.table.fills[at].price, self.table.fills[at].quantity))
+            at = self.table.fills[at].next
+        return {
+            "client_order_id": order.child.client_order_id, "listing": order.child.listing, "side": order.child.side,
+            "order_type": order.child.order_type, "time_in_force": order.child.time_in_force,
+            "flags": order.child.flags, "account": order.child.account, "strategy": order.child.strategy,
+            "price": order.child.price, "quantity": order.child.quantity, "decided_ns": order.child.decided_ns,
+            "stated": order.stated, "ended": order.ended, "reason": order.reason,
+            "acknowledged": bool(order.facts & states.Fact.ACKNOWLEDGED),
+            "cancel_wanted": bool(order.facts & states.Fact.CANCEL_WANTED),
+            "exchange_order_id": (<const char *>order.exchange_order_id).decode(), "fills": fills[::-1]}
+
+    @property
+    def unfinished(self):
+        """Slots of the orders that have not provably ended, or of which fills are missing."""
+        return [view.slot for view in self.orders()
+                if self.table.orders[<uint32_t>view.slot].queued != RETIRING
+                and (not states.is_terminal(self.table.orders[<uint32_t>view.slot].status)
+                     or states.lacks_fills(&self.table.orders[<uint32_t>view.slot]))]
+
+    def adopt(self, uint64_t parent_id, int64_t now_ns, *, client_order_id, listing, side, order_type, time_in_force,
+              flags, account, strategy, price, quantity, decided_ns, stated, ended, reason, acknowledged,
+              cancel_wanted, str exchange_order_id, fills):
+        """Take over an order of the run before, as `known` describes it; the slot. Refused if it cannot be.
+
+        Parameters
+        ----------
+        parent_id : int
+            Of the parent that is made for it.
+        decided_ns : int
+            On this run's monotonic clock.
+        fills : list of (trade id, price, quantity)
+            That positions hold already; told again they are not applied again.
+        """
+        cdef Order order
+        cdef ExecutionReport report
+        cdef bytes name = exchange_order_id.encode()
+        memset(&order, 0, sizeof(Order))
+        order.child.client_order_id, order.child.parent_id, order.child.listing = client_order_id, parent_id, listing
+        order.child.side, order.child.order_type, order.child.time_in_force = side, order_type, time_in_force
+        order.child.flags, order.child.account, order.child.strategy = flags, account, strategy
+        order.child.price, order.child.quantity, order.child.decided_ns = price, quantity, decided_ns
+        order.stated, order.ended, order.reason = stated, ended, reason
+        order.cumulative = sum(fill[2] for fill in fills)
+        if acknowledged:
+            order.facts |= states.Fact.ACKNOWLEDGED
+        if cancel_wanted:
+            order.facts |= states.Fact.CANCEL_WANTED
+        memcpy(order.exchange_order_id, <const char *>name, min(<size_t>len(name), sizeof(order.exchange_order_id) - 1))
+        cdef uint32_t slot = _slot(adopt(&self.table, &order, now_ns))
+        memset(&report, 0, sizeof(ExecutionReport))
+        report.listing, report.receive_ns = listing, now_ns
+        for trade_id, fill_price, fill_quantity in fills:
+            report.trade_id, report.last_price, report.last_quantity = trade_id, fill_price, fill_quantity
+            adopt_fill(&self.table, slot, &report)
+        return slot
+
+    def set_position(self, uint32_t listing, *, net, bought, sold, bought_notional, sold_notional, open_cost, realised,
+                     fills, fees):
+        """What a listing's position was at the end of the run before: the fields of PositionView, but for the listing.
+        """
+        self.position(listing)
+        cdef positions.Position *position = &self.table.positions[listing]
+        cdef int i
+        position.net, position.fills = net, fills
+        position.bought, position.sold = bought, sold
+        position.bought_notional, position.sold_notional = bought_notional, sold_notional
+        position.open_cost, position.realised = open_cost, realised
+        for i, (asset, (amount, decimals)) in enumerate(fees.items()):
+            position.fees[i].asset, position.fees[i].decimals, position.fees[i].used = asset, decimals, 1
+            position.fees[i].amount = amount
 
     def retire(self, int64_t now_ns, uint32_t budget):
         """Retire ended orders beyond their window; the number of slots freed."""

@@ -279,6 +279,17 @@ cdef nogil:
         elif order.reason == Reason.NEVER_ACCEPTED:
             tell_exchange(self, order, ChildKind.FORGET_ORDER)
 
+    inline void adopt(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
+        """An order of an earlier run that the table has taken over: its exchange thread is to know it for a kill, its
+        listing takes no other order until it has ended, and what is unclear of it is asked for."""
+        cdef Order *order = &self.table.orders[slot]
+        risk.register_parent(self.risk, order.parent, &self.table.parents[order.parent].order)
+        risk.observe(self.risk, order)
+        if not order_states.is_terminal(order.status):
+            self.states[order.child.listing].under_way += 1
+            tell_exchange(self, order, ChildKind.ADOPT_ORDER)
+        pursue(self, slot, False, now_ns)
+
     inline void ask(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
         cdef Order *order = &self.table.orders[slot]
         order.facts &= <uint8_t>~order_states.Fact.FOUND

@@ -111,6 +111,7 @@ cpdef enum ChildKind:
     CANCEL_ORDER = 2
     ASK_ORDER = 3               # what became of it?
     FORGET_ORDER = 4            # it was never accepted
+    ADOPT_ORDER = 5             # one of an earlier run may still be out
 
 
 cpdef enum ParentKind:
@@ -179,6 +180,7 @@ cpdef enum Reason:              # coded reasons: of risk, of the send gate, of a
     SELF_TRADE = 39
     CAPITAL_EXCEEDED = 40
     NEVER_ACCEPTED = 64         # asked for, and nowhere to be found long after it was sent
+    RESTARTED = 65              # its run ended while it worked
 
 
 cpdef enum CommandKind:         # control (Python) -> a native thread

@@ -94,6 +94,7 @@ class ChildKind(IntEnum):
     CANCEL_ORDER = 2
     ASK_ORDER = 3
     FORGET_ORDER = 4
+    ADOPT_ORDER = 5
 
 class ParentKind(IntEnum):
     SUBMIT_PARENT = 1
@@ -157,6 +158,7 @@ class Reason(IntEnum):
     SELF_TRADE = 39
     CAPITAL_EXCEEDED = 40
     NEVER_ACCEPTED = 64
+    RESTARTED = 65
 
 class CommandKind(IntEnum):
     CONNECTION_OPENED = 1

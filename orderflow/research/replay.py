@@ -18,6 +18,7 @@ import numpy as np
 from orderflow._core import input_log, journal
 from orderflow._core.journal import RecordKind
 from orderflow._core.types import CHILD_ORDER_DTYPE, InputKind
+from orderflow.carried import Carried
 from orderflow.engine import Engine
 from orderflow.run_start import RunStart
 from orderflow.servers.recorder import path_of
@@ -87,10 +88,10 @@ def replay(directory) -> Replayed:
         Something is missing, or the run cannot be followed.
     """
     directory = Path(directory)
-    epoch, run, original = _recorded_run(directory)
+    epoch, run, taken, original = _recorded_run(directory)
     inputs = input_log.read(directory, "router", epoch)
     with tempfile.TemporaryDirectory(prefix="orderflow-replay-") as scratch:
-        engine = Engine.for_replay(run, epoch, scratch)
+        engine = Engine.for_replay(run, epoch, scratch, taken)
         try:
             difference = _follow(engine, _Market(directory, engine), original, inputs)
         finally:
@@ -105,14 +106,17 @@ def replay(directory) -> Replayed:
     return Replayed(len(inputs), len(expected), equal, digests[0], digests[1], difference)
 
 
-def _recorded_run(directory: Path) -> tuple[int, RunStart, list]:
-    """(epoch, start, what was decided) of the last run in a directory whose frames were kept: a new recording takes
-    the place of the one before."""
-    epoch, run = 0, None
+def _recorded_run(directory: Path) -> tuple[int, RunStart, Carried, list]:
+    """(epoch, start, what it took over, what was decided) of the last run in a directory whose frames were kept: a new
+    recording takes the place of the one before."""
+    epoch, run, taken = 0, None, Carried()
     records: list[journal.Record] = []
     for record in journal.read(directory):
         if record.kind == RecordKind.RUN_START and record.decode().get("recorded"):
             epoch, run, records = record.sequence >> EPOCH_SHIFT, RunStart.load(record.decode()), []
+            taken = Carried()
+        elif record.sequence >> EPOCH_SHIFT == epoch and record.kind == RecordKind.CARRIED:
+            taken.take(record.decode())
         elif record.sequence >> EPOCH_SHIFT == epoch and record.kind in DECIDED:
             records.append(record)
     if run is None:
@@ -121,7 +125,7 @@ def _recorded_run(directory: Path) -> tuple[int, RunStart, list]:
         if not path_of(directory, exchange.name).is_file():
             raise ReplayError(f"{path_of(directory, exchange.name)}: missing; nothing can be replayed without the "
                               "frames of every exchange")
-    return epoch, run, records
+    return epoch, run, taken, records
 
 
 def _follow(engine: Engine, market: _Market, original: list, inputs: np.ndarray) -> str:

@@ -1,0 +1,194 @@
+"""What a run takes over from the one before: orders that may still be open, and positions.
+
+Restart is recovery: there is no other way to begin. The journal of the last run is applied again (_core/recovery.pyx);
+what had not provably ended by its last record, and what was held, is written to the new journal as CARRIED records, in
+the new run's own numbers. So a recovery reads one run, however many there were, and a replay finds it all in the run
+that it replays. RUN_START says how many they are: a run that was killed before it had them all cannot have traded, and
+is passed over. Listings are known again by exchange and symbol. Orders that had not ended are in doubt, whatever was
+last heard of them: nobody listened in between.
+"""
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orderflow._core.journal_scan import JournalScan, epoch_of, paths_of
+from orderflow._core.recovery import Recovery
+from orderflow.instrument import Listing, table
+from orderflow.run_start import RunStart
+
+#: A fee in an asset that is not in the exchange's table (codec.pxd).
+NO_ASSET = 0xFFFF
+#: Parents of adopted orders: strategy << 48 | counter, of a strategy that no run has.
+PARENTS = 0x7FFF << 48
+#: Fields of a position by what they are scaled with: quantity, or price times quantity.
+QUANTITIES = ("net", "bought", "sold")
+NOTIONALS = ("bought_notional", "sold_notional", "open_cost", "realised")
+
+
+class CarriedError(Exception):
+    """The run before left something that this one cannot take over; the message says what to do."""
+
+
+@dataclass(slots=True)
+class Carried:
+    """In the numbers of the run that it belongs to.
+
+    Attributes
+    ----------
+    orders : list of dict
+        As `Orders.adopt` takes them, with `parent_id`.
+    positions : list of dict
+        As `Orders.set_position` takes them, with `listing`.
+    elsewhere : list of dict
+        Positions of listings that the run does not have, as the run that had them last wrote them.
+    """
+
+    orders: list[dict[str, Any]] = field(default_factory=list)
+    positions: list[dict[str, Any]] = field(default_factory=list)
+    elsewhere: list[dict[str, Any]] = field(default_factory=list)
+
+    def take(self, fields: dict[str, Any]) -> None:
+        """One CARRIED record."""
+        for kind, found in (("order", self.orders), ("position", self.positions), ("elsewhere", self.elsewhere)):
+            if kind in fields:
+                found.append(fields[kind])
+
+    def records(self) -> list[dict[str, Any]]:
+        """The fields of each CARRIED record."""
+        return [*({"order": each} for each in self.orders), *({"position": each} for each in self.positions),
+                *({"elsewhere": each} for each in self.elsewhere)]
+
+    def enter(self, orders: Any, now_ns: int) -> list[int]:
+        """Into an order table; the slots of the orders."""
+        for position in self.positions:
+            orders.set_position(**{**position, "fees": {int(asset): fee for asset, fee in position["fees"].items()}})
+        return [orders.adopt(now_ns=now_ns, **order) for order in self.orders]
+
+
+def left_by(directory: Any, epoch: int) -> tuple[RunStart, Carried, int] | None:
+    """How run `epoch` ended: what it was, what it left (in its own numbers), and its wall clock - monotonic clock. None
+    if it was killed before it began.
+
+    Raises
+    ------
+    CarriedError
+        The journal cannot be followed; the message says where.
+    """
+    first = _first(directory, epoch)
+    if first is None:
+        return None
+    run = RunStart.load(first)
+    names = [exchange.name for exchange in run.exchanges]
+    width = max(len(each.listings) for each in run.instruments)
+    ledger = Recovery(table(run.listings, names), epoch, orders=1 << 16, parents=1 << 14, fills=1 << 18,
+                      listings_per_instrument=width)
+    scan, before, taken = JournalScan(directory, epoch), Carried(), 0
+    for text in ledger.replay(scan):
+        one = Carried()
+        one.take(json.loads(text))
+        one.enter(ledger, 0)
+        before.elsewhere += one.elsewhere
+        taken += 1
+    if scan.fault or ledger.refused:
+        raise CarriedError(f"{directory}: run {epoch} cannot be followed to its end "
+                           f"({scan.fault or f'{ledger.refused} orders found no room'}); see docs/journal.md")
+    if taken < first["carried"]:
+        return None
+    left = Carried([ledger.known(slot) for slot in ledger.unfinished],
+                   [position for listing in range(len(run.listings))
+                    if (position := ledger.position(listing)._asdict())["fills"]], before.elsewhere)
+    return run, left, ledger.wall_offset_ns
+
+
+def _first(directory: Any, epoch: int) -> dict[str, Any] | None:
+    """RUN_START of a run; None if it did not come so far."""
+    scan = JournalScan(directory, epoch)
+    record = scan.segment.next_record() if scan.next_segment() and scan.segment is not None else None
+    fields: dict[str, Any] | None = None if record is None else json.loads(record[4])
+    return fields
+
+
+def carried(directory: Any, epoch: int, listings: Sequence[Listing], assets: dict[str, Sequence[str]],
+            wall_offset_ns: int) -> Carried:
+    """What run `epoch`, which is about to begin, takes over, in its own numbers.
+
+    Parameters
+    ----------
+    assets : dict of str -> sequence of str
+        Fee assets by exchange, in index order.
+    wall_offset_ns : int
+        Wall clock - monotonic clock of this run.
+
+    Raises
+    ------
+    CarriedError
+        An order may still be open on a listing that this run does not have, or a number does not fit its new scale.
+    """
+    earlier = sorted({each for each in map(epoch_of, paths_of(directory)) if 0 < each < epoch}, reverse=True)
+    known = next((known for each in earlier if (known := left_by(directory, each)) is not None), None)
+    if known is None:
+        return Carried()
+    run, left, offset_ns = known
+    places = {(listing.exchange, listing.symbol): index for index, listing in enumerate(listings)}
+    result = Carried()
+    for number, order in enumerate(left.orders, 1):
+        old = run.listings[order["listing"]]
+        index = places.get((old.exchange, old.symbol))
+        if index is None:
+            raise CarriedError(f"the run before may have left an order open on {old.exchange} {old.symbol}, which is "
+                               "not configured any more: configure it until that order has ended")
+        result.orders.append(_order(order, old, listings[index], index) | {
+            "parent_id": PARENTS | number, "decided_ns": order["decided_ns"] + offset_ns - wall_offset_ns})
+    waiting = [*({"exchange": run.listings[each["listing"]].exchange, "symbol": run.listings[each["listing"]].symbol,
+                  "price_decimals": run.listings[each["listing"]].price_decimals,
+                  "quantity_decimals": run.listings[each["listing"]].quantity_decimals,
+                  "fees": {run.assets_of(each["listing"])[asset]: fee for asset, fee in each["fees"].items()
+                           if asset != NO_ASSET},
+                  **{name: each[name] for name in (*QUANTITIES, *NOTIONALS, "fills")}} for each in left.positions),
+               *left.elsewhere]
+    for each in waiting:
+        index = places.get((each["exchange"], each["symbol"]))
+        if index is None:
+            result.elsewhere.append(each)
+        else:
+            result.positions.append(_position(each, listings[index], index, assets[each["exchange"]]))
+    return result
+
+
+def _order(order: dict[str, Any], old: Listing, new: Listing, index: int) -> dict[str, Any]:
+    what = f"the order {order['client_order_id']} of the run before"
+
+    def price(value: int) -> int:
+        return _rescaled(value, new.price_decimals - old.price_decimals, what, new)
+
+    def quantity(value: int) -> int:
+        return _rescaled(value, new.quantity_decimals - old.quantity_decimals, what, new)
+
+    return order | {
+        "listing": index, "price": price(order["price"]), "quantity": quantity(order["quantity"]),
+        "stated": quantity(order["stated"]),
+        "fills": [(trade, price(at), quantity(filled)) for trade, at, filled in order["fills"]]}
+
+
+def _position(each: dict[str, Any], new: Listing, index: int, assets: Sequence[str]) -> dict[str, Any]:
+    what = f"the position in {new.exchange} {new.symbol} of the run before"
+    quantities = new.quantity_decimals - each["quantity_decimals"]
+    notionals = quantities + new.price_decimals - each["price_decimals"]
+    fees = {(assets.index(asset) if asset in assets else NO_ASSET): fee for asset, fee in each["fees"].items()}
+    return {"listing": index, "fills": each["fills"], "fees": fees,
+            **{name: _rescaled(each[name], quantities, what, new) for name in QUANTITIES},
+            **{name: _rescaled(each[name], notionals, what, new) for name in NOTIONALS}}
+
+
+def _rescaled(value: int, decimals: int, what: str, new: Listing) -> int:
+    """The same number with so many decimals more."""
+    if decimals >= 0:
+        return value * int(10**decimals)
+    whole, rest = divmod(value, int(10**-decimals))
+    if rest:
+        raise CarriedError(f"{what} has more decimals than {new.exchange} {new.symbol} has now; report this with the "
+                           "output of `orderflow journal show`")
+    return whole
