@@ -7,7 +7,7 @@ NATIVE := $(shell find orderflow -name '*.pyx' -o -name '*.pxd' -o -name '*.hpp'
 # A file of tests at a time on every processor; no benchmark is measured where others run.
 PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder -p no:benchmark
 
-.PHONY: demo build test lint bench soak asan tsan clean
+.PHONY: demo build test lint bench soak scenarios asan tsan clean
 
 demo: build                     ## trade for 20 seconds on three simulated exchanges
 	$(BIN)/orderflow demo --seconds 20 --seed 7
@@ -30,6 +30,9 @@ bench: build .venv/.test .venv/.bench    ## every bar with its measurement; fail
 
 soak: build .venv/.test         ## trading, recorded feeds, faults: an hour and more; fails when memory grows or a book lies
 	$(BIN)/python bench/soak.py
+
+scenarios: build .venv/.test    ## the failure scenarios, and their table in docs/reliability.md
+	$(BIN)/python -m pytest $(PARALLEL) -k test_scenario --scenario-table docs/reliability.md
 
 asan tsan: .venv/.test          ## the tests again with a sanitizer in the compiled modules
 	.ci/sanitize $@ $(PARALLEL)

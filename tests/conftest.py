@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from orderflow.servers.hosts import HOSTS
+from tests import scenarios
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -28,6 +29,32 @@ def feeds():
 def hosts_of_its_own(monkeypatch):
     """What a host allowed, refused or counted in one test is nothing to the next one."""
     monkeypatch.setattr(HOSTS, "_hosts", {})
+
+
+def pytest_addoption(parser):
+    parser.addoption("--scenario-table", metavar="FILE", help="write which failure scenarios have passed into FILE")
+
+
+class ScenarioTable:
+    """What came of the tests that are named after a failure scenario."""
+
+    def __init__(self, path):
+        self.path, self.outcomes = path, {}
+
+    def pytest_runtest_logreport(self, report):
+        file, _, name = report.nodeid.partition("::")
+        test = Path(file).name, name.partition("[")[0]
+        if self.outcomes.get(test) != "failed" and (report.when == "call" or report.outcome != "passed"):
+            self.outcomes[test] = report.outcome
+
+    def pytest_sessionfinish(self):
+        scenarios.write(self.path, self.outcomes)
+
+
+def pytest_configure(config):
+    path = config.getoption("--scenario-table")
+    if path and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(ScenarioTable(path))
 
 
 def pytest_collection_modifyitems(items):

@@ -1,4 +1,4 @@
-"""Engines that trade on simulated exchanges and are killed, kill -9, at moments from a seed; and what must hold after it.
+"""Engines that trade on simulated exchanges and are killed, kill -9, at moments from a seed; and what must hold then.
 
     python tests/killed_engines.py DIRECTORY PORT PORT      the victim: trades until it is killed
 """
@@ -58,7 +58,8 @@ class Killer:
         """Start an engine and kill it: mostly while it trades, sometimes while it starts. How it ended otherwise, or
         None."""
         command = [sys.executable, "-P", str(Path(__file__)), str(self.directory), *map(str, self.ports)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT, text=True)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT,
+                                   text=True)
         said = []
         if self.moments.random() < 0.85:
             for line in process.stdout:

@@ -1,98 +1,9 @@
-"""Orders whose fate is not clear: asked for until the exchange has said what became of them, and never sent again.
-
-The three exchanges of the demonstration on a virtual clock. `alpha` speaks Binance's protocol, `gamma` Kraken's.
-"""
-from collections import Counter
-from decimal import Decimal
-
+"""Orders whose fate is not clear: asked for until the exchange has said what became of them, and never sent again."""
 import pytest
 
 from orderflow._core.types import OrderStatus, Reason
-from orderflow.engine import Engine
-from orderflow.research.simulation import DIRECT_START_NS, INSTRUMENT, LIMITS, VENUES, session_of, simulator_settings
-from orderflow.servers.direct import DirectServer
 from orderflow.simulator.exchange import Response
-from orderflow.simulator.launch import build
-
-EXCHANGES = ("alpha", "gamma")
-PRIVATE = ("/api/v3/order", "/api/v3/openOrders", "/api/v3/allOrders", "/api/v3/myTrades", "/0/private/OpenOrders",
-           "/0/private/ClosedOrders", "/0/private/QueryTrades")
-
-
-class World:
-    """An engine on one exchange, whose private side can be made to fail."""
-
-    def __init__(self, name):
-        venue = next(venue for venue in VENUES if venue.name == name)
-        self.name = name
-        self.venue = build(simulator_settings(venue, 11, DIRECT_START_NS))
-        self.problems, self.asked = [], Counter()
-        self.mute = False           # nothing of what the order connection says arrives
-        self.deaf = False           # no order arrives
-        self.answer = None          # to private REST calls, instead of the true one
-        self._watch()
-        session = session_of(venue, f"http://{name}", f"ws://{name}")
-        server = DirectServer({name: self.venue}, DIRECT_START_NS, self.problems.append)
-        self.engine = Engine([session], server, limits=LIMITS, fees={name: (venue.maker_fee, venue.taker_fee)},
-                             report=self.problems.append)
-        self.engine.start()
-        self.orders = next(index for index, line in enumerate(self.engine.conversations[0].lines)
-                           if line.endpoint.name == "orders")
-
-    def _watch(self):
-        kind, venue = type(self.venue), self.venue
-
-        def drain():
-            number = self.engine.server._numbers.get((self.name, self.orders)) if self.mute else None
-            return [(connection, item) for connection, item in kind.drain(venue) if connection != number]
-
-        def message(number, text, now_ns):
-            placing = '"order.place"' in text or '"add_order"' in text
-            self.placed += placing
-            if not (self.deaf and placing):
-                kind.message(venue, number, text, now_ns)
-
-        def http(method, path, query, headers, body, now_ns):
-            if path in PRIVATE:
-                self.asked[path.rpartition("/")[2]] += 1
-                if self.answer is not None:
-                    return self.answer(path)
-            return kind.http(venue, method, path, query, headers, body, now_ns)
-
-        self.placed = 0
-        venue.drain, venue.message, venue.http = drain, message, http
-
-    def submit(self, quantity="2"):
-        return self.engine.submit(INSTRUMENT, "buy", quantity)
-
-    def run(self, seconds, until=lambda: False):
-        self.engine.run(seconds, until)
-
-    def statuses(self):
-        return Counter(OrderStatus(order.status).name for order in self.engine.orders.orders())
-
-    def wait_doubt(self):
-        self.run(10, lambda: self.statuses()["IN_DOUBT"] > 0)
-        assert self.statuses()["IN_DOUBT"] == 1
-
-    def held(self):
-        """The position that our orders gave, by the exchange's own record."""
-        desk = self.venue.desk
-        return sum((Decimal(order.filled).scaleb(-order.instrument.quantity_decimals)
-                    for order in desk.orders.values()), Decimal(0))
-
-    def position(self):
-        listing = self.engine.core.listings[0]
-        return Decimal(int(self.engine.position(0).net)).scaleb(-listing.quantity_decimals)
-
-    def agrees(self, parent):
-        """The parent is filled, position and exchange agree, and nothing was sent twice."""
-        state = self.engine.wait(parent, 60)
-        assert (state.status, state.filled, state.in_doubt) == ("PARENT_DONE", Decimal(2), 0)
-        assert self.position() == self.held() == 2
-        assert self.engine.orders.audit() == []
-        names = [order.client_id for order in self.venue.desk.orders.values()]
-        assert len(names) == len(set(names))
+from tests.doubtful import EXCHANGES, World
 
 
 @pytest.fixture
@@ -108,7 +19,7 @@ def make():
 
 
 @pytest.mark.parametrize("name", EXCHANGES)
-def test_the_answer_never_comes_though_the_order_was_taken(make, name):
+def test_scenario_01_the_answer_never_comes_though_the_order_was_taken(make, name):
     """It is in doubt, what it may have filled is reserved, one order is there, and asking shows its fills."""
     world = make(name)
     world.mute = True
@@ -123,7 +34,7 @@ def test_the_answer_never_comes_though_the_order_was_taken(make, name):
 
 
 @pytest.mark.parametrize("name", EXCHANGES)
-def test_an_outage_of_minutes_never_counts_as_not_found(make, name):
+def test_scenario_02_an_outage_of_minutes_never_counts_as_not_found(make, name):
     world = make(name)
     world.mute, world.answer = True, lambda path: Response(0, {}, b"no route to host")
     parent = world.submit()
@@ -148,7 +59,7 @@ def not_found(path):
 
 
 @pytest.mark.parametrize("name", EXCHANGES)
-def test_what_cannot_be_found_just_after_it_was_sent_is_asked_for_again(make, name):
+def test_scenario_04_what_cannot_be_found_just_after_it_was_sent_is_asked_for_again(make, name):
     """One negative, or several, prove nothing: the exchange may not have written it down yet."""
     world = make(name)
     world.mute, world.answer = True, not_found

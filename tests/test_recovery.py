@@ -166,7 +166,7 @@ def _cut_after(directory, sequence):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_crashes_at_any_moment(desk, seed):
+def test_scenario_27_engines_crash_at_any_moment_and_nothing_is_sent_again(desk, seed):
     """Engines that trade and are killed, one after the other, at moments from a seed."""
     moments = random.Random(seed)
     directory = desk.path / "run"
@@ -186,7 +186,7 @@ def test_crashes_at_any_moment(desk, seed):
     assert len(desk.placed) > 4
 
 
-def test_its_listing_takes_no_other_order_until_it_is_clear(desk):
+def test_scenario_03_a_listing_takes_no_other_order_until_those_before_are_clear(desk):
     engine = desk.start(desk.path / "run")
     desk.mute = True
     engine.submit(INSTRUMENT, "buy", "2", exchanges=["alpha"])
