@@ -114,6 +114,9 @@ class EngineSettings(Struct, frozen=True):
         Seconds until every exchange must be ready; `run` then goes on with those that are.
     directory : str
         Of the journal; needed where an exchange trades, because client order ids must never repeat.
+    journal : "crash", "group" or "sync"
+        What an order survives: the death of the process; soon after it was sent that of the machine; or that of the
+        machine before it is sent, which takes as long as the disk does.
     """
 
     server: Literal["sync", "async"] = "sync"
@@ -128,6 +131,7 @@ class EngineSettings(Struct, frozen=True):
     rest_timeout: Seconds = 10.0
     start_timeout: Seconds = 30.0
     directory: str = ""
+    journal: Literal["crash", "group", "sync"] = "crash"
 
 
 class LimitSettings(Struct, frozen=True):

@@ -130,6 +130,8 @@ class Engine:
     all_exchanges : bool
         Whether every exchange must be reached and ready for a start; else one is enough, and the others are named in
         `problems`. Of those that could not be reached nothing is known, so they are left out of the run.
+    journal : "crash", "group" or "sync"
+        What an order survives; see docs/journal.md. The direct server has a clock of its own, and `crash` only.
     maximum_orders, maximum_parents : int
         How many the order table holds; more are refused. An order that was sent keeps its place for a minute after its
         end, for late reports: 16384 serve 270 orders a second for ever. An ended parent gives its place to a new one.
@@ -141,8 +143,11 @@ class Engine:
                  fees: dict[str, tuple[str, str]] | None = None, layout: str = "split", wait: str = "park",
                  cpus: dict[str, int] | None = None, touch_books: bool = False,
                  report: Callable[[str], None] | None = None,
-                 record: bool = False, all_exchanges: bool = True, maximum_orders: int = 16384,
+                 record: bool = False, all_exchanges: bool = True, journal: str = "crash", maximum_orders: int = 16384,
                  maximum_parents: int = 1024):
+        if server.name == "direct" and journal != "crash":
+            raise EngineError(f"journal {journal!r}: the direct server has no real time in which a disk could be "
+                              "waited for; use \"crash\"")
         self.sessions = list(sessions)
         self.server = server
         self.problems: list[str] = []       # the newest, one line each
@@ -161,6 +166,7 @@ class Engine:
         self._counter = 0
         self._denied: dict[int, ParentState] = {}   # by parent id, oldest first
         self._direct = server.name == "direct"
+        self._journal_policy = journal
         self.core: Core | None = None
         self.threads: Threads | None = None
         self.journal: JournalFiles | None = None
@@ -231,9 +237,13 @@ class Engine:
             record=self._record, watch_silence=True, book_options={"touched": self._touch_books})
         made = self._make_strategies({item.name: item for item in core.instruments})
         self._strategies = [item if isinstance(item, Strategy) else PythonStrategy(item) for item in made]
-        journal = JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES)
+        journal = JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES, policy=self._journal_policy,
+                               report=self._report, unix_offset_ns=0 if self._direct else None)
         self._files.append(journal)
         self._build_router(core, journal, self._taken_over(core, journal))
+        if self._journal_policy == "sync":
+            for loop in core.loops.values():
+                loop.wait_for_journal(journal)
         for strategy in self._strategies:
             if isinstance(strategy, PythonStrategy):
                 strategy.bind(core.listings, core.instruments)
@@ -245,7 +255,7 @@ class Engine:
 
     def _taken_over(self, core: Core, journal: JournalFiles) -> Carried:
         """Open orders and positions of the run before."""
-        wall_offset_ns = time.time_ns() - time.monotonic_ns()      # as the journal's, whatever the engine's clock
+        wall_offset_ns = 0 if self._direct else time.time_ns() - time.monotonic_ns()    # as the journal's
         assets = {session.settings.name: session.assets for session in self.sessions}
         try:
             return carried(journal.directory, journal.epoch, core.listings, assets, wall_offset_ns)

@@ -20,12 +20,13 @@ STAGES = """
     json rfc3339 client_id levels checksum codec
     window ladder book tape known_depth quotes integrity arbitration signals
     order_states positions parents order_table orders
-    risk segments journal_scan journal input_log recovery
+    risk segments flusher journal_scan journal input_log recovery
     strategy
     consolidated placeable allocation
     queue_ladder resting matching
     latency
-    pending gate exchange_state events recording publication execution_reports evidence connections order_entry
+    pending gate held_orders exchange_state events recording publication execution_reports evidence connections
+    order_entry
     market_data exchange router strategizer
     codecs/assets codecs/fields codecs/outbox codecs/text codecs/prepared
     codecs/binance_times codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_bodies

@@ -10,6 +10,7 @@ from orderflow._core.byte_ring cimport NativeByteRing
 from orderflow._core.codec cimport DecodeBuffer
 from orderflow._core.doorbell cimport NativeDoorbell
 from orderflow._core.gate cimport Gate
+from orderflow._core.held_orders cimport HeldOrders
 from orderflow._core.integrity cimport BookSync
 from orderflow._core.latency cimport Histogram
 from orderflow._core.masking cimport MaskKeys
@@ -57,6 +58,7 @@ cdef struct Connection:
 cdef struct OrderPath:          # what an exchange that takes orders has besides
     Ring128 *orders             # from the router
     Ring128 *reports            # to the router
+    HeldOrders held             # those that wait until their intent is durable
     Gate gate
     int64_t unix_offset_ns      # unix clock - monotonic clock
     uint8_t *reports_full       # set when a report found no room: trading halts

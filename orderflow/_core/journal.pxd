@@ -1,9 +1,11 @@
 """The journal: what was decided and what came of it, written before anything else happens. Router thread only.
 
 An order's intent is in the page cache before the store that shows the order to its exchange thread, so a process
-killed at any instruction leaves no order that is not in the journal (the policy called `crash`). New orders come in
-as what risk approved and go out as the only pointer to them that may be published; when the journal has failed there
-is none, and cancels still pass.
+killed at any instruction leaves no order that is not in the journal (the policy called `crash`). Under `group` a
+thread of its own makes it durable a little later, for when the machine dies too; under `sync` the exchange thread holds
+the order until that has happened (held_orders.pxd). New orders come in as what risk approved and go out as the only
+pointer to them that may be published; when the journal has failed, is halted or the disk stands still there is none,
+and cancels still pass.
 
 Record, little endian, at a multiple of 8: u32 size of all of it | u16 kind | u16 bytes of padding | u64 sequence |
 i64 monotonic_ns | i64 wall_ns | payload | zeros up to a multiple of 8 less 4 | u32 CRC32C, seeded by the segment.
@@ -13,10 +15,16 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from orderflow._core cimport risk, segments
+from orderflow._core.doorbell cimport NativeDoorbell
+from orderflow._core.flusher cimport Flusher
 from orderflow._core.journal_scan cimport CHECK_BYTES, RecordHeader
 from orderflow._core.risk cimport Approved
-from orderflow._core.segments cimport Writer
+from orderflow._core.segments cimport Durability, Writer
 from orderflow._core.types cimport ChildKind, ChildOrder, Command, ExecutionReport, ParentOrder
+
+cdef enum:
+    STALL_NS = 1_000_000_000    # what is not durable after so long halts new orders
+
 
 cpdef enum RecordKind:
     RUN_START = 1               # payload: JSON
@@ -31,6 +39,10 @@ cpdef enum RecordKind:
 
 cdef struct Journal:
     Writer *writer
+    Durability *durability
+    NativeDoorbell *flusher     # bell of the flushing thread; NULL = policy `crash`
+    uint64_t awaited            # a sequence that was not durable yet when it was last looked at, and since when
+    int64_t awaited_ns
     uint64_t sequence           # of the last record
     uint64_t client_order_id    # the last one given out
     int64_t wall_offset_ns      # wall clock - monotonic clock
@@ -66,16 +78,37 @@ cdef nogil:
         check = segments.crc32c(journal.writer.seed, record, whole - CHECK_BYTES)
         memcpy(record + whole - CHECK_BYTES, &check, CHECK_BYTES)
         segments.commit(journal.writer, whole, check)
+        segments.store_sequence(&journal.durability.written, journal.sequence)
+        if journal.flusher is not NULL:
+            journal.flusher.ring()
         return journal.sequence
+
+    inline bint may_begin(Journal *journal, int64_t now_ns) noexcept:
+        """Whether a new order may be journalled: nothing has halted that, and the disk keeps up."""
+        cdef uint64_t durable
+        if segments.load_acquire(&journal.durability.halted):
+            return False
+        if journal.flusher is NULL:
+            return True
+        durable = segments.load_sequence(&journal.durability.durable)
+        if durable >= journal.awaited or durable == journal.sequence:
+            journal.awaited, journal.awaited_ns = journal.sequence + 1, now_ns
+        elif now_ns - journal.awaited_ns > STALL_NS:
+            segments.halt_stalled(journal.writer, journal.durability)
+            return False
+        return True
 
     inline ChildOrder *append_intent(Journal *journal, Approved *approved, int64_t now_ns) noexcept:
         """Journal a new order that risk approved: the order to publish, carrying its journal sequence. An approval
         serves once.
 
-        NULL if the journal has failed, or if the order is not the one that was judged: then it must not be sent.
+        NULL if the journal has failed or is halted, or if the order is not the one that was judged: then it must not be sent.
         """
         if not risk.is_sealed(approved) or approved.order.kind != ChildKind.NEW_ORDER:
             journal.unsealed += 1
+            return NULL
+        if not may_begin(journal, now_ns):
+            journal.lost += 1
             return NULL
         risk.spend(approved)
         approved.order.journal_sequence = journal.sequence + 1
@@ -105,6 +138,8 @@ cdef nogil:
 cdef class JournalFiles(segments.SegmentFiles):
     cdef Journal journal
     cdef int _lock
+    cdef readonly str policy
+    cdef readonly Flusher flusher       # None under `crash`
     cdef readonly tuple recovered      # what opening it had to put right, a line each
 
     cdef uint64_t _text(self, uint16_t kind, fields) except? 0

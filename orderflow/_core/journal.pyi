@@ -1,11 +1,12 @@
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from orderflow._core.flusher import Flusher
 from orderflow._core.journal_scan import verify as verify
 from orderflow._core.order_table import OrderTable
 from orderflow._core.risk import RiskBook
@@ -34,7 +35,17 @@ class JournalError(Exception): ...
 
 class JournalFiles(SegmentFiles):
     recovered: tuple[str, ...]
-    def __init__(self, directory: str | os.PathLike[str], *, segment_bytes: int = 67108864) -> None: ...
+    policy: str
+    flusher: Flusher | None
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        segment_bytes: int = 67108864,
+        policy: str = "crash",
+        report: Callable[[str], None] | None = None,
+        unix_offset_ns: int | None = None,
+    ) -> None: ...
     def start_run(self, **fields: Any) -> int: ...
     def carry(self, **fields: Any) -> int: ...
     def end_run(self, **fields: Any) -> int: ...
@@ -43,6 +54,8 @@ class JournalFiles(SegmentFiles):
     def next_client_order_id(self) -> int: ...
     @property
     def sequence(self) -> int: ...
+    @property
+    def durable_sequence(self) -> int: ...
     @property
     def lost(self) -> int: ...
     @property

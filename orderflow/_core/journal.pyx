@@ -6,6 +6,8 @@ import time
 from collections import namedtuple
 from pathlib import Path
 
+from orderflow._core cimport segments
+from orderflow._core.flusher cimport Flusher
 from orderflow._core.order_table cimport OrderTable
 from orderflow._core.risk cimport Decision, RiskBook
 from orderflow._core.types cimport Reason
@@ -17,6 +19,7 @@ from orderflow._core.journal_scan import HEADER_BYTES, KIND, NAME, JournalScan, 
 from orderflow._core.segments import SegmentError, read_header, segment_paths, sync_directory
 from orderflow._core.types import CHILD_ORDER_DTYPE, COMMAND_DTYPE, EXECUTION_REPORT_DTYPE, PARENT_ORDER_DTYPE
 
+POLICIES = ("crash", "group", "sync")
 PAYLOADS = {
     RecordKind.PARENT: PARENT_ORDER_DTYPE, RecordKind.INTENT: CHILD_ORDER_DTYPE, RecordKind.CANCEL: CHILD_ORDER_DTYPE,
     RecordKind.REPORT: EXECUTION_REPORT_DTYPE, RecordKind.STATE: COMMAND_DTYPE,
@@ -93,6 +96,13 @@ cdef class JournalFiles(segments.SegmentFiles):
         Created if it is missing.
     segment_bytes : int
         Size of one segment, a multiple of 4096. Two are kept ready.
+    policy : "crash", "group" or "sync"
+        What a record survives when its append returns: the death of the process; soon afterwards that of the machine;
+        or, for an order, that of the machine before it is sent.
+    report : callable(str), optional
+        Told in one line what halts this journal; any thread.
+    unix_offset_ns : int, optional
+        Unix clock - monotonic clock, where the clock is a virtual one.
 
     Raises
     ------
@@ -102,30 +112,43 @@ cdef class JournalFiles(segments.SegmentFiles):
         A segment cannot be created, for want of space for example.
     """
 
-    def __init__(self, directory, *, uint64_t segment_bytes=64 << 20):
+    def __init__(self, directory, *, uint64_t segment_bytes=64 << 20, str policy="crash", report=None,
+                 unix_offset_ns=None):
+        if policy not in POLICIES:
+            raise ValueError(f"policy {policy!r}: expected one of {', '.join(POLICIES)}")
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = lock(directory)
         try:
             self.recovered = recover(directory)
             epoch = next_epoch(directory)
-            super().__init__(directory, NAME, KIND, epoch, epoch << 40 | 1, segment_bytes)
+            super().__init__(directory, NAME, KIND, epoch, epoch << 40 | 1, segment_bytes, policy != "crash", report)
         except BaseException:
             os.close(self._lock)
             raise
-        self.journal.writer = &self.writer
+        self.policy = policy
+        self.journal.writer, self.journal.durability = &self.writer, &self.durability
         self.journal.sequence = self.journal.client_order_id = self.epoch << 40
-        self.journal.wall_offset_ns = time.time_ns() - time.monotonic_ns()
+        self.durability.written = self.durability.durable = self.journal.sequence
+        self.journal.wall_offset_ns = (time.time_ns() - time.monotonic_ns() if unix_offset_ns is None
+                                       else unix_offset_ns)
+        if policy != "crash":
+            self.flusher = Flusher(self, policy == "sync")
+            self.journal.flusher = self.flusher.bell.native
 
     def close(self):
         """Flush, trim and unlock; the router thread must have stopped. May be called again."""
-        if not self.closed:
-            super().close()
-            os.close(self._lock)
+        if self.closed:
+            return
+        if self.flusher is not None:
+            self.flusher.stop()
+        super().close()
+        os.close(self._lock)
 
     cdef uint64_t _text(self, uint16_t kind, fields) except? 0:
         cdef bytes text = json.dumps(fields, sort_keys=True).encode()
-        return append(&self.journal, kind, <const char *>text, len(text), time.monotonic_ns())
+        return append(&self.journal, kind, <const char *>text, len(text),
+                      time.time_ns() - self.journal.wall_offset_ns)
 
     def start_run(self, **fields):
         """Append RUN_START with these fields (configuration hash, build, ...); the sequence, 0 if the journal has
@@ -175,6 +198,11 @@ cdef class JournalFiles(segments.SegmentFiles):
     def sequence(self):
         """Sequence of the last record; epoch << 40 before the first."""
         return self.journal.sequence
+
+    @property
+    def durable_sequence(self):
+        """Every record up to this sequence is on disk. Under `crash` nobody follows that: the sequence of the start."""
+        return segments.load_sequence(&self.durability.durable)
 
     @property
     def lost(self):

@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from orderflow._core cimport clock, latency, pending, router, strategizer, timers
+from orderflow._core cimport clock, latency, pending, router, segments, strategizer, timers
 from orderflow._core.allocation cimport Splitter
 from orderflow._core.board cimport Board
 from orderflow._core.byte_ring cimport ByteRing
@@ -132,6 +132,8 @@ cdef class RouterLoop(Loop):
             work += 1
         if pending.is_set(self.state.reports_full) and self.state.risk.state != TradingState.HALTED:
             router.on_state(&self.state, TradingState.HALTED, now_ns)   # a report was lost: nobody knows what is out
+        if segments.load_acquire(&self.state.journal.durability.halted) and self.state.risk.state != TradingState.HALTED:
+            router.on_state(&self.state, TradingState.HALTED, now_ns)   # nothing new that is not written down
         for i in range(self.state.port_count):
             work += self.take_port(i, now_ns)
         while taken < BATCH:

@@ -10,6 +10,7 @@ from orderflow._core.integrity cimport BookSync
 from orderflow._core.latency cimport LatencyHistogram
 from orderflow._core.masking cimport MaskKeys
 from orderflow._core.tape cimport Tape
+from orderflow._core.types cimport ChildOrder
 
 
 cdef struct FrameHeader:                # of a record in frames_in: a frame of a connection without a transport
@@ -59,6 +60,7 @@ cdef class ExchangeLoop(Loop):
     cdef int take_commands(self, int64_t now_ns) noexcept nogil
     cdef int receive(self, uint32_t index, int64_t now_ns) noexcept nogil
     cdef int take_orders(self, int64_t now_ns) noexcept nogil
+    cdef int64_t send_order(self, const ChildOrder *order, int64_t now_ns) noexcept nogil
     cdef int take_frames(self, int64_t now_ns) noexcept nogil
     cdef void decode(self, uint32_t index, const char *data, size_t size, int64_t now_ns) noexcept nogil
 

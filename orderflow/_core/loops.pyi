@@ -10,6 +10,7 @@ from orderflow._core.book import OrderBook
 from orderflow._core.byte_ring import ByteRing
 from orderflow._core.codec import Codec
 from orderflow._core.doorbell import Doorbell
+from orderflow._core.journal import JournalFiles
 from orderflow._core.latency import LatencyHistogram
 from orderflow._core.ring import Ring
 
@@ -90,6 +91,9 @@ class ExchangeLoop(Loop):
     def line_counters(self, listing: int) -> dict[str, int]: ...
     @property
     def sent_orders(self) -> tuple[int, int]: ...
+    def wait_for_journal(self, journal: JournalFiles) -> None: ...
+    @property
+    def held_orders(self) -> tuple[int, int]: ...
     @property
     def can_trade(self) -> bool: ...
     @property

@@ -17,7 +17,7 @@ from libc.string cimport memcpy, memset
 from posix.stdlib cimport posix_memalign
 
 from orderflow._core cimport (
-    clock, connections, exchange, known_depth, latency, market_data, masking, order_entry, pending, transport,
+    clock, connections, exchange, held_orders, known_depth, latency, market_data, masking, order_entry, pending, transport,
     websocket)
 from orderflow._core.arbitration cimport LINES, Feed
 from orderflow._core.book cimport OrderBook
@@ -28,7 +28,9 @@ from orderflow._core.doorbell cimport POLLIN, POLLOUT, Doorbell, WaitPolicy, pol
 from orderflow._core.exchange cimport POLL_NS
 from orderflow._core.exchange_state cimport CONNECTIONS, Connection, ConnectionState, ListingSignalState
 from orderflow._core.gate cimport SENT_CAPACITY, SentOrder
+from orderflow._core.held_orders cimport HELD_CAPACITY
 from orderflow._core.integrity cimport KEPT_RESIDENT, BookSync
+from orderflow._core.journal cimport JournalFiles
 from orderflow._core.latency cimport LatencyHistogram
 from orderflow._core.masking cimport MASK_SEED_SIZE
 from orderflow._core.ring cimport Ring
@@ -274,6 +276,7 @@ cdef class ExchangeLoop(Loop):
                 free(self.syncs[i].kept)
         free(self.feeds)
         free(self.state.path.gate.sent)
+        free(self.state.path.held.orders)
         free(self.syncs)
         free(self.state.books)
         free(self.state.signals)
@@ -372,24 +375,39 @@ cdef class ExchangeLoop(Loop):
         return work
 
     cdef int take_orders(self, int64_t now_ns) noexcept nogil:
-        """Orders of the router: through the gate and out."""
+        """Orders that have waited for the disk, then those of the router: through the gate and out."""
         cdef const ChildOrder *order
-        cdef uint64_t sent
         cdef int work = 0
+        while work < ORDERS:
+            order = held_orders.ready(&self.state.path.held, now_ns)
+            if order is NULL:
+                break
+            now_ns = self.send_order(order, now_ns)
+            self.state.path.held.taken += 1
+            work += 1
         while work < ORDERS:
             order = <const ChildOrder *>self.state.path.orders.peek()
             if order is NULL:
                 break
-            sent = self.state.path.sent
-            order_entry.on_order(&self.state, order, now_ns)
-            if self.state.path.sent != sent and not self.virtual_clock:
-                now_ns = clock.monotonic_ns()
-                latency.record(&self.decided_to_sent.histogram, now_ns - order.decided_ns)
-                if order.cause_receive_ns:
-                    latency.record(&self.frame_to_sent.histogram, now_ns - order.cause_receive_ns)
+            if not held_orders.must_wait(&self.state.path.held, order):
+                now_ns = self.send_order(order, now_ns)
+            elif not held_orders.keep(&self.state.path.held, order):
+                break
             self.state.path.orders.release()
             work += 1
         return work
+
+    cdef int64_t send_order(self, const ChildOrder *order, int64_t now_ns) noexcept nogil:
+        """One order through the gate and out; the time after it."""
+        cdef uint64_t sent = self.state.path.sent
+        order_entry.on_order(&self.state, order, now_ns)
+        if self.state.path.sent == sent or self.virtual_clock:
+            return now_ns
+        now_ns = clock.monotonic_ns()
+        latency.record(&self.decided_to_sent.histogram, now_ns - order.decided_ns)
+        if order.cause_receive_ns:
+            latency.record(&self.frame_to_sent.histogram, now_ns - order.cause_receive_ns)
+        return now_ns
 
     cdef void decode(self, uint32_t index, const char *data, size_t size, int64_t now_ns) noexcept nogil:
         cdef int64_t started = clock.monotonic_ns()
@@ -401,7 +419,8 @@ cdef class ExchangeLoop(Loop):
         cdef Connection *connection
         if self.state.commands.peek(&size, &tag) is not NULL or self.state.frames_in.peek(&size, &tag) is not NULL:
             return True
-        if self.state.path.orders is not NULL and self.state.path.orders.peek() is not NULL:
+        if self.state.path.orders is not NULL and (self.state.path.orders.peek() is not NULL
+                                                   or held_orders.ready(&self.state.path.held, 0) is not NULL):
             return True
         for i in range(<uint32_t>CONNECTIONS):
             connection = &self.state.connections[i]
@@ -447,6 +466,17 @@ cdef class ExchangeLoop(Loop):
         self.commands.native.commit(sizeof(Command) + len(payload), kind)
         self.bell.native.ring()
         return True
+
+    def wait_for_journal(self, JournalFiles journal):
+        """Hold every new order until its intent is durable (policy `sync`); before the thread runs."""
+        if self.state.path.orders is NULL or self.state.path.held.orders is not NULL:
+            return
+        self.state.path.held.orders = <ChildOrder *>calloc(HELD_CAPACITY, sizeof(ChildOrder))
+        if self.state.path.held.orders is NULL:
+            raise MemoryError()
+        journal.flusher.ring_when_durable(self.bell)
+        self.kept_alive.append(journal)
+        self.state.path.held.durability = &journal.durability
 
     def next_event(self):
         """(event, payload) or None. Control thread only."""
@@ -590,6 +620,11 @@ cdef class ExchangeLoop(Loop):
     def sent_orders(self):
         """(sent, refused by the gate)."""
         return self.state.path.sent, self.state.path.not_sent
+
+    @property
+    def held_orders(self):
+        """(orders that have ever waited for the journal, those that wait now)."""
+        return self.state.path.held.put, self.state.path.held.put - self.state.path.held.taken
 
     @property
     def can_trade(self):

@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
 from orderflow._core cimport (
-    connections, evidence, exchange_state, execution_reports, gate, masking, transport, websocket)
+    connections, evidence, exchange_state, execution_reports, gate, held_orders, masking, transport, websocket)
 from orderflow._core.byte_ring cimport ByteRingStatus
 from orderflow._core.codec cimport ORDER_FRAME_LIMIT, OrderCodec
 from orderflow._core.exchange_state cimport Connection, ConnectionState, ExchangeState
@@ -72,7 +72,10 @@ cdef nogil:
         if sync is NULL:
             execution_reports.answer(self, order, ExecType.REPORT_NOT_SENT, Reason.UNKNOWN_LISTING, now_ns)
             return
-        reason = gate.check(&self.path.gate, order, index >= 0, sync.state, sync.epoch, now_ns)
+        if held_orders.in_vain(&self.path.held, order):
+            reason = Reason.JOURNAL_FAILED
+        else:
+            reason = gate.check(&self.path.gate, order, index >= 0, sync.state, sync.epoch, now_ns)
         if reason == Reason.OK:
             if order.kind == ChildKind.NEW_ORDER:
                 entry = gate.remember(&self.path.gate, order)

@@ -29,10 +29,13 @@ cdef extern from *:
     """
     uint32_t load_acquire "ORDERFLOW_LOAD"(const uint32_t *word) noexcept nogil
     void store_release "ORDERFLOW_STORE"(uint32_t *word, uint32_t value) noexcept nogil
+    uint64_t load_sequence "ORDERFLOW_LOAD"(const uint64_t *word) noexcept nogil
+    void store_sequence "ORDERFLOW_STORE"(uint64_t *word, uint64_t value) noexcept nogil
 
 cdef enum:
     SEGMENT_MAGIC = 0x4F464C57  # "WLFO" in the file
     SEGMENT_VERSION = 1
+    SEGMENTS_OPEN = 4           # descriptors kept: the one in use, the next, the spent one, and one to spare
 
 
 cdef struct SegmentHeader:      # 64 bytes, at the start of every segment
@@ -49,13 +52,33 @@ cdef struct SegmentHeader:      # 64 bytes, at the start of every segment
     uint32_t check              # CRC32C of the above
 
 
+cpdef enum Halt:                # why nothing new may be begun, though what is under way is still written down
+    NOT_HALTED = 0
+    NO_SPACE = 1                # the next segment cannot be prepared
+    FLUSH_FAILED = 2            # the disk said no, and what it kept of what it was given nobody knows
+    FLUSH_STALLED = 3           # it says nothing
+
+
+cdef struct Durability:         # how far the disk is; a cache line for each thread that writes to it
+    uint8_t before[64]
+    uint64_t written            # sequence of the last record; writing thread
+    uint8_t between[56]
+    uint64_t durable            # all up to this sequence is on disk; flushing thread (flusher.pxd)
+    uint32_t halted             # Halt; any thread
+    uint8_t behind[52]
+
+
 cdef struct Writer:
     uint8_t *memory             # the segment in use
     uint64_t offset             # first free byte
     uint64_t bytes              # of every segment
     uint32_t seed
     uint32_t last_check
-    uint32_t failed
+    uint32_t failed             # any thread
+    uint32_t rolls              # how often the next segment was taken: the number of the one in use in this run
+    uint32_t flushed            # of the first that may not be durable; flushing thread
+    uint32_t is_flushed_apart   # by a flushing thread: a spent segment waits until that is done with it
+    int descriptors[SEGMENTS_OPEN]  # by number in this run
     int bell                    # eventfd of the thread that prepares
     uint8_t *next_memory        # prepared ahead
     uint32_t next_seed
@@ -73,7 +96,7 @@ cdef nogil:
         """Go on in the next segment; False, for good, if it is not prepared. One system call, once a segment."""
         cdef uint64_t one = 1
         if not load_acquire(&writer.next_ready) or load_acquire(&writer.spent_ready):
-            writer.failed = 1
+            store_release(&writer.failed, 1)
             return False
         writer.spent_memory = writer.memory
         writer.spent_offset = writer.offset
@@ -82,9 +105,16 @@ cdef nogil:
         writer.offset = sizeof(SegmentHeader)
         begin(writer, first_sequence)
         store_release(&writer.next_ready, 0)
+        store_release(&writer.rolls, writer.rolls + 1)
         store_release(&writer.spent_ready, 1)
         write(writer.bell, &one, sizeof(one))
         return True
+
+    inline void halt_stalled(Writer *writer, Durability *durability) noexcept:
+        """Nothing new from here on; the preparing thread tells the user. One system call, once."""
+        cdef uint64_t one = 1
+        store_release(&durability.halted, Halt.FLUSH_STALLED)
+        write(writer.bell, &one, sizeof(one))
 
     inline void begin(Writer *writer, uint64_t first_sequence) noexcept:
         """Complete the header of the segment in use with what was not known when it was prepared."""
@@ -95,7 +125,7 @@ cdef nogil:
 
     inline uint8_t *claim(Writer *writer, uint64_t size, uint64_t sequence) noexcept:
         """Room for a record of `size` bytes, all zero; NULL if the writer has failed. It is written by `commit`."""
-        if writer.failed or size > writer.bytes - sizeof(SegmentHeader):
+        if load_acquire(&writer.failed) or size > writer.bytes - sizeof(SegmentHeader):
             return NULL
         if writer.offset + size > writer.bytes and not roll(writer, sequence):
             return NULL
@@ -108,6 +138,7 @@ cdef nogil:
 
 cdef class SegmentFiles:
     cdef Writer writer
+    cdef Durability durability
     cdef readonly object directory
     cdef readonly str name
     cdef readonly uint64_t epoch
@@ -115,6 +146,9 @@ cdef class SegmentFiles:
     cdef readonly bint closed
     cdef uint16_t _kind
     cdef uint32_t _number
+    cdef uint32_t _prepared_segments
+    cdef object _report
+    cdef bint _told
     cdef object _thread
     cdef object _prepared
     cdef object _next_path
@@ -122,3 +156,4 @@ cdef class SegmentFiles:
 
     cdef uint8_t *_prepare(self) except NULL
     cdef int _service(self) except -1
+    cdef int _release_spent(self) except -1

@@ -1,9 +1,17 @@
 import os
+from collections.abc import Callable
+from enum import IntEnum
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
 MINIMUM_BYTES: int
+
+class Halt(IntEnum):
+    NOT_HALTED = 0
+    NO_SPACE = 1
+    FLUSH_FAILED = 2
+    FLUSH_STALLED = 3
 
 class Header(NamedTuple):
     path: Path
@@ -41,7 +49,12 @@ class SegmentFiles:
         epoch: int,
         first_sequence: int,
         segment_bytes: int,
+        flushed_apart: bool = False,
+        report: Callable[[str], None] | None = None,
     ) -> None: ...
+    def halt(self, why: int, line: str) -> None: ...
+    @property
+    def halted(self) -> Halt: ...
     def wait_prepared(self, timeout: float = 10.0) -> bool: ...
     def flush(self) -> None: ...
     def close(self) -> None: ...

@@ -97,10 +97,14 @@ cdef class SegmentFiles:
         Written to the header; of later segments the first sequence is that of the record that begins them.
     segment_bytes : int
         Size of each segment, a multiple of 4096.
+    flushed_apart : bool
+        A Flusher makes durable what is written; else the preparing thread does, a segment at a time.
+    report : callable(str), optional
+        Told in one line what halts this journal; any thread.
     """
 
     def __init__(self, directory, str name, uint16_t kind, uint64_t epoch, uint64_t first_sequence,
-                 uint64_t segment_bytes):
+                 uint64_t segment_bytes, bint flushed_apart=False, report=None):
         if segment_bytes < MINIMUM_BYTES or segment_bytes % MINIMUM_BYTES:
             raise ValueError(f"segment_bytes: {segment_bytes} is not a positive multiple of {MINIMUM_BYTES}")
         if self.writer.memory is not NULL:
@@ -110,6 +114,8 @@ cdef class SegmentFiles:
         self.epoch = epoch
         self._kind = kind
         self._number = max((number_of(path) for path in segment_paths(directory, name)), default=0)
+        self._report = report
+        self.writer.is_flushed_apart = flushed_apart
         self.writer.bytes = segment_bytes
         self.writer.bell = -1
         self.writer.memory = self._prepare()
@@ -136,8 +142,9 @@ cdef class SegmentFiles:
             raise SegmentError(f"{path}: {error.strerror}") from error
         try:
             os.posix_fallocate(descriptor, 0, size)
-            for start in range(0, size, len(ZEROS)):
-                os.pwrite(descriptor, ZEROS[:min(len(ZEROS), size - start)], start)
+            start = 0
+            while start < size:         # the kernel may take less than it is given
+                start += os.pwrite(descriptor, ZEROS[:min(len(ZEROS), size - start)], start)
             os.fdatasync(descriptor)
             sync_directory(self.directory)
             with nogil:
@@ -145,10 +152,9 @@ cdef class SegmentFiles:
             if memory is MAP_FAILED:
                 raise OSError(errno.ENOMEM, "cannot be mapped", str(path))
         except OSError as error:
+            os.close(descriptor)
             path.unlink()
             raise SegmentError(f"{path}: {error.strerror}; {size} bytes are needed") from error
-        finally:
-            os.close(descriptor)
         with nogil:
             madvise(memory, size, MADV_POPULATE_WRITE)      # where it is not known the pages come one by one
         header = <SegmentHeader *>memory
@@ -163,6 +169,8 @@ cdef class SegmentFiles:
         header.check = crc32c(0, header, sizeof(SegmentHeader) - sizeof(header.check))
         self._number = number
         self._next_path = path
+        self.writer.descriptors[self._prepared_segments % SEGMENTS_OPEN] = descriptor
+        self._prepared_segments += 1
         return <uint8_t *>memory
 
     def _run(self):
@@ -175,7 +183,11 @@ cdef class SegmentFiles:
                     self._service()
                 except SegmentError as error:
                     self.error = error      # the writer goes on in the segment it has, and fails at its end
+                    self.halt(Halt.NO_SPACE, f"{error}: no new order is sent until a restart, cancels are")
                 self._prepared.notify_all()
+            if load_acquire(&self.durability.halted) == Halt.FLUSH_STALLED:
+                self.halt(Halt.FLUSH_STALLED, f"{self.directory}: the disk has not taken the journal for a second: no "
+                          "new order is sent until a restart, cancels are")
             if self.error is not None:
                 return
 
@@ -183,18 +195,44 @@ cdef class SegmentFiles:
         """Flush and unmap the segment that was used up, prepare the next."""
         cdef uint8_t *memory
         if load_acquire(&self.writer.spent_ready):
-            self._current_path, self._next_path = self._next_path, None
-            memory = self.writer.spent_memory
-            with nogil:
-                msync(memory, self.writer.bytes, MS_SYNC)
-                munmap(memory, self.writer.bytes)
-            store_release(&self.writer.spent_ready, 0)
+            if self.writer.is_flushed_apart and load_acquire(&self.writer.flushed) < load_acquire(&self.writer.rolls):
+                return 0                    # not on disk yet; the flushing thread rings when it is
+            self._release_spent()
         if not load_acquire(&self.writer.next_ready):
             memory = self._prepare()
             self.writer.next_memory = memory
             self.writer.next_seed = seed_of((<SegmentHeader *>memory).salt, self._number)
             store_release(&self.writer.next_ready, 1)
         return 0
+
+    cdef int _release_spent(self) except -1:
+        """Make the segment that was used up durable, where no other thread does, and let go of it."""
+        cdef uint8_t *memory = self.writer.spent_memory
+        cdef int failed = 0
+        path, self._current_path, self._next_path = self._current_path, self._next_path, None
+        with nogil:
+            if not self.writer.is_flushed_apart or load_acquire(&self.writer.flushed) < self.writer.rolls:
+                failed = msync(memory, self.writer.bytes, MS_SYNC)
+            munmap(memory, self.writer.bytes)
+        os.close(self.writer.descriptors[(load_acquire(&self.writer.rolls) - 1) % SEGMENTS_OPEN])
+        store_release(&self.writer.spent_ready, 0)
+        if failed:
+            self.halt(Halt.FLUSH_FAILED, f"{path}: cannot be flushed: no new order is sent until a restart, "
+                                         "cancels are")
+        return 0
+
+    def halt(self, int why, str line):
+        """No new order may be journalled from here on; what is under way still is. Any thread; the first says why."""
+        if not load_acquire(&self.durability.halted):
+            store_release(&self.durability.halted, why)
+        if not self._told and self._report is not None:
+            self._report(line)
+        self._told = True
+
+    @property
+    def halted(self):
+        """Halt: why no new order may be journalled, NOT_HALTED when it may."""
+        return <Halt>load_acquire(&self.durability.halted)
 
     def wait_prepared(self, timeout=10.0):
         """Wait until the next segment is ready or cannot be prepared; whether it is."""
@@ -211,7 +249,7 @@ cdef class SegmentFiles:
         with nogil:
             failed = msync(self.writer.memory, self.writer.bytes, MS_SYNC)
         if failed:
-            self.writer.failed = 1
+            store_release(&self.writer.failed, 1)
             raise OSError(errno.EIO, "cannot be flushed", str(self._current_path))
 
     def close(self):
@@ -222,14 +260,17 @@ cdef class SegmentFiles:
         os.eventfd_write(self.writer.bell, 1)
         self._thread.join()
         if load_acquire(&self.writer.spent_ready):
-            self._current_path, self._next_path = self._next_path, None
-            munmap(self.writer.spent_memory, self.writer.bytes)
+            self._release_spent()
         if load_acquire(&self.writer.next_ready):
             munmap(self.writer.next_memory, self.writer.bytes)
-        msync(self.writer.memory, self.writer.bytes, MS_SYNC)
+            os.close(self.writer.descriptors[(self.writer.rolls + 1) % SEGMENTS_OPEN])
+        if msync(self.writer.memory, self.writer.bytes, MS_SYNC):
+            self.halt(Halt.FLUSH_FAILED, f"{self._current_path}: cannot be flushed: what was written last may be lost "
+                                         "if the machine goes down now")
         munmap(self.writer.memory, self.writer.bytes)
+        os.close(self.writer.descriptors[self.writer.rolls % SEGMENTS_OPEN])
         self.writer.memory = NULL
-        self.writer.failed = 1
+        store_release(&self.writer.failed, 1)
         os.truncate(self._current_path, self.writer.offset)
         if self._next_path is not None:
             with contextlib.suppress(FileNotFoundError):

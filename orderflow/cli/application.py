@@ -10,8 +10,8 @@ from typer.core import TyperGroup
 
 from orderflow.cli import BAD_USAGE, CHECK_FAILED, output
 
-#: In the order of the help text. `orderflow/cli/NAME.py` holds a function `command`.
-COMMANDS = ("demo", "run", "simulate", "books", "record", "watch", "doctor")
+#: In the order of the help text. `orderflow/cli/NAME.py` holds a function `command`, or several by name in `commands`.
+COMMANDS = ("demo", "run", "simulate", "books", "record", "watch", "journal", "replay", "doctor")
 #: What a callback raises that wants nothing more to be done.
 EXIT: Any = next(base for base in typer.Exit.__mro__ if base.__name__ == "Exit")
 #: What typer puts before every complaint about a value.
@@ -40,9 +40,12 @@ class Commands(TyperGroup):
         module = f"{__package__}.{cmd_name}"
         if cmd_name not in COMMANDS or util.find_spec(module) is None:
             return None
-        single = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
-        single.command(cmd_name)(import_module(module).command)
-        return typer.main.get_command(single)
+        found = import_module(module)
+        made = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]},
+                           help=found.__doc__.partition(": ")[2] if hasattr(found, "commands") else None)
+        for name, function in getattr(found, "commands", {cmd_name: getattr(found, "command", None)}).items():
+            made.command(name)(function)
+        return typer.main.get_command(made)
 
 
 def _version(wanted: bool) -> None:

@@ -126,7 +126,7 @@ def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()
     fees = {name: (str(one.maker_fee), str(one.taker_fee)) for name, one in settings.exchanges.items()}
     return Engine(sessions, server, strategies=strategies, limits=limits, directory=directory, fees=fees,
                   layout=chosen.layout, wait=chosen.wait, cpus=chosen.cpus, touch_books=chosen.touch_books,
-                  report=report, all_exchanges=False)
+                  report=report, all_exchanges=False, journal=chosen.journal)
 
 
 def timeouts_of(settings: Settings) -> Timeouts:

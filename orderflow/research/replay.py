@@ -90,6 +90,8 @@ def replay(directory) -> Replayed:
     directory = Path(directory)
     epoch, run, taken, original = _recorded_run(directory)
     inputs = input_log.read(directory, "router", epoch)
+    if not len(inputs):
+        raise ReplayError(f"{directory}: run {epoch} took no input: there is nothing to replay")
     with tempfile.TemporaryDirectory(prefix="orderflow-replay-") as scratch:
         engine = Engine.for_replay(run, epoch, scratch, taken)
         try:
