@@ -246,6 +246,18 @@ class Exchange:
     def order_ended(self, order, at_ns: int) -> None:
         """An order ended with something unfilled; its status says how."""
 
+    def order_amended(self, order, at_ns: int) -> None:
+        """An order was changed in place; what that leads to follows."""
+
+    def order_triggered(self, order, at_ns: int) -> None:
+        """A trade set off an order that waited for it; its fills, if any, follow."""
+
+    def order_prevented(self, order, other, quantity: int, at_ns: int) -> None:
+        """An order lost quantity that it would have traded with `other`, of the same account."""
+
+    def order_completed(self, order, at_ns: int) -> None:
+        """An amendment left an order nothing to fill."""
+
     def order_name(self, order) -> str:
         """The exchange's own id of an order, as it is spelled on the wire."""
         return str(order.order_id)

@@ -20,7 +20,8 @@ from orderflow.simulator.dialects.binance import RequestError, compact
 from orderflow.simulator.dialects.binance_user_stream import BinanceUserStream
 from orderflow.simulator.exchange import SECOND_NS, Connection
 from orderflow.simulator.numbers import to_scaled
-from orderflow.simulator.orders import Fill, Order, OrderDesk, Rejection
+from orderflow.simulator.order import Fill, Order, Rejection
+from orderflow.simulator.orders import OrderDesk
 
 API_PATH = "/ws-api/v3"
 ORDERS_IN_10_SECONDS = 100

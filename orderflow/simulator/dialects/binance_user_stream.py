@@ -7,7 +7,7 @@ from orderflow.simulator.accounts import FEE_DECIMALS, Account, amount_text
 from orderflow.simulator.dialects.binance import Binance, compact
 from orderflow.simulator.exchange import Connection
 from orderflow.simulator.numbers import to_text
-from orderflow.simulator.orders import OPEN, Fill, Order, time_in_force_name
+from orderflow.simulator.order import OPEN, Fill, Order, time_in_force_name
 
 STATUS = {OrderStatus.NEW: "NEW", OrderStatus.PARTIAL: "PARTIALLY_FILLED", OrderStatus.FILLED: "FILLED",
           OrderStatus.CANCELED: "CANCELED", OrderStatus.EXPIRED: "EXPIRED"}

@@ -7,7 +7,7 @@ from orderflow.simulator.accounts import FEE_DECIMALS, Account, amount_text
 from orderflow.simulator.dialects.kraken_public import KrakenPublic
 from orderflow.simulator.exchange import Connection
 from orderflow.simulator.numbers import to_text
-from orderflow.simulator.orders import Fill, Order, time_in_force_name
+from orderflow.simulator.order import Fill, Order, time_in_force_name
 from orderflow.simulator.words import Digits, spell, timestamp
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"

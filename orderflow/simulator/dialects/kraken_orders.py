@@ -17,7 +17,8 @@ from orderflow.simulator.dialects.kraken_words import REST_NAMES, Refused
 from orderflow.simulator.exchange import NEVER_NS, SECOND_NS, Connection
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import to_scaled, to_text
-from orderflow.simulator.orders import Order, OrderDesk, Rejection
+from orderflow.simulator.order import Order, Rejection
+from orderflow.simulator.orders import OrderDesk
 from orderflow.simulator.words import timestamp, unix_ns
 
 TOKEN_LIFE_NS = 900 * SECOND_NS
