@@ -98,6 +98,8 @@ class Exchange:
         self.connections: dict[int, Connection] = {}
         self.subscribers: dict[Hashable, dict[int, None]] = {}
         self.desk: OrderDesk | None = None          # the orders of accounts, where orders are taken
+        self.skew_ns = 0                            # how far its clock is ahead of the true time (a fault)
+        self.waited_ns = 0                          # how long the request at hand lay about before it (a fault)
         self._outbox: list[tuple[int, Item]] = []
 
     # what a driver calls

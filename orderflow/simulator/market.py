@@ -35,6 +35,8 @@ class MarketBook:
     def shrink(self, order: Order, quantity: int) -> None:
         """An order of an account loses quantity and keeps its turn; of an iceberg what is hidden goes first."""
         resting = self.engine.resting_order(order.order_id)
+        if order.leaves == quantity:
+            self.icebergs.pop(order.order_id, None)
         if resting is not None and order.leaves - quantity < resting[2]:
             self.engine.reduce(order.order_id, resting[2] - (order.leaves - quantity))
 

@@ -122,6 +122,11 @@ class OrderDesk:
         self.settle(at_ns)
         return order
 
+    def validate(self, order: Order) -> None:
+        """Rejection where an order does not keep to the rules; funds are not looked at, and nothing happens."""
+        self._convert(order)
+        self._check(order)
+
     def cancel(self, order: Order | None, at_ns: int, ending: Ending = Ending.REQUESTED) -> Order:
         """Cancel an open order; Rejection UNKNOWN_ORDER where it is none (any more)."""
         self.exchange.source.catch_up(self.exchange, at_ns)
