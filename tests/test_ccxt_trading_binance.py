@@ -136,40 +136,56 @@ def test_the_streams_tell_of_orders_trades_and_balances(venue):
 
     async def trade():
         client = client_of(ccxt.pro, "binance_spot", exchange, account)
+        known, told = {}, asyncio.Queue()
+
+        async def remember_trades():
+            while True:
+                for one in await client.watch_my_trades(SYMBOL):
+                    known[one["id"]] = one
+
+        async def remember_orders():
+            while True:
+                for one in await client.watch_orders(SYMBOL):
+                    told.put_nowait(dict(one))
+
+        async def seen(order_id, status):
+            while True:
+                one = await told.get()
+                if (one["id"], one["status"]) == (order_id, status):
+                    return one
+
+        listening = []
         try:
             async with asyncio.timeout(PATIENCE):
                 await client.load_markets()
                 await client.authenticate()
-                orders = asyncio.create_task(client.watch_orders(SYMBOL))
-                trades = asyncio.create_task(client.watch_my_trades(SYMBOL))
+                listening = [asyncio.create_task(remember_trades()), asyncio.create_task(remember_orders())]
                 held = asyncio.create_task(client.watch_balance())
-                await asyncio.sleep(0)
                 price = far_below(exchange, "BTCUSDT")
                 resting = await client.create_order_ws(SYMBOL, "limit", "buy", 0.01, price)
                 assert resting["status"] == "open"
-                seen = (await orders)[-1]
-                assert (seen["id"], seen["status"], seen["price"]) == (resting["id"], "open", price)
+                assert (await seen(resting["id"], "open"))["price"] == price
                 found = await client.fetch_open_orders_ws(SYMBOL)
                 assert [one["id"] for one in found] == [resting["id"]]
                 edited = await client.edit_order_ws(resting["id"], SYMBOL, "limit", "buy", 0.02, price - 1)
                 assert edited["amount"] == 0.02
-                canceled = await client.cancel_order_ws(edited["id"], SYMBOL)
-                assert canceled["status"] == "canceled"
+                await seen(resting["id"], "canceled")
+                assert (await client.cancel_order_ws(edited["id"], SYMBOL))["status"] == "canceled"
                 taken = await client.create_order_ws(SYMBOL, "market", "sell", 0.05)
                 check_equal(taken, exchange)
-                known = list(await trades)
-                while sum(number(one["amount"]) for one in known if one["order"] == taken["id"]) < number(0.05):
-                    known = list(await client.watch_my_trades(SYMBOL))
-                check_trades(known, exchange, taken["id"])
-                while seen["id"] != taken["id"] or seen["status"] != "closed":
-                    seen = (await client.watch_orders(SYMBOL))[-1]
-                check_equal(seen, exchange)
+                check_equal(await seen(taken["id"], "closed"), exchange)
+                while len([one for one in known.values() if one["order"] == taken["id"]]) < len(
+                        events(exchange, taken["id"], "filled")):
+                    await asyncio.sleep(0)
+                check_trades(known.values(), exchange, taken["id"])
                 balance = await held
                 while number(balance["USDT"]["total"]).quantize(number("1e-8")) != sum(
                         balances(exchange)["USDT"]).quantize(number("1e-8")):
                     balance = await client.watch_balance()
-                check_balances(balance, exchange)
+                check_balances(balance, exchange, ("BTC", "USDT"))
         finally:
+            for task in listening:
+                task.cancel()
             await client.close()
 
     asyncio.run(trade())

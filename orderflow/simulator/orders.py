@@ -136,6 +136,22 @@ class OrderDesk:
         self._end(order, OrderStatus.CANCELED, ending, at_ns)
         return order
 
+    def replace(self, order: Order, new: Order, at_ns: int) -> Order:
+        """Cancel an open order for a new one, which takes over its money and may have its client id.
+
+        Rejection where the new one is refused; then the old one is as it was.
+        """
+        self.exchange.source.catch_up(self.exchange, at_ns)
+        if not order.is_open:
+            raise Rejection(Reason.UNKNOWN_ORDER)
+        self._check(new, new=False)
+        if new.post_only and not new.waits and self.exchange.source.crosses(new):
+            raise Rejection(Reason.POST_ONLY_WOULD_TAKE)
+        if self._needed(new) - order.reserved > order.account.free.get(self._asset(order), 0):
+            raise Rejection(Reason.INSUFFICIENT_FUNDS)
+        self.cancel(order, at_ns, Ending.REPLACED)
+        return self.place(new, at_ns)
+
     def amend(self, order: Order | None, at_ns: int, *, quantity: int | None = None, price: int | None = None,
               display: int | None = None, trigger_price: int | None = None, post_only: bool | None = None) -> Order:
         """Change an open order in place. It keeps its turn where only its quantity falls, or what it shows.
