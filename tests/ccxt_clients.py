@@ -13,10 +13,10 @@ OPTIONS = {"binance_spot": {"options": {"fetchMarkets": {"types": ["spot"]}}},
            "kraken_v2": {"enableRateLimit": False}}         # it would wait a second between any two calls
 
 
-def start_venue(protocol, funds="1000", seed=3):
+def start_venue(protocol, funds="1000", seed=3, faults=None):
     """A simulated exchange behind real sockets, with one account that has `funds` of everything (BTC: a thousandth)."""
     account = practice_account(protocol)
-    settings = SimulatorSettings(protocol, protocol, seed=seed, accounts=(account,), funds=funds)
+    settings = SimulatorSettings(protocol, protocol, seed=seed, accounts=(account,), funds=funds, faults=faults)
     exchange = SimulatedExchange(build(settings))
     exchange.start()
     return exchange, account

@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from orderflow._core.types import Side
 from orderflow.instrument import Listing, WireDigits, listing_from_digits
+from orderflow.simulator.charges import affordable, cost_of
 from orderflow.simulator.exchange import NEVER_NS, Close
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import to_scaled, to_text
-from orderflow.simulator.charges import affordable, cost_of
 from orderflow.simulator.order import Order, Submission
 from orderflow.simulator.recorded_book import RecordedBook
 from orderflow.simulator.recording import CaptureError, Record, read_capture

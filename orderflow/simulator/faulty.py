@@ -21,10 +21,12 @@ from orderflow.simulator.faults import (
     FRAME_KINDS,
     REQUEST_KINDS,
     SECOND_NS,
+    TIMED_KINDS,
     Fault,
     FaultPlan,
     impossible,
 )
+from orderflow.simulator.faulty_orders import OrderFaults
 from orderflow.simulator.frames import TEXT, frame
 from orderflow.simulator.recording import Record
 
@@ -53,6 +55,7 @@ class _Armed:
     left: int
     seen: int                       # frames that its book had sent when it was armed
     from_ns: int                    # since when its seconds count; 0 = from the first websocket on
+    asked: int = 0                  # requests about its orders that had come
 
 
 class FaultyExchange:
@@ -81,11 +84,18 @@ class FaultyExchange:
         self._opened_ns = 0
         self._out: list[tuple[int, Item]] = []
         self._answers: dict[str, Response] = {}     # REST request for a book -> its last answer
+        self.requests: Counter[str] = Counter()     # about orders, by symbol; ANY = all of them
+        self._paths: dict[int, str] = {}
+        self._later: list[tuple[int, int, str]] = []        # answers that leave later: (due, connection, frame)
+        entry = exchange.entry
+        self._orders = (OrderFaults(exchange, entry(), self._choose, self._random)
+                        if entry is not None and exchange.desk is not None else None)
 
     def arm(self, fault: Fault) -> None:
         """One more entry of the script; its frames and seconds count from now on. FaultError where it is impossible."""
         FaultPlan((replace(fault, exchange=self.name),)).check_exchange(self.exchange)
-        self._armed.append(_Armed(fault, fault.times, self.frames[fault.symbol], self.exchange.now_ns))
+        self._armed.append(_Armed(fault, fault.times, self.frames[fault.symbol], self.exchange.now_ns,
+                                  self.requests[fault.symbol]))
 
     def impossible(self, fault: Fault) -> str:
         """Why this exchange cannot do that; "" if it can."""
@@ -134,6 +144,7 @@ class FaultyExchange:
     def open(self, connection_id: int, path: str, now_ns: int) -> None:
         """A websocket was opened."""
         self._links[connection_id] = _Link()
+        self._paths[connection_id] = path
         self._opened_ns = self._opened_ns or now_ns
         self._reader.stream(Record(0, now_ns, "open", str(connection_id), path))
         self.exchange.open(connection_id, path, now_ns)
@@ -143,6 +154,11 @@ class FaultyExchange:
         link = self._links.get(connection_id)
         if link is None or link.silent:
             return
+        if self._orders is not None:
+            meets = self._orders.request(connection_id, self._paths[connection_id], text, now_ns)
+            if meets is not None:
+                self._later += self._orders.handle(connection_id, text, *meets, now_ns)
+                return
         self._reader.stream(Record(0, now_ns, "tx", str(connection_id), text))
         words = text.lower()
         if "subscribe" in words:
@@ -166,16 +182,22 @@ class FaultyExchange:
     def closed(self, connection_id: int) -> None:
         """A websocket is gone."""
         self._links.pop(connection_id, None)
+        self._paths.pop(connection_id, None)
+        if self._orders is not None:
+            self._orders.closed(connection_id)
         self.exchange.closed(connection_id)
 
     def advance(self, now_ns: int) -> None:
         """Do what is due by now."""
         self.exchange.advance(now_ns)
+        if self._orders is not None:
+            self._orders.advance(now_ns)
 
     def next_ns(self) -> int:
         """When `advance` or `drain` has something to do."""
         waiting = [link.waiting[0][0] for link in self._links.values() if link.waiting]
-        return min([self.exchange.next_ns(), *waiting])
+        waiting += [due_ns for due_ns, _, _ in self._later] + self._timed()
+        return min([self.exchange.next_ns(), *waiting, *(self._orders.next_ns() if self._orders is not None else ())])
 
     def drain(self) -> list[tuple[int, Item]]:
         """Take what is to be sent, in order."""
@@ -183,8 +205,9 @@ class FaultyExchange:
             link = self._links.get(number)
             if link is None or link.silent:
                 continue
-            for made in self._distorted(number, link, item) if isinstance(item, str) else [item]:
+            for made in self._made(number, link, item) if isinstance(item, str) else [item]:
                 self._send(number, link, made)
+        self._leave()
         for number, link in self._links.items():
             while link.waiting and link.waiting[0][0] <= self.exchange.now_ns:
                 self._out.append((number, link.waiting.popleft()[1]))
@@ -193,6 +216,10 @@ class FaultyExchange:
 
     def http(self, method: str, path: str, query: str, headers, body: bytes, now_ns: int) -> Response:
         """Answer a REST request."""
+        if self._orders is not None:
+            spoilt = self._orders.call(method, path, query, headers, body, now_ns)
+            if spoilt is not None:
+                return spoilt
         answer = self.exchange.http(method, path, query, headers, body, now_ns)
         if not self._opened_ns:
             return answer           # whoever asks before there is a websocket wants to know what is traded
@@ -213,15 +240,24 @@ class FaultyExchange:
 
     # what is wrong
 
-    def _choose(self, kinds: tuple[str, ...], symbol: str = ANY, words: str = "", now_ns: int = 0) -> Fault | None:
-        """The fault to inject now: of the script what is due, else by chance. It is counted."""
-        fault = self._due(kinds, symbol, words, now_ns)
-        if fault is None and self._rates:
-            drawn = self._random.random()
+    def _choose(self, kinds: tuple[str, ...], symbol: str = ANY, words: str = "", now_ns: int = 0, request: str = "",
+                drawn: bool = True) -> Fault | None:
+        """The fault to inject now: of the script what is due, else, where it may be `drawn`, by chance. It is counted.
+
+        `request` is what a request about orders wants; it is counted too.
+        """
+        if request:
+            self._opened_ns = self._opened_ns or now_ns
+        fault = self._due(kinds, symbol, words, now_ns, request)
+        if request:
+            for name in {symbol, ANY}:
+                self.requests[name] += 1
+        if fault is None and drawn and self._rates:
+            left = self._random.random()
             for kind, chance in self._rates.items():
                 if kind in kinds:
-                    drawn -= chance
-                    if drawn < 0:
+                    left -= chance
+                    if left < 0:
                         fault = Fault(kind)
                         break
         if fault is not None:
@@ -229,11 +265,13 @@ class FaultyExchange:
             self.log.append((now_ns, fault.kind, symbol))
         return fault
 
-    def _due(self, kinds: tuple[str, ...], symbol: str, words: str, now_ns: int) -> Fault | None:
+    def _due(self, kinds: tuple[str, ...], symbol: str, words: str, now_ns: int, request: str = "") -> Fault | None:
         for armed in self._armed:
             fault = armed.fault
             meant = fault.symbol in (ANY, symbol) or (words and fault.symbol.lower() in words)
             since_ns = armed.from_ns or self._opened_ns or now_ns
+            meant = meant and fault.request in ("", request) and (
+                self.requests[fault.symbol] - armed.asked >= fault.after_orders)
             if (fault.kind in kinds and meant and self.frames[fault.symbol] - armed.seen >= fault.after_frames
                     and now_ns - since_ns >= fault.after_seconds * SECOND_NS):
                 armed.left -= 1
@@ -250,6 +288,31 @@ class FaultyExchange:
             self._out.append((number, item))
         if isinstance(item, Close | Hangup | Raw):
             link.silent = link.silent or not isinstance(item, Raw) or item.data == TOO_LARGE
+
+    def _timed(self) -> list[int]:
+        """When faults that wait for nothing but the time are due."""
+        return [(armed.from_ns or self._opened_ns) + int(armed.fault.after_seconds * SECOND_NS)
+                for armed in self._armed if armed.fault.kind in TIMED_KINDS and self._opened_ns
+                and self.requests[armed.fault.symbol] - armed.asked >= armed.fault.after_orders
+                and self.frames[armed.fault.symbol] - armed.seen >= armed.fault.after_frames]
+
+    def _leave(self) -> None:
+        """Answers and reports whose time has come."""
+        now_ns = self.exchange.now_ns
+        leaving = [(number, text) for due_ns, number, text in self._later if due_ns <= now_ns]
+        self._later = [one for one in self._later if one[0] > now_ns]
+        if self._orders is not None:
+            leaving += self._orders.due(now_ns)
+        for number, text in leaving:
+            link = self._links.get(number)
+            if link is not None and not link.silent:
+                self._send(number, link, text)
+
+    def _made(self, number: int, link: _Link, text: str) -> list[Item]:
+        """What is sent instead of a frame: a report of orders, an answer, or a frame of a book."""
+        if self._orders is not None and self._orders.entry.is_report(text):
+            return list(self._orders.reports(number, text, self.exchange.now_ns))
+        return self._distorted(number, link, text)
 
     def _distorted(self, number: int, link: _Link, text: str) -> list[Item]:
         """What is sent instead of a frame."""

@@ -24,8 +24,8 @@ class OrderDesk:
     """The orders of one exchange.
 
     `fee_in_quote`: Kraken's way; otherwise the fee is taken from what is received, as Binance does. `most_open` is how
-    many orders an account may have open in one instrument, `most_parts` in how many an iceberg may come. `triggers_at_once` says what becomes of a stop whose
-    condition is met already: it is set off, or refused.
+    many orders an account may have open in one instrument, `most_parts` in how many an iceberg may come, and
+    `triggers_at_once` says what becomes of a stop whose condition is met already: it is set off, or refused.
     """
 
     def __init__(self, exchange, settings: tuple[AccountSettings, ...], fee_in_quote: bool, most_open: int = 225,
@@ -56,6 +56,10 @@ class OrderDesk:
     def truth(self) -> dict:
         """What was accepted and filled, and every balance: what a client is compared with at the end of a test."""
         return self.truth_log.whole(self.accounts)
+
+    def truth_lines(self) -> str:
+        """The same as JSON lines: an event a line, the balances last."""
+        return self.truth_log.lines(self.accounts)
 
     def account_of(self, api_key: str) -> Account | None:
         """The account of a key."""

@@ -1,7 +1,8 @@
 """Order entry of Binance spot: the WebSocket API and its REST twins.
 
 Source: Binance's "WebSocket API for Binance", "Public REST API for Binance", "Errors", "Filters", "Order Amend Keep
-Priority" (spot). Requests are checked in the exchange's order: weight, parameters, key, time, signature, filters, funds.
+Priority" (spot). Requests are checked in the exchange's order: weight, parameters, key, time, signature, filters,
+funds.
 """
 import json
 from urllib.parse import parse_qsl
@@ -282,8 +283,9 @@ class BinanceOrders(BinanceQueries):
         if parameters.get("newClientOrderId", order.client_id) != order.client_id:
             raise RequestError(400, -2038, "Order amend (client order ID change) is not supported for this symbol.")
         if not order.filled < quantity < order.quantity:
-            raise RequestError(400, -2038, "Order amend (quantity increase) is not supported for this symbol."
-                               if quantity > order.quantity else "The requested action would change no state; rejecting.")
+            words = ("Order amend (quantity increase) is not supported for this symbol." if quantity > order.quantity
+                     else "The requested action would change no state; rejecting.")
+            raise RequestError(400, -2038, words)
         self.desk.amend(order, self.now_ns, quantity=quantity)
         state = self.state(order)
         return {"transactTime": self.stamp(self.now_ns), "executionId": self._executions, "amendedOrder": {

@@ -1,4 +1,5 @@
 """Binance spot."""
+from orderflow.simulator.dialects.binance_entry import BinanceEntry
 from orderflow.simulator.dialects.binance_limits import OrderCount
 from orderflow.simulator.dialects.binance_order_fields import TYPES
 from orderflow.simulator.dialects.binance_orders import MOST_PARTS, BinanceOrders
@@ -12,6 +13,7 @@ class BinanceSpot(BinanceOrders):
     """api.binance.com and stream.binance.com."""
 
     protocol = "binance_spot"
+    entry = BinanceEntry
     answers_at = ("/ws", "/stream")
     rest_root = "/api/v3"
     depth_limits = ()
@@ -24,7 +26,8 @@ class BinanceSpot(BinanceOrders):
             "quotePrecision": 8, "quoteAssetPrecision": 8, "baseCommissionPrecision": 8, "quoteCommissionPrecision": 8,
             "icebergAllowed": True, "ocoAllowed": False, "otoAllowed": False,
             "quoteOrderQtyMarketAllowed": True, "allowTrailingStop": False, "cancelReplaceAllowed": True,
-            "amendAllowed": True, "pegInstructionsAllowed": False, "orderTypes": list(TYPES), "isSpotTradingAllowed": True, "isMarginTradingAllowed": False,
+            "amendAllowed": True, "pegInstructionsAllowed": False, "orderTypes": list(TYPES),
+            "isSpotTradingAllowed": True, "isMarginTradingAllowed": False,
             "permissions": [], "permissionSets": [["SPOT"]], "defaultSelfTradePreventionMode": "NONE",
             "allowedSelfTradePreventionModes": [mode.value for mode in SelfTrade],
         }

@@ -128,7 +128,8 @@ class KrakenExecutions(KrakenPublic):
                 "trade_id": fill.trade_id, "symbol": order.instrument.symbol, "side": Side(order.side).name.lower(),
                 "last_qty": Digits(to_text(fill.quantity, quantity)),
                 "last_price": Digits(to_text(fill.price, price)), "liquidity_ind": "m" if fill.is_maker else "t",
-                "cost": _cost(order, fill.price * fill.quantity), "order_type": _kind(order), "order_status": STATUS[order.status],
+                "cost": _cost(order, fill.price * fill.quantity), "order_type": _kind(order),
+                "order_status": STATUS[order.status],
                 "cum_qty": Digits(to_text(order.filled, quantity)), "cum_cost": _cost(order, order.notional),
                 "avg_price": Digits(to_text(order.notional // order.filled, price)),
                 "fees": [{"asset": fill.fee_asset, "qty": Digits(to_text(fill.fee, FEE_DECIMALS))}],
@@ -156,7 +157,8 @@ class KrakenExecutions(KrakenPublic):
         return {}
 
     def _execution(self, order: Order, at_ns: int, item: dict) -> None:
-        self._tell(order.account, "executions", "update", [item | {"timestamp": timestamp(at_ns)}])
+        self._tell(order.account, "executions", "update", [
+            item | {"timestamp": timestamp(at_ns + self.skew_ns)}])
 
     def _tell(self, account: Account, channel: str, kind: str, items: list[dict], only: int = 0) -> None:
         for (number, name), (owner, sequence) in list(self._private.items()):

@@ -52,7 +52,8 @@ class KrakenOrders(KrakenAccounts):
 
     def enter(self, account: Account, parameters: dict, validate: bool = False) -> Order:
         """Place an order, or only look whether it may be."""
-        order = read_order(account, self._listed(parameters), parameters, self.desk.next_id, self.now_ns)
+        order = read_order(account, self._listed(parameters), parameters, self.desk.next_id,
+                           self.now_ns + self.skew_ns)
         try:
             if validate:
                 self.desk.validate(order)
@@ -88,7 +89,8 @@ class KrakenOrders(KrakenAccounts):
         digits, price_digits = order.instrument.quantity_decimals, order.instrument.price_decimals
         wanted: dict = {}
         for name, field, decimals, refusal in (
-                ("order_qty", "quantity", digits, QUANTITY_REFUSAL), ("display_qty", "display", digits, QUANTITY_REFUSAL),
+                ("order_qty", "quantity", digits, QUANTITY_REFUSAL),
+                ("display_qty", "display", digits, QUANTITY_REFUSAL),
                 ("limit_price", "price", price_digits, TICK_REFUSAL),
                 ("trigger_price", "trigger_price", price_digits, TICK_REFUSAL)):
             if name in parameters:
