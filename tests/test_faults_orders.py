@@ -345,9 +345,11 @@ def test_the_truth_is_written_as_json_lines(tmp_path):
     account = AccountSettings("KEY", SECRET)
     path = tmp_path / "truth.jsonl"
     settings = SimulatorSettings("one", "kraken_v2", accounts=(account,), funds="100", truth=str(path))
-    with start_thread(settings) as running:
-        client = client_of(ccxt, "kraken_v2", running, account)
-        order = client.create_order("BTC/USDT", "limit", "buy", 0.001, 50_000)
+    running = start_thread(settings)
+    try:
+        order = client_of(ccxt, "kraken_v2", running, account).create_order("BTC/USDT", "limit", "buy", 0.001, 50_000)
+    finally:
+        running.stop()
     first, last = map(json.loads, path.read_text().splitlines())
     assert (first["event"], first["order_id"], first["price"]) == ("accepted", order["id"], "50000.0")
     assert Decimal(last["balances"]["main"]["USDT"]["locked"]) == Decimal("50.2")
