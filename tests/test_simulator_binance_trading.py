@@ -129,7 +129,8 @@ def test_a_market_order_may_be_given_in_the_quote_currency():
 ])
 def test_orders_are_refused_in_its_words(changed, code):
     trader = QuietTrader()
-    assert trader.order("BUY", **{"price": "50000.00"} | changed)["error"]["code"] == code and trader.exchange.desk.log == []
+    assert trader.order("BUY", **{"price": "50000.00"} | changed)["error"]["code"] == code
+    assert trader.exchange.desk.log == []
 
 
 def test_an_iceberg_shows_a_part_of_itself():

@@ -85,7 +85,7 @@ class Exchange:
 
     protocol: ClassVar[str]
     answers_at: ClassVar[tuple[str, ...]]       # websocket paths
-    entry: "ClassVar[type[OrderEntry] | None]" = None   # what faults know of its private side
+    order_entry: "ClassVar[type[OrderEntry] | None]" = None   # what faults know of its private side
     takes_orders: ClassVar[bool] = False        # whether its third argument is the settings of accounts
     ping_every_ns: ClassVar[int] = 0            # 0 = the server sends no ping frames
     pong_within_ns: ClassVar[int] = 0

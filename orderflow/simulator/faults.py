@@ -131,7 +131,7 @@ def impossible(fault: Fault, exchange) -> str:
         return f"frames of {protocol} carry no checksum"
     if kind in ANSWER_KINDS and exchange.reader.snapshot_levels is Reader.snapshot_levels:
         return f"books of {protocol} come in the stream, not over REST"
-    if kind in PRIVATE_KINDS and (exchange.entry is None or exchange.desk is None):
+    if kind in PRIVATE_KINDS and (exchange.order_entry is None or exchange.desk is None):
         return f"no orders are taken of accounts here ({protocol})"
     if kind == "tick_size" and exchange.source.contents is not None:
         return "a capture is played as it is"

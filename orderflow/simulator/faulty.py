@@ -87,7 +87,7 @@ class FaultyExchange:
         self.requests: Counter[str] = Counter()     # about orders, by symbol; ANY = all of them
         self._paths: dict[int, str] = {}
         self._later: list[tuple[int, int, str]] = []        # answers that leave later: (due, connection, frame)
-        entry = exchange.entry
+        entry = exchange.order_entry
         self._orders = (OrderFaults(exchange, entry(), self._choose, self._random)
                         if entry is not None and exchange.desk is not None else None)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from orderflow.simulator.entry import OrderEntry, Request
-from orderflow.simulator.exchange import Exchange, Response
+from orderflow.simulator.exchange import Exchange, Item, Response
 from orderflow.simulator.faults import ORDER_KINDS, REPORT_KINDS, SECOND_NS, TIMED_KINDS, Fault
 
 DELAY_NS = SECOND_NS // 4           # of a fault that says nothing else
@@ -79,7 +79,8 @@ class OrderFaults:
         """Let the exchange do it, and take the answers out of its outbox."""
         before = self.exchange.drain()
         self.exchange.message(number, text, now_ns)
-        answers, rest = [], []
+        answers: list[str] = []
+        rest: list[tuple[int, Item]] = []
         for one, item in self.exchange.drain():
             mine = one == number and isinstance(item, str) and self.entry.is_answer(item)
             (answers if mine else rest).append(item if mine else (one, item))

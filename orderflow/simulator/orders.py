@@ -12,11 +12,13 @@ import heapq
 from dataclasses import replace
 
 from orderflow._core.types import OrderStatus, OrderType, Reason, Side
-from orderflow.simulator.accounts import FEE_DECIMALS, Account, AccountSettings, InsufficientFunds
-from orderflow.simulator.charges import FEE_STEP, amounts, base_amount, check, fee_of, with_fee
+from orderflow.simulator.accounts import FEE_DECIMALS, Account, AccountSettings
+from orderflow.simulator.cashier import Cashier
+from orderflow.simulator.charges import check
 from orderflow.simulator.exchange import NEVER_NS
 from orderflow.simulator.numbers import to_text
-from orderflow.simulator.order import Ending, Fill, Order, Rejection, SelfTrade, Submission
+from orderflow.simulator.order import Ending, Order, Rejection, SelfTrade, Submission
+from orderflow.simulator.triggers import Triggers
 from orderflow.simulator.truth import TruthLog
 
 
@@ -35,7 +37,7 @@ class OrderDesk:
         self.orders: dict[int, Order] = {}
         self.truth_log = TruthLog(exchange)
         self.hide_ns = 0                        # how long queries do not find a new order
-        self._fee_in_quote = fee_in_quote
+        self._cash = Cashier(exchange, fee_in_quote)
         self._most_open = most_open
         self._most_parts = most_parts
         self._triggers_at_once = triggers_at_once
@@ -43,9 +45,7 @@ class OrderDesk:
         self._open_ids: dict[tuple[int, str], Order] = {}       # (account, client id) of open orders
         self._last_ids: dict[tuple[int, str], Order] = {}       # the same of all orders: the newest
         self._expiries: list[tuple[int, int]] = []
-        self._waiting: dict[str, dict[int, Order]] = {}         # symbol -> orders that wait for their trigger, by id
-        self._last: dict[str, int] = {}                         # symbol -> price of the last trade
-        self._fired: list[Order] = []                           # set off, and not yet in the book
+        self._triggers = Triggers()
         self._settling = False
 
     @property
@@ -96,17 +96,16 @@ class OrderDesk:
         self.exchange.source.catch_up(self.exchange, at_ns)
         self._convert(order)
         self._check(order)
-        met = order.trigger is not None and self._is_met(order)
-        if met and not self._triggers_at_once:
+        if order.trigger is not None and not self._triggers_at_once and self._triggers.is_met(order):
             raise Rejection(Reason.EXCHANGE_RULE, "trigger")
-        self._reserve(order)
+        self._cash.reserve(order)
         order.order_id, order.created_ns, order.updated_ns = self._next_id, at_ns, at_ns
         order.hidden_until_ns = at_ns + self.hide_ns
         submission = None
         if order.trigger is None:
             submission = self.exchange.source.submit(self.exchange, order, at_ns)
             if submission.reason not in (Reason.OK, Reason.NO_LIQUIDITY):
-                self._release(order, 0)
+                self._cash.keep(order, 0)
                 raise Rejection(submission.reason)
         self._next_id += 1
         self.orders[order.order_id] = order
@@ -120,9 +119,8 @@ class OrderDesk:
         if submission is not None:
             self._apply(order, submission, at_ns)
         else:
-            self._waiting.setdefault(order.instrument.symbol, {})[order.order_id] = order
-            if met:
-                self._set_off(order)
+            self._triggers.wait(order)
+            self._triggers.look(order)
         self.settle(at_ns)
         return order
 
@@ -151,7 +149,7 @@ class OrderDesk:
         self._check(new, new=False)
         if new.post_only and not new.waits and self.exchange.source.crosses(new):
             raise Rejection(Reason.POST_ONLY_WOULD_TAKE)
-        if self._needed(new) - order.reserved > order.account.free.get(self._asset(order), 0):
+        if not self._cash.affords(order, self._cash.needed(new)):
             raise Rejection(Reason.INSUFFICIENT_FUNDS)
         self.cancel(order, at_ns, Ending.REPLACED)
         return self.place(new, at_ns)
@@ -173,8 +171,8 @@ class OrderDesk:
         moves = not order.waits and (wanted.price != order.price or wanted.quantity > order.quantity)
         if wanted.post_only and moves and self.exchange.source.crosses(wanted):
             raise Rejection(Reason.POST_ONLY_WOULD_TAKE)
-        needed = self._needed(wanted)
-        if needed - order.reserved > order.account.free.get(self._asset(order), 0):
+        needed = self._cash.needed(wanted)
+        if not self._cash.affords(order, needed):
             raise Rejection(Reason.INSUFFICIENT_FUNDS)
         less = order.quantity - wanted.quantity
         done = wanted.quantity == order.filled + order.prevented
@@ -184,7 +182,7 @@ class OrderDesk:
             self.exchange.source.reduce(self.exchange, order, less, at_ns)
         order.quantity, order.price, order.display = wanted.quantity, wanted.price, wanted.display
         order.trigger, order.post_only, order.updated_ns = wanted.trigger, wanted.post_only, at_ns
-        self._release(order, needed)
+        self._cash.keep(order, needed)
         self._write("amended", order, at_ns, price=self._price(order.price, order),
                     quantity=self._quantity(order, order.quantity))
         self.exchange.order_amended(order, at_ns)
@@ -192,8 +190,8 @@ class OrderDesk:
             self._complete(order, at_ns)
         elif moves:
             self._apply(order, self.exchange.source.submit(self.exchange, order, at_ns), at_ns)
-        if order.waits and self._is_met(order):
-            self._set_off(order)
+        if order.waits:
+            self._triggers.look(order)
         self.settle(at_ns)
         return order
 
@@ -205,10 +203,7 @@ class OrderDesk:
 
     def traded(self, symbol: str, price: int) -> None:
         """Anybody traded: orders that wait for it are set off, and enter the book with the next `settle`."""
-        self._last[symbol] = price
-        for order in list(self._waiting.get(symbol, {}).values()):
-            if self._is_met(order):
-                self._set_off(order)
+        self._triggers.traded(symbol, price)
 
     def settle(self, at_ns: int) -> None:
         """Put into the book what was set off, and what that sets off, oldest first."""
@@ -216,8 +211,7 @@ class OrderDesk:
             return
         self._settling = True
         try:
-            while self._fired:
-                order = self._fired.pop(0)
+            while (order := self._triggers.take()) is not None:
                 if order.is_open:
                     self._enter(order, at_ns)
         finally:
@@ -247,11 +241,11 @@ class OrderDesk:
         self._write("triggered", order, at_ns)
         self.exchange.order_triggered(order, at_ns)
         if order.order_type == OrderType.MARKET and order.side == Side.BUY:
-            needed = self._needed(order)
-            if needed - order.reserved > order.account.free.get(self._asset(order), 0):
+            needed = self._cash.needed(order)
+            if not self._cash.affords(order, needed):
                 self._end(order, OrderStatus.REJECTED, Ending.NO_FUNDS, at_ns)
                 return
-            self._release(order, needed)
+            self._cash.keep(order, needed)
         submission = self.exchange.source.submit(self.exchange, order, at_ns)
         self._apply(order, submission, at_ns)
 
@@ -270,7 +264,7 @@ class OrderDesk:
         elif order.is_open and not submission.resting:
             self._end(order, OrderStatus.EXPIRED, Ending.NO_LIQUIDITY, at_ns)
         elif order.is_open:
-            self._release(order, self._needed(order))
+            self._cash.keep(order, self._cash.needed(order))
 
     def _prevent(self, maker: Order, taker: Order, quantity: int, at_ns: int) -> None:
         """A resting order loses what it would have traded with its own account; it has left the book already."""
@@ -279,38 +273,22 @@ class OrderDesk:
             self._write("prevented", maker, at_ns, quantity=self._quantity(maker, quantity))
             self.exchange.order_prevented(maker, taker, quantity, at_ns)
             if maker.leaves:
-                self._release(maker, self._needed(maker))
+                self._cash.keep(maker, self._cash.needed(maker))
                 return
         self._end(maker, OrderStatus.EXPIRED, Ending.SELF_TRADE, at_ns)
 
     def _fill(self, order: Order, price: int, quantity: int, trade_id: int, is_maker: bool, at_ns: int) -> None:
-        instrument, account = order.instrument, order.account
-        base, quote = amounts(instrument, price, quantity)
-        buying = order.side == Side.BUY
-        in_quote = (self._fee_in_quote and not (order.fee_in_base and buying)) or not buying
-        fee = fee_of(instrument, quote if in_quote else base, is_maker)
-        spent = quote if buying else base
-        account.spend(instrument.quote if buying else instrument.base, spent)
-        account.receive(instrument.base if buying else instrument.quote, base if buying else quote)
-        order.reserved -= spent
-        order.filled += quantity
-        order.notional += price * quantity
-        fill = Fill(price, quantity, trade_id, is_maker, fee, instrument.quote if in_quote else instrument.base, at_ns)
-        order.fills.append(fill)
-        if buying and in_quote:
-            order.reserved -= fee * FEE_STEP            # it was reserved with the cost
-            account.spend(fill.fee_asset, fee * FEE_STEP)
-        else:
-            account.receive(fill.fee_asset, -fee * FEE_STEP)
+        instrument = order.instrument
+        fill = self._cash.pay(order, price, quantity, trade_id, is_maker, at_ns)
         order.status = OrderStatus.PARTIAL
-        if buying and order.order_type == OrderType.LIMIT:
-            self._release(order, self._needed(order))
+        if order.side == Side.BUY and order.order_type == OrderType.LIMIT:
+            self._cash.keep(order, self._cash.needed(order))
         order.updated_ns = at_ns
         if not order.leaves and not order.prevented:
             order.status = OrderStatus.FILLED
             self._close(order)
         self._write("filled", order, at_ns, price=to_text(price, instrument.price_decimals),
-                    quantity=self._quantity(order, quantity), trade_id=trade_id, fee=to_text(fee, FEE_DECIMALS),
+                    quantity=self._quantity(order, quantity), trade_id=trade_id, fee=to_text(fill.fee, FEE_DECIMALS),
                     fee_asset=fill.fee_asset, liquidity="maker" if is_maker else "taker")
         self.exchange.order_filled(order, fill, at_ns)
         if order.is_open and not order.leaves:          # the rest of it was prevented before
@@ -328,9 +306,9 @@ class OrderDesk:
             self.exchange.source.withdraw(self.exchange, order, at_ns)
 
     def _close(self, order: Order) -> None:
-        self._release(order, 0)
+        self._cash.keep(order, 0)
         del self._open_ids[order.account.index, order.client_id]
-        self._waiting.get(order.instrument.symbol, {}).pop(order.order_id, None)
+        self._triggers.forget(order)
 
     def _end(self, order: Order, status: int, ending: Ending, at_ns: int) -> None:
         order.status, order.ending, order.updated_ns = status, ending, at_ns
@@ -338,17 +316,7 @@ class OrderDesk:
         self._write(OrderStatus(status).name.lower(), order, at_ns, reason=ending.value)
         self.exchange.order_ended(order, at_ns)
 
-    # triggers
-
-    def _is_met(self, order: Order) -> bool:
-        last = self._last.get(order.instrument.symbol)
-        return last is not None and order.trigger.is_met(order.side, last)
-
-    def _set_off(self, order: Order) -> None:
-        del self._waiting[order.instrument.symbol][order.order_id]
-        self._fired.append(order)
-
-    # checks and money
+    # checks
 
     def _convert(self, order: Order) -> None:
         """A market order given in the quote currency becomes the quantity that this buys or sells now."""
@@ -364,33 +332,6 @@ class OrderDesk:
                 raise Rejection(Reason.DUPLICATE_ORDER)
             if sum(one.instrument is order.instrument for one in self.open_orders(order.account)) >= self._most_open:
                 raise Rejection(Reason.TABLE_FULL)
-
-    def _asset(self, order: Order) -> str:
-        return order.instrument.quote if order.side == Side.BUY else order.instrument.base
-
-    def _needed(self, order: Order) -> int:
-        """What has to be locked for the rest of an order."""
-        leaves = order.quantity - order.filled - order.prevented
-        if order.side == Side.SELL:
-            return base_amount(order.instrument, leaves)
-        notional = order.price * leaves
-        if order.order_type == OrderType.MARKET:
-            notional = (order.trigger.price * leaves if order.waits
-                        else self.exchange.source.cost(order.instrument, leaves))
-        return with_fee(order.instrument, notional, self._fee_in_quote)
-
-    def _reserve(self, order: Order) -> None:
-        needed = self._needed(order)
-        try:
-            order.account.reserve(self._asset(order), needed)
-        except InsufficientFunds:
-            raise Rejection(Reason.INSUFFICIENT_FUNDS) from None
-        order.reserved = needed
-
-    def _release(self, order: Order, keep: int) -> None:
-        """Lock exactly `keep`: more than that is free again; what is missing was looked for before."""
-        order.account.release(self._asset(order), order.reserved - keep)
-        order.reserved = keep
 
     def _price(self, price: int, order: Order) -> str:
         return to_text(price, order.instrument.price_decimals)

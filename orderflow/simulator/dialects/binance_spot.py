@@ -13,7 +13,7 @@ class BinanceSpot(BinanceOrders):
     """api.binance.com and stream.binance.com."""
 
     protocol = "binance_spot"
-    entry = BinanceEntry
+    order_entry = BinanceEntry
     answers_at = ("/ws", "/stream")
     rest_root = "/api/v3"
     depth_limits = ()

@@ -56,9 +56,9 @@ def read_order(account: Account, instrument: SimulatedInstrument, parameters: di
     """The order of add_order's parameters. Refused where it is none."""
     kind, side = parameters.get("order_type"), parameters.get("side")
     force = parameters.get("time_in_force", "gtc")
-    for name, right in (("order_type", kind in TYPES), ("side", side in ("buy", "sell")),
-                        ("time_in_force", force in FORCES)):
-        if not right:
+    for name, given, known in (("order_type", kind, TYPES), ("side", side, ("buy", "sell")),
+                               ("time_in_force", force, FORCES)):
+        if not isinstance(given, str) or given not in known:
             raise invalid(name)
     for name in NOT_HERE:
         if parameters.get(name):
@@ -85,7 +85,7 @@ def read_order(account: Account, instrument: SimulatedInstrument, parameters: di
         display=number(parameters, "display_qty", digits, "EGeneral:Invalid arguments:display_qty")
         if kind == "iceberg" else 0,
         trigger=None if takes_profit is None else Trigger(takes_profit, _trigger_price(parameters, price_digits)),
-        self_trade=_self_trade(parameters), fee_in_base=preference == "base", user_reference=_reference(parameters))
+        self_trade=_self_trade(parameters), fee_in_base=preference == "base", user_reference=reference(parameters))
 
 
 def _client_id(parameters: dict, next_id: int) -> str:
@@ -97,11 +97,12 @@ def _client_id(parameters: dict, next_id: int) -> str:
     return text
 
 
-def _reference(parameters: dict) -> int:
-    reference = parameters.get("order_userref", 0)
-    if not isinstance(reference, int) or isinstance(reference, bool) or not -(2**31) <= reference < 2**31:
+def reference(parameters: dict, default: int = 0) -> int:
+    """The client's own number for a group of orders."""
+    given = parameters.get("order_userref", default)
+    if not isinstance(given, int) or isinstance(given, bool) or not -(2**31) <= given < 2**31:
         raise invalid("order_userref")
-    return reference
+    return given
 
 
 def _flag(parameters: dict, name: str) -> bool:

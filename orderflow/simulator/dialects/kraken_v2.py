@@ -6,7 +6,7 @@ from orderflow.simulator.dialects.kraken_rest import KrakenRest
 class KrakenV2(KrakenRest):
     """ws.kraken.com/v2, ws-auth.kraken.com/v2 and api.kraken.com."""
 
-    entry = KrakenEntry
+    order_entry = KrakenEntry
 
 
 DIALECT = KrakenV2
