@@ -28,7 +28,7 @@ class Client:
         self.faulty = self.trader.exchange = FaultyExchange(self.true, plan)
         for number, connection in list(self.true.connections.items()):
             self.faulty._links[number], self.faulty._paths[number] = _Link(), connection.path
-        self.faulty._opened_ns = self.trader.now_ns
+        self.faulty.script.begin(self.trader.now_ns)
         self.frames = []
 
     def send(self, method, parameters):

@@ -7,21 +7,20 @@ The exchange behind does everything right and knows nothing of this, so its matc
 protocol nothing is known here but what its reader of captures says (`reader`): which subscription a frame belongs to,
 whether it is of a book, and which REST answers are books.
 """
-import random
 import re
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
 
 from orderflow.simulator.exchange import Close, Exchange, Fragmented, Hangup, Item, Raw, Response
+from orderflow.simulator.fault_script import ANY, FaultScript
 from orderflow.simulator.faults import (
     ANSWER_KINDS,
     FRAME_KINDS,
     REQUEST_KINDS,
     SECOND_NS,
-    TIMED_KINDS,
     Fault,
     FaultPlan,
     impossible,
@@ -31,10 +30,8 @@ from orderflow.simulator.frames import TEXT, frame
 from orderflow.simulator.recording import Record
 
 DELAY_NS = SECOND_NS // 4           # of a delay or a late snapshot that says nothing else
-LOGGED = 4096                       # injected faults that are remembered one by one
 WOUNDS = b'"\\{}[],:0123456789.eE+-tfn u\x00\x1f\x7f\x80\xc3\xff'
 TOO_LARGE = b"\x81\x7f" + (1 << 40).to_bytes(8)     # the header of a frame of a tebibyte
-ANY = ""                            # in place of a symbol
 
 
 @dataclass
@@ -46,16 +43,6 @@ class _Link:
     spoilt: set[Hashable] = field(default_factory=set)      # subscriptions whose next checksum is to be wrong
     waiting: deque[tuple[int, Item]] = field(default_factory=deque)         # delayed, in the order of sending
     silent: bool = False            # nothing is sent any more
-
-
-@dataclass
-class _Armed:
-    """An entry of the script that waits for its time."""
-    fault: Fault
-    left: int
-    seen: int                       # frames that its book had sent when it was armed
-    from_ns: int                    # since when its seconds count; 0 = from the first websocket on
-    asked: int = 0                  # requests about its orders that had come
 
 
 class FaultyExchange:
@@ -70,21 +57,14 @@ class FaultyExchange:
     """
 
     def __init__(self, exchange: Exchange, plan: FaultPlan):
-        plan.check_exchange(exchange)
         self.exchange = exchange
-        self.counts: Counter[str] = Counter()
-        self.log: deque[tuple[int, str, str]] = deque(maxlen=LOGGED)
-        self.frames: Counter[str] = Counter()       # of books, by symbol; ANY = all of them
+        self.script = FaultScript(exchange, plan)
+        self.counts, self.log = self.script.counts, self.script.log
+        self._choose, self._random = self.script.choose, self.script.random
         self._reader = exchange.reader()
-        self._random = random.Random(f"{plan.seed}/{exchange.name}")
-        self._rates = {kind: chance for kind, chance in plan.rates.items() if not impossible(Fault(kind), exchange)}
-        self._armed = [_Armed(fault, fault.times, 0, 0) for fault in plan.script
-                       if fault.exchange in ("", exchange.name) and not impossible(fault, exchange)]
         self._links: dict[int, _Link] = {}
-        self._opened_ns = 0
         self._out: list[tuple[int, Item]] = []
         self._answers: dict[str, Response] = {}     # REST request for a book -> its last answer
-        self.requests: Counter[str] = Counter()     # about orders, by symbol; ANY = all of them
         self._paths: dict[int, str] = {}
         self._later: list[tuple[int, int, str]] = []        # answers that leave later: (due, connection, frame)
         entry = exchange.order_entry
@@ -93,9 +73,7 @@ class FaultyExchange:
 
     def arm(self, fault: Fault) -> None:
         """One more entry of the script; its frames and seconds count from now on. FaultError where it is impossible."""
-        FaultPlan((replace(fault, exchange=self.name),)).check_exchange(self.exchange)
-        self._armed.append(_Armed(fault, fault.times, self.frames[fault.symbol], self.exchange.now_ns,
-                                  self.requests[fault.symbol]))
+        self.script.arm(fault)
 
     def impossible(self, fault: Fault) -> str:
         """Why this exchange cannot do that; "" if it can."""
@@ -103,7 +81,7 @@ class FaultyExchange:
 
     def heal(self) -> None:
         """Inject nothing more. What was done stays done: what is frozen or silent remains so."""
-        self._rates, self._armed = {}, []
+        self.script.heal()
 
     # what a driver calls
 
@@ -145,7 +123,7 @@ class FaultyExchange:
         """A websocket was opened."""
         self._links[connection_id] = _Link()
         self._paths[connection_id] = path
-        self._opened_ns = self._opened_ns or now_ns
+        self.script.begin(now_ns)
         self._reader.stream(Record(0, now_ns, "open", str(connection_id), path))
         self.exchange.open(connection_id, path, now_ns)
 
@@ -196,7 +174,7 @@ class FaultyExchange:
     def next_ns(self) -> int:
         """When `advance` or `drain` has something to do."""
         waiting = [link.waiting[0][0] for link in self._links.values() if link.waiting]
-        waiting += [due_ns for due_ns, _, _ in self._later] + self._timed()
+        waiting += [due_ns for due_ns, _, _ in self._later] + self.script.next_ns()
         return min([self.exchange.next_ns(), *waiting, *(self._orders.next_ns() if self._orders is not None else ())])
 
     def drain(self) -> list[tuple[int, Item]]:
@@ -221,7 +199,7 @@ class FaultyExchange:
             if spoilt is not None:
                 return spoilt
         answer = self.exchange.http(method, path, query, headers, body, now_ns)
-        if not self._opened_ns:
+        if not self.script.begun_ns:
             return answer           # whoever asks before there is a websocket wants to know what is traded
         url = f"{path}?{query}"
         known = self._reader.answer(Record(0, now_ns, "http", url, answer.body.decode()))
@@ -240,46 +218,6 @@ class FaultyExchange:
 
     # what is wrong
 
-    def _choose(self, kinds: tuple[str, ...], symbol: str = ANY, words: str = "", now_ns: int = 0, request: str = "",
-                drawn: bool = True) -> Fault | None:
-        """The fault to inject now: of the script what is due, else, where it may be `drawn`, by chance. It is counted.
-
-        `request` is what a request about orders wants; it is counted too.
-        """
-        if request:
-            self._opened_ns = self._opened_ns or now_ns
-        fault = self._due(kinds, symbol, words, now_ns, request)
-        if request:
-            for name in {symbol, ANY}:
-                self.requests[name] += 1
-        if fault is None and drawn and self._rates:
-            left = self._random.random()
-            for kind, chance in self._rates.items():
-                if kind in kinds:
-                    left -= chance
-                    if left < 0:
-                        fault = Fault(kind)
-                        break
-        if fault is not None:
-            self.counts[fault.kind] += 1
-            self.log.append((now_ns, fault.kind, symbol))
-        return fault
-
-    def _due(self, kinds: tuple[str, ...], symbol: str, words: str, now_ns: int, request: str = "") -> Fault | None:
-        for armed in self._armed:
-            fault = armed.fault
-            meant = fault.symbol in (ANY, symbol) or (words and fault.symbol.lower() in words)
-            since_ns = armed.from_ns or self._opened_ns or now_ns
-            meant = meant and fault.request in ("", request) and (
-                self.requests[fault.symbol] - armed.asked >= fault.after_orders)
-            if (fault.kind in kinds and meant and self.frames[fault.symbol] - armed.seen >= fault.after_frames
-                    and now_ns - since_ns >= fault.after_seconds * SECOND_NS):
-                armed.left -= 1
-                if not armed.left:
-                    self._armed.remove(armed)
-                return fault
-        return None
-
     def _send(self, number: int, link: _Link, item: Item) -> None:
         """Behind what is delayed, if something is; nothing after the end."""
         if link.waiting:
@@ -288,13 +226,6 @@ class FaultyExchange:
             self._out.append((number, item))
         if isinstance(item, Close | Hangup | Raw):
             link.silent = link.silent or not isinstance(item, Raw) or item.data == TOO_LARGE
-
-    def _timed(self) -> list[int]:
-        """When faults that wait for nothing but the time are due."""
-        return [(armed.from_ns or self._opened_ns) + int(armed.fault.after_seconds * SECOND_NS)
-                for armed in self._armed if armed.fault.kind in TIMED_KINDS and self._opened_ns
-                and self.requests[armed.fault.symbol] - armed.asked >= armed.fault.after_orders
-                and self.frames[armed.fault.symbol] - armed.seen >= armed.fault.after_frames]
 
     def _leave(self) -> None:
         """Answers and reports whose time has come."""
@@ -338,8 +269,7 @@ class FaultyExchange:
                 link.missing[key] = symbol, left
             return []
         fault = self._choose(FRAME_KINDS, symbol, now_ns=now_ns)
-        self.frames[symbol] += 1
-        self.frames[ANY] += 1
+        self.script.sent(symbol)
         made: list[Item] = [text] if fault is None else self._done(fault, link, key, symbol, text)
         if made and key in link.held:
             made.append(link.held.pop(key))
