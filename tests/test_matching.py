@@ -36,7 +36,8 @@ ADD = st.fixed_dictionaries({
     "order_type": st.sampled_from([OrderType.LIMIT] * 8 + [OrderType.MARKET]),
     "owner": st.integers(0, 3),
 })
-OPERATIONS = st.lists(st.one_of(ADD, ADD, st.integers(1, 60), st.just("drain")), max_size=120)
+REDUCE = st.tuples(st.integers(1, 60), st.integers(0, 20))
+OPERATIONS = st.lists(st.one_of(ADD, ADD, st.integers(1, 60), REDUCE, st.just("drain")), max_size=120)
 
 
 def fields(trades):
@@ -75,6 +76,9 @@ def test_same_as_twin(operations, capacity):
         elif isinstance(operation, int):
             reason, quantity = engine.cancel(operation)
             assert (reason.name, quantity) == twin.cancel(operation)
+        elif isinstance(operation, tuple):
+            reason, left = engine.reduce(*operation)
+            assert (reason.name, left) == twin.reduce(*operation)
         else:
             submit_both(engine, twin, operation)
         same_book(engine, twin)

@@ -14,7 +14,7 @@ from orderflow.simulator.dialects import dialect
 from orderflow.simulator.exchange import SECOND_NS
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.market import Market
-from orderflow.simulator.orders import Order
+from orderflow.simulator.order import Order
 from orderflow.simulator.server import SimulatedExchange
 from tests.reference.exchange_client import BinanceClient, KrakenClient
 

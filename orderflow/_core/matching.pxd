@@ -262,6 +262,32 @@ cdef nogil:
             resting.keep_touch_in_ring(book, book.best_bid, book.best_ask)
         return MatchStatus.FINISHED
 
+    inline int reduce(Matching *matching, uint64_t order_id, int64_t quantity, Outcome *outcome) noexcept:
+        """Take `quantity` off a resting order, which keeps its place; the whole of it, and it is gone.
+
+        `outcome.cancelled` is what was taken off, `outcome.resting` what is left.
+        """
+        cdef Resting *book = &matching.resting
+        cdef uint32_t slot = resting.find_slot(book, order_id)
+        cdef PriceLevel *level
+        cdef int64_t tick
+        if slot == 0 or quantity >= book.orders[slot].quantity:
+            return cancel(matching, order_id, outcome)
+        begin(outcome)
+        if matching.taker.unfinished:
+            outcome.status = MatchStatus.BUSY
+            return MatchStatus.BUSY
+        if quantity <= 0:
+            return refuse(outcome, Reason.QUANTITY_NOT_POSITIVE)
+        tick = book.orders[slot].tick
+        level = queue_ladder.find(&book.ladder, tick)
+        book.orders[slot].quantity -= quantity
+        level.quantity -= quantity
+        resting.note_change(book, level, tick, resting.side_of(book, tick))
+        outcome.cancelled = quantity
+        outcome.resting = book.orders[slot].quantity
+        return MatchStatus.FINISHED
+
     inline int apply(Matching *matching, const Instruction *instruction, MatchReport *reports, uint32_t capacity,
                      Outcome *outcome) noexcept:
         """An order or a cancel, by `instruction.kind`."""

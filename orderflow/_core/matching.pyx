@@ -204,6 +204,15 @@ cdef class MatchingEngine:
         matching.cancel(&self.matching, order_id, &outcome)
         return types.Reason(outcome.reason), outcome.cancelled
 
+    def reduce(self, uint64_t order_id, int64_t quantity):
+        """Take `quantity` off a resting order, which keeps its place in the queue; all of it, and it is cancelled.
+
+        Returns (Reason, quantity that still rests).
+        """
+        cdef Outcome outcome
+        matching.reduce(&self.matching, order_id, quantity, &outcome)
+        return types.Reason(outcome.reason), outcome.resting
+
     def run(self, const Instruction[::1] instructions, MatchReport[::1] reports, Outcome[::1] outcomes,
             bint look_ahead=True):
         """Apply instructions in order without the GIL, as a simulator's loop does.

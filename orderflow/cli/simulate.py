@@ -36,6 +36,8 @@ def command(
     faults: Annotated[Path | None, typer.Option(metavar="FILE", help="Go wrong as this file says (docs/faults.md).")]
     = None,
     fault_seed: Annotated[int, typer.Option(help="Of the faults that come by chance.")] = 0,
+    truth: Annotated[Path | None, typer.Option(metavar="DIR", help="Write what truly happened to orders into "
+                                               "DIR/NAME.jsonl at the end.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object: where each exchange listens. With --faults "
                                           "another one at the end: how often each kind was injected.")] = False,
 ) -> int:
@@ -49,6 +51,8 @@ def command(
     wanted = [replace(settings, repeat=repeat) for settings in _settings(exchanges, captures or [], speed, seed, port)]
     if faults is not None:
         wanted = _with_faults(wanted, faults, fault_seed)
+    if truth is not None:
+        wanted = _with_truth(wanted, truth)
     ended = _on_signal()
     with ExitStack() as stack:
         authority = stack.enter_context(Authority())
@@ -102,6 +106,14 @@ def _with_faults(wanted: list, path: Path, seed: int) -> list:
         if fault.exchange and fault.exchange not in names:
             raise BadUsage(f"--faults {path}: faults[{at}].exchange: {fault.exchange!r} is none of {', '.join(names)}")
     return [replace(settings, faults=plan) for settings in wanted]
+
+
+def _with_truth(wanted: list, folder: Path) -> list:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadUsage(f"--truth {folder}: cannot be made: {error.strerror}") from None
+    return [replace(settings, truth=str(folder / f"{settings.name}.jsonl")) for settings in wanted]
 
 
 def _tell_faults(stopped: list, as_json: bool) -> None:

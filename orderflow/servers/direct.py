@@ -164,7 +164,7 @@ class DirectServer:
         due = [late for late in self._late if late[0] <= self.now_ns]
         self._late = [late for late in self._late if late[0] > self.now_ns]
         for _, conversation, request, answer in due:
-            self._answer(conversation, request, answer)
+            self._answer(conversation, request, answer.made(self.now_ns) if answer.made is not None else answer)
         return bool(due)
 
     def _connect(self, conversation: Conversation, effect: Connect) -> None:

@@ -18,13 +18,14 @@ class AccountSettings:
     """Who may trade. `secret` is what its kind of key signs with: text for Binance's HMAC keys, base64 for Kraken's.
 
     `public_key` is an Ed25519 key (PEM) for Binance's sessions; an account has one or the other.
-    `balances` are decimals as text.
+    `balances` are decimals as text. `tier` is Kraken's: starter, intermediate or pro.
     """
     api_key: str
     secret: str = ""
     public_key: str = ""
     balances: dict[str, str] = field(default_factory=dict)
     name: str = "main"
+    tier: str = "pro"
 
 
 def practice_account(exchange: str) -> AccountSettings:

@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 from orderflow._core.types import Side
 from orderflow.instrument import Listing, WireDigits, listing_from_digits
+from orderflow.simulator.charges import affordable, cost_of
 from orderflow.simulator.exchange import NEVER_NS, Close
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import to_scaled, to_text
-from orderflow.simulator.orders import Order, Submission
+from orderflow.simulator.order import Order, Submission
 from orderflow.simulator.recorded_book import RecordedBook
 from orderflow.simulator.recording import CaptureError, Record, read_capture
 
@@ -192,13 +193,21 @@ class Playback:
         """Take a resting order of an account out of the book."""
         self._book(order.instrument).withdraw(order)
 
+    def reduce(self, exchange, order: Order, quantity: int, at_ns: int) -> None:
+        """A resting order becomes smaller: the recorded book asks it how much is left."""
+
+    def crosses(self, order: Order) -> bool:
+        """Whether a limit order would trade at once."""
+        return self._book(order.instrument).reaches(order)
+
     def cost(self, instrument: SimulatedInstrument, quantity: int) -> int:
         """Price times quantity of buying so much now, or all there is."""
-        notional = 0
-        for price, offered in self._book(instrument).levels(Side.SELL, sys.maxsize):
-            notional += price * min(quantity, offered)
-            quantity -= min(quantity, offered)
-        return notional
+        return cost_of(self._book(instrument).levels(Side.SELL, sys.maxsize), quantity)
+
+    def affordable(self, instrument: SimulatedInstrument, side: int, budget: int) -> int:
+        """Quantity that a market order of `budget` (price times quantity) buys or sells now."""
+        other = Side.SELL if side == Side.BUY else Side.BUY
+        return affordable(self._book(instrument).levels(other, sys.maxsize), budget, instrument.lot)
 
     def top(self, instrument: SimulatedInstrument, count: int) -> tuple[list, ...]:
         """Best levels as (price text, quantity text): bids, asks; empty where no orders are taken."""
@@ -232,9 +241,12 @@ class Playback:
         if isinstance(event, RecordedLevels):
             self._show(book, instrument, event)
             return
-        for fill in book.trade(event.taker_side, *_scaled(instrument, event.price, event.quantity)):
+        price, quantity = _scaled(instrument, event.price, event.quantity)
+        for fill in book.trade(event.taker_side, price, quantity):
             exchange.desk.maker_filled(*fill, now_ns)
         book.forget_ended()
+        exchange.desk.traded(instrument.symbol, price)
+        exchange.desk.settle(now_ns)
 
     def _ready(self, exchange) -> bool:
         return not self.started and self.expected <= exchange.subscribers.keys()

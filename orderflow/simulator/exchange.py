@@ -8,11 +8,12 @@ outbox. So the same object stands behind real sockets (server.py) and behind the
 `next_ns` says when `advance` has something to do next. Everything is a function of what was handed in: the same calls
 with the same times give the same bytes.
 """
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
+    from orderflow.simulator.entry import OrderEntry
     from orderflow.simulator.orders import OrderDesk
 
 SECOND_NS = 1_000_000_000
@@ -55,11 +56,12 @@ Item = str | bytes | Ping | Pong | Close | Fragmented | Raw | Hangup
 
 
 class Response(NamedTuple):
-    """Answer to an HTTP request, given so long after it."""
+    """Answer to an HTTP request, given so long after it; `made` makes it only then, of the time that it is by then."""
     status: int
     headers: dict[str, str]
     body: bytes
     after_ns: int = 0
+    made: "Callable[[int], Response] | None" = None
 
 
 @dataclass
@@ -83,6 +85,7 @@ class Exchange:
 
     protocol: ClassVar[str]
     answers_at: ClassVar[tuple[str, ...]]       # websocket paths
+    order_entry: "ClassVar[type[OrderEntry] | None]" = None   # what faults know of its private side
     takes_orders: ClassVar[bool] = False        # whether its third argument is the settings of accounts
     ping_every_ns: ClassVar[int] = 0            # 0 = the server sends no ping frames
     pong_within_ns: ClassVar[int] = 0
@@ -98,6 +101,8 @@ class Exchange:
         self.connections: dict[int, Connection] = {}
         self.subscribers: dict[Hashable, dict[int, None]] = {}
         self.desk: OrderDesk | None = None          # the orders of accounts, where orders are taken
+        self.skew_ns = 0                            # how far its clock is ahead of the true time (a fault)
+        self.waited_ns = 0                          # how long the request at hand lay about before it (a fault)
         self._outbox: list[tuple[int, Item]] = []
 
     # what a driver calls
@@ -168,6 +173,10 @@ class Exchange:
         outbox, self._outbox = self._outbox, []
         return outbox
 
+    def put_back(self, items: list[tuple[int, Item]]) -> None:
+        """What was drained and is to be sent all the same, before anything else."""
+        self._outbox = items + self._outbox
+
     def http(self, method: str, path: str, query: str, headers, body: bytes, now_ns: int) -> Response:
         """Answer a REST request. `query` is raw, as signed; `headers` is any mapping with lower-case names."""
         raise NotImplementedError
@@ -204,6 +213,9 @@ class Exchange:
     def listeners(self, key: Hashable) -> list[Connection]:
         """Connections subscribed to `key`, in the order of their subscribing."""
         return [self.connections[number] for number in self.subscribers.get(key, ())]
+
+    def expire_streams(self) -> None:
+        """Keys and tokens of private streams are void from now on, without a word (a fault)."""
 
     # what a dialect fills in
 
@@ -245,6 +257,18 @@ class Exchange:
 
     def order_ended(self, order, at_ns: int) -> None:
         """An order ended with something unfilled; its status says how."""
+
+    def order_amended(self, order, at_ns: int) -> None:
+        """An order was changed in place; what that leads to follows."""
+
+    def order_triggered(self, order, at_ns: int) -> None:
+        """A trade set off an order that waited for it; its fills, if any, follow."""
+
+    def order_prevented(self, order, other, quantity: int, at_ns: int) -> None:
+        """An order lost quantity that it would have traded with `other`, of the same account."""
+
+    def order_completed(self, order, at_ns: int) -> None:
+        """An amendment left an order nothing to fill."""
 
     def order_name(self, order) -> str:
         """The exchange's own id of an order, as it is spelled on the wire."""

@@ -18,11 +18,20 @@ FRAME_KINDS = ("drop", "duplicate", "reorder", "delay", "gap", "checksum", "garb
 REQUEST_KINDS = ("no_ack",)
 #: Kinds that are done to the answer to a REST request for a book.
 ANSWER_KINDS = ("refusal", "late_snapshot", "old_snapshot")
-KINDS = (*FRAME_KINDS, *REQUEST_KINDS, *ANSWER_KINDS)
+#: Kinds that are done to a request to place, change or cancel orders, or to its answer.
+ORDER_KINDS = ("reject", "unknown", "overload", "ack_lost", "late_ack", "late_cancel")
+#: Kinds that are done to a frame that tells of orders or balances.
+REPORT_KINDS = ("report_drop", "report_duplicate", "report_reorder", "report_delay", "lying_status", "zero_fill")
+#: Kinds that are done to the exchange itself, when their time has come.
+TIMED_KINDS = ("clock", "expire_key", "hide_orders")
+PRIVATE_KINDS = (*ORDER_KINDS, *REPORT_KINDS, *TIMED_KINDS)
+KINDS = (*FRAME_KINDS, *REQUEST_KINDS, *ANSWER_KINDS, *PRIVATE_KINDS)
+#: What a request about orders can want.
+REQUESTS = ("place", "cancel", "change")
 #: What no client can notice where frames carry neither number nor checksum: TCP loses nothing and keeps order.
 LOSSES = ("drop", "reorder", "gap")
 #: What only happens when a script says so: it needs a setting, or the connection stays useless for long.
-SCRIPT_ONLY = ("tick_size", "half_open")
+SCRIPT_ONLY = ("tick_size", "half_open", *TIMED_KINDS)
 
 
 class FaultError(ValueError):
@@ -42,18 +51,27 @@ class Fault:
     after_frames : int
         Not before so many frames of that book, or of all books where no symbol is given, were sent.
     after_seconds : float
-        Not before so long after the first websocket was opened.
+        Not before so long after the first websocket was opened, or the first order was placed.
+    after_orders : int
+        Not before so many requests about orders have come.
+    request : str
+        Of the kinds that are done to such requests: place, cancel or change; empty = any of them.
+    error : str
+        What `reject`, `unknown` and `overload` say, in the exchange's words; of Binance with the code before it.
+    accepted : bool or None
+        Whether the exchange does what an `unknown` was asked for; None = perhaps, by the seed.
     times : int
         How often: each time as soon as there is something to do it to.
     seconds : float
-        How long a `delay` or a `late_snapshot` lasts (0 = a quarter of one), or a `freeze` (0 = until the client
-        subscribes anew).
+        How long a `delay`, `late_snapshot`, `report_delay`, `late_ack` or `late_cancel` lasts (0 = a quarter of one),
+        or a `freeze` (0 = until the client subscribes anew), or for how long `hide_orders` hides each new order (0 =
+        3); by how much `clock` sets the exchange's clock ahead, or, negative, behind.
     frames : int
         How many frames a `gap` swallows.
     code : int
         Of a `close`.
     status : int
-        Of a `refusal`.
+        Of a `refusal`, an `overload`; of a `reject` or `unknown` 503 stands for what is usual (400, 504).
     tick : int
         The new price step of `tick_size`, in units of the last digit of the instrument's prices. A finer one than
         before has to be in the script from which the exchange is made.
@@ -70,6 +88,10 @@ class Fault:
     code: int = 1012
     status: int = 503
     tick: int = 0
+    after_orders: int = 0
+    request: str = ""
+    error: str = ""
+    accepted: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +131,8 @@ def impossible(fault: Fault, exchange) -> str:
         return f"frames of {protocol} carry no checksum"
     if kind in ANSWER_KINDS and exchange.reader.snapshot_levels is Reader.snapshot_levels:
         return f"books of {protocol} come in the stream, not over REST"
+    if kind in PRIVATE_KINDS and (exchange.order_entry is None or exchange.desk is None):
+        return f"no orders are taken of accounts here ({protocol})"
     if kind == "tick_size" and exchange.source.contents is not None:
         return "a capture is played as it is"
     if kind == "tick_size" and fault.tick % exchange.source.finest.get(fault.symbol, fault.tick + 1):
@@ -136,24 +160,36 @@ def _fault(key: str, entry: dict[str, Any]) -> Fault:
     for name, value in entry.items():
         if name not in known:
             raise FaultError(f"{key}.{name}: unknown key; there are {', '.join(known)}")
-        wanted = str if known[name].default is MISSING else type(known[name].default)
-        if not isinstance(value, (int, float) if wanted is float else wanted) or isinstance(value, bool):
+        wanted = _type_of(known[name])
+        if not isinstance(value, (int, float) if wanted is float else wanted) or (
+                isinstance(value, bool) and wanted is not bool):
             raise FaultError(f"{key}.{name}: expected {wanted.__name__}, got {value!r}")
     if "kind" not in entry:
         raise FaultError(f"{key}.kind: is missing; there are {', '.join(KINDS)}")
     return Fault(**entry)
 
 
+def _type_of(one) -> type:
+    """What a setting of a fault is."""
+    if one.default is MISSING:
+        return str
+    return bool if one.default is None else type(one.default)
+
+
 def _check(key: str, fault: Fault) -> None:
     if fault.kind not in KINDS:
         raise FaultError(f"{key}.kind: {fault.kind!r} is none of {', '.join(KINDS)}")
-    for name in ("after_frames", "after_seconds", "seconds", "times", "frames"):
-        least = 1 if name in ("times", "frames") else 0
+    for name in ("after_frames", "after_seconds", "after_orders", "seconds", "times", "frames"):
+        least = 1 if name in ("times", "frames") else -86400 if (name, fault.kind) == ("seconds", "clock") else 0
         if not getattr(fault, name) >= least:
             raise FaultError(f"{key}.{name}: {getattr(fault, name)!r} is less than {least}")
     if not 1000 <= fault.code <= 4999:
         raise FaultError(f"{key}.code: {fault.code} is no close code (1000 to 4999)")
     if not 400 <= fault.status <= 599:
         raise FaultError(f"{key}.status: {fault.status} is no refusal (400 to 599)")
+    if fault.request not in ("", *REQUESTS):
+        raise FaultError(f"{key}.request: {fault.request!r} is none of {', '.join(REQUESTS)}")
+    if fault.kind in TIMED_KINDS and fault.symbol:
+        raise FaultError(f"{key}.symbol: {fault.kind} is of a whole exchange")
     if fault.kind == "tick_size" and (fault.tick < 1 or not fault.exchange or not fault.symbol):
         raise FaultError(f"{key}.tick: tick_size needs exchange, symbol and a tick of at least 1")

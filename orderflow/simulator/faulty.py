@@ -7,15 +7,15 @@ The exchange behind does everything right and knows nothing of this, so its matc
 protocol nothing is known here but what its reader of captures says (`reader`): which subscription a frame belongs to,
 whether it is of a book, and which REST answers are books.
 """
-import random
 import re
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
 
 from orderflow.simulator.exchange import Close, Exchange, Fragmented, Hangup, Item, Raw, Response
+from orderflow.simulator.fault_script import ANY, FaultScript
 from orderflow.simulator.faults import (
     ANSWER_KINDS,
     FRAME_KINDS,
@@ -25,14 +25,13 @@ from orderflow.simulator.faults import (
     FaultPlan,
     impossible,
 )
+from orderflow.simulator.faulty_orders import OrderFaults
 from orderflow.simulator.frames import TEXT, frame
 from orderflow.simulator.recording import Record
 
 DELAY_NS = SECOND_NS // 4           # of a delay or a late snapshot that says nothing else
-LOGGED = 4096                       # injected faults that are remembered one by one
 WOUNDS = b'"\\{}[],:0123456789.eE+-tfn u\x00\x1f\x7f\x80\xc3\xff'
 TOO_LARGE = b"\x81\x7f" + (1 << 40).to_bytes(8)     # the header of a frame of a tebibyte
-ANY = ""                            # in place of a symbol
 
 
 @dataclass
@@ -44,15 +43,6 @@ class _Link:
     spoilt: set[Hashable] = field(default_factory=set)      # subscriptions whose next checksum is to be wrong
     waiting: deque[tuple[int, Item]] = field(default_factory=deque)         # delayed, in the order of sending
     silent: bool = False            # nothing is sent any more
-
-
-@dataclass
-class _Armed:
-    """An entry of the script that waits for its time."""
-    fault: Fault
-    left: int
-    seen: int                       # frames that its book had sent when it was armed
-    from_ns: int                    # since when its seconds count; 0 = from the first websocket on
 
 
 class FaultyExchange:
@@ -67,25 +57,23 @@ class FaultyExchange:
     """
 
     def __init__(self, exchange: Exchange, plan: FaultPlan):
-        plan.check_exchange(exchange)
         self.exchange = exchange
-        self.counts: Counter[str] = Counter()
-        self.log: deque[tuple[int, str, str]] = deque(maxlen=LOGGED)
-        self.frames: Counter[str] = Counter()       # of books, by symbol; ANY = all of them
+        self.script = FaultScript(exchange, plan)
+        self.counts, self.log = self.script.counts, self.script.log
+        self._choose, self._random = self.script.choose, self.script.random
         self._reader = exchange.reader()
-        self._random = random.Random(f"{plan.seed}/{exchange.name}")
-        self._rates = {kind: chance for kind, chance in plan.rates.items() if not impossible(Fault(kind), exchange)}
-        self._armed = [_Armed(fault, fault.times, 0, 0) for fault in plan.script
-                       if fault.exchange in ("", exchange.name) and not impossible(fault, exchange)]
         self._links: dict[int, _Link] = {}
-        self._opened_ns = 0
         self._out: list[tuple[int, Item]] = []
         self._answers: dict[str, Response] = {}     # REST request for a book -> its last answer
+        self._paths: dict[int, str] = {}
+        self._later: list[tuple[int, int, str]] = []        # answers that leave later: (due, connection, frame)
+        entry = exchange.order_entry
+        self._orders = (OrderFaults(exchange, entry(), self._choose, self._random)
+                        if entry is not None and exchange.desk is not None else None)
 
     def arm(self, fault: Fault) -> None:
         """One more entry of the script; its frames and seconds count from now on. FaultError where it is impossible."""
-        FaultPlan((replace(fault, exchange=self.name),)).check_exchange(self.exchange)
-        self._armed.append(_Armed(fault, fault.times, self.frames[fault.symbol], self.exchange.now_ns))
+        self.script.arm(fault)
 
     def impossible(self, fault: Fault) -> str:
         """Why this exchange cannot do that; "" if it can."""
@@ -93,7 +81,7 @@ class FaultyExchange:
 
     def heal(self) -> None:
         """Inject nothing more. What was done stays done: what is frozen or silent remains so."""
-        self._rates, self._armed = {}, []
+        self.script.heal()
 
     # what a driver calls
 
@@ -134,7 +122,8 @@ class FaultyExchange:
     def open(self, connection_id: int, path: str, now_ns: int) -> None:
         """A websocket was opened."""
         self._links[connection_id] = _Link()
-        self._opened_ns = self._opened_ns or now_ns
+        self._paths[connection_id] = path
+        self.script.begin(now_ns)
         self._reader.stream(Record(0, now_ns, "open", str(connection_id), path))
         self.exchange.open(connection_id, path, now_ns)
 
@@ -143,6 +132,11 @@ class FaultyExchange:
         link = self._links.get(connection_id)
         if link is None or link.silent:
             return
+        if self._orders is not None:
+            meets = self._orders.request(connection_id, self._paths[connection_id], text, now_ns)
+            if meets is not None:
+                self._later += self._orders.handle(connection_id, text, *meets, now_ns)
+                return
         self._reader.stream(Record(0, now_ns, "tx", str(connection_id), text))
         words = text.lower()
         if "subscribe" in words:
@@ -166,16 +160,22 @@ class FaultyExchange:
     def closed(self, connection_id: int) -> None:
         """A websocket is gone."""
         self._links.pop(connection_id, None)
+        self._paths.pop(connection_id, None)
+        if self._orders is not None:
+            self._orders.closed(connection_id)
         self.exchange.closed(connection_id)
 
     def advance(self, now_ns: int) -> None:
         """Do what is due by now."""
         self.exchange.advance(now_ns)
+        if self._orders is not None:
+            self._orders.advance(now_ns)
 
     def next_ns(self) -> int:
         """When `advance` or `drain` has something to do."""
         waiting = [link.waiting[0][0] for link in self._links.values() if link.waiting]
-        return min([self.exchange.next_ns(), *waiting])
+        waiting += [due_ns for due_ns, _, _ in self._later] + self.script.next_ns()
+        return min([self.exchange.next_ns(), *waiting, *(self._orders.next_ns() if self._orders is not None else ())])
 
     def drain(self) -> list[tuple[int, Item]]:
         """Take what is to be sent, in order."""
@@ -183,8 +183,9 @@ class FaultyExchange:
             link = self._links.get(number)
             if link is None or link.silent:
                 continue
-            for made in self._distorted(number, link, item) if isinstance(item, str) else [item]:
+            for made in self._made(number, link, item) if isinstance(item, str) else [item]:
                 self._send(number, link, made)
+        self._leave()
         for number, link in self._links.items():
             while link.waiting and link.waiting[0][0] <= self.exchange.now_ns:
                 self._out.append((number, link.waiting.popleft()[1]))
@@ -193,8 +194,12 @@ class FaultyExchange:
 
     def http(self, method: str, path: str, query: str, headers, body: bytes, now_ns: int) -> Response:
         """Answer a REST request."""
+        if self._orders is not None:
+            spoilt = self._orders.call(method, path, query, headers, body, now_ns)
+            if spoilt is not None:
+                return spoilt
         answer = self.exchange.http(method, path, query, headers, body, now_ns)
-        if not self._opened_ns:
+        if not self.script.begun_ns:
             return answer           # whoever asks before there is a websocket wants to know what is traded
         url = f"{path}?{query}"
         known = self._reader.answer(Record(0, now_ns, "http", url, answer.body.decode()))
@@ -213,35 +218,6 @@ class FaultyExchange:
 
     # what is wrong
 
-    def _choose(self, kinds: tuple[str, ...], symbol: str = ANY, words: str = "", now_ns: int = 0) -> Fault | None:
-        """The fault to inject now: of the script what is due, else by chance. It is counted."""
-        fault = self._due(kinds, symbol, words, now_ns)
-        if fault is None and self._rates:
-            drawn = self._random.random()
-            for kind, chance in self._rates.items():
-                if kind in kinds:
-                    drawn -= chance
-                    if drawn < 0:
-                        fault = Fault(kind)
-                        break
-        if fault is not None:
-            self.counts[fault.kind] += 1
-            self.log.append((now_ns, fault.kind, symbol))
-        return fault
-
-    def _due(self, kinds: tuple[str, ...], symbol: str, words: str, now_ns: int) -> Fault | None:
-        for armed in self._armed:
-            fault = armed.fault
-            meant = fault.symbol in (ANY, symbol) or (words and fault.symbol.lower() in words)
-            since_ns = armed.from_ns or self._opened_ns or now_ns
-            if (fault.kind in kinds and meant and self.frames[fault.symbol] - armed.seen >= fault.after_frames
-                    and now_ns - since_ns >= fault.after_seconds * SECOND_NS):
-                armed.left -= 1
-                if not armed.left:
-                    self._armed.remove(armed)
-                return fault
-        return None
-
     def _send(self, number: int, link: _Link, item: Item) -> None:
         """Behind what is delayed, if something is; nothing after the end."""
         if link.waiting:
@@ -250,6 +226,24 @@ class FaultyExchange:
             self._out.append((number, item))
         if isinstance(item, Close | Hangup | Raw):
             link.silent = link.silent or not isinstance(item, Raw) or item.data == TOO_LARGE
+
+    def _leave(self) -> None:
+        """Answers and reports whose time has come."""
+        now_ns = self.exchange.now_ns
+        leaving = [(number, text) for due_ns, number, text in self._later if due_ns <= now_ns]
+        self._later = [one for one in self._later if one[0] > now_ns]
+        if self._orders is not None:
+            leaving += self._orders.due(now_ns)
+        for number, text in leaving:
+            link = self._links.get(number)
+            if link is not None and not link.silent:
+                self._send(number, link, text)
+
+    def _made(self, number: int, link: _Link, text: str) -> list[Item]:
+        """What is sent instead of a frame: a report of orders, an answer, or a frame of a book."""
+        if self._orders is not None and self._orders.entry.is_report(text):
+            return list(self._orders.reports(number, text, self.exchange.now_ns))
+        return self._distorted(number, link, text)
 
     def _distorted(self, number: int, link: _Link, text: str) -> list[Item]:
         """What is sent instead of a frame."""
@@ -275,8 +269,7 @@ class FaultyExchange:
                 link.missing[key] = symbol, left
             return []
         fault = self._choose(FRAME_KINDS, symbol, now_ns=now_ns)
-        self.frames[symbol] += 1
-        self.frames[ANY] += 1
+        self.script.sent(symbol)
         made: list[Item] = [text] if fault is None else self._done(fault, link, key, symbol, text)
         if made and key in link.held:
             made.append(link.held.pop(key))

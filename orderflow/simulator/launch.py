@@ -31,7 +31,8 @@ class SimulatorSettings:
     from its beginning again with `repeat`; otherwise agents trade `instruments` (empty = the protocol's default ones)
     from `seed`. `origin_ns` is the unix time at which simulated time begins: exchanges that are to share the hidden
     price have the same one. `port` and `tls_port` 0 let the system choose. `funds` is what an account without balances
-    has of every asset that is traded. `faults` is what goes wrong.
+    has of every asset that is traded. `faults` is what goes wrong. `truth` is a file for what truly happened to orders,
+    as JSON lines (truth.py), written when the exchange is stopped.
     """
     name: str
     protocol: str
@@ -49,6 +50,7 @@ class SimulatorSettings:
     temper: Temper | None = None
     prices: dict[str, float] | None = None
     faults: FaultPlan | None = None
+    truth: str = ""
 
 
 def build(settings: SimulatorSettings) -> Exchange | FaultyExchange:
@@ -86,7 +88,7 @@ def _build_right(settings: SimulatorSettings) -> Exchange:
 
 def start_thread(settings: SimulatorSettings, authority: Authority | None = None) -> SimulatedExchange:
     """A started exchange in a thread of this process; its `stop` ends it."""
-    server = SimulatedExchange(build(settings), settings.port, settings.tls_port, authority)
+    server = SimulatedExchange(build(settings), settings.port, settings.tls_port, authority, truth=settings.truth)
     server.start()
     return server
 
@@ -154,7 +156,8 @@ def _serve(settings: SimulatorSettings, files, pipe, played) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)        # whoever started us decides when to stop
     authority = Authority.opened(files) if files is not None else None
     try:
-        server = SimulatedExchange(build(settings), settings.port, settings.tls_port, authority, played=played)
+        server = SimulatedExchange(build(settings), settings.port, settings.tls_port, authority, played=played,
+                                   truth=settings.truth)
         pipe.send(server.start())
     except (ValueError, OSError) as error:
         pipe.send(_portable(error))

@@ -4,15 +4,17 @@ Whatever arrives, the agents' orders that are older than it are matched first. S
 on when it was looked at, and the same orders at the same times give the same fills.
 """
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import gcd
 
 from orderflow._core.matching import MatchingEngine
-from orderflow._core.types import Reason, Side
+from orderflow._core.types import OrderType, Reason, Side
 from orderflow.simulator.agents import Action, Flow, Temper
+from orderflow.simulator.charges import affordable, cost_of
 from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.numbers import to_text
-from orderflow.simulator.orders import Order, Submission
+from orderflow.simulator.order import Order, Submission
+from orderflow.simulator.passage import Passage, Taker
 
 GRID_NS = 10_000_000            # a driver is asked to come back at multiples of this, not for every single order
 BURST = 2000                    # moments per `advance`
@@ -28,6 +30,23 @@ class MarketBook:
     flow: Flow
     update_id: int = 1_000_000          # one for every order that changed the book
     touch: tuple = (None, 0, None, 0)   # best bid and its quantity, best ask and its quantity
+    icebergs: dict[int, Order] = field(default_factory=dict)            # resting ones, by id
+
+    def shrink(self, order: Order, quantity: int) -> None:
+        """An order of an account loses quantity and keeps its turn; of an iceberg what is hidden goes first."""
+        resting = self.engine.resting_order(order.order_id)
+        if order.leaves == quantity:
+            self.icebergs.pop(order.order_id, None)
+        if resting is not None and order.leaves - quantity < resting[2]:
+            self.engine.reduce(order.order_id, resting[2] - (order.leaves - quantity))
+
+    def show_more(self, order: Order) -> None:
+        """Of an iceberg whose visible part was taken: the next part, at the end of the queue."""
+        if order.leaves and self.engine.resting_order(order.order_id) is None:
+            self.engine.submit(order.order_id, order.side, min(order.display, order.leaves), order.price,
+                               owner=order.account.index)
+        elif not order.leaves:
+            self.icebergs.pop(order.order_id, None)
 
     def look(self) -> tuple:
         """Best bid, quantity there, best ask, quantity there; None and 0 for an empty side."""
@@ -117,19 +136,33 @@ class Market:
     def submit(self, exchange, order: Order, at_ns: int) -> Submission:
         """Match an order of an account, who has caught up; trades are published before this returns."""
         book = self.books[order.instrument.symbol]
-        outcome = book.engine.submit(order.order_id, order.side, order.quantity, order.price,
-                                     order_type=order.order_type, time_in_force=order.time_in_force,
-                                     post_only=order.post_only, owner=order.account.index)
-        if outcome.reason == Reason.OK and (outcome.filled or outcome.resting):
-            self._changed(exchange, book, outcome.trades, at_ns)
-        fills = zip(*(outcome.trades[name].tolist() for name in ("price", "quantity", "trade_id")), strict=True)
-        return Submission(outcome.reason, list(fills), outcome.resting)
+        taker = Taker(order.order_id, order.side, order.leaves, order.price, order.order_type, order.time_in_force,
+                      order.post_only, order.account.index, order)
+        submission = self._cross(exchange, book, taker, at_ns)
+        if submission.resting and order.display and order.display < submission.resting:
+            book.icebergs[order.order_id] = order
+            book.engine.cancel(order.order_id)
+            book.engine.submit(order.order_id, order.side, order.display, order.price, owner=order.account.index)
+        return submission
 
     def withdraw(self, exchange, order: Order, at_ns: int) -> None:
         """Take a resting order of an account out of the book."""
         book = self.books[order.instrument.symbol]
+        book.icebergs.pop(order.order_id, None)
         book.engine.cancel(order.order_id)
         self._changed(exchange, book, (), at_ns)
+
+    def reduce(self, exchange, order: Order, quantity: int, at_ns: int) -> None:
+        """Make a resting order of an account smaller; it keeps its turn."""
+        book = self.books[order.instrument.symbol]
+        book.shrink(order, quantity)
+        self._changed(exchange, book, (), at_ns)
+
+    def crosses(self, order: Order) -> bool:
+        """Whether a limit order would trade at once."""
+        bid, _, ask, _ = self.books[order.instrument.symbol].look()
+        return ask is not None and ask <= order.price if order.side == Side.BUY else (
+            bid is not None and bid >= order.price)
 
     def change_tick(self, symbol: str, tick: int) -> None:
         """From now on the agents' prices are multiples of `tick`, which is one of `finest`; what rests already stays
@@ -142,11 +175,12 @@ class Market:
 
     def cost(self, instrument: SimulatedInstrument, quantity: int) -> int:
         """Price times quantity of buying so much now, or all there is."""
-        notional = 0
-        for price, offered in self.books[instrument.symbol].levels(Side.SELL, CAPACITY):
-            notional += price * min(quantity, offered)
-            quantity -= min(quantity, offered)
-        return notional
+        return cost_of(self.books[instrument.symbol].levels(Side.SELL, CAPACITY), quantity)
+
+    def affordable(self, instrument: SimulatedInstrument, side: int, budget: int) -> int:
+        """Quantity that a market order of `budget` (price times quantity) buys or sells now."""
+        other = Side.SELL if side == Side.BUY else Side.BUY
+        return affordable(self.books[instrument.symbol].levels(other, CAPACITY), budget, instrument.lot)
 
     def top(self, instrument: SimulatedInstrument, count: int) -> tuple[list, ...]:
         """Best levels as (price text, quantity text): bids, asks."""
@@ -160,10 +194,18 @@ class Market:
             if reason == Reason.OK:
                 self._changed(exchange, book, (), at_ns)
             return
-        outcome = book.engine.submit(action.order_id, action.side, action.quantity, action.price,
-                                     time_in_force=action.time_in_force, post_only=action.post_only)
-        if outcome.reason == Reason.OK and (outcome.filled or outcome.resting):
-            self._changed(exchange, book, outcome.trades, at_ns)
+        self._cross(exchange, book, Taker(action.order_id, action.side, action.quantity, action.price,
+                                          OrderType.LIMIT, action.time_in_force, action.post_only), at_ns)
+        if exchange.desk is not None:
+            exchange.desk.settle(at_ns)
+
+    def _cross(self, exchange, book: MarketBook, taker: Taker, at_ns: int) -> Submission:
+        def changed(trades) -> None:
+            self._changed(exchange, book, trades, at_ns)
+
+        orders = (exchange.desk.resting_against(book.instrument.symbol, taker.side)
+                  if book.icebergs or taker.minds else [])
+        return Passage(taker, book, orders, changed).run()
 
     def _changed(self, exchange, book: MarketBook, trades, at_ns: int) -> None:
         book.update_id += 1
@@ -172,6 +214,10 @@ class Market:
             for order_id, price, quantity, trade_id in trades[trades["maker_owner"] > 0][
                     ["maker_id", "price", "quantity", "trade_id"]].tolist():
                 exchange.desk.maker_filled(order_id, price, quantity, trade_id, at_ns)
+                if order_id in book.icebergs:
+                    book.show_more(book.icebergs[order_id])
+            if exchange.desk is not None:
+                exchange.desk.traded(book.instrument.symbol, int(trades["price"][-1]))
         touch = book.look()
         if touch != book.touch:
             book.touch = touch

@@ -8,7 +8,7 @@ displayed size falls below what stood before the order, somebody before it left.
 from dataclasses import dataclass
 
 from orderflow._core.types import OrderType, Reason, Side, TimeInForce
-from orderflow.simulator.orders import Order, Submission
+from orderflow.simulator.order import Order, Submission
 
 
 @dataclass
@@ -59,7 +59,7 @@ class RecordedBook:
     def submit(self, order: Order) -> Submission:
         """Match an order as far as it goes now."""
         other = Side.SELL if order.side == Side.BUY else Side.BUY
-        fills, wanted = [], order.quantity
+        fills, wanted = [], order.leaves
         for price, quantity in self.levels(other, len(self._displayed[other])):
             if not wanted or (order.order_type == OrderType.LIMIT and not _reaches(order, price)):
                 break
@@ -76,6 +76,11 @@ class RecordedBook:
             ahead = self._left(order.side, order.price)
             self._resting.setdefault(order.side, []).append(_Resting(order, ahead))
         return Submission(Reason.OK, [(*fill, next(self._numbers)) for fill in fills], rests)
+
+    def reaches(self, order: Order) -> bool:
+        """Whether anything is left to take within the limit of an order."""
+        best = self.levels(Side.SELL if order.side == Side.BUY else Side.BUY, 1)
+        return bool(best) and _reaches(order, best[0][0])
 
     def withdraw(self, order: Order) -> None:
         """A resting order leaves."""

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 
 from aiohttp import WSMsgType, web
 
@@ -38,15 +39,17 @@ class SimulatedExchange:
     """Serves one Exchange from a thread of its own; a context manager.
 
     `port` and `tls_port` 0 let the system choose; `authority` None serves no TLS. `clock` gives unix nanoseconds.
+    `truth` names a file for what truly happened to orders, which is written at the end; "" = none.
     """
 
     def __init__(self, exchange: Exchange | FaultyExchange, port: int = 0, tls_port: int = 0,
-                 authority: Authority | None = None, clock=time.time_ns, played=None):
+                 authority: Authority | None = None, clock=time.time_ns, played=None, truth: str = ""):
         self.exchange = exchange
         self.authority = authority
         self.ports: Ports | None = None
         self.played = played or threading.Event()   # set when a capture was played to its end
         self._announced = False
+        self._truth = truth
         self._wanted = Ports(port, tls_port)
         self._clock = clock
         self._clients: dict[int, _Client] = {}
@@ -76,6 +79,8 @@ class SimulatedExchange:
             return
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
+        if self._truth and self.exchange.desk is not None:
+            Path(self._truth).write_text(self.exchange.desk.truth_lines())
 
     def call(self, function, *arguments):
         """Run `function(*arguments)` in the exchange's thread and return its result: to look inside while it runs."""
@@ -160,6 +165,10 @@ class SimulatedExchange:
         self._changed.set()
         if answer.after_ns:
             await asyncio.sleep(answer.after_ns / 1e9)
+        if answer.made is not None:
+            answer = answer.made(self._clock())
+            self._flush()
+            self._changed.set()
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
     def _own(self, name: str) -> web.Response:
@@ -171,6 +180,8 @@ class SimulatedExchange:
                                       "ended": getattr(self.exchange.source, "ended", 0), "faults": self.faults})
         if name == "truth" and self.exchange.desk is not None:
             return web.json_response(self.exchange.desk.truth())
+        if name == "truth.jsonl" and self.exchange.desk is not None:
+            return web.Response(text=self.exchange.desk.truth_lines(), content_type="application/jsonl")
         return web.Response(status=404)
 
     async def _websocket(self, request: web.Request) -> web.WebSocketResponse:

@@ -86,6 +86,20 @@ class Matching:
             self.changed.add((price, side))
         return "OK", quantity - remaining, remaining if rests else 0, 0 if rests else remaining, trades
 
+    def reduce(self, order_id, quantity):
+        """Returns (reason, quantity that still rests)."""
+        order = self.live.get(order_id)
+        if order is None:
+            return "UNKNOWN_ORDER", 0
+        if quantity >= order.quantity:
+            self.cancel(order_id)
+            return "OK", 0
+        if quantity <= 0:
+            return "QUANTITY_NOT_POSITIVE", 0
+        order.quantity -= quantity
+        self.changed.add((order.price, order.side))
+        return "OK", order.quantity
+
     def remove(self, order):
         queue = self.queues[order.side][order.price]
         queue.remove(order)

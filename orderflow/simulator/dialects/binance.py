@@ -27,16 +27,18 @@ def compact(value) -> str:
 
 
 class RequestError(Exception):
-    """A refusal in Binance's own terms: HTTP status, code, message."""
+    """A refusal in Binance's own terms: HTTP status, code, message, headers; `data` is what else the error says."""
 
-    def __init__(self, status: int, code: int, message: str):
+    def __init__(self, status: int, code: int, message: str, headers: dict[str, str] | None = None,
+                 data: dict | None = None):
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
+        self.headers, self.data = headers or {}, data
 
     @property
     def body(self) -> dict:
         """The error object as the exchange words it."""
-        return {"code": self.code, "msg": self.message}
+        return {"code": self.code, "msg": self.message} | ({} if self.data is None else {"data": self.data})
 
 
 class Binance(BinancePublishing):
@@ -156,9 +158,14 @@ class Binance(BinancePublishing):
         self.now_ns = now_ns
         try:
             status, answer = self.request(method, path, query, headers, body)
+            more = {}
         except RequestError as error:
-            status, answer = error.status, compact(error.body).encode()
-        return Response(status, dict(JSON_HEADERS), answer)
+            status, answer, more = error.status, compact(error.body).encode(), error.headers
+        return Response(status, JSON_HEADERS | more, answer)
+
+    def stamp(self, at_ns: int) -> int:
+        """A time as the exchange tells it: milliseconds of its own clock."""
+        return (at_ns + self.skew_ns) // 1_000_000
 
     def request(self, method: str, path: str, query: str, headers, body: bytes) -> tuple[int, bytes]:
         """Answer a REST request: (status, body). RequestError for a refusal."""
@@ -169,7 +176,7 @@ class Binance(BinancePublishing):
         if name == "/ping":
             return 200, b"{}"
         if name == "/time":
-            return 200, compact({"serverTime": self.now_ns // 1_000_000}).encode()
+            return 200, compact({"serverTime": self.stamp(self.now_ns)}).encode()
         if name == "/exchangeInfo":
             return 200, self._exchange_info(parameters)
         if name == "/depth":
@@ -196,7 +203,7 @@ class Binance(BinancePublishing):
     def exchange_info(self) -> dict:
         """exchangeInfo made from the instruments."""
         return {
-            "timezone": "UTC", "serverTime": self.now_ns // 1_000_000,
+            "timezone": "UTC", "serverTime": self.stamp(self.now_ns),
             "rateLimits": [{"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6000},
                            {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100}],
             "exchangeFilters": [], "symbols": [self.symbol_info(instrument) for instrument in self.instruments],

@@ -81,7 +81,7 @@ class KrakenPublic(KrakenPublishing):
 
     def reply(self, connection: Connection, request: dict, fields: dict) -> None:
         """Answer a request."""
-        stamp = timestamp(self.now_ns)
+        stamp = timestamp(self.now_ns + self.skew_ns)
         identity = {"req_id": request["req_id"]} if "req_id" in request else {}
         self.send(connection, json.dumps(fields | {"time_in": stamp, "time_out": stamp} | identity,
                                          separators=(",", ":")))
@@ -182,7 +182,7 @@ class KrakenPublic(KrakenPublishing):
     def request(self, method: str, path: str, parameters: dict[str, str], headers, body: bytes):
         """Answer a REST request: `result`, or the whole body as bytes. Refused for an error."""
         if path == "/0/public/Time":
-            seconds = self.now_ns // SECOND_NS
+            seconds = (self.now_ns + self.skew_ns) // SECOND_NS
             written = f"{datetime.fromtimestamp(seconds, UTC):%a, %d %b %y %H:%M:%S +0000}"
             return {"unixtime": seconds, "rfc1123": written}
         if path == "/0/public/SystemStatus":
