@@ -52,6 +52,9 @@ class ExchangeSettings(Struct, frozen=True):
         Levels a side, where the exchange offers a choice; 0 = the session's default.
     trade : bool
         Open the order connection.
+    credentials : str
+        TOML file with a table of the exchange's name: key, secret, passphrase; ours alone, mode 0600. Empty = that of
+        the engine. The environment and the keyring come first.
     orders_per_10_seconds : int
         New orders and cancels that the send gate lets pass; a fifth is kept for cancels. 0 = not limited. The default
         is half of what Binance spot allows an account (rest-api.md, rateLimits ORDERS).
@@ -80,6 +83,7 @@ class ExchangeSettings(Struct, frozen=True):
     taker_fee: Number = "0"
     depth: Annotated[int, msgspec.Meta(ge=0)] = 0
     trade: bool = False
+    credentials: str = ""
     orders_per_10_seconds: Annotated[int, msgspec.Meta(ge=0)] = 50
     silence_seconds: Annotated[float, msgspec.Meta(ge=0)] = 60.0
     login_seconds: Seconds = 10.0
@@ -114,6 +118,10 @@ class EngineSettings(Struct, frozen=True):
         Seconds until every exchange must be ready; `run` then goes on with those that are.
     directory : str
         Of the journal; needed where an exchange trades, because client order ids must never repeat.
+    credentials : str
+        File of the credentials of all exchanges that name none of their own.
+    keyring : bool
+        Look for credentials in the keyring of the operating system too, after the environment.
     """
 
     server: Literal["sync", "async"] = "sync"
@@ -128,6 +136,8 @@ class EngineSettings(Struct, frozen=True):
     rest_timeout: Seconds = 10.0
     start_timeout: Seconds = 30.0
     directory: str = ""
+    credentials: str = ""
+    keyring: bool = False
 
 
 class LimitSettings(Struct, frozen=True):

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import json
 from collections.abc import Sequence
 from decimal import Decimal
@@ -11,6 +10,7 @@ from urllib.parse import urlencode
 
 from orderflow._core.codecs.kraken import KrakenMarketData
 from orderflow._core.codecs.kraken_orders import KrakenOrders
+from orderflow._core.secret import Secret, reveal
 from orderflow._core.types import Role
 from orderflow.exchanges.actions import (
     Action,
@@ -34,6 +34,13 @@ ORDERS = "wss://ws-auth.kraken.com"
 MODERN = {"XBT": "BTC", "XDG": "DOGE"}
 #: Channels by the id of the requests for them: a refusal names the symbol and the id, not the channel.
 CHANNELS = {1: "book", 2: "trade"}
+
+
+def signature(secret: Secret, path: str, nonce: str, body: str) -> str:
+    """API-Sign of a private call: base 64 of HMAC-SHA512 over the path and the SHA-256 of nonce and body, with the
+    decoded secret ("Spot REST", "Authentication")."""
+    digest = hashlib.sha256((nonce + body).encode()).digest()
+    return base64.b64encode(secret.hmac("sha512", path.encode() + digest)).decode()
 
 
 class KrakenSession(Session):
@@ -92,6 +99,10 @@ class KrakenSession(Session):
             return None
         if self.settings.credentials is None:
             raise self.error("trade = true needs a key and a secret")
+        try:
+            self._secret = self.settings.credentials.secret.decoded()
+        except ValueError as error:
+            raise self.error(str(error)) from None
         self.assets = sorted({asset for item in self.indices.values() for asset in (item.base, item.quote)})
         self._order_codec = KrakenOrders(table, symbols, assets=self.assets)
         return self._order_codec
@@ -102,16 +113,14 @@ class KrakenSession(Session):
         return [*super().endpoints(), orders] if self.settings.trade else super().endpoints()
 
     def _token_request(self, unix_ns: int) -> Request:
-        """GetWebSocketsToken; signed with HMAC-SHA512 over the path and the SHA-256 of nonce and body."""
+        """GetWebSocketsToken."""
         path = "/0/private/GetWebSocketsToken"
-        nonce = str(unix_ns // 1000)
+        credentials = self.settings.credentials
+        nonce = str(credentials.nonce(unix_ns))
         body = urlencode({"nonce": nonce})
-        digest = hashlib.sha256((nonce + body).encode()).digest()
-        secret = base64.b64decode(self.settings.credentials.secret)
-        signature = base64.b64encode(hmac.new(secret, path.encode() + digest, hashlib.sha512).digest()).decode()
-        headers = (("API-Key", self.settings.credentials.key), ("API-Sign", signature),
+        headers = (("API-Key", reveal(credentials.key)), ("API-Sign", signature(self._secret, path, nonce, body)),
                    ("Content-Type", "application/x-www-form-urlencoded"))
-        return Request("token", "POST", f"{self.rest}{path}", headers, body.encode())
+        return Request("token", "POST", f"{self.rest}{path}", headers, body.encode(), secret=True)
 
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
         """The order connection needs a token first."""
@@ -160,4 +169,5 @@ class KrakenSession(Session):
         token = answer["result"]["token"]
         self._order_codec.set_token(token)
         return [Send("orders", json.dumps({"method": "subscribe", "params": {
-            "channel": "executions", "snap_orders": True, "snap_trades": False, "token": token}, "req_id": 1}))]
+            "channel": "executions", "snap_orders": True, "snap_trades": False, "token": token}, "req_id": 1}),
+                     secret=True)]
