@@ -39,7 +39,7 @@ class RedactingFilter(logging.Filter):
         return True
 
 
-class RedactingLogger(logging.LoggerAdapter):
+class RedactingLogger(logging.LoggerAdapter[logging.Logger]):
     """The same for a library that makes loggers of its own below the one it is given, where no filter reaches."""
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:

@@ -188,7 +188,8 @@ class BinanceSession(Session):
 
     def _user_stream(self, unix_ns: int) -> dict:
         """userDataStream.subscribe.signature: execution reports on the connection that carries the orders."""
-        params = {"apiKey": reveal(self._credentials().key), "timestamp": unix_ns // 1_000_000}
+        credentials = self._credentials()
+        params = {"apiKey": reveal(credentials.key), "timestamp": unix_ns // 1_000_000}
         params["signature"] = self._signer.sign("&".join(f"{key}={params[key]}" for key in sorted(params)))
         return {"id": USER_STREAM, "method": "userDataStream.subscribe.signature", "params": params}
 
