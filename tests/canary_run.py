@@ -19,6 +19,6 @@ if before.exists():
     exec(compile(before.read_text(), "before.py", "exec"), {"FOLDER": folder})
 
 if __name__ == "__main__":
-    from orderflow.cli import main      # after logging, as in a program that configures it first
+    from orderflow.cli import main  # after logging, as in a program that configures it first
 
     sys.exit(main(sys.argv[2:]))

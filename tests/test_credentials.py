@@ -1,17 +1,28 @@
 """Where credentials come from, in which order, and what is said when they cannot be used; never what they are."""
+import json
 import os
 import sys
+import time
 import traceback
 import types
+from decimal import Decimal
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from orderflow._core.secret import reveal
+from orderflow._core.doorbell import Doorbell
+from orderflow._core.secret import Secret, reveal
 from orderflow.cli import BAD_USAGE, main
+from orderflow.cli.sessions import session_of
 from orderflow.config import load, parse
 from orderflow.credentials import Credentials, CredentialsError, find
+from orderflow.engine import Engine, Limits
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
+from orderflow.servers.sync import SyncServer
+from orderflow.simulator.accounts import AccountSettings
+from orderflow.simulator.launch import SimulatorSettings, start_thread
 
 FILE = '[alpha]\nkey = "file-key-1"\nsecret = "file-secret-1"\npassphrase = "file-pass-1"\n'
 
@@ -192,7 +203,6 @@ def test_a_configuration_names_one_file_for_all_or_one_each(file, tmp_path, caps
         '[exchanges.alpha]\nprotocol = "coinbase"\nsymbols = ["BTC-USD"]\nrest = "http://127.0.0.1:9"\n'
         f'[exchanges.beta]\nprotocol = "coinbase"\nsymbols = ["BTC-USD"]\ncredentials = "{own}"\n')
     settings = load(configuration)
-    from orderflow.cli.sessions import session_of
     alpha = session_of("alpha", settings.exchanges["alpha"], False, engine=settings.engine)
     assert texts(alpha.settings.credentials)[0] == "file-key-1" and alpha.channels[0] == "level2"
     assert main(["watch", str(configuration), "--seconds", "1"]) == BAD_USAGE
@@ -224,3 +234,54 @@ def test_settings_show_no_credentials():
 def test_nonces_only_grow():
     one = Credentials("key", "secret")
     assert [one.nonce(unix_ns) for unix_ns in (5_000, 5_000, 4_000, 9_000)] == [5, 6, 7, 9]
+
+
+@pytest.mark.parametrize("form", ["PEM", "base 64"])
+def test_an_ed25519_key_trades(form):
+    """The exchange knows the public half alone; every login and every order is verified with it."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                serialization.NoEncryption()).decode()
+    public = key.public_key().public_bytes(serialization.Encoding.PEM,
+                                           serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    account = AccountSettings("a-key", public_key=public, balances={"BTC": "10", "USDT": "1000000"})
+    exchange = start_thread(SimulatorSettings("alpha", "binance_spot", seed=3, accounts=(account,),
+                                              origin_ns=time.time_ns() - 5 * 10**9))
+    port = exchange.ports.plain
+    text = private if form == "PEM" else "".join(private.splitlines()[1:-1])
+    session = session_for("binance_spot", SessionSettings(
+        "alpha", rest=f"http://127.0.0.1:{port}", stream=f"ws://127.0.0.1:{port}", symbols=("BTCUSDT",), trade=True,
+        orders=f"ws://127.0.0.1:{port}/ws-api/v3", credentials=Credentials("a-key", text)))
+    limits = {"BTC-USDT": Limits("10", "1", "1000000")}
+    try:
+        with Engine([session], SyncServer(Doorbell(), print), limits=limits) as engine:
+            parent = engine.wait(engine.submit("BTC-USDT", "buy", "0.01", seconds=10))
+            assert parent.filled == Decimal("0.01"), parent
+    finally:
+        exchange.stop()
+
+
+def test_the_doctor_says_where_credentials_come_from(file, tmp_path, monkeypatch, capsys):
+    configuration = tmp_path / "engine.toml"
+    configuration.write_text(
+        f'[engine]\ncredentials = "{file()}"\ndirectory = "x"\n[limits."BTC-USDT"]\nmaximum_position = 1\n'
+        'maximum_order_quantity = 1\nmaximum_order_notional = 1\n' + "".join(
+            f'[exchanges.{name}]\nprotocol = "binance_spot"\nsymbols = ["BTCUSDT"]\ntrade = {trade}\n'
+            for name, trade in (("alpha", "true"), ("beta", "true"), ("gamma", "false"), ("delta", "true"))))
+    monkeypatch.setenv("ORDERFLOW_BETA_KEY", "env-key-1")
+    monkeypatch.setenv("ORDERFLOW_BETA_SECRET", "env-secret-1")
+    assert main(["doctor", str(configuration), "--json"]) == 1, "delta is to trade, with nothing"
+    printed = capsys.readouterr().out
+    found = {name: check["detail"] for name, check in json.loads(printed)["checks"].items() if "credentials" in name}
+    fingerprints = {text: Secret(text).fingerprint() for text in ("file-key-1", "file-secret-1", "file-pass-1",
+                                                                  "env-key-1", "env-secret-1")}
+    assert found["credentials of alpha"] == (
+        f"from {tmp_path / 'credentials.toml'}: key {fingerprints['file-key-1']}, "
+        f"secret {fingerprints['file-secret-1']}, passphrase {fingerprints['file-pass-1']}")
+    assert found["credentials of beta"] == (
+        f"from the environment: key {fingerprints['env-key-1']}, secret {fingerprints['env-secret-1']}")
+    assert found["credentials of gamma"].startswith("none") and found["credentials of delta"].startswith("none, and")
+    assert not any(text in printed for text in fingerprints)
+    file(mode=0o640)
+    assert main(["doctor", str(configuration)]) == 1
+    assert "chmod 600" in capsys.readouterr().out
