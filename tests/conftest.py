@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from orderflow.servers.hosts import HOSTS
+from tests.leaks import pytest_runtest_makereport, pytest_runtest_setup  # noqa: F401  # hooks
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -336,3 +336,30 @@ def test_every_form_is_found():
                 encoded = base64.b64encode(b"z" * shift + raw + tail)
                 assert any(form in encoded for form in forms(text).values())
     assert hits({"a": "0123456789abcdef"}, {"nothing": b"0123456789abcdee"}) == []
+
+
+SUITE = """
+import logging
+from orderflow.credentials import Credentials
+
+def test_quiet():
+    logging.getLogger("x").debug("%s", Credentials("CanaryKeyOfTheSuite", "CanarySecretOfTheSuite"))
+
+def test_logs():
+    Credentials("CanaryKeyOfTheSuite", "CanarySecretOfTheSuite")
+    logging.getLogger("x").debug("signed with CanarySecretOfTheSuite")
+
+def test_prints():
+    Credentials("CanaryKeyOfTheSuite", "CanarySecretOfTheSuite")
+    print(b"CanaryKeyOfTheSuite".hex())
+"""
+
+
+def test_the_suite_itself_is_searched(tmp_path):
+    """tests/leaks.py at work on tests of which two leak."""
+    (tmp_path / "test_some.py").write_text(SUITE)
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "tests.leaks", "-o", "log_level=DEBUG", "-rA",
+                           "--rootdir", tmp_path, "test_some.py"],
+                          env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "3 passed, 2 errors" in done.stdout, done.stdout
+    assert "ERROR test_some.py::test_logs" in done.stdout and "ERROR test_some.py::test_prints" in done.stdout
