@@ -11,6 +11,7 @@ import msgspec
 from orderflow.complaints import complaint
 from orderflow.exchanges import SESSIONS
 from orderflow.instrument import decimal
+from orderflow.redaction import redacted
 
 #: Connections are not renewed more often.
 SHORTEST_LIFE_S = 60.0
@@ -343,7 +344,9 @@ def _check_url(key: str, url: str, schemes: tuple[str, str]) -> None:
         return
     scheme, _, rest = url.partition("://")
     if scheme not in schemes or not rest:
-        raise ConfigError(f"{key}: {url!r} should begin with {schemes[1]}://")
+        raise ConfigError(f"{key}: {redacted(url)!r} should begin with {schemes[1]}://")
+    if "@" in rest.split("/")[0]:
+        raise ConfigError(f"{key}: a user or password in an address ends up in logs; see `credentials`")
     host = rest.split("/")[0].rsplit(":", 1)[0]
     if scheme == schemes[0] and host not in ("127.0.0.1", "localhost", "[::1]"):
         raise ConfigError(f"{key}: {scheme}:// is not encrypted and reaches loopback only; use {schemes[1]}://")

@@ -10,7 +10,7 @@ import re
 from collections.abc import MutableMapping
 from typing import Any
 
-#: Of query parameters, header fields and JSON members, as exchanges spell them; before a `-`, `_` or nothing.
+#: Of query parameters, header fields and JSON members, as exchanges spell them.
 NAMES = ("api[-_]?key", "api[-_]?sign", "sign", "signature", "authsig", "listen[-_]?key", "token", "access[-_]token",
          "refresh[-_]token", "client[-_]secret", "secret", "passphrase", "nonce", "authorization", "x-mbx-apikey",
          "cb-access-[a-z]+", "ok-access-[a-z]+", "kc-api-[a-z]+", "x-bapi-[a-z-]+", "bfx-[a-z]+", "x-gemini-[a-z]+",

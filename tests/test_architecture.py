@@ -45,6 +45,7 @@ LAYERS = ("instrument", "complaints", "config", "_core", "redaction", "credentia
 ALLOWED_IMPORTS = {
     ("instrument", "orderflow._core.types"): "numpy dtypes are derived from the structs, and declared nowhere else",
     ("config", "orderflow.exchanges"): "which protocols there are stands in one place",
+    ("config", "orderflow.redaction"): "an address may hold a token",
 }
 
 #: Where the GIL may be taken: the transport's fallback, and the call of a Python strategy.
