@@ -7,10 +7,11 @@ import json
 import time
 from pathlib import Path
 
+from orderflow.credentials import Credentials
 from orderflow.engine import Engine, Limits
 from orderflow.exchanges import session_for
 from orderflow.exchanges.actions import Fetch
-from orderflow.exchanges.session import Credentials, SessionSettings
+from orderflow.exchanges.session import SessionSettings
 from orderflow.research.captures import read_capture
 from orderflow.servers.control import Connect
 

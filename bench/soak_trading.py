@@ -13,8 +13,9 @@ from pathlib import Path
 
 from orderflow import Engine, Limits
 from orderflow._core.doorbell import Doorbell
+from orderflow.credentials import Credentials
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import Credentials, SessionSettings
+from orderflow.exchanges.session import SessionSettings
 from orderflow.servers.sync import SyncServer
 from orderflow.simulator.accounts import AccountSettings
 from orderflow.simulator.certificates import Authority

@@ -11,6 +11,7 @@ import msgspec
 from orderflow.complaints import complaint
 from orderflow.exchanges import SESSIONS
 from orderflow.instrument import decimal
+from orderflow.redaction import redacted
 
 #: Connections are not renewed more often.
 SHORTEST_LIFE_S = 60.0
@@ -52,6 +53,9 @@ class ExchangeSettings(Struct, frozen=True):
         Levels a side, where the exchange offers a choice; 0 = the session's default.
     trade : bool
         Open the order connection.
+    credentials : str
+        TOML file with a table of the exchange's name: key, secret, passphrase; ours alone, mode 0600. Empty = that of
+        the engine. The environment and the keyring come first.
     orders_per_10_seconds : int
         New orders and cancels that the send gate lets pass; a fifth is kept for cancels. 0 = not limited. The default
         is half of what Binance spot allows an account (rest-api.md, rateLimits ORDERS).
@@ -80,6 +84,7 @@ class ExchangeSettings(Struct, frozen=True):
     taker_fee: Number = "0"
     depth: Annotated[int, msgspec.Meta(ge=0)] = 0
     trade: bool = False
+    credentials: str = ""
     orders_per_10_seconds: Annotated[int, msgspec.Meta(ge=0)] = 50
     silence_seconds: Annotated[float, msgspec.Meta(ge=0)] = 60.0
     login_seconds: Seconds = 10.0
@@ -117,6 +122,10 @@ class EngineSettings(Struct, frozen=True):
     journal : "crash", "group" or "sync"
         What an order survives: the death of the process; soon after it was sent that of the machine; or that of the
         machine before it is sent, which takes as long as the disk does.
+    credentials : str
+        File of the credentials of all exchanges that name none of their own.
+    keyring : bool
+        Look for credentials in the keyring of the operating system too, after the environment.
     """
 
     server: Literal["sync", "async"] = "sync"
@@ -132,6 +141,8 @@ class EngineSettings(Struct, frozen=True):
     start_timeout: Seconds = 30.0
     directory: str = ""
     journal: Literal["crash", "group", "sync"] = "crash"
+    credentials: str = ""
+    keyring: bool = False
 
 
 class LimitSettings(Struct, frozen=True):
@@ -337,7 +348,9 @@ def _check_url(key: str, url: str, schemes: tuple[str, str]) -> None:
         return
     scheme, _, rest = url.partition("://")
     if scheme not in schemes or not rest:
-        raise ConfigError(f"{key}: {url!r} should begin with {schemes[1]}://")
+        raise ConfigError(f"{key}: {redacted(url)!r} should begin with {schemes[1]}://")
+    if "@" in rest.split("/")[0]:
+        raise ConfigError(f"{key}: a user or password in an address ends up in logs; see `credentials`")
     host = rest.split("/")[0].rsplit(":", 1)[0]
     if scheme == schemes[0] and host not in ("127.0.0.1", "localhost", "[::1]"):
         raise ConfigError(f"{key}: {scheme}:// is not encrypted and reaches loopback only; use {schemes[1]}://")

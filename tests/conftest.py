@@ -7,6 +7,7 @@ import pytest
 
 from orderflow.servers.hosts import HOSTS
 from tests import scenarios
+from tests.leaks import pytest_runtest_makereport, pytest_runtest_setup  # noqa: F401  # hooks
 
 SHARED = Path(__file__).parents[2] / "shared"
 

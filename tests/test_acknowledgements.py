@@ -1,10 +1,10 @@
 """A subscription that is never acknowledged is noticed by itself, and asked for again; and so is a login."""
 import pytest
 
+from orderflow.credentials import Credentials
 from orderflow.exchanges import SESSIONS
 from orderflow.exchanges.actions import Subscription
 from orderflow.exchanges.facts import Limit, Limits
-from orderflow.exchanges.session import Credentials
 from orderflow.servers.acknowledgements import MOST_TRIES, Acknowledgements, named
 from orderflow.simulator.accounts import AccountSettings
 from orderflow.simulator.launch import SimulatorSettings, build

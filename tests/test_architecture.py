@@ -16,7 +16,7 @@ STAGES = """
     types memory
     clock fixed wide timers index_map
     ring byte_ring doorbell hop board
-    openssl transport signing utf8 masking websocket
+    openssl transport libcrypto secret signing utf8 masking websocket
     json rfc3339 client_id levels checksum codec
     window ladder book tape known_depth quotes integrity arbitration signals
     order_states positions parents order_table orders
@@ -42,12 +42,13 @@ STAGES = """
 """.split()
 
 #: The layers of Python, lowest first. A layer imports from itself and from lower ones.
-LAYERS = ("instrument", "complaints", "config", "_core", "exchanges", "simulator", "servers", "wiring", "parents",
-          "run_start", "carried", "engine", "research", "cli")
+LAYERS = ("instrument", "complaints", "config", "_core", "redaction", "credentials", "exchanges", "simulator",
+          "servers", "wiring", "parents", "run_start", "carried", "engine", "research", "cli")
 #: (importing layer, module): why it may.
 ALLOWED_IMPORTS = {
     ("instrument", "orderflow._core.types"): "numpy dtypes are derived from the structs, and declared nowhere else",
     ("config", "orderflow.exchanges"): "which protocols there are stands in one place",
+    ("config", "orderflow.redaction"): "an address may hold a token",
 }
 
 #: Where the GIL may be taken: the transport's fallback, and the call of a Python strategy.
@@ -168,3 +169,15 @@ def test_names_of_files_say_what_is_in_them():
 def test_every_compiled_module_has_a_stub():
     missing = [path for path in source_files(".pyx") if not path.with_suffix(".pyi").is_file()]
     assert not missing, f"no stub for {', '.join(path.stem for path in missing)}"
+
+
+#: Who may see the text of a secret: it goes from there straight to the exchange.
+REVEALS = {"binance.py", "coinbase.py", "kraken.py", "kucoin.py"}
+
+
+def test_secrets_are_revealed_by_sessions_only():
+    """And never the secret that signs: that one is used inside."""
+    for path in source_files(".py"):
+        calls = re.findall(r"\breveal\(([\w.]*)", code_of(path))
+        assert not calls or (path.parent.name == "exchanges" and path.name in REVEALS), f"{path} reveals a secret"
+        assert all(what.endswith((".key", ".passphrase")) for what in calls), f"{path} reveals {calls}"

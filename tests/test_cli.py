@@ -18,9 +18,10 @@ from orderflow._core.doorbell import Doorbell
 from orderflow.cli import CHECK_FAILED, main
 from orderflow.cli.application import COMMANDS
 from orderflow.cli.examination import CHECKS, Finding
+from orderflow.credentials import Credentials
 from orderflow.engine import Engine, Limits
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import Credentials, SessionSettings
+from orderflow.exchanges.session import SessionSettings
 from orderflow.servers.sync import SyncServer
 from orderflow.simulator.dialects import PROTOCOLS
 from tests.process import COMMAND, ENVIRONMENT

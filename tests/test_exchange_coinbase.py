@@ -9,9 +9,10 @@ import pytest
 
 from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
+from orderflow.credentials import Credentials
 from orderflow.exchanges import session_for
 from orderflow.exchanges.actions import Answered, Problem, Ready, Reconnect, Subscription
-from orderflow.exchanges.session import Credentials, SessionError, SessionSettings
+from orderflow.exchanges.session import SessionError, SessionSettings
 from orderflow.instrument import table
 from tests.feed import SECOND_NS, Feed, levels
 from tests.serving import listing

@@ -10,8 +10,9 @@ import ccxt.pro
 import pytest
 
 from orderflow._core.types import Side
+from orderflow.credentials import Credentials
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import Credentials, SessionSettings
+from orderflow.exchanges.session import SessionSettings
 from orderflow.research.books import books
 from orderflow.simulator.exchange import SECOND_NS, Close
 from orderflow.wiring import wait_until

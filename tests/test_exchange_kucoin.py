@@ -16,6 +16,7 @@ import pytest
 from orderflow._core.codec import DecodeOutput, DecodeStatus
 from orderflow._core.types import BookFault, BookState, EventKind, MessageKind, Side
 from orderflow.cli import GOOD, main
+from orderflow.credentials import Credentials
 from orderflow.exchanges import session_for
 from orderflow.exchanges.actions import (
     Fetch,
@@ -29,7 +30,7 @@ from orderflow.exchanges.actions import (
     SnapshotBody,
     Subscription,
 )
-from orderflow.exchanges.session import Credentials, SessionError, SessionSettings
+from orderflow.exchanges.session import SessionError, SessionSettings
 from orderflow.instrument import table
 from orderflow.servers.direct import DirectServer
 from orderflow.simulator.certificates import Authority

@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orderflow.credentials import Credentials
 from orderflow.exchanges import session_for
 from orderflow.exchanges.actions import Request, SnapshotBody
-from orderflow.exchanges.session import Credentials, SessionSettings
+from orderflow.exchanges.session import SessionSettings
 from tests.feed import Feed, depth, kraken, rest
 from tests.serving import SERVERS, Clock, Run, session_of, start_exchange
 from tests.test_exchange_gate import snapshot as gate_snapshot

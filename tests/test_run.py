@@ -6,13 +6,13 @@ import pytest
 from msgspec import structs
 
 from orderflow._core.journal import JournalFiles
+from orderflow._core.secret import reveal
 from orderflow.cli import BAD_USAGE, CHECK_FAILED, GOOD, main
-from orderflow.cli.application import BadUsage
 from orderflow.cli.record import market_data
 from orderflow.cli.run import engine_of
 from orderflow.cli.sessions import session_of
 from orderflow.config import ConfigError, ExchangeSettings, load, parse
-from orderflow.exchanges.session import Credentials
+from orderflow.credentials import CredentialsError
 from orderflow.research.simulation import KEY, VENUES, secret_of, simulator_settings
 from orderflow.simulator.launch import start_thread
 
@@ -75,7 +75,9 @@ def test_in_a_pipe_it_prints_plain_lines(configuration, keys, capsys):
 def test_a_missing_key_is_named(configuration, monkeypatch, capsys):
     monkeypatch.delenv("ORDERFLOW_ALPHA_KEY", raising=False)
     assert main(["run", str(configuration)]) == BAD_USAGE
-    assert capsys.readouterr().err == "orderflow: exchanges.alpha.trade: the environment has no ORDERFLOW_ALPHA_KEY\n"
+    assert capsys.readouterr().err == (
+        "orderflow: exchanges.alpha.trade: no credentials; set ORDERFLOW_ALPHA_KEY and ORDERFLOW_ALPHA_SECRET, or name "
+        "a file in exchanges.alpha.credentials\n")
 
 
 def test_keys_serve_market_data_too(monkeypatch):
@@ -84,12 +86,14 @@ def test_keys_serve_market_data_too(monkeypatch):
     exchange = ExchangeSettings(protocol="coinbase", symbols=("BTC-USD",))
     assert session_of("one", exchange, trade=False).settings.credentials is None
     monkeypatch.setenv("ORDERFLOW_ONE_KEY", "k")
-    with pytest.raises(BadUsage, match=r"^exchanges\.one: the environment has no ORDERFLOW_ONE_SECRET$"):
+    with pytest.raises(CredentialsError, match=r"^exchanges\.one: the environment has no ORDERFLOW_ONE_SECRET$"):
         session_of("one", exchange, trade=False)
     monkeypatch.setenv("ORDERFLOW_ONE_SECRET", "cw==")
     monkeypatch.setenv("ORDERFLOW_ONE_PASSPHRASE", "p")
     session = session_of("one", exchange, trade=False)
-    assert session.settings.credentials == Credentials("k", "cw==", "p") and not session.settings.trade
+    found = session.settings.credentials
+    assert [reveal(part) for part in (found.key, found.secret, found.passphrase)] == ["k", "cw==", "p"]
+    assert not session.settings.trade
     assert session.channels[0] == "level2"
 
 

@@ -4,6 +4,7 @@ import copy
 import gc
 import hashlib
 import hmac
+import json
 import pickle
 
 import pytest
@@ -12,7 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orderflow._core.secret import Secret
 from orderflow._core.signing import Signer
+from orderflow.exchanges.kraken import signature
 
 # The key pair that Binance prints in its API documentation (binance-spot-api-docs, rest-api.md and web-socket-api.md).
 API_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
@@ -46,6 +49,89 @@ BINANCE = {
     ),
     "shortest": ("timestamp=1578963600000", "d84e6641b1e328e7b418fff030caed655c266299c9355e36ce801ed14631eed4"),
 }
+
+# Kraken, "Spot REST", "Authentication": the example of API-Sign.
+KRAKEN_SECRET = "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg=="
+KRAKEN_BODY = "nonce=1616492376594&ordertype=limit&pair=XBTUSD&price=37500&type=buy&volume=1.25"
+KRAKEN_SIGN = "4/dpxb3iT4tp/ZCVEwSnEsLxx0bqyhLpdfOpc6fn7OR8+UClSV5n9E6aSS8MPtnRfp32bAb0nmbRn6H8ndwLUQ=="
+
+# Hexadecimal HMAC-SHA256 of other exchanges: secret, message, signature, and who published it.
+HEXADECIMAL = {
+    "Binance USD-M, derivatives documentation": (
+        "2b5eb11e18796d12d88f13dc27dbbd02c2cc51ff7059765ed9821957d82bb4d9",
+        "symbol=BTCUSDT&side=BUY&type=LIMIT&quantity=1&price=9000&timeInForce=GTC&recvWindow=5000"
+        "&timestamp=1591702613943",
+        "3c661234138461fcc7a7d8746c6558c9842d4e10870d2ecbedf7777cad694af9",
+    ),
+    "Deribit, client_signature": (
+        "AMANDASECRECT", "1576074319000\n1iqt2wls\n",
+        "56590594f97921b09b18f166befe0d1319b198bbcdad7ca73382de2f88fe9aa1",
+    ),
+    "Bybit, GET (tests of nautilus_trader)": (
+        "test_secret", "1700000000000test_api_key5000category=linear&symbol=BTCUSDT",
+        "fd4f31228a46109dc6673062328693696df9a96c7ff04e6491a45e7f63a0fdd7",
+    ),
+    "Bybit, POST (tests of nautilus_trader)": (
+        "test_secret",
+        '1700000000000test_api_key5000{"category": "linear", "symbol": "BTCUSDT", "orderLinkId": "test-order-1"}',
+        "2df4a0603d69c08d5dea29ba85b46eb7db64ce9e9ebd34a7802a3d69700cb2a1",
+    ),
+    "Bybit, websocket (tests of nautilus_trader)": (
+        "test_secret", "GET/realtime1700000000000",
+        "bacffe7500499eb829bb58c45d36d1b3e5ac67c14eaeba91df5e99ccee013925",
+    ),
+    "Bitstamp, POST (computed independently)": (
+        "SECRET456",
+        "BITSTAMP KEY123POSTwww.bitstamp.net/api/v2/user_transactions/application/x-www-form-urlencoded"
+        "f93c979d-b00d-43a9-9b9c-fd4cd9547fa61567755304968v2offset=1",
+        "d709f34f1bde524d6149c660fc73d5768f61c1f6219a94ca74d0399e6bba451f",
+    ),
+    "Bitstamp, without body (computed independently)": (
+        "SECRET456",
+        "BITSTAMP KEY123POSTwww.bitstamp.net/api/v2/websockets_token/"
+        "f93c979d-b00d-43a9-9b9c-fd4cd9547fa61567755304968v2",
+        "750da0115658b1600ac33bfe4986ea511077a4d4ef63400fc2dfd03f127acac3",
+    ),
+}
+
+# Base 64 of HMAC-SHA256, OKX ("REST authentication"); the first from the tests of nautilus_trader.
+OKX = [
+    ("chNOOS4KvNXR_Xq4k4c9qsfoKWvnDecLATCRlcBwyKDYnWgO", "2020-12-08T09:08:57.715ZGET/api/v5/account/balance",
+     "PJ61e1nb2F2Qd7D8SPiaIcx2gjdELc+o0ygzre9z33k="),
+    ("22582BD0CFF14C41EDBF1AB98506286D", "2020-12-08T09:08:57.715ZGET/api/v5/account/balance?ccy=BTC",
+     "HiZhvSfMtWJA3uUIVXV3a/bSXNPCWvYFXoGCVS8V4zY="),
+    ("22582BD0CFF14C41EDBF1AB98506286D", "1538054050GET/users/self/verify",
+     "+LdIr8lkkvhr5hoA3g9TMC0+uQJ849ftAcocA/ouu4M="),
+]
+
+# Hexadecimal HMAC-SHA384: message, signature with the secret "SECRET". Neither publishes one; computed independently.
+SHA384 = {
+    "Bitfinex, websocket": (
+        "AUTH1700000000000000",
+        "ffba5517aaabd1619334911a7b5f69458928d0601d609a8c5a2f7957c8816e08532274dd207da1206a3de9c07b10e304",
+    ),
+    "Bitfinex, REST": (
+        "/api/v2/auth/r/orders1700000000000000{}",
+        "93b21608307831bc0429fbd022a9906b3c30df8112f799211396856aed976862ac676da1dc2ecc0c3c40aec16e08649a",
+    ),
+    "Gemini, REST": (
+        "eyJyZXF1ZXN0IjoiL3YxL29yZGVyL2V2ZW50cyIsIm5vbmNlIjoxNzAwMDAwMDAwMDAwfQ==",
+        "cff681dffcf543106d1dad03b7327a5bbd0471a5880d4458b4f4f44824166812ffb1c25cbe686ad25bce713a647180a7",
+    ),
+    "Gemini, websocket": (
+        "MTcwMDAwMDAwMA==",
+        "ee04a8604de22e699ea40514ca0a596daa4ab18f2634ca82417f8782b61ec44104af3a636b008a6363d51321bdf70f77",
+    ),
+}
+
+# Coinbase Advanced Trade with the test key of Coinbase's SDK: EdDSA of a JSON Web Token (RFC 8037).
+COINBASE_KEY = "MC4CAQAwBQYDK2VwBCIEIJNAVJ4tKdL2RtQXaVY0uqIASe5MZut9ACdnTfrbqbrQ"
+COINBASE_TOKEN = (
+    {"alg": "EdDSA", "kid": "organizations/o/apiKeys/k", "nonce": "00" * 16, "typ": "JWT"},
+    {"sub": "organizations/o/apiKeys/k", "iss": "cdp", "nbf": 1700000000, "exp": 1700000120,
+     "uri": "GET api.coinbase.com/api/v3/brokerage/accounts"},
+)
+COINBASE_SIGNATURE = "mLpUXYl7aINf4KOxj0aguknxcoKB-zRgIZHSJ3Ik6uxquBZWknPxOAPbY-AA5Bm0Ihyhe6OFBNVLper2TgLOBA"
 
 # RFC 4231, section 4, cases 1 to 4, 6 and 7 (5 is a truncated one): key, data, HMAC-SHA-256
 RFC_4231 = [
@@ -101,6 +187,44 @@ def test_binance_fix_logon_vector():
     pem = f"-----BEGIN PRIVATE KEY-----\n{PKCS8}\n-----END PRIVATE KEY-----\n"
     for key in (PKCS8, pem, pem.encode(), base64.b64decode(PKCS8), base64.b64decode(PKCS8)[16:]):
         assert Signer.ed25519(key).sign(logon) == expected
+
+
+@pytest.mark.parametrize("name", HEXADECIMAL)
+def test_hexadecimal_vectors_of_other_exchanges(name):
+    secret, message, expected = HEXADECIMAL[name]
+    assert Signer.hmac_sha256(secret).sign(message) == expected
+    assert Secret(secret).hmac("sha256", message.encode()).hex() == expected
+
+
+@pytest.mark.parametrize(("secret", "message", "expected"), OKX)
+def test_okx_vectors(secret, message, expected):
+    assert base64.b64encode(Secret(secret).hmac("sha256", message.encode())).decode() == expected
+
+
+@pytest.mark.parametrize("name", SHA384)
+def test_sha_384_vectors(name):
+    message, expected = SHA384[name]
+    assert Secret("SECRET").hmac("sha384", message.encode()).hex() == expected
+
+
+def test_kraken_vector():
+    secret = Secret(KRAKEN_SECRET).decoded()
+    assert signature(secret, "/0/private/AddOrder", "1616492376594", KRAKEN_BODY) == KRAKEN_SIGN
+
+
+def test_coinbase_token_vector():
+    signed = ".".join(base64.urlsafe_b64encode(json.dumps(part, separators=(",", ":")).encode()).decode().rstrip("=")
+                      for part in COINBASE_TOKEN)
+    found = Signer.ed25519(COINBASE_KEY).sign(signed)
+    assert found.rstrip("=").translate(str.maketrans("+/", "-_")) == COINBASE_SIGNATURE
+
+
+def test_the_kind_of_key_is_seen():
+    pem = f"-----BEGIN PRIVATE KEY-----\n{PKCS8}\n-----END PRIVATE KEY-----\n"
+    for key, algorithm in ((SECRET, "hmac-sha256"), (PKCS8, "ed25519"), (pem, "ed25519"), ("-----", "hmac-sha256")):
+        assert Signer.of(Secret(key)).algorithm == Signer.of(key).algorithm == algorithm
+    with pytest.raises(ValueError, match="not an Ed25519 private key"):
+        Signer.of("-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n")
 
 
 @pytest.mark.parametrize(("key", "data", "expected"), RFC_4231)

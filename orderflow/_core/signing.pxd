@@ -1,7 +1,7 @@
 """HMAC-SHA256 and Ed25519 on the order path, computed by the interpreter's own libcrypto.
 
-Nothing is linked at build time: signing.pyx finds the libcrypto that Python's `_hashlib` has loaded and fills a table
-of function pointers from it. So there is one OpenSSL in the process, patched with the interpreter.
+Nothing is linked at build time: libcrypto.pyx finds the libcrypto that Python's `_hashlib` has loaded, and signing.pyx
+fills a table of function pointers from it.
 
 HMAC keeps two SHA-256 states, after the inner and after the outer padded key (RFC 2104, section 4), so a signature
 copies 112 bytes twice and hashes the message and one block more: no allocation, no key schedule. A key may also be
@@ -40,7 +40,6 @@ cdef struct Libcrypto:          # what is used of it, found with dlsym
     int (*key_up_reference)(void *) noexcept nogil
     void (*key_free)(void *) noexcept nogil
     int (*encode_base64)(uint8_t *, const uint8_t *, int) noexcept nogil
-    void (*cleanse)(void *, size_t) noexcept nogil
     void (*clear_errors)() noexcept nogil
 
 

@@ -1,88 +1,50 @@
-"""Finds libcrypto and owns secrets; the arithmetic is in signing.pxd."""
+"""Makes signers of secrets; the arithmetic is in signing.pxd."""
 import base64
 import binascii
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport uint8_t
-from libc.string cimport memcpy, memset
-from posix.dlfcn cimport RTLD_NOW, dlopen, dlsym
-from posix.mman cimport (
-    MADV_DONTDUMP,
-    MAP_ANONYMOUS,
-    MAP_FAILED,
-    MAP_PRIVATE,
-    PROT_READ,
-    PROT_WRITE,
-    madvise,
-    mlock,
-    mmap,
-    munmap,
-)
+from libc.string cimport memcmp, memcpy, memset
 
 cimport cython
 
-cdef extern from "<dlfcn.h>" nogil:
-    int RTLD_NOLOAD             # not in POSIX: glibc, musl, the BSDs and macOS have it
+from orderflow._core cimport libcrypto as interpreters
+from orderflow._core.secret cimport Secret, explicit_bzero, give_back, locked_pages
 
 cdef enum:
     BLOCK = 64                  # of SHA-256
     KEY_TYPE_ED25519 = 1087     # NID_ED25519
-    PAGE = 4096
 
 NOT_A_KEY = "not an Ed25519 private key: expected 32 raw bytes, or PKCS#8 as DER, PEM or base 64"
+
+PEM = b"-----BEGIN "
+DER_BASE64 = b"MC4CAQAwBQYDK2Vw"     # how an Ed25519 key begins: its PKCS#8 frame is always the same
 
 cdef Libcrypto libcrypto
 
 
-cdef void *_find(void *library, str name, str where) except NULL:
-    cdef bytes symbol = name.encode()
-    cdef void *address = dlsym(library, symbol)
-    if address is NULL:
-        raise ImportError(f"orderflow signs with the libcrypto that Python itself uses ({where}), and that one has no "
-                          f"{name}; use a Python linked against a shared OpenSSL 1.1.1 or newer")
-    return address
-
-
-cdef void *_open(str where) except? NULL:
-    """The library already loaded from `where`: its dependencies, libcrypto among them, are searched with it."""
-    cdef bytes path = where.encode()
-    cdef void *library = dlopen(path, RTLD_NOLOAD | RTLD_NOW)
-    return library if library is not NULL else dlopen(path, RTLD_NOW)
-
-
 cdef int _load() except -1:
-    import _hashlib
-    cdef void *library = NULL
-    where = getattr(_hashlib, "__file__", None)
-    if where is None:           # built into the interpreter, and so is libcrypto's name table, if it is visible at all
-        where = "the interpreter's own executable"
-        library = dlopen(NULL, RTLD_NOW)
-    else:
-        library = _open(where)
-    if library is NULL:
-        raise ImportError(f"cannot open {where}, through which Python reaches libcrypto")
-    libcrypto.sha256_init = <int (*)(Sha256 *) noexcept nogil>_find(library, "SHA256_Init", where)
-    libcrypto.sha256_update = <int (*)(Sha256 *, const void *, size_t) noexcept nogil>_find(
-        library, "SHA256_Update", where)
-    libcrypto.sha256_final = <int (*)(uint8_t *, Sha256 *) noexcept nogil>_find(library, "SHA256_Final", where)
-    libcrypto.context_new = <void *(*)() noexcept nogil>_find(library, "EVP_MD_CTX_new", where)
-    libcrypto.context_free = <void (*)(void *) noexcept nogil>_find(library, "EVP_MD_CTX_free", where)
-    libcrypto.sign_init = <int (*)(void *, void **, const void *, void *, void *) noexcept nogil>_find(
-        library, "EVP_DigestSignInit", where)
-    libcrypto.sign = <int (*)(void *, uint8_t *, size_t *, const uint8_t *, size_t) noexcept nogil>_find(
-        library, "EVP_DigestSign", where)
-    libcrypto.key_from_raw = <void *(*)(int, void *, const uint8_t *, size_t) noexcept nogil>_find(
-        library, "EVP_PKEY_new_raw_private_key", where)
-    libcrypto.key_from_der = <void *(*)(void **, const uint8_t **, long) noexcept nogil>_find(
-        library, "d2i_AutoPrivateKey", where)
-    libcrypto.key_public = <int (*)(const void *, uint8_t *, size_t *) noexcept nogil>_find(
-        library, "EVP_PKEY_get_raw_public_key", where)
-    libcrypto.key_up_reference = <int (*)(void *) noexcept nogil>_find(library, "EVP_PKEY_up_ref", where)
-    libcrypto.key_free = <void (*)(void *) noexcept nogil>_find(library, "EVP_PKEY_free", where)
-    libcrypto.encode_base64 = <int (*)(uint8_t *, const uint8_t *, int) noexcept nogil>_find(
-        library, "EVP_EncodeBlock", where)
-    libcrypto.cleanse = <void (*)(void *, size_t) noexcept nogil>_find(library, "OPENSSL_cleanse", where)
-    libcrypto.clear_errors = <void (*)() noexcept nogil>_find(library, "ERR_clear_error", where)
+    libcrypto.sha256_init = <int (*)(Sha256 *) noexcept nogil>interpreters.find("SHA256_Init")
+    libcrypto.sha256_update = <int (*)(Sha256 *, const void *, size_t) noexcept nogil>interpreters.find("SHA256_Update")
+    libcrypto.sha256_final = <int (*)(uint8_t *, Sha256 *) noexcept nogil>interpreters.find("SHA256_Final")
+    libcrypto.context_new = <void *(*)() noexcept nogil>interpreters.find("EVP_MD_CTX_new")
+    libcrypto.context_free = <void (*)(void *) noexcept nogil>interpreters.find("EVP_MD_CTX_free")
+    libcrypto.sign_init = <int (*)(void *, void **, const void *, void *, void *) noexcept nogil>interpreters.find(
+        "EVP_DigestSignInit")
+    libcrypto.sign = <int (*)(void *, uint8_t *, size_t *, const uint8_t *, size_t) noexcept nogil>interpreters.find(
+        "EVP_DigestSign")
+    libcrypto.key_from_raw = <void *(*)(int, void *, const uint8_t *, size_t) noexcept nogil>interpreters.find(
+        "EVP_PKEY_new_raw_private_key")
+    libcrypto.key_from_der = <void *(*)(void **, const uint8_t **, long) noexcept nogil>interpreters.find(
+        "d2i_AutoPrivateKey")
+    libcrypto.key_public = <int (*)(const void *, uint8_t *, size_t *) noexcept nogil>interpreters.find(
+        "EVP_PKEY_get_raw_public_key")
+    libcrypto.key_up_reference = <int (*)(void *) noexcept nogil>interpreters.find("EVP_PKEY_up_ref")
+    libcrypto.key_free = <void (*)(void *) noexcept nogil>interpreters.find("EVP_PKEY_free")
+    libcrypto.encode_base64 = <int (*)(uint8_t *, const uint8_t *, int) noexcept nogil>interpreters.find(
+        "EVP_EncodeBlock")
+    libcrypto.clear_errors = <void (*)() noexcept nogil>interpreters.find("ERR_clear_error")
     return 0
 
 
@@ -106,15 +68,13 @@ cdef void _pad_key(Key *key, const uint8_t *secret, size_t size) noexcept:
         block[i] ^= 0x36 ^ 0x5c
     key.libcrypto.sha256_init(&key.outer)
     key.libcrypto.sha256_update(&key.outer, block, BLOCK)
-    key.libcrypto.cleanse(block, BLOCK)
-    key.libcrypto.cleanse(&state, sizeof(Sha256))
+    explicit_bzero(block, BLOCK)
+    explicit_bzero(&state, sizeof(Sha256))
 
 
-def _decode_private_key(private_key):
-    """32 raw bytes, or the DER inside PEM or base 64, as a bytearray that the caller wipes."""
-    if isinstance(private_key, str):
-        private_key = private_key.encode()
-    raw = bytearray(private_key)
+cdef bytearray _decode_private_key(Secret secret):
+    """32 raw bytes, or the DER inside PEM or base 64, as a bytearray that the caller overwrites."""
+    cdef bytearray raw = bytearray((<const char *>secret.data)[:secret.size])
     if len(raw) == 32 or raw[:1] == b"\x30":
         return raw
     if b"ENCRYPTED" in raw:
@@ -126,32 +86,34 @@ def _decode_private_key(private_key):
         raise ValueError(NOT_A_KEY) from None
 
 
-cdef class Signer:
-    """A secret, and signatures with it. Made by `Signer.hmac_sha256` or `Signer.ed25519`.
+cdef bint _begins(Secret secret, bytes with_this) noexcept:
+    return secret.size > <size_t>len(with_this) and not memcmp(
+        secret.data, PyBytes_AS_STRING(with_this), len(with_this))
 
-    The secret lives in pages that are locked in memory (where the limits of the process allow it), left out of core
-    dumps, and overwritten when the object goes. No method returns it; it cannot be copied or pickled.
+
+cdef Secret _secret(text):
+    return text if isinstance(text, Secret) else Secret(text)
+
+
+cdef class Signer:
+    """What signs with a secret. Made by `Signer.hmac_sha256`, `Signer.ed25519` or `Signer.of`.
+
+    What it makes of the secret lives in memory like that of a Secret. No method returns it; it cannot be copied or
+    pickled.
 
     Attributes
     ----------
     algorithm : str
         "hmac-sha256" or "ed25519".
     fingerprint : str
-        Eight hexadecimal digits that tell keys apart in a log without saying anything about them.
+        That of the secret.
     """
 
     def __init__(self):
-        raise TypeError("use Signer.hmac_sha256(secret) or Signer.ed25519(private_key)")
+        raise TypeError("use Signer.hmac_sha256(secret), Signer.ed25519(private_key) or Signer.of(either)")
 
     cdef int _map(self) except -1:
-        cdef size_t size = (sizeof(Key) + PAGE - 1) // PAGE * PAGE
-        cdef void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-        if memory == MAP_FAILED:
-            raise MemoryError("no memory for a signing key")
-        mlock(memory, size)     # both are best effort: a small RLIMIT_MEMLOCK must not stop trading
-        madvise(memory, size, MADV_DONTDUMP)
-        self.key = <Key *>memory
-        self.mapped = size
+        self.key = <Key *>locked_pages(sizeof(Key), &self.mapped)
         self.key.libcrypto = &libcrypto
         return 0
 
@@ -174,25 +136,33 @@ cdef class Signer:
         return 0
 
     @staticmethod
+    def of(secret):
+        """Signer for what an exchange of both kinds of key gave out: Ed25519 for a private key as PEM or as base 64 of
+        its DER, else HMAC-SHA256.
+
+        Parameters
+        ----------
+        secret : Secret, str or bytes-like
+        """
+        cdef Secret taken = _secret(secret)
+        cdef bint is_key = _begins(taken, PEM) or _begins(taken, DER_BASE64)
+        return Signer.ed25519(taken) if is_key else Signer.hmac_sha256(taken)
+
+    @staticmethod
     def hmac_sha256(secret):
         """Signer for keys whose signature is hexadecimal HMAC-SHA256.
 
         Parameters
         ----------
-        secret : str or bytes-like
+        secret : Secret, str or bytes-like
             As the exchange gave it; text is taken as UTF-8.
         """
-        cdef bytearray raw = bytearray(secret.encode() if isinstance(secret, str) else secret)
+        cdef Secret taken = _secret(secret)
         cdef Signer signer = Signer.__new__(Signer)
-        cdef uint8_t[DIGEST_SIZE] digest
-        if not raw:
-            raise ValueError("the secret is empty")
         signer._map()
-        _pad_key(signer.key, <const uint8_t *>PyByteArray_AS_STRING(raw), len(raw))
-        libcrypto.cleanse(PyByteArray_AS_STRING(raw), len(raw))
-        hmac(signer.key, b"orderflow key fingerprint", 25, digest)
+        _pad_key(signer.key, taken.data, taken.size)
         signer.algorithm = "hmac-sha256"
-        signer.fingerprint = (<const char *>digest)[:4].hex()
+        signer.fingerprint = taken.fingerprint()
         return signer
 
     @staticmethod
@@ -201,10 +171,15 @@ cdef class Signer:
 
         Parameters
         ----------
-        private_key : str or bytes-like
+        private_key : Secret, str or bytes-like
             32 raw bytes, or an unencrypted PKCS#8 key as DER, PEM or base 64 of the DER.
         """
-        cdef bytearray raw = _decode_private_key(private_key)
+        cdef Secret taken
+        try:
+            taken = _secret(private_key)
+        except ValueError:
+            raise ValueError(NOT_A_KEY) from None
+        cdef bytearray raw = _decode_private_key(taken)
         cdef Signer signer = Signer.__new__(Signer)
         cdef const uint8_t *at = <const uint8_t *>PyByteArray_AS_STRING(raw)
         cdef uint8_t[32] public_key
@@ -214,7 +189,7 @@ cdef class Signer:
             signer.key.private_key = libcrypto.key_from_raw(KEY_TYPE_ED25519, NULL, at, 32)
         else:
             signer.key.private_key = libcrypto.key_from_der(NULL, &at, len(raw))
-        libcrypto.cleanse(PyByteArray_AS_STRING(raw), len(raw))
+        explicit_bzero(PyByteArray_AS_STRING(raw), len(raw))
         if signer.key.private_key is NULL:
             libcrypto.clear_errors()
             raise ValueError(NOT_A_KEY)
@@ -223,7 +198,7 @@ cdef class Signer:
             raise ValueError("the private key is not an Ed25519 key")
         signer._arm()
         signer.algorithm = "ed25519"
-        signer.fingerprint = _fingerprint(public_key, 32)
+        signer.fingerprint = taken.fingerprint()
         return signer
 
     cpdef Signer prepare(self, bytes prefix):
@@ -272,17 +247,7 @@ cdef class Signer:
             libcrypto.context_free(self.key.context)
         if self.key.private_key is not NULL:
             libcrypto.key_free(self.key.private_key)        # OpenSSL overwrites a private key when it frees it
-        libcrypto.cleanse(self.key, self.mapped)
-        munmap(self.key, self.mapped)
-
-
-cdef str _fingerprint(const uint8_t *public_key, size_t size):
-    cdef Sha256 state
-    cdef uint8_t[DIGEST_SIZE] digest
-    libcrypto.sha256_init(&state)
-    libcrypto.sha256_update(&state, public_key, size)
-    libcrypto.sha256_final(digest, &state)
-    return (<const char *>digest)[:4].hex()
+        give_back(self.key, self.mapped)
 
 
 def _self_test():

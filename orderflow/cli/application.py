@@ -12,6 +12,9 @@ from orderflow.cli import BAD_USAGE, CHECK_FAILED, output
 
 #: In the order of the help text. `orderflow/cli/NAME.py` holds a function `command`, or several by name in `commands`.
 COMMANDS = ("demo", "run", "simulate", "books", "record", "watch", "journal", "replay", "doctor")
+#: Its own tracebacks are never wanted: they show the values of local variables, and those may be anybody's keys.
+SETTINGS: Any = {"add_completion": False, "context_settings": {"help_option_names": ["-h", "--help"]},
+                 "pretty_exceptions_enable": False, "pretty_exceptions_show_locals": False}
 #: What a callback raises that wants nothing more to be done.
 EXIT: Any = next(base for base in typer.Exit.__mro__ if base.__name__ == "Exit")
 #: What typer puts before every complaint about a value.
@@ -41,8 +44,7 @@ class Commands(TyperGroup):
         if cmd_name not in COMMANDS or util.find_spec(module) is None:
             return None
         found = import_module(module)
-        made = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]},
-                           help=found.__doc__.partition(": ")[2] if hasattr(found, "commands") else None)
+        made = typer.Typer(**SETTINGS, help=found.__doc__.partition(": ")[2] if hasattr(found, "commands") else None)
         for name, function in getattr(found, "commands", {cmd_name: getattr(found, "command", None)}).items():
             made.command(name)(function)
         return typer.main.get_command(made)
@@ -64,8 +66,7 @@ def installed_version() -> str:
 
 def command_line():
     """The whole command line, to be called with arguments."""
-    application = typer.Typer(cls=Commands, add_completion=False,
-                              context_settings={"help_option_names": ["-h", "--help"]})
+    application = typer.Typer(cls=Commands, **SETTINGS)
 
     @application.callback()
     def root(show_version: bool = typer.Option(False, "--version", callback=_version, is_eager=True,
@@ -90,6 +91,7 @@ def run(arguments: list[str]) -> int | None:
 def refusal(error: Exception) -> tuple[int | None, str]:
     """(exit code, one line) of what a user did or met; code None = a defect of ours, to be shown with its traceback."""
     from orderflow.config import ConfigError
+    from orderflow.credentials import CredentialsError
     from orderflow.exchanges.session import SessionError
     from orderflow.simulator.recording import CaptureError
 
@@ -98,7 +100,7 @@ def refusal(error: Exception) -> tuple[int | None, str]:
         where = context.command_path.partition(" ")[2] if context is not None else ""
         message = error.format_message().replace(COMPLAINT, "")
         return BAD_USAGE, _one_line(f"{where}: {message}" if where else message)
-    if isinstance(error, (BadUsage, ConfigError, CaptureError, SessionError)):
+    if isinstance(error, (BadUsage, ConfigError, CredentialsError, CaptureError, SessionError)):
         return BAD_USAGE, _one_line(str(error))
     if isinstance(error, (CheckFailed, ConnectionError, TimeoutError)):
         return CHECK_FAILED, _one_line(str(error) or type(error).__name__)

@@ -13,6 +13,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orderflow.config import Settings
 
 CLOCK_SOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
 GOOD_CLOCK_SOURCES = ("tsc", "kvm-clock", "arch_sys_counter")
@@ -40,6 +44,28 @@ def examine() -> Iterator[Finding]:
         except Exception as error:      # a doctor does not die of what the patient has
             yield Finding(check.__name__.removeprefix("_").replace("_", " "), "bad",
                           f"the check failed: {type(error).__name__}: {error}")
+
+
+def credentials(settings: Settings) -> Iterator[Finding]:
+    """Of each exchange of a configuration: where its credentials would come from, and their fingerprints."""
+    from orderflow.credentials import PARTS, CredentialsError, find, variable
+
+    for name, exchange in settings.exchanges.items():
+        called = f"credentials of {name}"
+        try:
+            found = find(name, exchange.credentials or settings.engine.credentials, settings.engine.keyring)
+        except CredentialsError as error:
+            yield Finding(called, "bad", str(error))
+            continue
+        if found is not None:
+            parts = [f"{part} {getattr(found, part).fingerprint()}" for part in PARTS if getattr(found, part)]
+            yield Finding(called, "good", f"from {found.source}: {', '.join(parts)}")
+        elif exchange.trade:
+            yield Finding(called, "bad", "none, and it is to trade",
+                          f"set {variable(name, 'key')} and {variable(name, 'secret')}, or name a file in "
+                          f"exchanges.{name}.credentials")
+        else:
+            yield Finding(called, "good", "none; public market data needs none")
 
 
 def _python() -> Finding:

@@ -90,7 +90,7 @@ def market_data(settings: Settings, report, captures: dict[str, Path]) -> Market
     for name, one in settings.exchanges.items():
         if name in captures and one.lines > 1:
             raise BadUsage(f"exchanges.{name}.lines: a capture holds one line; set lines = 1")
-    sessions = [session_of(name, one, trade=False, renewed=name not in captures)
+    sessions = [session_of(name, one, trade=False, renewed=name not in captures, engine=settings.engine)
                 for name, one in settings.exchanges.items()]
     chosen = settings.engine
     authorities = [one.ca_file for one in settings.exchanges.values() if one.ca_file]

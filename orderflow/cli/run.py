@@ -41,8 +41,9 @@ def command(
 ) -> int:
     """Connect to the exchanges of a configuration, keep their books and run its strategies until Ctrl-C.
 
-    Keys come from the environment: ORDERFLOW_NAME_KEY, ORDERFLOW_NAME_SECRET and, where the exchange has one,
-    ORDERFLOW_NAME_PASSPHRASE. Exchanges with `trade = true` need them.
+    Keys come from the environment (ORDERFLOW_NAME_KEY, ORDERFLOW_NAME_SECRET and, where the exchange has one,
+    ORDERFLOW_NAME_PASSPHRASE), from the keyring or from a file that the configuration names. Exchanges with
+    `trade = true` need them.
 
     Exit code 1: an exchange could not be reached, a book was not LIVE at the end, a parent order had not ended, or a
     strategy raised.
@@ -112,7 +113,8 @@ def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()
     from orderflow.servers.sync import SyncServer
 
     strategies = makers(settings, folder)
-    sessions = [session_of(name, exchange, exchange.trade) for name, exchange in settings.exchanges.items()]
+    sessions = [session_of(name, exchange, exchange.trade, engine=settings.engine)
+                for name, exchange in settings.exchanges.items()]
     chosen = settings.engine
     authorities = {exchange.ca_file for exchange in settings.exchanges.values()} - {""}
     server: SyncServer | AsyncServer

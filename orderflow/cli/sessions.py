@@ -1,36 +1,34 @@
-"""The session of a configured exchange, with the keys that the environment has for it."""
+"""The session of a configured exchange, with its credentials where there are any."""
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from orderflow.cli.application import BadUsage
 
 if TYPE_CHECKING:
-    from orderflow.config import ExchangeSettings
-    from orderflow.exchanges.session import Credentials, Session
+    from orderflow.config import EngineSettings, ExchangeSettings
+    from orderflow.credentials import Credentials
+    from orderflow.exchanges.session import Session
 
 
-def credentials_of(name: str, trade: bool) -> Credentials | None:
-    """Key, secret and, where there is one, passphrase from ORDERFLOW_NAME_KEY, _SECRET and _PASSPHRASE.
+def credentials_of(name: str, exchange: ExchangeSettings, engine: EngineSettings | None,
+                   trade: bool) -> Credentials | None:
+    """Credentials from the first place that has any: see `orderflow.credentials`.
 
-    Market data needs none; where they are given, some exchanges send more of it (Coinbase Exchange: every change of a
-    book at once). BadUsage, which names the variable, for one that is missing.
+    Market data needs none; where there are some, some exchanges send more of it (Coinbase Exchange: every change of a
+    book at once). BadUsage where there are none and it is to trade.
     """
-    from orderflow.exchanges.session import Credentials
+    from orderflow.credentials import find, variable
 
-    key, secret, passphrase = (os.environ.get(f"ORDERFLOW_{name.upper()}_{part}", "")
-                               for part in ("KEY", "SECRET", "PASSPHRASE"))
-    if not key and not secret and not trade:
-        return None
-    for part, value in (("KEY", key), ("SECRET", secret)):
-        if not value:
-            why = f"exchanges.{name}.trade" if trade else f"exchanges.{name}"
-            raise BadUsage(f"{why}: the environment has no ORDERFLOW_{name.upper()}_{part}")
-    return Credentials(key, secret, passphrase)
+    found = find(name, exchange.credentials or (engine.credentials if engine else ""), bool(engine and engine.keyring))
+    if found is None and trade:
+        raise BadUsage(f"exchanges.{name}.trade: no credentials; set {variable(name, 'key')} and "
+                       f"{variable(name, 'secret')}, or name a file in exchanges.{name}.credentials")
+    return found
 
 
-def session_of(name: str, exchange: ExchangeSettings, trade: bool, renewed: bool = True) -> Session:
+def session_of(name: str, exchange: ExchangeSettings, trade: bool, renewed: bool = True,
+               engine: EngineSettings | None = None) -> Session:
     """The session of one exchange of a configuration.
 
     Parameters
@@ -41,13 +39,16 @@ def session_of(name: str, exchange: ExchangeSettings, trade: bool, renewed: bool
         Whether it may open its order connection.
     renewed : bool
         Whether a connection may be replaced before the exchange ends it.
+    engine : EngineSettings, optional
+        Where credentials may come from besides the environment and the exchange's own file.
     """
     from orderflow.exchanges import session_for
     from orderflow.exchanges.session import SessionSettings
 
     return session_for(exchange.protocol, SessionSettings(
         name, exchange.rest, exchange.stream, exchange.orders, exchange.symbols, exchange.depth, trade=trade,
-        credentials=credentials_of(name, trade), order_rate=(exchange.orders_per_10_seconds, 10_000_000_000),
+        credentials=credentials_of(name, exchange, engine, trade),
+        order_rate=(exchange.orders_per_10_seconds, 10_000_000_000),
         silence_ns=int(exchange.silence_seconds * 1e9), login_ns=int(exchange.login_seconds * 1e9),
         subscribe_ns=int(exchange.subscribe_seconds * 1e9), lines=exchange.lines,
         renew_after_ns=_renew_after_ns(exchange) if renewed else 0))

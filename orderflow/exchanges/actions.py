@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from orderflow._core.types import BodyKind, Role
+from orderflow.redaction import redacted
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +30,24 @@ class OrderQuestion:
     sent_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Request:
     """One REST call. `purpose` comes back with the answer; `listing` is that of a book's snapshot, else -1. The answer
-    to a `secret` one (a token) is not shown. `weight` is what it counts for in the exchange's limit; `question` is what
-    it helps to answer."""
+    to a `secret` one (a token) is not shown; headers and body of a call never are. `weight` is what it counts for in the
+    exchange's limit; `question` is what it helps to answer."""
 
     purpose: str
     method: str
     url: str
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     listing: int = -1
     secret: bool = False
     weight: int = 1
     question: OrderQuestion | None = None
+
+    def __repr__(self) -> str:
+        return f"Request({self.purpose!r}, {self.method} {redacted(self.url)}, listing={self.listing})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class NumberedRequests:
         return self._asked.pop(number, ())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Send:
     """Send this text as one websocket frame; a `secret` one (a login) is neither recorded nor shown.
 
@@ -109,6 +113,9 @@ class Send:
     text: str
     secret: bool = False
     awaits: tuple[Subscription, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Send({self.connection!r}, {'***' if self.secret else repr(self.text)}, awaits={self.awaits})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,6 @@ derivatives documentation.
 """
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from collections.abc import Sequence
 from decimal import Decimal
@@ -15,8 +13,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from orderflow._core.codecs.binance import BinanceMarketData
 from orderflow._core.codecs.binance_orders import BinanceOrders
 from orderflow._core.integrity import SyncRule
+from orderflow._core.secret import reveal
 from orderflow._core.signing import Signer
 from orderflow._core.types import BodyKind, Role
+from orderflow.credentials import Credentials
 from orderflow.exchanges.actions import (
     Action,
     Endpoint,
@@ -33,7 +33,7 @@ from orderflow.exchanges.actions import (
     answered,
 )
 from orderflow.exchanges.facts import Facts, Limit, Limits
-from orderflow.exchanges.session import Credentials, Session, SessionSettings
+from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.instrument import Listing, WireDigits, choose_scales, significant_decimals
 
 #: market -> (REST base, REST prefix, stream base, depth stream, snapshot limit)
@@ -163,8 +163,8 @@ class BinanceSession(Session):
             raise self.error("orders are not supported on this market yet; set trade = false")
         credentials = self._credentials()
         self.assets = sorted({asset for item in self.indices.values() for asset in (item.base, item.quote)} | {"BNB"})
-        return BinanceOrders(table, symbols, api_key=credentials.key, signer=Signer.hmac_sha256(credentials.secret),
-                             assets=self.assets)
+        self._signer = Signer.of(credentials.secret)
+        return BinanceOrders(table, symbols, api_key=reveal(credentials.key), signer=self._signer, assets=self.assets)
 
     def _credentials(self) -> Credentials:
         if self.settings.credentials is None:
@@ -183,7 +183,7 @@ class BinanceSession(Session):
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
         """The order connection subscribes to what becomes of its orders."""
         if connection == "orders":
-            return [Send(connection, json.dumps(self._user_stream(unix_ns)))]
+            return [Send(connection, json.dumps(self._user_stream(unix_ns)), secret=True)]
         return super().opened(connection, unix_ns)
 
     def wanted(self, connection: str) -> list[Subscription]:
@@ -202,9 +202,8 @@ class BinanceSession(Session):
     def _user_stream(self, unix_ns: int) -> dict:
         """userDataStream.subscribe.signature: execution reports on the connection that carries the orders."""
         credentials = self._credentials()
-        params = {"apiKey": credentials.key, "timestamp": unix_ns // 1_000_000}
-        payload = "&".join(f"{key}={params[key]}" for key in sorted(params))
-        params["signature"] = hmac.new(credentials.secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+        params = {"apiKey": reveal(credentials.key), "timestamp": unix_ns // 1_000_000}
+        params["signature"] = self._signer.sign("&".join(f"{key}={params[key]}" for key in sorted(params)))
         return {"id": USER_STREAM, "method": "userDataStream.subscribe.signature", "params": params}
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
@@ -269,14 +268,14 @@ class BinanceSession(Session):
         return actions
 
     def _order_call(self, purpose: str, question: OrderQuestion, unix_ns: int, **parameters: object) -> Request:
-        """Signed with HMAC-SHA256 over the query ("Request security")."""
+        """Signed over the query ("Request security")."""
         path, weight = ORDER_CALLS[purpose]
         credentials = self._credentials()
         query = urlencode({"symbol": self.indices[question.listing].symbol, **parameters,
                            "timestamp": unix_ns // 1_000_000})
-        signature = hmac.new(credentials.secret.encode(), query.encode(), hashlib.sha256).hexdigest()
-        return Request(purpose, "GET", f"{self.rest}{self.prefix}{path}?{query}&signature={signature}",
-                       (("X-MBX-APIKEY", credentials.key),), secret=True, weight=weight, question=question)
+        signature = urlencode({"signature": self._signer.sign(query)})
+        return Request(purpose, "GET", f"{self.rest}{self.prefix}{path}?{query}&{signature}",
+                       (("X-MBX-APIKEY", reveal(credentials.key)),), secret=True, weight=weight, question=question)
 
     # -- books --------------------------------------------------------------------------------------------------
 

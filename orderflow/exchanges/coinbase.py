@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import json
 from collections.abc import Sequence
 from decimal import ROUND_UP, Decimal
 
 from orderflow._core.codecs.coinbase import CoinbaseMarketData
+from orderflow._core.secret import reveal
+from orderflow.credentials import Credentials
 from orderflow.exchanges.actions import Action, Problem, Ready, Request, Send, Subscription, answered
 from orderflow.exchanges.facts import Facts, Limit, Limits
-from orderflow.exchanges.session import Credentials, Session, SessionSettings
+from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.exchanges.steps import LARGEST_PRICE, LARGEST_QUANTITY, OLDER_DIGITS
 from orderflow.instrument import Listing, choose_scales, significant_decimals
 
@@ -47,10 +47,9 @@ def listing_of(exchange: str, symbol: str, entry: dict, base: str, quote: str, t
 def signed(credentials: Credentials, unix_ns: int) -> dict:
     """The fields that a subscription carries to be allowed what needs a login."""
     stamp = f"{unix_ns // 1_000_000_000}"
-    secret = base64.b64decode(credentials.secret)
-    digest = hmac.new(secret, f"{stamp}GET/users/self/verify".encode(), hashlib.sha256).digest()
-    return {"signature": base64.b64encode(digest).decode(), "key": credentials.key,
-            "passphrase": credentials.passphrase, "timestamp": stamp}
+    digest = credentials.secret.decoded().hmac("sha256", f"{stamp}GET/users/self/verify".encode())
+    return {"signature": base64.b64encode(digest).decode(), "key": reveal(credentials.key),
+            "passphrase": reveal(credentials.passphrase) if credentials.passphrase else "", "timestamp": stamp}
 
 
 class CoinbaseSession(Session):

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import json
 from collections.abc import Sequence
 from decimal import Decimal
@@ -11,6 +10,7 @@ from urllib.parse import urlencode
 
 from orderflow._core.codecs.kraken import KrakenMarketData
 from orderflow._core.codecs.kraken_orders import KrakenOrders
+from orderflow._core.secret import Secret, reveal
 from orderflow._core.types import BodyKind, Role
 from orderflow.exchanges.actions import (
     Action,
@@ -42,6 +42,13 @@ METHODS = {OPEN: "OpenOrders", CLOSED: "ClosedOrders", TRADES: "QueryTrades"}
 TRADES_AT_ONCE = 20
 
 
+def signature(secret: Secret, path: str, nonce: str, body: str) -> str:
+    """API-Sign of a private call: base 64 of HMAC-SHA512 over the path and the SHA-256 of nonce and body, with the
+    decoded secret ("Spot REST", "Authentication")."""
+    digest = hashlib.sha256((nonce + body).encode()).digest()
+    return base64.b64encode(secret.hmac("sha512", path.encode() + digest)).decode()
+
+
 class KrakenSession(Session):
     """Book snapshots come in the stream and every update carries a checksum; a resync is a new subscription."""
 
@@ -59,7 +66,6 @@ class KrakenSession(Session):
         super().__init__(settings)
         self.orders = settings.orders or ORDERS
         self.depth = settings.depth or 1000
-        self._nonce = 0
         self._trades: list[str] = []        # still to be asked for, of the question that is open
 
     def metadata(self) -> list[Request]:
@@ -100,6 +106,10 @@ class KrakenSession(Session):
             return None
         if self.settings.credentials is None:
             raise self.error("trade = true needs a key and a secret")
+        try:
+            self._secret = self.settings.credentials.secret.decoded()
+        except ValueError as error:
+            raise self.error(str(error)) from None
         self.assets = sorted({asset for item in self.indices.values() for asset in (item.base, item.quote)})
         self._order_codec = KrakenOrders(table, symbols, assets=self.assets)
         return self._order_codec
@@ -111,16 +121,12 @@ class KrakenSession(Session):
 
     def _private(self, purpose: str, method: str, unix_ns: int, question: OrderQuestion | None = None,
                  **parameters: str) -> Request:
-        """Signed with HMAC-SHA512 over the path and the SHA-256 of nonce and body ("Spot REST", authentication). Each
-        nonce is larger than the one before."""
+        """A signed call."""
         path = f"/0/private/{method}"
-        self._nonce = max(self._nonce + 1, unix_ns // 1000)
-        nonce = str(self._nonce)
+        credentials = self.settings.credentials
+        nonce = str(credentials.nonce(unix_ns))
         body = urlencode({"nonce": nonce, **parameters})
-        digest = hashlib.sha256((nonce + body).encode()).digest()
-        secret = base64.b64decode(self.settings.credentials.secret)
-        signature = base64.b64encode(hmac.new(secret, path.encode() + digest, hashlib.sha512).digest()).decode()
-        headers = (("API-Key", self.settings.credentials.key), ("API-Sign", signature),
+        headers = (("API-Key", reveal(credentials.key)), ("API-Sign", signature(self._secret, path, nonce, body)),
                    ("Content-Type", "application/x-www-form-urlencoded"))
         return Request(purpose, "POST", f"{self.rest}{path}", headers, body.encode(), secret=True, question=question)
 
@@ -201,4 +207,5 @@ class KrakenSession(Session):
         token = answer["result"]["token"]
         self._order_codec.set_token(token)
         return [Send("orders", json.dumps({"method": "subscribe", "params": {
-            "channel": "executions", "snap_orders": True, "snap_trades": False, "token": token}, "req_id": 1}))]
+            "channel": "executions", "snap_orders": True, "snap_trades": False, "token": token}, "req_id": 1}),
+                     secret=True)]

@@ -6,8 +6,6 @@ Sources: KuCoin's "WebSocket API" (introduction, Orderbook - Increment, Trade, T
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import json
 from collections.abc import Sequence
 from decimal import Decimal
@@ -15,7 +13,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from orderflow._core.codecs.kucoin import KucoinMarketData
 from orderflow._core.integrity import SyncRule
+from orderflow._core.secret import reveal
 from orderflow._core.types import Role
+from orderflow.credentials import Credentials
 from orderflow.exchanges.actions import (
     Action,
     Endpoint,
@@ -32,7 +32,7 @@ from orderflow.exchanges.actions import (
     by_channel,
 )
 from orderflow.exchanges.facts import Facts, Limit, Limits
-from orderflow.exchanges.session import Credentials, Session, SessionSettings
+from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.exchanges.steps import QUANTITY_STEPS, scales_of_book
 from orderflow.instrument import Listing, WireDigits
 
@@ -200,10 +200,10 @@ class KucoinSession(Session):
 def signed(credentials: Credentials, target: str, unix_ns: int) -> tuple[tuple[str, str], ...]:
     """Headers that say whose a GET of `target`, path and query, is."""
     def digest(text: str) -> str:
-        mac = hmac.new(credentials.secret.encode(), text.encode(), hashlib.sha256)
-        return base64.b64encode(mac.digest()).decode()
+        return base64.b64encode(credentials.secret.hmac("sha256", text.encode())).decode()
 
     stamp = f"{unix_ns // MILLISECOND_NS}"
-    return (("KC-API-KEY", credentials.key), ("KC-API-SIGN", digest(f"{stamp}GET{target}")),
-            ("KC-API-TIMESTAMP", stamp), ("KC-API-PASSPHRASE", digest(credentials.passphrase)),
+    passphrase = reveal(credentials.passphrase) if credentials.passphrase else ""
+    return (("KC-API-KEY", reveal(credentials.key)), ("KC-API-SIGN", digest(f"{stamp}GET{target}")),
+            ("KC-API-TIMESTAMP", stamp), ("KC-API-PASSPHRASE", digest(passphrase)),
             ("KC-API-KEY-VERSION", "2"))

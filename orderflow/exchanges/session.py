@@ -8,13 +8,14 @@ listing that needs a snapshot.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from orderflow._core.codec import Codec, OrderCodec
 from orderflow._core.integrity import SyncRule
 from orderflow._core.types import BookFault, Role
+from orderflow.credentials import Credentials
 from orderflow.exchanges.actions import (
     Action,
     Endpoint,
@@ -33,16 +34,6 @@ from orderflow.instrument import Listing
 
 class SessionError(Exception):
     """The exchange said or sent something that this session cannot go on from; the message says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Key and secret of an account, and the passphrase where an exchange has one. Never shown: not in a repr, a log, a
-    traceback."""
-
-    key: str = field(repr=False)
-    secret: str = field(repr=False)
-    passphrase: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from decimal import Decimal
 import httpx
 
 from orderflow._core.doorbell import Doorbell
+from orderflow.credentials import Credentials
 from orderflow.engine import Engine, Limits
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import Credentials, Session, SessionSettings
+from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.servers.async_ import AsyncServer
 from orderflow.servers.direct import DirectServer
 from orderflow.servers.sync import SyncServer

@@ -22,6 +22,7 @@ from picows import WSAutoPingStrategy, WSCloseCode, WSError, WSMsgType, ws_conne
 
 from orderflow._core.doorbell import Doorbell
 from orderflow.exchanges.actions import Fetch, Request
+from orderflow.redaction import RedactingLogger
 from orderflow.servers.connect import TIMEOUTS, Timeouts, check_url, explain
 from orderflow.servers.control import Conversation
 from orderflow.servers.effects import Connect, Release
@@ -30,7 +31,8 @@ from orderflow.servers.listener import LARGEST_FRAME, RETRY_S, Listener
 from orderflow.servers.resolve import EventLoop
 from orderflow.servers.rest import async_client, call_async, client, fetch_now, trust
 
-logging.getLogger("picows").addHandler(logging.NullHandler())      # what it would print, AsyncServer reports
+LOGGER = logging.getLogger("picows")
+LOGGER.addHandler(logging.NullHandler())        # what it would print, AsyncServer reports
 #: A connection that says nothing is pinged, and then given up: as the sync server's threads do (connections.pxd).
 PING_S, HEARD_S = 15.0, 30.0
 #: How long a peer may take to answer our goodbye.
@@ -227,7 +229,7 @@ class AsyncServer:
             lambda: listener, url, ssl_context=trusted, socket_factory=lambda _: opened, max_redirects=0,
             max_frame_size=LARGEST_FRAME, websocket_handshake_timeout=self.timeouts.upgrade, enable_auto_ping=True,
             auto_ping_idle_timeout=PING_S, auto_ping_reply_timeout=HEARD_S - PING_S, enable_auto_pong=True,
-            auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE, **options))
+            auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE, logger_name=RedactingLogger(LOGGER), **options))
         attempt.phase, attempt.seconds = "upgrade", self.timeouts.upgrade
         try:
             await asyncio.shield(making)

@@ -157,7 +157,7 @@ def connect(
     client = websocket.WebSocket(sslopt={"context": context}, enable_multithread=False)
     opened: socket.socket | None = None
     try:
-        proxy_host, proxy_port, _ = (None, 0, None) if _is_loopback(host) else get_proxy_info(host, is_tls)
+        proxy_host, proxy_port, _ = (None, 0, None) if is_loopback(host) else get_proxy_info(host, is_tls)
         if proxy_host:                  # websocket-client's own path, once it is known that the name resolves
             look_up(proxy_host, proxy_port).result(connect_timeout)
             context.phase = "connect"
@@ -189,7 +189,7 @@ def check_url(url: str) -> tuple[str, int, bool]:
         raise ValueError("url: expected wss://host[:port]/path")
     if parts.username or parts.password:
         raise ValueError("url: user and password in a URL end up in logs; use headers")
-    if parts.scheme == "ws" and not _is_loopback(parts.hostname):
+    if parts.scheme == "ws" and not is_loopback(parts.hostname):
         raise ValueError(f"url: ws:// is not encrypted and reaches loopback only, not {parts.hostname}; use wss://")
     return parts.hostname, parts.port or (443 if parts.scheme == "wss" else 80), parts.scheme == "wss"
 
@@ -209,7 +209,8 @@ def _context(ca_file: str | None, timeouts: dict[str, float]) -> _Context:
         raise ValueError(f"ca_file: {ca_file} cannot be used: {error.strerror or error}") from None
 
 
-def _is_loopback(host: str | int) -> bool:
+def is_loopback(host: str | int) -> bool:
+    """Whether what is sent there stays on this machine."""
     if host == "localhost":
         return True
     try:
@@ -225,7 +226,7 @@ def _open(host: str, port: int, context: _Context, timeout: float) -> _PlainSock
     context.phase = "connect"
     failure: OSError | None = None
     for tried, (family, kind, protocol, _, address) in enumerate(addresses):
-        if _is_loopback(host) and not _is_loopback(address[0]):
+        if is_loopback(host) and not is_loopback(address[0]):
             raise ValueError(f"url: {host} resolves to {address[0]}, which is not loopback")
         sock = _PlainSocket(family, kind, protocol)
         try:

@@ -33,6 +33,7 @@ from orderflow.exchanges.actions import (
     SnapshotBody,
 )
 from orderflow.exchanges.session import Session
+from orderflow.redaction import redacted
 from orderflow.servers.acknowledgements import named
 from orderflow.servers.effects import Connect, Effect, Release
 from orderflow.servers.health import Health, describe, lost
@@ -447,6 +448,8 @@ class Conversation:
         self.loop.command(kind, connection=index, epoch=self.lines[index].epoch, **fields)
 
     def tell(self, problem: str) -> None:
-        """One line that a user should hear."""
+        """One line that a user should hear; what it quotes of the exchange may quote our request."""
+        credentials = self.session.settings.credentials
+        problem = redacted(problem) if credentials is None else credentials.redact(problem)
         self.health.last_problem = problem
         self.report(f"{self.name}: {problem}")

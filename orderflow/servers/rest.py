@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from orderflow.exchanges.actions import Request
+from orderflow.redaction import redact_loggers, redacted
 from orderflow.servers.blocking import BlockingCalls
-from orderflow.servers.connect import explain
+from orderflow.servers.connect import explain, is_loopback
 from orderflow.servers.hosts import PATIENCE_S, Answer, Hosts
 
 TIMEOUT = 10.0
@@ -21,6 +22,11 @@ AT_ONCE = 4
 LOOK_S = 1.0
 #: Calls that run when everything ends may take so long.
 LEAVE_S = 1.0
+#: What is meant for this machine goes to no proxy: unencrypted, it would be read there.
+DIRECT = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
+
+redact_loggers("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy", "websocket",
+               "asyncio")
 
 
 def trust(ca_file: str | None) -> ssl.SSLContext:
@@ -30,12 +36,12 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
 
 def client(ca_file: str | None, timeout: float = TIMEOUT) -> httpx.Client:
     """A blocking client. `timeout`: seconds for each of connect, write and read."""
-    return httpx.Client(verify=trust(ca_file), timeout=timeout, trust_env=ca_file is None)
+    return httpx.Client(verify=trust(ca_file), timeout=timeout, trust_env=ca_file is None, mounts=DIRECT)
 
 
 def async_client(ca_file: str | None, timeout: float = TIMEOUT) -> httpx.AsyncClient:
     """A client for the event loop."""
-    return httpx.AsyncClient(verify=trust(ca_file), timeout=timeout, trust_env=ca_file is None)
+    return httpx.AsyncClient(verify=trust(ca_file), timeout=timeout, trust_env=ca_file is None, mounts=DIRECT)
 
 
 def _refusal(error: Exception, request: Request, timeout: float | None) -> Answer:
@@ -59,9 +65,18 @@ def _answer(found: httpx.Response) -> Answer:
     return Answer(found.status_code, found.content, found.headers.get("retry-after", ""))
 
 
+def _check_url(url: str) -> None:
+    """As of websockets: unencrypted to this machine only."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+        raise httpx.UnsupportedProtocol(f"{parts.scheme}:// is not encrypted and reaches loopback only, not "
+                                        f"{parts.hostname}; use https://")
+
+
 def call(using: httpx.Client, request: Request) -> Answer:
     """Make it; never raises."""
     try:
+        _check_url(request.url)
         return _answer(using.request(request.method, request.url, headers=dict(request.headers),
                                      content=request.body or None))
     except Exception as error:      # not only httpx's own: the client may be closed while a call hangs in it
@@ -71,6 +86,7 @@ def call(using: httpx.Client, request: Request) -> Answer:
 async def call_async(using: httpx.AsyncClient, request: Request) -> Answer:
     """The same from an event loop."""
     try:
+        _check_url(request.url)
         return _answer(await using.request(request.method, request.url, headers=dict(request.headers),
                                            content=request.body or None))
     except httpx.HTTPError as error:
@@ -117,7 +133,7 @@ def _told(request: Request, answer: Answer) -> str:
     if not answer.status:
         return shown            # names the URL itself
     hint = "; check `protocol`, `symbols` and `rest`" if answer.status in (400, 404) else ""
-    return f"{request.url}: {shown} (status {answer.status}){hint}"
+    return redacted(f"{request.url}: {shown} (status {answer.status}){hint}")
 
 
 def _call_patiently(using: httpx.Client, request: Request, hosts: Hosts, clock: Callable[[], int],

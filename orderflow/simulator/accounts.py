@@ -20,8 +20,8 @@ class AccountSettings:
     `public_key` is an Ed25519 key (PEM) for Binance's sessions; an account has one or the other.
     `balances` are decimals as text. `tier` is Kraken's: starter, intermediate or pro.
     """
-    api_key: str
-    secret: str = ""
+    api_key: str = field(repr=False)
+    secret: str = field(default="", repr=False)
     public_key: str = ""
     balances: dict[str, str] = field(default_factory=dict)
     name: str = "main"
