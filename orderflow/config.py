@@ -12,6 +12,8 @@ from orderflow.complaints import complaint
 from orderflow.exchanges import SESSIONS
 from orderflow.instrument import decimal
 
+#: A dead-man switch fires no sooner.
+SHORTEST_DEAD_MAN_S = 5
 #: Connections are not renewed more often.
 SHORTEST_LIFE_S = 60.0
 #: Strategies that can be named in a configuration without a module.
@@ -52,6 +54,12 @@ class ExchangeSettings(Struct, frozen=True):
         Levels a side, where the exchange offers a choice; 0 = the session's default.
     trade : bool
         Open the order connection.
+    account_is_exclusive : bool
+        Nobody else trades on this account, no other program and no person: only then does a kill use the exchange's
+        mass cancel, and only then is its dead-man switch set, because both cancel orders that are not ours too.
+    dead_man_seconds : int
+        After so long without us the exchange cancels everything, where it offers that (Kraken) and the account is
+        exclusive; set back at a third of it. 0 = not used.
     orders_per_10_seconds : int
         New orders and cancels that the send gate lets pass; a fifth is kept for cancels. 0 = not limited. The default
         is half of what Binance spot allows an account (rest-api.md, rateLimits ORDERS).
@@ -80,6 +88,8 @@ class ExchangeSettings(Struct, frozen=True):
     taker_fee: Number = "0"
     depth: Annotated[int, msgspec.Meta(ge=0)] = 0
     trade: bool = False
+    account_is_exclusive: bool = False
+    dead_man_seconds: Annotated[int, msgspec.Meta(ge=0, le=86400)] = 60
     orders_per_10_seconds: Annotated[int, msgspec.Meta(ge=0)] = 50
     silence_seconds: Annotated[float, msgspec.Meta(ge=0)] = 60.0
     login_seconds: Seconds = 10.0
@@ -112,6 +122,8 @@ class EngineSettings(Struct, frozen=True):
         Seconds for each of connecting, writing and reading of a REST call.
     start_timeout : float
         Seconds until every exchange must be ready; `run` then goes on with those that are.
+    standstill_seconds : float
+        After so long a native thread whose heartbeat stands still is stuck: its exchange is killed. 0 = never.
     directory : str
         Of the journal; needed where an exchange trades, because client order ids must never repeat.
     """
@@ -127,6 +139,7 @@ class EngineSettings(Struct, frozen=True):
     upgrade_timeout: Seconds = 10.0
     rest_timeout: Seconds = 10.0
     start_timeout: Seconds = 30.0
+    standstill_seconds: Annotated[float, msgspec.Meta(ge=0)] = 5.0
     directory: str = ""
 
 
@@ -255,6 +268,9 @@ def check(settings: Settings) -> Settings:
             if not -1 < fee < 1:
                 raise ConfigError(f"{key}.{field}: {fee} is a fraction of the notional, so between -1 and 1")
         _check_renewal(f"{key}.reconnect_after_seconds", exchange.reconnect_after_seconds)
+        if 0 < exchange.dead_man_seconds < SHORTEST_DEAD_MAN_S:
+            raise ConfigError(f"{key}.dead_man_seconds: {exchange.dead_man_seconds} is too short for a connection that is "
+                              f"lost and made again; at least {SHORTEST_DEAD_MAN_S}, or 0 for none")
         if exchange.ca_file and not Path(exchange.ca_file).is_file():
             raise ConfigError(f"{key}.ca_file: {exchange.ca_file} is not a file")
         for field in ("rest", "stream", "orders"):

@@ -58,6 +58,7 @@ cdef class ExchangeLoop(Loop):
     cdef BookSync *sync_at(self, int listing, int line) except NULL
     cdef int take_commands(self, int64_t now_ns) noexcept nogil
     cdef int receive(self, uint32_t index, int64_t now_ns) noexcept nogil
+    cdef int cancel(self, int64_t now_ns) noexcept nogil
     cdef int take_orders(self, int64_t now_ns) noexcept nogil
     cdef int take_frames(self, int64_t now_ns) noexcept nogil
     cdef void decode(self, uint32_t index, const char *data, size_t size, int64_t now_ns) noexcept nogil

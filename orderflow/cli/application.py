@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from orderflow.cli import BAD_USAGE, CHECK_FAILED, output
 
 #: In the order of the help text. `orderflow/cli/NAME.py` holds a function `command`.
-COMMANDS = ("demo", "run", "simulate", "books", "record", "watch", "doctor")
+COMMANDS = ("demo", "run", "status", "kill", "rearm", "simulate", "books", "record", "watch", "doctor")
 #: What a callback raises that wants nothing more to be done.
 EXIT: Any = next(base for base in typer.Exit.__mro__ if base.__name__ == "Exit")
 #: What typer puts before every complaint about a value.

@@ -60,6 +60,8 @@ def command(
             engine.start(settings.engine.start_timeout)
         except (EngineError, JournalError) as error:
             raise CheckFailed(str(error)) from None
+        if not as_json:
+            output.text(f"Directory {directory} (for orderflow status and orderflow kill)")
         try:
             _watch(engine, configuration.name, seconds, problems, quiet=as_json)
             if settings.strategies:         # nothing new, and what has begun comes to its end
@@ -126,7 +128,8 @@ def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()
     fees = {name: (str(one.maker_fee), str(one.taker_fee)) for name, one in settings.exchanges.items()}
     return Engine(sessions, server, strategies=strategies, limits=limits, directory=directory, fees=fees,
                   layout=chosen.layout, wait=chosen.wait, cpus=chosen.cpus, touch_books=chosen.touch_books,
-                  report=report, all_exchanges=False)
+                  report=report, all_exchanges=False, strategy_names=tuple(settings.strategies),
+                  standstill=chosen.standstill_seconds)
 
 
 def timeouts_of(settings: Settings) -> Timeouts:

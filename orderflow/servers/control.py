@@ -182,7 +182,7 @@ class Conversation:
         self._stopping = True
         for index, line in enumerate(self.lines):
             if line.state == "open":
-                self._command(CommandKind.CLOSE_CONNECTION, index)
+                self._command(CommandKind.CLOSE_CONNECTION, index, value=1)     # for good
 
     @property
     def quiet(self) -> bool:
