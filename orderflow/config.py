@@ -124,6 +124,9 @@ class EngineSettings(Struct, frozen=True):
         Seconds until every exchange must be ready; `run` then goes on with those that are.
     standstill_seconds : float
         After so long a native thread whose heartbeat stands still is stuck: its exchange is killed. 0 = never.
+    watchdog_seconds : float
+        After so long without a sign of life the watchdog process takes the engine for frozen and cancels what it has
+        out; at once when the engine dies. It runs where an exchange trades. 0 = none.
     directory : str
         Of the journal; needed where an exchange trades, because client order ids must never repeat.
     """
@@ -140,6 +143,7 @@ class EngineSettings(Struct, frozen=True):
     rest_timeout: Seconds = 10.0
     start_timeout: Seconds = 30.0
     standstill_seconds: Annotated[float, msgspec.Meta(ge=0)] = 5.0
+    watchdog_seconds: Annotated[float, msgspec.Meta(ge=0)] = 10.0
     directory: str = ""
 
 

@@ -40,6 +40,7 @@ from orderflow.servers.control_requests import Refused
 from orderflow.servers.control_socket import Control
 from orderflow.servers.hosts import HOSTS
 from orderflow.servers.recorder import Recorder
+from orderflow.servers.watchdog_process import WatchdogProcess
 from orderflow.status import status_of
 from orderflow.wiring import (
     ORDER_RING,
@@ -176,6 +177,9 @@ class Engine:
         By which the strategies can be killed one by one; "strategy 1" and so on where there is none.
     standstill : float
         Seconds after which a native thread whose heartbeat stands still is stuck: its exchange is killed. 0 = never.
+    watchdog : float
+        Seconds after which a process of its own, started with the engine, takes it for frozen and cancels what it has
+        out; and at once when the engine dies or a thread is stuck (orderflow/watchdog.py). 0 = no such process.
     """
 
     def __init__(self, sessions: Sequence[Session], server, *,
@@ -185,7 +189,8 @@ class Engine:
                  cpus: dict[str, int] | None = None, touch_books: bool = False,
                  report: Callable[[str], None] | None = None,
                  record: bool = False, all_exchanges: bool = True, maximum_orders: int = 16384,
-                 maximum_parents: int = 1024, strategy_names: Sequence[str] = (), standstill: float = 5.0):
+                 maximum_parents: int = 1024, strategy_names: Sequence[str] = (), standstill: float = 5.0,
+                 watchdog: float = 0.0):
         self.sessions = list(sessions)
         self.server = server
         self.problems: list[str] = []       # the newest, one line each
@@ -201,6 +206,8 @@ class Engine:
         self._strategies: list[Strategy] = []
         self._strategy_names = list(strategy_names)
         self._standstill_ns = int(standstill * 1e9)
+        self._silence_s = watchdog
+        self.watchdog: WatchdogProcess | None = None
         self._temporary = tempfile.TemporaryDirectory(prefix="orderflow-") if directory is None else None
         self.directory = Path(self._temporary.name if self._temporary else directory)
         self._counter = 0
@@ -396,8 +403,12 @@ class Engine:
         """The kill thread, and the sockets by which other processes reach this engine."""
         core = self.core
         wire_kill_switch(core, self.threads)
+        if self._silence_s and core.orders:
+            self.watchdog = WatchdogProcess(
+                self.directory, self.sessions, core.listings, self.server.ca_file, self.server.timeouts,
+                self._silence_s, self._report)
         self._control = Control(self.directory, core.kill, self._respond, self._killed,
-                                standstill_ns=self._standstill_ns)
+                                self.watchdog.pipe if self.watchdog else -1, self._standstill_ns)
         try:
             self._control.start()
         except OSError as error:
@@ -461,6 +472,8 @@ class Engine:
             self._control.stop()            # before the threads: their heartbeats end now
         if self.threads is not None:
             self.threads.stop()
+        if self.watchdog is not None:
+            self.watchdog.stop()            # in order, so it does nothing
         if self._recorder is not None:
             self._recorder.stop()           # after the threads: it takes what they record until they end
         if self.journal is not None:

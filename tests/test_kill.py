@@ -209,12 +209,10 @@ print(time.monotonic_ns(), found.complete, sum(cancels for _, cancels, _ in foun
 """
 
 
-@pytest.mark.parametrize("hold", [sleep_in_c, match_for_long, add_up_for_long])
-@pytest.mark.parametrize("wait", ["park", "spin"])
+@pytest.mark.parametrize(("hold", "wait"), [(sleep_in_c, "park"), (sleep_in_c, "spin"), (match_for_long, "park"),
+                                            (add_up_for_long, "park")])
 def test_python_that_holds_the_gil_does_not_hold_up_a_kill(tmp_path, hold, wait):
     """Exchanges in processes of their own; another process asks while this one's interpreter is busy."""
-    if wait == "spin" and hold is not sleep_in_c:
-        pytest.skip("one way of holding it is enough for threads that spin")
     with Trading(tmp_path, processes=True, wait=wait) as trading:
         trading.rest(ORDERS)
         with subprocess.Popen([sys.executable, "-c", ASKER, str(tmp_path)], stdin=subprocess.PIPE,

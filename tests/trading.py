@@ -9,9 +9,12 @@ import numpy as np
 
 from orderflow._core import client_id
 from orderflow._core.doorbell import Doorbell
+from orderflow._core.journal import RecordKind, Scan
+from orderflow._core.segments import checksum, segment_paths
 from orderflow._core.types import (
     CHILD_ORDER_DTYPE,
     EXECUTION_REPORT_DTYPE,
+    BookState,
     ChildKind,
     CommandKind,
     ExecType,
@@ -31,6 +34,48 @@ PATIENCE = 15.0
 EPOCH = 7 << 40
 
 
+def best_bid(core, index):
+    """Scaled; 0 while the book is not LIVE."""
+    entry = core.board.read(index)
+    return int(entry["bids"][0]["price"]) if entry["bid_count"] and entry["book_state"] == BookState.LIVE else 0
+
+
+def resting_order(core, name, number, strategy=0):
+    """A buy order a tenth below the market."""
+    index = next(i for i, item in enumerate(core.listings) if item.exchange == name)
+    tick = int(core.table[index]["tick"])
+    record = np.zeros(1, CHILD_ORDER_DTYPE)[0]
+    record["client_order_id"], record["slot"], record["listing"] = number, number & 0xFFFF, index
+    record["price"] = best_bid(core, index) * 9 // 10 // tick * tick
+    record["quantity"] = core.listings[index].quantity(Decimal("0.01"))
+    record["book_epoch"] = core.board.read(index)["epoch"]
+    record["kind"], record["side"], record["strategy"] = ChildKind.NEW_ORDER, Side.BUY, strategy
+    record["order_type"], record["time_in_force"] = OrderType.LIMIT, TimeInForce.GTC
+    assert record["price"] > 0
+    return record
+
+
+def write_intents(journal, orders):
+    """Journal orders that no risk has judged, for which there is no way in: as cancels, of which intents are made."""
+    for order in orders:
+        as_cancel = order.copy()
+        as_cancel["kind"] = ChildKind.CANCEL_ORDER
+        assert journal.append(RecordKind.CANCEL, as_cancel, 1)
+    for path in segment_paths(journal.directory, "journal"):
+        scan = Scan(path)
+        begin = scan.end
+        with open(path, "r+b") as file:
+            for record in scan:
+                size = scan.end - begin
+                if record.kind == RecordKind.CANCEL:
+                    whole = bytearray(scan.data[begin:scan.end - 4])
+                    whole[4:6] = int(RecordKind.INTENT).to_bytes(2, "little")
+                    file.seek(begin)
+                    file.write(whole + checksum(bytes(whole), scan.seed).to_bytes(4, "little"))
+                    assert size == len(whole) + 4
+                begin = scan.end
+
+
 class Trading:
     """A context manager: exchanges of the demonstration (in threads or processes), exchange threads, a kill switch.
 
@@ -42,7 +87,7 @@ class Trading:
         self.directory, self.venues, self.processes = directory, venues, processes
         self.layout, self.wait, self.strategies, self.settings = layout, wait, strategies, settings
         self.standstill_ns, self.watchdog = standstill_ns, watchdog
-        self.problems, self.told, self.count = [], [], 0
+        self.problems, self.told, self.written, self.count = [], [], [], 0
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
@@ -92,22 +137,13 @@ class Trading:
         self.stack.close()
 
     def best_bid(self, index):
-        entry = self.core.board.read(index)
-        return int(entry["bids"][0]["price"]) if entry["bid_count"] and entry["book_state"] == 2 else 0
+        return best_bid(self.core, index)
 
-    def order(self, name, strategy=0, kind=ChildKind.NEW_ORDER):
+    def order(self, name, strategy=0):
         """Put an order that will rest into the ring of an exchange thread; its client order id."""
-        index = next(i for i, item in enumerate(self.core.listings) if item.exchange == name)
-        listing, row = self.core.listings[index], self.core.table[index]
         self.count += 1
-        record = np.zeros(1, CHILD_ORDER_DTYPE)[0]
-        record["client_order_id"], record["slot"], record["listing"] = EPOCH | self.count, self.count, index
-        record["price"] = self.best_bid(index) * 9 // 10 // int(row["tick"]) * int(row["tick"])
-        record["quantity"] = listing.quantity(Decimal("0.01"))
-        record["book_epoch"] = self.core.board.read(index)["epoch"]
-        record["kind"], record["side"], record["strategy"] = kind, Side.BUY, strategy
-        record["order_type"], record["time_in_force"] = OrderType.LIMIT, TimeInForce.GTC
-        assert record["price"] > 0
+        record = resting_order(self.core, name, EPOCH | self.count, strategy)
+        self.written.append(record)
         assert self.core.orders[name].push(record)
         self.core.bells[name].ring()
         return int(record["client_order_id"])

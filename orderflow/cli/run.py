@@ -129,7 +129,7 @@ def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()
     return Engine(sessions, server, strategies=strategies, limits=limits, directory=directory, fees=fees,
                   layout=chosen.layout, wait=chosen.wait, cpus=chosen.cpus, touch_books=chosen.touch_books,
                   report=report, all_exchanges=False, strategy_names=tuple(settings.strategies),
-                  standstill=chosen.standstill_seconds)
+                  standstill=chosen.standstill_seconds, watchdog=chosen.watchdog_seconds)
 
 
 def timeouts_of(settings: Settings) -> Timeouts:

@@ -37,6 +37,8 @@ def lines(found: dict) -> list[str]:
     orders, killed = found["orders"], found["killed"]
     written = [f"Engine {found['pid']} in {found['directory']}: {found['trading_state']}"
                + (f", KILLED: {', '.join(killed)} ({found['kill_cause']})" if killed else "")]
+    if found["watchdog"] != "running":
+        written.append(f"Watchdog: {found['watchdog']}")
     rows = [("exchange", "orders", "books", "frames", "open", "sent", "refused")]
     for one in found["exchanges"]:
         state = "killed" if one["killed"] else "ready" if one["can_trade"] else "no connection"

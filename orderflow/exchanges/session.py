@@ -72,6 +72,8 @@ class SessionSettings:
         After how long without us the exchange cancels everything, where it offers that; 0 = not used.
     limits : Limits, optional
         Instead of those that the session knows.
+    orders_only : bool
+        Whether to open no market data connection: for who only cancels.
     lines : int
         1, or 2: all market data twice, over connections of their own; what arrives first counts.
     renew_after_ns : int, optional
@@ -91,6 +93,7 @@ class SessionSettings:
     order_rate: tuple[int, int] = (0, 1)
     account_is_exclusive: bool = False
     dead_man_ns: int = 60_000_000_000
+    orders_only: bool = False
     silence_ns: int = 60_000_000_000
     login_ns: int = 10_000_000_000
     subscribe_ns: int = 10_000_000_000

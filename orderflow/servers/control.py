@@ -69,7 +69,8 @@ class Conversation:
         self.loop = loop
         self.name = session.settings.name
         self.report = report
-        self.lines = Lines(session.endpoints(), session.settings.subscribe_ns, self._retire)
+        self.lines = Lines([endpoint for endpoint in session.endpoints() if endpoint.role == Role.ORDERS
+                            or not session.settings.orders_only], session.settings.subscribe_ns, self._retire)
         self._sessions = [session]
         if twin is not None:
             self._sessions.append(twin)
