@@ -1,10 +1,10 @@
 """Cancelling what the kill switch stopped, from the table of what was sent: no router, no Python. Exchange thread only.
 
-A round writes one cancel for every order concerned. It may take several steps: what the connection does not take now
-goes when it takes more, and an order says itself in which round its cancel was written, because entries of the table
-move when others leave it. What is still there after a round gets another one, after a second, then two, four, ... up to
-a minute: a cancel may overtake its order on the way ("unknown order"), and an answer may be lost. Cancels are
-idempotent, so repeating one costs a message and nothing else.
+A round writes one cancel for every order concerned, many frames to a call of the kernel. It may take several steps:
+what the connection does not take now goes when it takes more, and an order says itself in which round its cancel was
+written, because entries of the table move when others leave it. What is still there after a round gets another one,
+after a second, then two, four, ... up to a minute: a cancel may overtake its order on the way ("unknown order"), and an
+answer may be lost. Cancels are idempotent, so repeating one costs a message and nothing else.
 
 Only orders that are in our table are named, so foreign orders are never touched. Where the account is declared ours
 alone, the first round is the exchange's own mass cancel instead, which is one frame for an account or a symbol; the
@@ -12,7 +12,7 @@ rounds after it name orders again. The same declaration allows the exchange's de
 of its time for as long as nothing is killed, and left to fire when something is.
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memmove, memset
 
 from orderflow._core cimport connections, gate, kill, masking, order_entry, transport, websocket
 from orderflow._core.byte_ring cimport ByteRingStatus
@@ -26,6 +26,7 @@ from orderflow._core.websocket cimport HEADER_ROOM, Opcode
 cdef enum:
     FIRST_PAUSE_NS = 1_000_000_000
     LONGEST_PAUSE_NS = 64_000_000_000
+    BATCH_BYTES = 1 << 14       # of frames that are handed over together: a record of TLS
 
 
 cdef nogil:
@@ -34,8 +35,8 @@ cdef nogil:
         return (self.path.gate.trading_state == TradingState.HALTED
                 or kill.stops_exchange(self.path.gate.kill_line, self.path.gate.exchange_bit))
 
-    inline bint has_room(ExchangeState *self) noexcept:
-        """Whether the order connection takes one more frame without being lost for it."""
+    inline bint has_room(ExchangeState *self, size_t size) noexcept:
+        """Whether the order connection takes so many bytes more without being lost for it."""
         cdef Connection *connection
         cdef char *place
         if self.path.connection < 0:
@@ -43,8 +44,7 @@ cdef nogil:
         connection = &self.connections[self.path.connection]
         if connection.transport is NULL:
             return self.frames_out.reserve(ORDER_FRAME_LIMIT, &place) == ByteRingStatus.BYTE_RING_OK
-        return (connection.transport.output_capacity - transport.unsent(connection.transport)
-                >= <size_t>ORDER_FRAME_LIMIT + HEADER_ROOM)
+        return connection.transport.output_capacity - transport.unsent(connection.transport) >= size
 
     inline bint transmit(ExchangeState *self, char *text, int size, int64_t now_ns) noexcept:
         """A frame of the codec's that is no order's, over the order connection."""
@@ -84,7 +84,7 @@ cdef nogil:
             if self.books[cancelling.sweep_at] is NULL:
                 cancelling.sweep_at += 1
                 continue
-            if not has_room(self):
+            if not has_room(self, ORDER_FRAME_LIMIT + HEADER_ROOM):
                 return False
             size = (<OrderCodec>self.order_codec).encode_cancel_all(cancelling.sweep_at, unix_ns, text,
                                                                     ORDER_FRAME_LIMIT)
@@ -101,39 +101,75 @@ cdef nogil:
                 sent[i].cancel_round = cancelling.round
         return True
 
-    inline int go_on(ExchangeState *self, int64_t now_ns) noexcept:
-        """Write what the connection takes; how many frames that was. Finished or not is in `under_way`."""
-        cdef Cancelling *cancelling = &self.path.cancelling
-        cdef SentOrder *entry
+    inline bint put_cancel(ExchangeState *self, const SentOrder *entry, size_t *batch, int64_t now_ns) noexcept:
+        """Its cancel as a frame behind the others of the batch; over a ring, at once. False: it cannot be written."""
+        cdef Connection *connection = &self.connections[self.path.connection]
         cdef ChildOrder order
-        cdef uint32_t i
-        cdef uint64_t before = cancelling.cancels
-        if self.path.connection < 0:
-            finish(self, ExchangeAnswer.NO_CONNECTION, now_ns)
-            return 0
-        if not sweep(self, now_ns):
-            return <int>(cancelling.cancels - before)
+        cdef char *payload
+        cdef uint32_t header
+        cdef int size
         memset(&order, 0, sizeof(ChildOrder))
         order.kind = ChildKind.CANCEL_ORDER
+        order.client_order_id = entry.client_order_id
+        order.listing, order.slot, order.side = entry.listing, entry.slot, entry.side
+        order.strategy, order.quantity = entry.strategy, entry.quantity
+        if connection.transport is NULL:
+            return order_entry.transmit(self, <uint32_t>self.path.connection, &order, now_ns)
+        payload = connection.out + batch[0] + HEADER_ROOM
+        size = order_entry.encode(self, &order, payload, ORDER_FRAME_LIMIT, now_ns)
+        if size <= 0:
+            return False
+        header = <uint32_t>websocket.seal(payload, <size_t>size, Opcode.TEXT, masking.next_key(self.mask_keys))
+        memmove(connection.out + batch[0], payload - header, <size_t>size + header)
+        batch[0] += <size_t>size + header
+        return True
+
+    inline bint write_batch(ExchangeState *self, size_t *batch, int64_t now_ns) noexcept:
+        """Hand it over with one call of the kernel; False when the connection is lost."""
+        cdef Connection *connection
+        cdef size_t size = batch[0]
+        batch[0] = 0
+        if size == 0:
+            return self.path.connection >= 0
+        connection = &self.connections[self.path.connection]
+        return connections.sent(self, <uint32_t>self.path.connection,
+                                transport.write(connection.transport, connection.out, size), now_ns)
+
+    inline bint name_orders(ExchangeState *self, int64_t now_ns) noexcept:
+        """Cancels by our ids; False while some are to be written still."""
+        cdef Cancelling *cancelling = &self.path.cancelling
+        cdef SentOrder *entry
+        cdef size_t batch = 0
+        cdef uint32_t i
+        cdef bint complete = True
         for i in range(<uint32_t>SENT_CAPACITY):
             entry = &self.path.gate.sent[i]
             if (entry.client_order_id == 0 or entry.cancel_round == cancelling.round
                     or not gate.is_stopped(&self.path.gate, entry.strategy)):
                 continue
-            if not has_room(self):
+            if batch == 0 and not has_room(self, BATCH_BYTES):
+                complete = False
                 break
-            order.client_order_id = entry.client_order_id
-            order.listing, order.slot, order.side = entry.listing, entry.slot, entry.side
-            order.strategy, order.quantity = entry.strategy, entry.quantity
             entry.cancel_round = cancelling.round
-            if order_entry.transmit(self, <uint32_t>self.path.connection, &order, now_ns):
+            if put_cancel(self, entry, &batch, now_ns):
                 cancelling.cancels += 1
             else:
                 cancelling.left += 1
-        else:
-            finish(self, ExchangeAnswer.CANCELS_WRITTEN, now_ns)
-        if self.path.connection < 0:            # it was lost while we were writing
+            if self.path.connection < 0 or (batch + HEADER_ROOM + ORDER_FRAME_LIMIT > <size_t>BATCH_BYTES
+                                            and not write_batch(self, &batch, now_ns)):
+                return True
+        write_batch(self, &batch, now_ns)
+        return complete
+
+    inline int go_on(ExchangeState *self, int64_t now_ns) noexcept:
+        """Write what the connection takes; how many frames that was. Finished or not is in `under_way`."""
+        cdef Cancelling *cancelling = &self.path.cancelling
+        cdef uint64_t before = cancelling.cancels
+        cdef bint complete = self.path.connection >= 0 and sweep(self, now_ns) and name_orders(self, now_ns)
+        if self.path.connection < 0:            # there is none, or it was lost while we were writing
             finish(self, ExchangeAnswer.NO_CONNECTION, now_ns)
+        elif complete:
+            finish(self, ExchangeAnswer.CANCELS_WRITTEN, now_ns)
         return <int>(cancelling.cancels - before)
 
     inline void finish(ExchangeState *self, uint32_t answer, int64_t now_ns) noexcept:
@@ -190,7 +226,7 @@ cdef nogil:
         """Let the exchange cancel everything unless it hears from us within so long; 0 = never."""
         cdef char text[ORDER_FRAME_LIMIT]
         cdef int size
-        if self.path.connection < 0 or not has_room(self):
+        if self.path.connection < 0 or not has_room(self, ORDER_FRAME_LIMIT + HEADER_ROOM):
             return
         size = (<OrderCodec>self.order_codec).encode_dead_man(seconds, now_ns + self.path.unix_offset_ns, text,
                                                               ORDER_FRAME_LIMIT)
