@@ -13,6 +13,8 @@ from orderflow.exchanges import SESSIONS
 from orderflow.instrument import decimal
 from orderflow.redaction import redacted
 
+#: A dead-man switch fires no sooner.
+SHORTEST_DEAD_MAN_S = 5
 #: Connections are not renewed more often.
 SHORTEST_LIFE_S = 60.0
 #: Strategies that can be named in a configuration without a module.
@@ -56,6 +58,12 @@ class ExchangeSettings(Struct, frozen=True):
     credentials : str
         TOML file with a table of the exchange's name: key, secret, passphrase; ours alone, mode 0600. Empty = that of
         the engine. The environment and the keyring come first.
+    account_is_exclusive : bool
+        Nobody else trades on this account, no other program and no person: only then does a kill use the exchange's
+        mass cancel, and only then is its dead-man switch set, because both cancel orders that are not ours too.
+    dead_man_seconds : int
+        After so long without us the exchange cancels everything, where it offers that (Kraken) and the account is
+        exclusive; set back at a third of it. 0 = not used.
     orders_per_10_seconds : int
         New orders and cancels that the send gate lets pass; a fifth is kept for cancels. 0 = not limited. The default
         is half of what Binance spot allows an account (rest-api.md, rateLimits ORDERS).
@@ -85,6 +93,8 @@ class ExchangeSettings(Struct, frozen=True):
     depth: Annotated[int, msgspec.Meta(ge=0)] = 0
     trade: bool = False
     credentials: str = ""
+    account_is_exclusive: bool = False
+    dead_man_seconds: Annotated[int, msgspec.Meta(ge=0, le=86400)] = 60
     orders_per_10_seconds: Annotated[int, msgspec.Meta(ge=0)] = 50
     silence_seconds: Annotated[float, msgspec.Meta(ge=0)] = 60.0
     login_seconds: Seconds = 10.0
@@ -117,6 +127,11 @@ class EngineSettings(Struct, frozen=True):
         Seconds for each of connecting, writing and reading of a REST call.
     start_timeout : float
         Seconds until every exchange must be ready; `run` then goes on with those that are.
+    standstill_seconds : float
+        After so long a native thread whose heartbeat stands still is stuck: its exchange is killed. 0 = never.
+    watchdog_seconds : float
+        After so long without a sign of life the watchdog process takes the engine for frozen and cancels what it has
+        out; at once when the engine dies. It runs where an exchange trades. 0 = none.
     directory : str
         Of the journal; needed where an exchange trades, because client order ids must never repeat.
     journal : "crash", "group" or "sync"
@@ -139,6 +154,8 @@ class EngineSettings(Struct, frozen=True):
     upgrade_timeout: Seconds = 10.0
     rest_timeout: Seconds = 10.0
     start_timeout: Seconds = 30.0
+    standstill_seconds: Annotated[float, msgspec.Meta(ge=0)] = 5.0
+    watchdog_seconds: Annotated[float, msgspec.Meta(ge=0)] = 10.0
     directory: str = ""
     journal: Literal["crash", "group", "sync"] = "crash"
     credentials: str = ""
@@ -270,6 +287,9 @@ def check(settings: Settings) -> Settings:
             if not -1 < fee < 1:
                 raise ConfigError(f"{key}.{field}: {fee} is a fraction of the notional, so between -1 and 1")
         _check_renewal(f"{key}.reconnect_after_seconds", exchange.reconnect_after_seconds)
+        if 0 < exchange.dead_man_seconds < SHORTEST_DEAD_MAN_S:
+            raise ConfigError(f"{key}.dead_man_seconds: {exchange.dead_man_seconds} is too short for a connection that is "
+                              f"lost and made again; at least {SHORTEST_DEAD_MAN_S}, or 0 for none")
         if exchange.ca_file and not Path(exchange.ca_file).is_file():
             raise ConfigError(f"{key}.ca_file: {exchange.ca_file} is not a file")
         for field in ("rest", "stream", "orders"):

@@ -38,8 +38,12 @@ from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.instrument import Instrument, Listing, decimal, to_scaled
 from orderflow.parents import ParentState, denied, state_of
 from orderflow.run_start import RunStart
+from orderflow.servers.control_requests import Refused
+from orderflow.servers.control_socket import Control
 from orderflow.servers.hosts import HOSTS
 from orderflow.servers.recorder import Recorder
+from orderflow.servers.watchdog_process import WatchdogProcess
+from orderflow.status import status_of
 from orderflow.wiring import (
     ORDER_RING,
     REPORT_RING,
@@ -49,6 +53,7 @@ from orderflow.wiring import (
     build_core,
     conversations,
     power_of_two,
+    wire_kill_switch,
 )
 
 BOARD_DEPTH = 20
@@ -135,6 +140,13 @@ class Engine:
     maximum_orders, maximum_parents : int
         How many the order table holds; more are refused. An order that was sent keeps its place for a minute after its
         end, for late reports: 16384 serve 270 orders a second for ever. An ended parent gives its place to a new one.
+    strategy_names : sequence of str
+        By which the strategies can be killed one by one; "strategy 1" and so on where there is none.
+    standstill : float
+        Seconds after which a native thread whose heartbeat stands still is stuck: its exchange is killed. 0 = never.
+    watchdog : float
+        Seconds after which a process of its own, started with the engine, takes it for frozen and cancels what it has
+        out; and at once when the engine dies or a thread is stuck (orderflow/watchdog.py). 0 = no such process.
     """
 
     def __init__(self, sessions: Sequence[Session], server, *,
@@ -144,7 +156,8 @@ class Engine:
                  cpus: dict[str, int] | None = None, touch_books: bool = False,
                  report: Callable[[str], None] | None = None,
                  record: bool = False, all_exchanges: bool = True, journal: str = "crash", maximum_orders: int = 16384,
-                 maximum_parents: int = 1024):
+                 maximum_parents: int = 1024, strategy_names: Sequence[str] = (), standstill: float = 5.0,
+                 watchdog: float = 0.0):
         if server.name == "direct" and journal != "crash":
             raise EngineError(f"journal {journal!r}: the direct server has no real time in which a disk could be "
                               "waited for; use \"crash\"")
@@ -161,6 +174,10 @@ class Engine:
         self._fill_room = FILLS_PER_ORDER * maximum_orders
         self._make_strategies = strategies if callable(strategies) else lambda _: strategies
         self._strategies: list[Strategy] = []
+        self._strategy_names = list(strategy_names)
+        self._standstill_ns = int(standstill * 1e9)
+        self._silence_s = watchdog
+        self.watchdog: WatchdogProcess | None = None
         self._temporary = tempfile.TemporaryDirectory(prefix="orderflow-") if directory is None else None
         self.directory = Path(self._temporary.name if self._temporary else directory)
         self._counter = 0
@@ -174,6 +191,7 @@ class Engine:
         self._record = record
         self._all_exchanges = all_exchanges
         self._recorder: Recorder | None = None
+        self._control: Control | None = None
         self.started = False
         self.stopped = False
 
@@ -194,6 +212,7 @@ class Engine:
                 self.server.start(self.conversations, [*self.core.loops.values(), self.router, self.strategizer])
             else:
                 self.threads.start()
+                self._start_control()
                 self.server.start(self.conversations)
             self._wait_ready(timeout)
         except BaseException:
@@ -237,6 +256,8 @@ class Engine:
             record=self._record, watch_silence=True, book_options={"touched": self._touch_books})
         made = self._make_strategies({item.name: item for item in core.instruments})
         self._strategies = [item if isinstance(item, Strategy) else PythonStrategy(item) for item in made]
+        core.kill.name_strategies([self._strategy_names[i] if i < len(self._strategy_names) else f"strategy {i + 1}"
+                                   for i in range(len(made))])
         journal = JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES, policy=self._journal_policy,
                                report=self._report, unix_offset_ns=0 if self._direct else None)
         self._files.append(journal)
@@ -295,7 +316,7 @@ class Engine:
         self.router = RouterLoop(
             self.table, ports, core.board, core.wake_pending, strategy_pending, self.orders, self.risk, self.journal,
             self.logs["router"], Splitter(self.table, depth=BOARD_DEPTH), rings["parents"], rings["parent_reports"],
-            rings["wakes"], core.bells["router"], core.bells["strategizer"], core.flags[64:], policy=policy)
+            rings["wakes"], core.bells["router"], core.bells["strategizer"], core.report_lost, core.kill, policy=policy)
         self.strategizer = StrategizerLoop(
             self.table, self._strategies, core.board, strategy_pending, self.logs["strategizer"], rings["wakes"],
             rings["parent_reports"], rings["parents"], core.bells["strategizer"], core.bells["router"])
@@ -379,11 +400,48 @@ class Engine:
         """Let orders pass: risk and every gate ACTIVE. The engine does so itself once it is ready."""
         self._set_trading_state(TradingState.ACTIVE)
 
-    def halt(self) -> None:
-        """Kill: every gate refuses from now on and every exchange thread cancels what it has sent, or will when its
-        order connection is back. EngineError names what could not be told to; its gate refuses all the same."""
-        self.core.flags[0] = 1
-        self._set_trading_state(TradingState.HALTED)
+    def halt(self, exchange: str | None = None, strategy: str | None = None) -> None:
+        """Kill everything, one exchange or one strategy: gates refuse from now on and exchange threads cancel what was
+        sent, or will when their order connection is back. Until `rearm`. ValueError for a name that there is not."""
+        self.core.kill.pull(exchange, strategy)
+
+    def rearm(self, exchange: str | None = None, strategy: str | None = None) -> list[str]:
+        """Allow again what was killed, or one exchange or strategy of it; by hand only. What is killed still."""
+        self.core.kill.rearm(exchange, strategy)
+        if "everything" not in self.core.kill.killed:
+            self._set_trading_state(TradingState.ACTIVE)
+        return self.core.kill.killed
+
+    def _start_control(self) -> None:
+        """The kill thread, and the sockets by which other processes reach this engine."""
+        core = self.core
+        wire_kill_switch(core, self.threads)
+        if self._silence_s and core.orders:
+            self.watchdog = WatchdogProcess(
+                self.directory, self.sessions, core.listings, self.server.ca_file, self.server.timeouts,
+                self._silence_s, self._report)
+        self._control = Control(self.directory, core.kill, self._respond, self._killed,
+                                self.watchdog.pipe if self.watchdog else -1, self._standstill_ns)
+        try:
+            self._control.start()
+        except OSError as error:
+            raise EngineError(f"{self.directory}: no control socket can be made there ({error.strerror}); name a "
+                              "directory on a local disk") from None
+
+    def _killed(self) -> None:
+        """The switch was pulled: what had to be done is done already, natively."""
+        switch = self.core.kill
+        self._report(f"killed: {', '.join(switch.killed) or 'nothing'} ({switch.cause.name}); `orderflow rearm "
+                     f"{self.directory}` allows it again")
+
+    def _respond(self, asked: dict) -> dict:
+        """Answer a request of another process: status or rearm."""
+        command, exchange, strategy = (asked.get(key) for key in ("command", "exchange", "strategy"))
+        if command == "status":
+            return status_of(self)
+        if command == "rearm":
+            return {"killed": self.rearm(exchange or None, strategy or None)}
+        raise Refused(f"{command!r}: expected status or rearm")
 
     def _set_trading_state(self, state: TradingState) -> None:
         deaf = [] if self.router.set_state(state) else ["router"]
@@ -423,8 +481,12 @@ class Engine:
             for loop in self.core.loops.values():
                 loop.close_tape()
         self.server.stop()
+        if self._control is not None:
+            self._control.stop()            # before the threads: their heartbeats end now
         if self.threads is not None:
             self.threads.stop()
+        if self.watchdog is not None:
+            self.watchdog.stop()            # in order, so it does nothing
         if self._recorder is not None:
             self._recorder.stop()           # after the threads: it takes what they record until they end
         if self.journal is not None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from orderflow._core.board import Board
 from orderflow._core.doorbell import Doorbell, WaitPolicy
+from orderflow._core.kill import KillSwitch
 from orderflow._core.loops import ExchangeLoop, Loop, NativeThread
 from orderflow._core.ring import Ring
 from orderflow.exchanges.session import Session
@@ -53,6 +54,7 @@ class Core:
     board: Board
     wake_pending: np.ndarray
     control_bell: Doorbell
+    kill: KillSwitch
     bells: dict[str, Doorbell] = field(default_factory=dict)
     wakes: dict[str, Ring] = field(default_factory=dict)
     loops: dict[str, ExchangeLoop] = field(default_factory=dict)
@@ -60,7 +62,7 @@ class Core:
     twins: dict[str, Session] = field(default_factory=dict)
     orders: dict[str, Ring] = field(default_factory=dict)
     reports: dict[str, Ring] = field(default_factory=dict)
-    flags: np.ndarray = field(default_factory=lambda: np.zeros(128, np.uint8))
+    report_lost: np.ndarray = field(default_factory=lambda: np.zeros(1, np.uint8))
 
 
 def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borrows: bool, layout: str = "split",
@@ -96,7 +98,7 @@ def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borr
     names = [session.settings.name for session in sessions]
     rows = table(listings, names)
     core = Core(list(listings), instruments_of(listings), rows, Board(max(1, len(listings))),
-                np.zeros(max(1, len(listings)), np.uint8), control_bell or Doorbell())
+                np.zeros(max(1, len(listings)), np.uint8), control_bell or Doorbell(), KillSwitch(names))
     shared = Doorbell()
     for name in ("router", "strategizer"):
         core.bells[name] = shared if layout == "fused" else Doorbell()
@@ -119,8 +121,10 @@ def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borr
             name, index, rows, own, session.rule, [speaker.market_codec(rows, symbols) for speaker in speakers],
             order_codec, core.board, core.wake_pending, core.wakes[name], core.bells[name],
             core.bells["router"], core.control_bell, tape=core.tapes.get(name), borrows=borrows,
-            book_options=book_options, orders=core.orders.get(name), reports=core.reports.get(name), flags=core.flags,
-            order_rate=session.settings.order_rate, unix_offset_ns=unix_offset_ns, record=record,
+            book_options=book_options, orders=core.orders.get(name), reports=core.reports.get(name),
+            report_lost=core.report_lost, kill_switch=core.kill, order_rate=session.settings.order_rate,
+            is_exclusive=session.settings.account_is_exclusive, dead_man_ns=session.settings.dead_man_ns,
+            unix_offset_ns=unix_offset_ns, record=record,
             silence_ns=session.settings.silence_ns if watch_silence else 0,
             shared_book_ids=session.facts.shared_book_ids, growing_trade_ids=session.facts.growing_trade_ids,
             kept_levels=session.facts.kept_levels)
@@ -168,6 +172,15 @@ def exchange_threads(core: Core, layout: str, wait: str, cpus: dict[str, int] | 
     else:
         groups = [(name, [loop], core.bells[name]) for name, loop in core.loops.items()]
     return Threads(groups, wait, cpus)
+
+
+def wire_kill_switch(core: Core, threads: Threads) -> None:
+    """Let the kill thread ring every doorbell and look at every thread's heartbeat."""
+    for bell in core.bells.values():
+        core.kill.add_bell(bell)
+    for name, native in threads.native.items():
+        exchanges = list(core.loops) if name == "fused" else [name] if name in core.loops else []
+        core.kill.add_heartbeat(native, native.heartbeat_address, exchanges)
 
 
 def conversations(core: Core, sessions: Sequence[Session], report: Callable[[str], None],

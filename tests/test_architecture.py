@@ -25,8 +25,8 @@ STAGES = """
     consolidated placeable allocation
     queue_ladder resting matching
     latency
-    pending gate held_orders exchange_state events recording publication execution_reports evidence connections
-    order_entry
+    pending kill gate held_orders exchange_state events recording publication execution_reports evidence connections
+    order_entry cancelling
     market_data exchange router strategizer
     codecs/assets codecs/fields codecs/outbox codecs/text codecs/prepared
     codecs/binance_times codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_bodies
@@ -43,7 +43,7 @@ STAGES = """
 
 #: The layers of Python, lowest first. A layer imports from itself and from lower ones.
 LAYERS = ("instrument", "complaints", "config", "_core", "redaction", "credentials", "exchanges", "simulator",
-          "servers", "wiring", "parents", "run_start", "carried", "engine", "research", "cli")
+          "servers", "wiring", "parents", "run_start", "carried", "status", "watchdog", "engine", "research", "cli")
 #: (importing layer, module): why it may.
 ALLOWED_IMPORTS = {
     ("instrument", "orderflow._core.types"): "numpy dtypes are derived from the structs, and declared nowhere else",
@@ -53,8 +53,8 @@ ALLOWED_IMPORTS = {
 
 #: Where the GIL may be taken: the transport's fallback, and the call of a Python strategy.
 TAKES_GIL = {"transport.pyx", "strategies/python.pyx"}
-#: Who may read the clock: the loops, and the measurement of a hop between two threads.
-READS_CLOCK = {"loops.pyx", "loop_router.pyx", "hop.pyx"}
+#: Who may read the clock: the loops, the kill thread, and the measurement of a hop between two threads.
+READS_CLOCK = {"loops.pyx", "loop_router.pyx", "kill.pyx", "hop.pyx"}
 BANNED_WORDS = {"manager", "handler", "helper", "util", "processor"}
 
 CIMPORT = re.compile(r"^\s*from\s+(orderflow[\w.]*)\s+cimport\s+(\([^)]*\)|[^\n#]*)", re.MULTILINE)

@@ -191,6 +191,31 @@ cdef class OrderCodec(Codec):
         with nogil:
             status = self.decode_order_body(kind, &order, data, size, receive_ns, &out.buffer)
         return DecodeStatus(status)
+    cdef int encode_cancel_all(self, uint32_t listing, int64_t unix_ns, char *out, size_t capacity) noexcept nogil:
+        """Cancel everything that is open of a listing, or of the account, whoever's it is."""
+        return EncodeStatus.ENCODE_UNSUPPORTED
+
+    cdef int encode_dead_man(self, int64_t seconds, int64_t unix_ns, char *out, size_t capacity) noexcept nogil:
+        """Let the exchange cancel everything of the account after so long without another of these; 0 = never."""
+        return EncodeStatus.ENCODE_UNSUPPORTED
+
+    def encode_cancel_everything(self, uint32_t listing, int64_t unix_ns=0):
+        """The frame that cancels whatever is open of a listing, or of the account, as bytes; errors as of
+        `encode_new_order`."""
+        cdef char[ORDER_FRAME_LIMIT] frame
+        cdef int size
+        with nogil:
+            size = self.encode_cancel_all(listing, unix_ns, frame, ORDER_FRAME_LIMIT)
+        return _take_frame(frame, size)
+
+    def encode_dead_man_switch(self, int64_t seconds, int64_t unix_ns=0):
+        """The frame that sets the exchange's dead-man switch, or with 0 takes it away, as bytes; errors as of
+        `encode_new_order`."""
+        cdef char[ORDER_FRAME_LIMIT] frame
+        cdef int size
+        with nogil:
+            size = self.encode_dead_man(seconds, unix_ns, frame, ORDER_FRAME_LIMIT)
+        return _take_frame(frame, size)
 
     def encode_new_order(self, record, int64_t unix_ns=0, size_t capacity=ORDER_FRAME_LIMIT):
         """The frame that places an order, as bytes: what the exchange thread would send.

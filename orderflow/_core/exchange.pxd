@@ -15,8 +15,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy
 
 from orderflow._core cimport (
-    connections, events, evidence, exchange_state, execution_reports, integrity, market_data, order_entry, pending,
-    publication, recording)
+    cancelling, connections, events, evidence, exchange_state, execution_reports, integrity, market_data, publication,
+    recording)
 from orderflow._core.arbitration cimport LINES
 from orderflow._core.codec cimport Codec, DecodeStatus
 from orderflow._core.events cimport EXCERPT
@@ -146,18 +146,19 @@ cdef nogil:
         elif command.kind == CommandKind.TRADING_READY:
             if command.epoch == self.connections[index].epoch and self.connections[index].state == ConnectionState.OPEN:
                 self.path.connection = <int32_t>index
-                if pending.is_set(self.path.gate.halted) or self.path.gate.trading_state == TradingState.HALTED:
-                    order_entry.cancel_all(self, now_ns)
+                cancelling.on_ready(self, now_ns)
         elif command.kind == CommandKind.SET_TRADING_STATE:
             self.path.gate.trading_state = <uint8_t>command.value
-            if command.value == TradingState.HALTED and self.order_codec is not NULL:
-                order_entry.cancel_all(self, now_ns)
+            if command.value == TradingState.HALTED and self.path.orders is not NULL:
+                cancelling.on_kill(self, now_ns)
         elif command.kind == CommandKind.ORDER_BODY:
             evidence.on_body(self, command, payload, size, now_ns)
         elif command.kind == CommandKind.ORDER_ASKED:
             evidence.on_asked(self, command, now_ns)
         elif command.kind == CommandKind.CLOSE_CONNECTION:
             if command.epoch == self.connections[index].epoch:
+                if command.value and self.path.connection == <int32_t>index:
+                    cancelling.on_leaving(self, now_ns)
                 connections.say_goodbye(self, index, CloseCode.NORMAL_CLOSURE)
                 connections.lose(self, index, LossReason.ASKED_TO_CLOSE, 0, now_ns)
 
@@ -166,6 +167,8 @@ cdef nogil:
         events that found no room."""
         cdef Connection *connection
         cdef uint32_t i
+        if self.path.orders is not NULL:
+            cancelling.keep_alive(self, now_ns)
         for i in range(<uint32_t>CONNECTIONS):
             connection = &self.connections[i]
             if connection.state == ConnectionState.LEAVING:

@@ -12,6 +12,7 @@ from orderflow._core.doorbell cimport NativeDoorbell
 from orderflow._core.gate cimport Gate
 from orderflow._core.held_orders cimport HeldOrders
 from orderflow._core.integrity cimport BookSync
+from orderflow._core.kill cimport KillProgress
 from orderflow._core.latency cimport Histogram
 from orderflow._core.masking cimport MaskKeys
 from orderflow._core.ring cimport Ring64, Ring128
@@ -55,11 +56,28 @@ cdef struct Connection:
     uint8_t loss                # LossReason
 
 
+cdef struct Cancelling:         # kill: what is to be cancelled, and how far that is
+    KillProgress *progress      # what others may know of it
+    uint64_t seen               # triggers of the kill line that were acted on
+    uint64_t cancels            # frames written for the last one
+    uint64_t left               # orders of this round whose cancel could not be written
+    int64_t repeat_ns           # when the next round begins; 0 = never
+    int64_t pause_ns            # between this round and the next
+    uint32_t round              # orders carry the one in which their cancel was written
+    uint32_t sweep_at           # next listing whose mass cancel is to be written
+    uint8_t under_way
+    uint8_t is_exclusive        # nobody else trades on the account: mass cancels and the dead-man switch may be used
+    uint8_t armed               # the exchange's dead-man switch
+    int64_t dead_man_ns         # when it fires; 0 = it is not used
+    int64_t armed_ns            # when it was last set back
+
+
 cdef struct OrderPath:          # what an exchange that takes orders has besides
     Ring128 *orders             # from the router
     Ring128 *reports            # to the router
     HeldOrders held             # those that wait until their intent is durable
     Gate gate
+    Cancelling cancelling
     int64_t unix_offset_ns      # unix clock - monotonic clock
     uint8_t *reports_full       # set when a report found no room: trading halts
     Histogram *decided_to_sent  # router's decision -> bytes handed to the transport

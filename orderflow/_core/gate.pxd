@@ -9,12 +9,13 @@ or Python, and what becomes IN_DOUBT when the connection is lost. Open addressin
 following entries back (Knuth, vol. 3, 6.4, algorithm R), so there are no tombstones and a probe is as long as the load
 makes it. Worst case: full; then new orders are refused (TABLE_FULL).
 
-Exchange thread only, but for `halted`, which anybody may set and every gate reads.
+Exchange thread only, but for the kill line, which anybody may write and every gate reads (kill.pxd).
 """
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from orderflow._core cimport pending
+from orderflow._core cimport kill
+from orderflow._core.kill cimport KillLine
 from orderflow._core.types cimport BookState, ChildKind, ChildOrder, ExecType, ExecutionReport, Reason, TradingState
 
 cdef enum:
@@ -29,6 +30,8 @@ cdef struct SentOrder:
     int64_t filled              # as far as reports said
     uint32_t listing
     uint32_t slot               # in the router's table
+    uint32_t cancel_round       # the last one in which its cancel was written (order_entry.pxd)
+    uint16_t strategy
     uint8_t side
 
 
@@ -41,7 +44,8 @@ cdef struct TokenBucket:        # `rate` tokens every `period_ns`, at most `rate
 
 cdef struct Gate:
     SentOrder *sent
-    const uint8_t *halted       # shared by all gates: kill
+    const KillLine *kill_line   # shared by all gates
+    uint64_t exchange_bit       # ours in it
     uint32_t sent_count
     uint8_t trading_state       # TradingState of this exchange
     TokenBucket orders
@@ -91,6 +95,8 @@ cdef nogil:
         entry.filled = 0
         entry.listing = order.listing
         entry.slot = order.slot
+        entry.strategy = order.strategy
+        entry.cancel_round = 0
         entry.side = order.side
         self.sent_count += 1
         return entry
@@ -128,6 +134,10 @@ cdef nogil:
 
     # ------------------------------------------------------------------ the last look
 
+    inline bint is_stopped(const Gate *self, uint32_t strategy) noexcept:
+        """Whether orders of a strategy must not be sent, and those that are out are to be cancelled."""
+        return self.trading_state == TradingState.HALTED or kill.stops(self.kill_line, self.exchange_bit, strategy)
+
     inline uint8_t check(Gate *self, const ChildOrder *order, bint connected, uint8_t book_state, uint32_t book_epoch,
                          int64_t now_ns) noexcept:
         """Reason.OK, or why this order must not become bytes."""
@@ -135,7 +145,7 @@ cdef nogil:
             return Reason.NOT_CONNECTED
         if order.kind == ChildKind.CANCEL_ORDER:
             return Reason.OK if take_token(&self.orders, now_ns, 0) else Reason.RATE_LIMITED
-        if pending.is_set(self.halted) or self.trading_state == TradingState.HALTED:
+        if is_stopped(self, order.strategy):
             return Reason.TRADING_HALTED
         if book_state != BookState.LIVE:
             return Reason.BOOK_NOT_LIVE

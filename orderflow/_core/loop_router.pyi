@@ -11,6 +11,7 @@ from orderflow._core.doorbell import Doorbell
 from orderflow._core.input_log import InputLogFiles
 from orderflow._core.journal import JournalFiles
 from orderflow._core.latency import LatencyHistogram
+from orderflow._core.kill import KillSwitch
 from orderflow._core.loops import Loop
 from orderflow._core.order_table import OrderTable
 from orderflow._core.ring import Ring
@@ -36,6 +37,7 @@ class RouterLoop(Loop):
         bell: Doorbell,
         strategizer_bell: Doorbell,
         reports_full: NDArray[np.uint8],
+        kill_switch: KillSwitch,
         policy: int = ...,
         child_deadline_ns: int = 250000000,
         timer_capacity: int = 0,

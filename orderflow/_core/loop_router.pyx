@@ -3,13 +3,14 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from orderflow._core cimport clock, latency, pending, router, segments, strategizer, timers
+from orderflow._core cimport clock, kill, latency, pending, router, segments, strategizer, timers
 from orderflow._core.allocation cimport Splitter
 from orderflow._core.board cimport Board
 from orderflow._core.byte_ring cimport ByteRing
 from orderflow._core.doorbell cimport Doorbell
 from orderflow._core.input_log cimport InputLogFiles
 from orderflow._core.journal cimport JournalFiles
+from orderflow._core.kill cimport KillSwitch
 from orderflow._core.loops cimport Loop
 from orderflow._core.ring cimport Ring
 from orderflow._core.router cimport MAXIMUM_EXCHANGES, REFUSALS, ListingState, Port
@@ -42,6 +43,8 @@ cdef class RouterLoop(Loop):
         Written by this loop only, once it runs.
     parents, parent_reports, wakes : Ring
         From and to the strategizer.
+    reports_full, kill_switch
+        Shared with the exchange threads: either halts trading.
     policy : RoutePolicy
     child_deadline_ns : int
         How long an order may wait for its turn in the exchange thread.
@@ -52,7 +55,7 @@ cdef class RouterLoop(Loop):
     def __init__(self, table, list ports, Board board, unsigned char[::1] wake_pending,
                  unsigned char[::1] strategy_pending, orders, risk, JournalFiles journal, InputLogFiles log,
                  Splitter splitter, Ring parents, Ring parent_reports, Ring wakes, Doorbell bell,
-                 Doorbell strategizer_bell, unsigned char[::1] reports_full, int policy=router.RoutePolicy.BEST,
+                 Doorbell strategizer_bell, unsigned char[::1] reports_full, KillSwitch kill_switch, int policy=router.RoutePolicy.BEST,
                  int64_t child_deadline_ns=250_000_000, uint32_t timer_capacity=0):
         cdef uint32_t n = len(table)
         cdef uint32_t i
@@ -67,7 +70,7 @@ cdef class RouterLoop(Loop):
         self.commands = ByteRing(4096)
         self.frame_to_decision, self.step_time = PythonHistogram(), PythonHistogram()
         self.kept_alive = [table, board, wake_pending, strategy_pending, journal, log, splitter, parents,
-                           parent_reports, wakes, strategizer_bell, ports, reports_full]
+                           parent_reports, wakes, strategizer_bell, ports, reports_full, kill_switch]
         self.names = [entry[0] for entry in ports]
         cdef const Listing[::1] listings = table
         self.state.listings = &listings[0]
@@ -85,6 +88,7 @@ cdef class RouterLoop(Loop):
         self.state.board = board.native
         self.state.wake_pending, self.state.strategy_pending = &wake_pending[0], &strategy_pending[0]
         self.state.reports_full = &reports_full[0]
+        self.kill_line = kill_switch.switch.line
         self.state.table, self.state.risk = &self.orders.table, &self.risk.risk
         self.state.journal, self.state.log = &journal.journal, &log.log
         self.state.allocator, self.state.timers = &splitter.allocator, &self.timers.timers
@@ -130,10 +134,11 @@ cdef class RouterLoop(Loop):
             router.on_state(&self.state, <uint8_t>tag, now_ns)
             self.commands.native.release()
             work += 1
-        if pending.is_set(self.state.reports_full) and self.state.risk.state != TradingState.HALTED:
-            router.on_state(&self.state, TradingState.HALTED, now_ns)   # a report was lost: nobody knows what is out
-        if segments.load_acquire(&self.state.journal.durability.halted) and self.state.risk.state != TradingState.HALTED:
-            router.on_state(&self.state, TradingState.HALTED, now_ns)   # nothing new that is not written down
+        if self.state.risk.state != TradingState.HALTED and (
+                pending.is_set(self.state.reports_full)                 # a report was lost: nobody knows what is out
+                or segments.load_acquire(&self.state.journal.durability.halted)     # nothing new that is not written
+                or kill.load(&self.kill_line.everything)):
+            router.on_state(&self.state, TradingState.HALTED, now_ns)
         for i in range(self.state.port_count):
             work += self.take_port(i, now_ns)
         while taken < BATCH:

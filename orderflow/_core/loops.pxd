@@ -59,6 +59,7 @@ cdef class ExchangeLoop(Loop):
     cdef BookSync *sync_at(self, int listing, int line) except NULL
     cdef int take_commands(self, int64_t now_ns) noexcept nogil
     cdef int receive(self, uint32_t index, int64_t now_ns) noexcept nogil
+    cdef int cancel(self, int64_t now_ns) noexcept nogil
     cdef int take_orders(self, int64_t now_ns) noexcept nogil
     cdef int64_t send_order(self, const ChildOrder *order, int64_t now_ns) noexcept nogil
     cdef int take_frames(self, int64_t now_ns) noexcept nogil

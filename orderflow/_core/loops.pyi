@@ -11,6 +11,7 @@ from orderflow._core.byte_ring import ByteRing
 from orderflow._core.codec import Codec
 from orderflow._core.doorbell import Doorbell
 from orderflow._core.journal import JournalFiles
+from orderflow._core.kill import KillSwitch
 from orderflow._core.latency import LatencyHistogram
 from orderflow._core.ring import Ring
 
@@ -41,8 +42,11 @@ class ExchangeLoop(Loop):
         book_options: dict[str, Any] | None = None,
         orders: Ring | None = None,
         reports: Ring | None = None,
-        flags: NDArray[np.uint8] | None = None,
+        report_lost: NDArray[np.uint8] | None = None,
+        kill_switch: KillSwitch | None = None,
         order_rate: tuple[int, int] = (0, 1),
+        is_exclusive: bool = False,
+        dead_man_ns: int = 0,
         unix_offset_ns: int | None = None,
         record: bool = False,
         silence_ns: int = 0,
@@ -95,6 +99,8 @@ class ExchangeLoop(Loop):
     @property
     def held_orders(self) -> tuple[int, int]: ...
     @property
+    def open_orders(self) -> int: ...
+    @property
     def can_trade(self) -> bool: ...
     @property
     def totals(self) -> dict[str, int]: ...
@@ -109,3 +115,5 @@ class NativeThread:
     def stop(self) -> None: ...
     @property
     def heartbeat_ns(self) -> int: ...
+    @property
+    def heartbeat_address(self) -> int: ...

@@ -17,8 +17,8 @@ from libc.string cimport memcpy, memset
 from posix.stdlib cimport posix_memalign
 
 from orderflow._core cimport (
-    clock, connections, exchange, held_orders, known_depth, latency, market_data, masking, order_entry, pending, transport,
-    websocket)
+    cancelling, clock, connections, exchange, held_orders, kill, known_depth, latency, market_data, masking,
+    order_entry, pending, transport, websocket)
 from orderflow._core.arbitration cimport LINES, Feed
 from orderflow._core.book cimport OrderBook
 from orderflow._core.board cimport Board
@@ -31,6 +31,7 @@ from orderflow._core.gate cimport SENT_CAPACITY, SentOrder
 from orderflow._core.held_orders cimport HELD_CAPACITY
 from orderflow._core.integrity cimport KEPT_RESIDENT, BookSync
 from orderflow._core.journal cimport JournalFiles
+from orderflow._core.kill cimport KillSwitch
 from orderflow._core.latency cimport LatencyHistogram
 from orderflow._core.masking cimport MASK_SEED_SIZE
 from orderflow._core.ring cimport Ring
@@ -50,8 +51,6 @@ from orderflow._core.types import EVENT_DTYPE, BookState as StateName
 cdef enum:
     READS = 8                       # blocks read from one connection before the others get their turn
     ORDERS = 64                     # orders sent before frames are looked at again
-    KILL_FLAG = 0                   # in `flags`
-    REPORT_LOST_FLAG = 64
     FRAMES = 256                    # frames taken from the ring before commands are looked at again
     COMMAND_BYTES = 1 << 23         # the largest REST snapshots of twenty listings at once
     EVENT_BYTES = 1 << 20
@@ -115,8 +114,14 @@ cdef class ExchangeLoop(Loop):
         Passed to OrderBook: window, far_capacity, touched.
     orders, reports : Ring of 128, optional
         From and to the router, where this exchange takes orders.
-    flags : numpy array of uint8, shape (128,)
-        Of all exchanges: 0 = kill, a cache line of its own; 64 = a report was lost.
+    report_lost : numpy array of uint8, shape (1,)
+        Of all exchanges: set when a report found no room.
+    kill_switch : KillSwitch
+        Of all exchanges.
+    is_exclusive : bool
+        Whether nobody else trades on the account: only then are mass cancels and the dead-man switch used.
+    dead_man_ns : int
+        After how long without us the exchange cancels everything, where it offers that; 0 = not used.
     order_rate : (int, int)
         Orders allowed in so many nanoseconds; 0 orders = not limited. A fifth is kept for cancels.
     unix_offset_ns : int, optional
@@ -133,8 +138,8 @@ cdef class ExchangeLoop(Loop):
                  Codec order_codec, Board board, unsigned char[::1] wake_pending, Ring wakes, Doorbell bell,
                  Doorbell router_bell, Doorbell control_bell, Ring tape=None, bint lossy_tape=False,
                  bint borrows=False, size_t frame_limit=12 << 20, dict book_options=None, Ring orders=None,
-                 Ring reports=None, unsigned char[::1] flags=None, order_rate=(0, 1), unix_offset_ns=None,
-                 bint record=False, int64_t silence_ns=0, bint shared_book_ids=False, bint growing_trade_ids=False,
+                 Ring reports=None, unsigned char[::1] report_lost=None, KillSwitch kill_switch=None, order_rate=(0, 1),
+                 bint is_exclusive=False, int64_t dead_man_ns=0, unix_offset_ns=None, bint record=False, int64_t silence_ns=0, bint shared_book_ids=False, bint growing_trade_ids=False,
                  uint32_t kept_levels=0):
         cdef bytes entropy = os.urandom(MASK_SEED_SIZE)
         self.name = name
@@ -179,21 +184,27 @@ cdef class ExchangeLoop(Loop):
         self.virtual_clock = unix_offset_ns is not None
         self.state.path.unix_offset_ns = (unix_offset_ns if self.virtual_clock
                                           else clock.unix_ns() - clock.monotonic_ns())
-        self._make_order_path(orders, reports, flags, order_rate)
+        self._make_order_path(orders, reports, report_lost, kill_switch, order_rate)
+        self.state.path.cancelling.is_exclusive = is_exclusive
+        self.state.path.cancelling.dead_man_ns = dead_man_ns if is_exclusive else 0
         self._make_books(exchange_index, table, rule, book_options or {}, silence_ns, kept_levels)
         if self.line_count == LINES:
             self._make_feeds(shared_book_ids, growing_trade_ids)
         self._make_connections(frame_limit if borrows else 1)
 
-    def _make_order_path(self, Ring orders, Ring reports, unsigned char[::1] flags, order_rate):
+    def _make_order_path(self, Ring orders, Ring reports, unsigned char[::1] report_lost, KillSwitch kill_switch,
+                         order_rate):
         self.decided_to_sent, self.frame_to_sent = LatencyHistogram(), LatencyHistogram()
         self.state.path.connection = -1
         if orders is None:
             return
-        self.kept_alive += [orders, reports, flags]
+        self.kept_alive += [orders, reports, report_lost, kill_switch]
         self.state.path.orders, self.state.path.reports = orders.of128, reports.of128
-        self.state.path.reports_full = &flags[REPORT_LOST_FLAG]
-        self.state.path.gate.halted = &flags[KILL_FLAG]
+        self.state.path.reports_full = &report_lost[0]
+        self.state.path.gate.kill_line = kill_switch.switch.line
+        self.state.path.gate.exchange_bit = kill.bit_of(self.state.exchange)
+        self.state.path.cancelling.progress = &kill_switch.switch.progress[self.state.exchange]
+        self.state.path.cancelling.progress.takes_orders = True
         self.state.path.gate.orders.rate, self.state.path.gate.orders.period_ns = order_rate
         self.state.path.gate.orders.credit_ns = self.state.path.gate.orders.period_ns
         self.state.path.gate.sent = <SentOrder *>calloc(SENT_CAPACITY, sizeof(SentOrder))
@@ -287,10 +298,13 @@ cdef class ExchangeLoop(Loop):
     # ---------------------------------------------------------------------------------------- the thread's side
 
     cdef int step(self, int64_t now_ns) noexcept nogil:
-        """Orders go out before anything is read: a read that finds nothing is a system call that they would wait for.
+        """The kill line comes first. Orders go out before anything is read: a read that finds nothing is a system call that they would wait for.
         The order connection is read after market data: of what the exchange sent before a frame nothing is missed."""
-        cdef int work = self.take_commands(now_ns)
+        cdef int work = 0
         cdef uint32_t i
+        if self.state.path.orders is not NULL and cancelling.is_due(&self.state, now_ns):
+            work += self.cancel(now_ns)
+        work += self.take_commands(now_ns)
         if self.state.path.orders is not NULL:
             work += self.take_orders(now_ns)
         for i in range(<uint32_t>CONNECTIONS):
@@ -374,6 +388,13 @@ cdef class ExchangeLoop(Loop):
             work += 1
         return work
 
+    cdef int cancel(self, int64_t now_ns) noexcept nogil:
+        """Something was killed: from the table onto the wire."""
+        cdef int work = cancelling.step(&self.state, now_ns)
+        if not self.state.path.cancelling.under_way:
+            cancelling.tell(&self.state, now_ns if self.virtual_clock else clock.monotonic_ns())
+        return work
+
     cdef int take_orders(self, int64_t now_ns) noexcept nogil:
         """Orders that have waited for the disk, then those of the router: through the gate and out."""
         cdef const ChildOrder *order
@@ -419,8 +440,10 @@ cdef class ExchangeLoop(Loop):
         cdef Connection *connection
         if self.state.commands.peek(&size, &tag) is not NULL or self.state.frames_in.peek(&size, &tag) is not NULL:
             return True
-        if self.state.path.orders is not NULL and (self.state.path.orders.peek() is not NULL
-                                                   or held_orders.ready(&self.state.path.held, 0) is not NULL):
+        if self.state.path.orders is not NULL and (
+                self.state.path.orders.peek() is not NULL
+                or held_orders.ready(&self.state.path.held, 0) is not NULL
+                or kill.load(&self.state.path.gate.kill_line.triggers) != self.state.path.cancelling.seen):
             return True
         for i in range(<uint32_t>CONNECTIONS):
             connection = &self.state.connections[i]
@@ -627,6 +650,11 @@ cdef class ExchangeLoop(Loop):
         return self.state.path.held.put, self.state.path.held.put - self.state.path.held.taken
 
     @property
+    def open_orders(self):
+        """Orders that were sent and not seen to end."""
+        return self.state.path.gate.sent_count
+
+    @property
     def can_trade(self):
         """Whether an order connection is open and logged in."""
         return self.state.path.connection >= 0
@@ -717,3 +745,8 @@ cdef class NativeThread:
     def heartbeat_ns(self):
         """Monotonic time of the last step."""
         return self.heartbeat
+
+    @property
+    def heartbeat_address(self):
+        """Where it lies, for the kill thread, which looks without asking Python."""
+        return <size_t>&self.heartbeat

@@ -1,13 +1,12 @@
 """Orders out: through the gate, onto the wire, into the table of what was sent. Exchange thread only."""
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
-from libc.string cimport memset
 
 from orderflow._core cimport (
     connections, evidence, exchange_state, execution_reports, gate, held_orders, masking, transport, websocket)
 from orderflow._core.byte_ring cimport ByteRingStatus
 from orderflow._core.codec cimport ORDER_FRAME_LIMIT, OrderCodec
 from orderflow._core.exchange_state cimport Connection, ConnectionState, ExchangeState
-from orderflow._core.gate cimport SENT_CAPACITY, SENT_LIMIT, SentOrder
+from orderflow._core.gate cimport SENT_LIMIT, SentOrder
 from orderflow._core.integrity cimport BookSync
 from orderflow._core.types cimport ChildKind, ChildOrder, ExecType, Reason
 from orderflow._core.websocket cimport HEADER_ROOM, Opcode
@@ -91,22 +90,3 @@ cdef nogil:
         self.path.not_sent += 1
         self.path.gate.refused += 1
         execution_reports.answer(self, order, ExecType.REPORT_NOT_SENT, reason, now_ns)
-
-    inline void cancel_all(ExchangeState *self, int64_t now_ns) noexcept:
-        """Kill: cancel everything in the table, without the router, without Python."""
-        cdef ChildOrder order
-        cdef uint32_t i
-        if self.path.connection < 0:
-            return
-        memset(&order, 0, sizeof(ChildOrder))
-        order.kind = ChildKind.CANCEL_ORDER
-        for i in range(<uint32_t>SENT_CAPACITY):
-            if self.path.connection < 0:
-                return                      # it went while we were writing; TRADING_READY comes here again
-            if self.path.gate.sent[i].client_order_id:
-                order.client_order_id = self.path.gate.sent[i].client_order_id
-                order.listing = self.path.gate.sent[i].listing
-                order.slot = self.path.gate.sent[i].slot
-                order.side = self.path.gate.sent[i].side
-                order.quantity = self.path.gate.sent[i].quantity
-                transmit(self, <uint32_t>self.path.connection, &order, now_ns)

@@ -61,6 +61,8 @@ def command(
             engine.start(settings.engine.start_timeout)
         except (EngineError, JournalError) as error:
             raise CheckFailed(str(error)) from None
+        if not as_json:
+            output.text(f"Directory {directory} (for orderflow status and orderflow kill)")
         try:
             _watch(engine, configuration.name, seconds, problems, quiet=as_json)
             if settings.strategies:         # nothing new, and what has begun comes to its end
@@ -128,7 +130,9 @@ def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()
     fees = {name: (str(one.maker_fee), str(one.taker_fee)) for name, one in settings.exchanges.items()}
     return Engine(sessions, server, strategies=strategies, limits=limits, directory=directory, fees=fees,
                   layout=chosen.layout, wait=chosen.wait, cpus=chosen.cpus, touch_books=chosen.touch_books,
-                  report=report, all_exchanges=False, journal=chosen.journal)
+                  report=report, all_exchanges=False, journal=chosen.journal,
+                  strategy_names=tuple(settings.strategies), standstill=chosen.standstill_seconds,
+                  watchdog=chosen.watchdog_seconds)
 
 
 def timeouts_of(settings: Settings) -> Timeouts:

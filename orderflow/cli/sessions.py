@@ -47,8 +47,8 @@ def session_of(name: str, exchange: ExchangeSettings, trade: bool, renewed: bool
 
     return session_for(exchange.protocol, SessionSettings(
         name, exchange.rest, exchange.stream, exchange.orders, exchange.symbols, exchange.depth, trade=trade,
-        credentials=credentials_of(name, exchange, engine, trade),
-        order_rate=(exchange.orders_per_10_seconds, 10_000_000_000),
+        credentials=credentials_of(name, exchange, engine, trade), account_is_exclusive=exchange.account_is_exclusive,
+        dead_man_ns=exchange.dead_man_seconds * 10**9, order_rate=(exchange.orders_per_10_seconds, 10_000_000_000),
         silence_ns=int(exchange.silence_seconds * 1e9), login_ns=int(exchange.login_seconds * 1e9),
         subscribe_ns=int(exchange.subscribe_seconds * 1e9), lines=exchange.lines,
         renew_after_ns=_renew_after_ns(exchange) if renewed else 0))

@@ -58,8 +58,14 @@ class SessionSettings:
         How long it may take from an open order connection to one that takes orders, before it is opened again.
     subscribe_ns : int
         How long a subscription may wait for its acknowledgement before it is asked for again, at first.
+    account_is_exclusive : bool
+        Whether nobody else trades on the account: only then are mass cancels and dead-man switches used.
+    dead_man_ns : int
+        After how long without us the exchange cancels everything, where it offers that; 0 = not used.
     limits : Limits, optional
         Instead of those that the session knows.
+    orders_only : bool
+        Whether to open no market data connection: for who only cancels.
     lines : int
         1, or 2: all market data twice, over connections of their own; what arrives first counts.
     renew_after_ns : int, optional
@@ -77,6 +83,9 @@ class SessionSettings:
     trade: bool = False
     credentials: Credentials | None = None
     order_rate: tuple[int, int] = (0, 1)
+    account_is_exclusive: bool = False
+    dead_man_ns: int = 60_000_000_000
+    orders_only: bool = False
     silence_ns: int = 60_000_000_000
     login_ns: int = 10_000_000_000
     subscribe_ns: int = 10_000_000_000

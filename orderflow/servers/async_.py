@@ -141,12 +141,13 @@ class AsyncServer:
 
     def _turn(self) -> None:
         for conversation in self.conversations:
-            self._perform(conversation, conversation.events(time.monotonic_ns(), time.time_ns()))
-            self._perform(conversation, conversation.due(time.monotonic_ns()))
             while (taken := conversation.loop.next_frame_out()) is not None:
                 listener = self._listeners.get((conversation.name, taken[0]))
                 if listener is not None and not listener.transport.is_disconnected:
                     listener.transport.send(WSMsgType.TEXT, taken[1])
+            # After that: a connection that these were sent over may be closed now.
+            self._perform(conversation, conversation.events(time.monotonic_ns(), time.time_ns()))
+            self._perform(conversation, conversation.due(time.monotonic_ns()))
 
     async def _sleep(self, woken: asyncio.Event) -> None:
         now_ns = time.monotonic_ns()

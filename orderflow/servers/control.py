@@ -74,7 +74,8 @@ class Conversation:
         self.loop = loop
         self.name = session.settings.name
         self.report = report
-        self.lines = Lines(session.endpoints(), session.settings.subscribe_ns, self._retire)
+        self.lines = Lines([endpoint for endpoint in session.endpoints() if endpoint.role == Role.ORDERS
+                            or not session.settings.orders_only], session.settings.subscribe_ns, self._retire)
         self._sessions = [session]
         if twin is not None:
             self._sessions.append(twin)
@@ -190,7 +191,7 @@ class Conversation:
         self._stopping = True
         for index, line in enumerate(self.lines):
             if line.state == "open":
-                self._command(CommandKind.CLOSE_CONNECTION, index)
+                self._command(CommandKind.CLOSE_CONNECTION, index, value=1)     # for good
 
     @property
     def quiet(self) -> bool:

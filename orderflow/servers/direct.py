@@ -99,9 +99,9 @@ class DirectServer:
             for loop in self.loops:
                 busy |= loop.run_once(self.now_ns) > 0
             for conversation in self.conversations:
+                busy |= self._deliver_orders(conversation)      # before a connection they were sent over is closed
                 busy |= self._perform(conversation, conversation.events(self.now_ns, self.now_ns))
                 busy |= self._perform(conversation, conversation.due(self.now_ns))
-                busy |= self._deliver_orders(conversation)
 
     def _advance_exchanges(self) -> bool:
         busy = False

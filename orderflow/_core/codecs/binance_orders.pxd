@@ -1,4 +1,4 @@
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from orderflow._core.codec cimport DecodeBuffer, OrderCodec
 from orderflow._core.codecs cimport assets, binance_reports, binance_requests
@@ -12,9 +12,11 @@ cdef class BinanceOrders(OrderCodec):
     cdef int32_t *rows
     cdef binance_requests.Tail *places
     cdef binance_requests.Tail *cancels
+    cdef binance_requests.Tail *sweeps
     cdef assets.Asset *asset_names
     cdef Signer place_signer
     cdef Signer cancel_signer
+    cdef Signer sweep_signer
 
     cdef int _prepare_heads(self, api_key, Signer signer) except -1
     cdef int _prepare_tails(self, dict window) except -1
@@ -23,4 +25,5 @@ cdef class BinanceOrders(OrderCodec):
                            char *out, size_t capacity) noexcept nogil
     cdef int decode_order_body(self, int kind, const ChildOrder *order, const char *data, size_t size,
                                int64_t receive_ns, DecodeBuffer *out) noexcept nogil
+    cdef int encode_cancel_all(self, uint32_t listing, int64_t unix_ns, char *out, size_t capacity) noexcept nogil
     cdef int decode(self, const char *data, size_t size, int64_t receive_ns, DecodeBuffer *out) noexcept nogil

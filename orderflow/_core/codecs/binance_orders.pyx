@@ -3,7 +3,7 @@
 Prepares the constant text of requests (binance_requests.pxd writes them) and the tables that reading reports needs
 (binance_reports.pxd and, of REST answers, binance_bodies.pxd read them).
 """
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.stdlib cimport calloc, free
 
 from orderflow._core.codec cimport ORDER_FRAME_LIMIT, DecodeBuffer, DecodeStatus, EncodeStatus, OrderCodec
@@ -93,11 +93,16 @@ cdef class BinanceOrders(OrderCodec):
                   f"apiKey={api_key}&newClientOrderId={CLIENT_ID_HOLE}&newOrderRespType=ACK")
         _set_head(&self.requests.cancel, f'{{"id":"{ID_HOLE}","method":"order.cancel","params":{{{key_field}',
                   f"apiKey={api_key}&or")
+        # Its answer is the session's: what became of each order comes over the user stream.
+        _set_head(&self.requests.sweep, f'{{"id":"cancel-all","method":"openOrders.cancelAll","params":{{{key_field}',
+                  f"apiKey={api_key}")
         if signer is not None:
             self.place_signer = signer.prepare(f"apiKey={api_key}&newClientOrderId=of".encode())
             self.cancel_signer = signer.prepare(f"apiKey={api_key}&or".encode())
             self.requests.place_key = self.place_signer.key
+            self.sweep_signer = signer.prepare(f"apiKey={api_key}&".encode())
             self.requests.cancel_key = self.cancel_signer.key
+            self.requests.sweep_key = self.sweep_signer.key
         return 0
 
     cdef int _prepare_tails(self, dict window) except -1:
@@ -107,7 +112,8 @@ cdef class BinanceOrders(OrderCodec):
         self.places = <binance_requests.Tail *>calloc(
             max(len(symbols), 1) * 2 * binance_requests.VARIANTS, sizeof(binance_requests.Tail))
         self.cancels = <binance_requests.Tail *>calloc(max(len(symbols), 1), sizeof(binance_requests.Tail))
-        if self.rows is NULL or self.places is NULL or self.cancels is NULL:
+        self.sweeps = <binance_requests.Tail *>calloc(max(len(symbols), 1), sizeof(binance_requests.Tail))
+        if self.rows is NULL or self.places is NULL or self.cancels is NULL or self.sweeps is NULL:
             raise MemoryError()
         for listing in range(self.listing_count):
             self.rows[listing] = -1
@@ -116,6 +122,7 @@ cdef class BinanceOrders(OrderCodec):
             check_decimals(symbol, &self.listings[<int32_t>listing])
             self.rows[<int32_t>listing] = row
             _set_tail(&self.cancels[row], {**window, "symbol": symbol}, ",")
+            _set_tail(&self.sweeps[row], {**window, "symbol": symbol}, "")
             for side, side_text in enumerate(("BUY", "SELL")):
                 for variant, (type_text, force) in enumerate(VARIANT_TEXTS):
                     parameters = {**window, "side": side_text, "symbol": symbol, "type": type_text}
@@ -127,12 +134,14 @@ cdef class BinanceOrders(OrderCodec):
         self.requests.rows = self.rows
         self.requests.places = self.places
         self.requests.cancels = self.cancels
+        self.requests.sweeps = self.sweeps
         return 0
 
     def __dealloc__(self):
         free(self.rows)
         free(self.places)
         free(self.cancels)
+        free(self.sweeps)
         free(self.asset_names)
 
     cdef int encode_new(self, const ChildOrder *order, int64_t unix_ns, char *out, size_t capacity) noexcept nogil:
@@ -145,6 +154,11 @@ cdef class BinanceOrders(OrderCodec):
         if capacity < ORDER_FRAME_LIMIT:
             return EncodeStatus.ENCODE_NO_ROOM
         return binance_requests.cancel(&self.requests, order, exchange_order_id, unix_ns, out)
+
+    cdef int encode_cancel_all(self, uint32_t listing, int64_t unix_ns, char *out, size_t capacity) noexcept nogil:
+        if capacity < ORDER_FRAME_LIMIT:
+            return EncodeStatus.ENCODE_NO_ROOM
+        return binance_requests.sweep(&self.requests, listing, unix_ns, out)
 
     cdef int decode(self, const char *data, size_t size, int64_t receive_ns, DecodeBuffer *out) noexcept nogil:
         return binance_reports.decode(&self.reports, data, size, receive_ns, out)

@@ -53,10 +53,13 @@ cdef struct Requests:
     const int32_t *rows         # listing index -> row below, -1 = not on this connection
     const Tail *places          # row * 2 * VARIANTS + side * VARIANTS + variant
     const Tail *cancels         # row
+    const Tail *sweeps          # row
     Head place
     Head cancel
+    Head sweep
     const signing.Key *place_key    # NULL: the session is logged on, requests are not signed
     const signing.Key *cancel_key
+    const signing.Key *sweep_key
     uint32_t listing_count
     char[PAYLOAD_SIZE] payload
 
@@ -184,3 +187,12 @@ cdef nogil:
             client_id.write(order.client_order_id, payload)
             payload += client_id.TEXT_LENGTH
         return finish(requests, requests.cancel_key, &requests.cancels[row], unix_ns, payload, at, frame)
+
+    inline int sweep(Requests *requests, uint32_t listing, int64_t unix_ns, char *frame) noexcept:
+        """openOrders.cancelAll of one symbol: all orders of the account, whoever sent them."""
+        cdef int32_t row = requests.rows[listing] if listing < requests.listing_count else -1
+        if row < 0:
+            return EncodeStatus.ENCODE_UNKNOWN_LISTING
+        return finish(requests, requests.sweep_key, &requests.sweeps[row], unix_ns,
+                      text.put(requests.payload, requests.sweep.payload, requests.sweep.payload_size),
+                      text.put(frame, requests.sweep.frame, requests.sweep.frame_size), frame)

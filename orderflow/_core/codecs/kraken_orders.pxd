@@ -1,4 +1,4 @@
-from libc.stdint cimport int32_t, int64_t, uint16_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 
 from orderflow._core.codec cimport DecodeBuffer, OrderCodec
 from orderflow._core.codecs cimport assets, kraken_reports, kraken_requests, text
@@ -20,4 +20,6 @@ cdef class KrakenOrders(OrderCodec):
                            char *out, size_t capacity) noexcept nogil
     cdef int decode_order_body(self, int kind, const ChildOrder *order, const char *data, size_t size,
                                int64_t receive_ns, DecodeBuffer *out) noexcept nogil
+    cdef int encode_cancel_all(self, uint32_t listing, int64_t unix_ns, char *out, size_t capacity) noexcept nogil
+    cdef int encode_dead_man(self, int64_t seconds, int64_t unix_ns, char *out, size_t capacity) noexcept nogil
     cdef int decode(self, const char *data, size_t size, int64_t receive_ns, DecodeBuffer *out) noexcept nogil

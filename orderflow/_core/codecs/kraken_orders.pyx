@@ -3,7 +3,7 @@
 Prepares the constant text of requests (kraken_requests.pxd writes them) and the tables that reading reports needs
 (kraken_reports.pxd and, of REST answers, kraken_bodies.pxd read them).
 """
-from libc.stdint cimport int32_t, int64_t, uint16_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 from libc.stdlib cimport calloc, free
 
 from orderflow._core.codec cimport NO_ASSET, ORDER_FRAME_LIMIT, DecodeBuffer, DecodeStatus, EncodeStatus, OrderCodec
@@ -44,6 +44,7 @@ cdef class KrakenOrders(OrderCodec):
         if not 1 <= open_orders <= 1 << 20:
             raise ValueError(f"open_orders={open_orders}: 1 to {1 << 20} are possible")
         self.requests.deadline_ns = deadline_ms * 1000000
+        self.cancels_account = True
         self._prepare_places()
         slots = 1 << (2 * (open_orders + kraken_reports.open_orders.ENDED_KEPT) - 1).bit_length()
         self.reports.orders.slots = <kraken_reports.open_orders.OpenOrder *>calloc(
@@ -136,6 +137,14 @@ cdef class KrakenOrders(OrderCodec):
         if capacity < ORDER_FRAME_LIMIT:
             return EncodeStatus.ENCODE_NO_ROOM
         return kraken_requests.cancel(&self.requests, order, out)
+
+    cdef int encode_cancel_all(self, uint32_t listing, int64_t unix_ns, char *out, size_t capacity) noexcept nogil:
+        return EncodeStatus.ENCODE_NO_ROOM if capacity < ORDER_FRAME_LIMIT else kraken_requests.sweep(
+            &self.requests, out)
+
+    cdef int encode_dead_man(self, int64_t seconds, int64_t unix_ns, char *out, size_t capacity) noexcept nogil:
+        return EncodeStatus.ENCODE_NO_ROOM if capacity < ORDER_FRAME_LIMIT else kraken_requests.dead_man(
+            &self.requests, seconds, out)
 
     cdef int decode(self, const char *data, size_t size, int64_t receive_ns, DecodeBuffer *out) noexcept nogil:
         return kraken_reports.decode(&self.reports, data, size, receive_ns, out)

@@ -41,6 +41,7 @@ cdef enum:
     COUNTER_BITS = 40           # of a client order id
     EPOCH_BITS = 12             # of its epoch, in a request id
     TOKEN_LIMIT = 160
+    LONGEST_DEAD_MAN_S = 86400
 
 
 cdef struct Requests:
@@ -126,3 +127,24 @@ cdef nogil:
         client_id.write(order.client_order_id, at)
         at = text.put(at + client_id.TEXT_LENGTH, b'"],', 3)
         return finish(requests, order, True, at, frame)
+
+    inline int finish_account(const Requests *requests, char *at, char *frame) noexcept:
+        """The token, and a request id that no order and no subscription has."""
+        cdef uint32_t generation = load_acquire(&requests.token_generation)
+        if generation == 0:
+            return EncodeStatus.ENCODE_NOT_SIGNED
+        at = text.put_piece(at, &requests.tokens[generation & 1])
+        return <int>(text.put(at, b"0}", 2) - frame)
+
+    inline int sweep(const Requests *requests, char *frame) noexcept:
+        """cancel_all: every open order of the account, whoever sent it."""
+        return finish_account(requests, text.put(frame, b'{"method":"cancel_all","params":{', 33), frame)
+
+    inline int dead_man(const Requests *requests, int64_t seconds, char *frame) noexcept:
+        """cancel_all_orders_after: the exchange cancels everything of the account unless it hears this again."""
+        cdef char *at
+        if not 0 <= seconds <= LONGEST_DEAD_MAN_S:
+            return EncodeStatus.ENCODE_UNSUPPORTED
+        at = text.put(frame, b'{"method":"cancel_all_orders_after","params":{"timeout":', 56)
+        at += fixed.write_digits(<uint64_t>seconds, at)
+        return finish_account(requests, text.put(at, b",", 1), frame)

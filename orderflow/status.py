@@ -1,0 +1,75 @@
+"""How an engine stands, as one document of plain values: what `orderflow status` shows.
+
+Read while everything runs: numbers of different threads are of slightly different moments. Money is decimal text, times
+are nanoseconds.
+"""
+from __future__ import annotations
+
+import os
+from decimal import Decimal
+from typing import Any
+
+from orderflow._core import client_id
+from orderflow._core.types import BookState, OrderStatus
+from orderflow.instrument import canonical, from_scaled
+
+#: Orders that are named one by one.
+MOST_ORDERS = 100
+MOST_PROBLEMS = 10
+ENDED = (OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.DENIED)
+
+
+def status_of(engine: Any) -> dict:
+    """The document of a running engine (orderflow.engine.Engine).
+
+    `killed` names what the kill switch stops, `trading_state` is the router's; `orders` counts what the order table
+    holds, `open_orders` names the first hundred of those that have not ended.
+    """
+    waiting = [view for view in engine.orders.orders() if view.status not in ENDED]
+    switch = engine.core.kill
+    return {
+        "pid": os.getpid(), "directory": str(engine.directory), "epoch": engine.journal.epoch,
+        "server": engine.server.name, "watchdog": "none" if engine.watchdog is None else "running" if engine.watchdog.running else "ENDED",
+        "killed": switch.killed, "kill_cause": switch.cause.name,
+        "trading_state": engine.risk.state.name, "not_ready": engine.not_ready(),
+        "exchanges": [_exchange(engine, session) for session in engine.sessions],
+        "orders": {"open": len(waiting),
+                   "in_doubt": sum(view.status == OrderStatus.IN_DOUBT for view in waiting)},
+        "open_orders": [_order(engine, view) for view in waiting[:MOST_ORDERS]],
+        "positions": _positions(engine), "refusals": engine.router.counts["refusals"],
+        "problems": engine.problems[-MOST_PROBLEMS:]}
+
+
+def _exchange(engine: Any, session: Any) -> dict:
+    name = session.settings.name
+    loop, killed = engine.core.loops[name], engine.core.kill.killed
+    sent, refused = loop.sent_orders
+    found = {"name": name, "protocol": session.protocol, "trades": name in engine.core.orders,
+             "can_trade": loop.can_trade, "killed": "everything" in killed or f"exchange {name}" in killed,
+             "frames": loop.totals["frames"], "sent": sent, "refused_by_gate": refused,
+             "open_orders": loop.open_orders,
+             "books": {item.symbol: BookState(int(engine.core.board.read(index)["book_state"])).name
+                       for index, item in enumerate(engine.core.listings) if item.exchange == name}}
+    if found["trades"]:
+        progress = engine.core.kill.progress(name)
+        found["kill"] = {"cancels": progress["cancels"], "left": progress["left"],
+                         "answer": progress["answer"].name, "done_ns": progress["done_ns"]}
+    return found
+
+
+def _order(engine: Any, view: Any) -> dict:
+    listing = engine.core.listings[view.listing]
+    return {"client_order_id": client_id.encode(view.client_order_id), "exchange": listing.exchange,
+            "symbol": listing.symbol, "side": view.side.name, "status": view.status.name,
+            "price": listing.price_text(view.price), "quantity": listing.quantity_text(view.quantity),
+            "filled": listing.quantity_text(view.cumulative)}
+
+
+def _positions(engine: Any) -> dict[str, dict[str, str]]:
+    """Net position by instrument and exchange; those without one are left out."""
+    found: dict[str, dict[str, str]] = {}
+    for index, listing in enumerate(engine.core.listings):
+        net: Decimal = from_scaled(engine.position(index).net, listing.quantity_decimals)
+        if net:
+            found.setdefault(listing.instrument, {})[listing.exchange] = canonical(net)
+    return found
