@@ -42,7 +42,7 @@ from orderflow._core.types cimport (
 
 cdef enum:
     MAXIMUM_EXCHANGES = 32
-    REFUSALS = 48               # codes of Reason
+    REFUSALS = 64               # codes of Reason
     ANSWER_NS = 5_000_000_000   # an order that nobody answered for so long is in doubt
 
 cdef extern from *:
