@@ -14,13 +14,13 @@ CORE = PACKAGE / "_core"
 #: The stages: a file cimports only what stands above it.
 STAGES = """
     types memory
-    clock fixed wide timers index_map
+    clock fixed wide timers index_map token_bucket
     ring byte_ring doorbell hop board
     openssl transport signing utf8 masking websocket
     json rfc3339 client_id levels checksum codec
     window ladder book tape known_depth quotes integrity arbitration signals
     order_states positions parents order_table orders
-    risk segments journal input_log
+    risk_state risk_price risk_rates risk_own_orders risk_money risk segments journal input_log
     strategy
     consolidated placeable allocation
     queue_ladder resting matching

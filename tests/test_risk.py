@@ -15,6 +15,7 @@ from orderflow._core.types import (
     EXECUTION_REPORT_DTYPE,
     LISTING_DTYPE,
     PARENT_ORDER_DTYPE,
+    BookState,
     ChildKind,
     ExecType,
     OrderType,
@@ -24,6 +25,7 @@ from orderflow._core.types import (
 )
 from tests.reference import risk as reference
 
+UNLIMITED = 1 << 110
 EPOCH, PARENT, AGE_NS = 1, 7, 1_000_000_000
 LIMITS = dict(maximum_quantity=100_000, maximum_notional=5_000 * 10**8, maximum_position=300_000, collar=2_000_000,
               reference_age_ns=AGE_NS, reference=(10_000, 0))
@@ -53,15 +55,18 @@ def record(dtype, **fields):
 class Desk:
     """An order table with risk beside it, used as the router does."""
 
-    def __init__(self, table=None, *, state=TradingState.ACTIVE, parent_quantity=200_000, position=0, limits=LIMITS):
+    def __init__(self, table=None, *, state=TradingState.ACTIVE, parent_quantity=200_000, position=0, limits=LIMITS,
+                 strategies=1, **drift):
         self.listings = listings() if table is None else table
         self.orders = Orders(self.listings, EPOCH, orders=64, parents=4, fills=256)
-        self.risk = RiskBook(self.listings, orders=64, parents=4)
+        self.risk = RiskBook(self.listings, orders=64, parents=4, strategies=strategies)
         for listing in (0, 1):
             self.risk.set_listing(listing, maximum_quantity=limits["maximum_quantity"],
                                   maximum_notional=limits["maximum_notional"])
+            self.risk.set_feed(listing, BookState.LIVE, 0)
         self.risk.set_instrument(0, maximum_position=limits["maximum_position"], collar=limits["collar"],
-                                 reference_age_ns=limits["reference_age_ns"], position=position)
+                                 reference_age_ns=limits["reference_age_ns"], position=position, **drift)
+        self.risk.set_money("total", 0, 0, maximum_used=UNLIMITED, maximum_loss=UNLIMITED)
         self.risk.set_reference(0, *limits["reference"])
         self.risk.state = state
         self.count = 0
@@ -89,10 +94,10 @@ class Desk:
         fields = {"cumulative_quantity": -1, "receive_ns": 1, **fields}
         self.orders.apply(record(EXECUTION_REPORT_DTYPE, client_order_id=order.client_order_id, exec_type=kind,
                                  listing=order.listing, slot=slot, **fields))
-        self.risk.observe(self.orders, slot)
+        self.risk.observe(self.orders, slot, fields["receive_ns"])
 
-    def fill(self, slot, quantity, trade_id):
-        self.report(slot, ExecType.REPORT_FILL, trade_id=trade_id, last_price=10_000, last_quantity=quantity)
+    def fill(self, slot, quantity, trade_id, price=10_000, **fields):
+        self.report(slot, ExecType.REPORT_FILL, trade_id=trade_id, last_price=price, last_quantity=quantity, **fields)
 
 
 def test_an_order_within_every_limit_passes():

@@ -15,6 +15,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from orderflow._core cimport pending
+from orderflow._core.token_bucket cimport TokenBucket, take_token
 from orderflow._core.types cimport BookState, ChildKind, ChildOrder, ExecType, ExecutionReport, Reason, TradingState
 
 cdef enum:
@@ -32,13 +33,6 @@ cdef struct SentOrder:
     uint8_t side
 
 
-cdef struct TokenBucket:        # `rate` tokens every `period_ns`, at most `rate` saved
-    int64_t period_ns
-    int64_t rate
-    int64_t credit_ns           # time worth of tokens; a token costs period_ns / rate
-    int64_t refilled_ns
-
-
 cdef struct Gate:
     SentOrder *sent
     const uint8_t *halted       # shared by all gates: kill
@@ -49,23 +43,6 @@ cdef struct Gate:
 
 
 cdef nogil:
-    # ------------------------------------------------------------------ tokens
-
-    inline bint take_token(TokenBucket *bucket, int64_t now_ns, int64_t reserve) noexcept:
-        """One token, leaving `reserve` of them for cancels; False = wait."""
-        cdef int64_t cost
-        if bucket.rate == 0:
-            return True
-        cost = bucket.period_ns // bucket.rate
-        bucket.credit_ns += now_ns - bucket.refilled_ns if now_ns > bucket.refilled_ns else 0
-        bucket.refilled_ns = now_ns
-        if bucket.credit_ns > bucket.period_ns:
-            bucket.credit_ns = bucket.period_ns
-        if bucket.credit_ns < cost * (1 + reserve):
-            return False
-        bucket.credit_ns -= cost
-        return True
-
     # ------------------------------------------------------------------ what was sent
 
     inline uint32_t home(uint64_t client_order_id) noexcept:

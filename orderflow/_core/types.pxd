@@ -191,6 +191,7 @@ cpdef enum Reason:              # coded reasons: of risk, of the send gate, of a
     EXCHANGE_CAPITAL_EXCEEDED = 54  # CAPITAL_EXCEEDED is that of everything together
     STRATEGY_CAPITAL_EXCEEDED = 55
     UNKNOWN_STRATEGY = 56
+    STRATEGY_NOTIONAL_EXCEEDED = 57
 
 
 cpdef enum CommandKind:         # control (Python) -> a native thread
