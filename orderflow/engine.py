@@ -5,7 +5,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from orderflow._core.loop_router import RouterLoop, StrategizerLoop
 from orderflow._core.loops import Loop
 from orderflow._core.orders import Orders
 from orderflow._core.ring import Ring
-from orderflow._core.risk import RiskBook
 from orderflow._core.router import RoutePolicy
 from orderflow._core.strategies.python import PythonStrategy
 from orderflow._core.strategy import Strategy
@@ -29,13 +28,17 @@ from orderflow._core.types import (
     BookState,
     CommandKind,
     ParentKind,
+    Reason,
     Side,
     TradingState,
 )
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Session, SessionSettings
-from orderflow.instrument import Instrument, Listing, decimal, to_scaled
+from orderflow.instrument import Instrument, Listing, decimal
+from orderflow.limits import MANUAL, Limits, RiskLimits, risk_book
 from orderflow.parents import ParentState, denied, state_of
+from orderflow.refusals import Scales
+from orderflow.refusals import text as refusal_text
 from orderflow.servers.hosts import HOSTS
 from orderflow.servers.recorder import Recorder
 from orderflow.wiring import (
@@ -114,30 +117,6 @@ def reasons(failed: dict[str, str]) -> str:
     return "; ".join(f"exchange {name}: {reason}" for name, reason in failed.items())
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What risk allows for one instrument. Decimals as text.
-
-    Attributes
-    ----------
-    maximum_position : str
-        Long or short, everything open filled, in the base currency.
-    maximum_order_quantity : str
-    maximum_order_notional : str
-        In the quote currency.
-    collar : str
-        How far beyond the reference price an order may be priced, as a fraction.
-    reference_age_seconds : float
-        How old the reference price may be.
-    """
-
-    maximum_position: str
-    maximum_order_quantity: str
-    maximum_order_notional: str
-    collar: str = "0.02"
-    reference_age_seconds: float = 5.0
-
-
 class Engine:
     """Settings -> core objects -> threads.
 
@@ -150,8 +129,12 @@ class Engine:
     strategies : sequence, or function
         Cython strategies, or plain Python objects with on_signal, on_report, on_timer (see PythonStrategy). A function
         is given the instruments by name as soon as they are known, and returns the sequence.
-    limits : dict of str -> Limits
-        By instrument name; an instrument without limits cannot be traded.
+    limits : RiskLimits, or dict of str -> Limits
+        By instrument name; an instrument without limits cannot be traded. Of a dict the rest of RiskLimits has its
+        defaults: nothing may be begun, because nothing is said of how much capital may be used.
+    strategy_names : sequence of str
+        Of the strategies, as the limits name them; by default their own. Orders that are submitted from Python belong to
+        "manual".
     directory : path, optional
         Of the journal and the input log; None = a temporary one that is removed at the end.
     policy : "best" or "single"
@@ -172,7 +155,7 @@ class Engine:
 
     def __init__(self, sessions: Sequence[Session], server, *,
                  strategies: Sequence | Callable[[dict[str, Instrument]], Sequence] = (),
-                 limits: dict[str, Limits] | None = None, directory=None, policy: str = "best",
+                 limits: RiskLimits | dict[str, Limits] | None = None, strategy_names: Sequence[str] = (), directory=None, policy: str = "best",
                  fees: dict[str, tuple[str, str]] | None = None, layout: str = "split", wait: str = "park",
                  cpus: dict[str, int] | None = None, touch_books: bool = False,
                  report: Callable[[str], None] | None = None,
@@ -182,7 +165,9 @@ class Engine:
         self.server = server
         self.problems: list[str] = []       # the newest, one line each
         self._told = report
-        self._limits = dict(limits or {})
+        self._limits = limits if isinstance(limits, RiskLimits) else RiskLimits(dict(limits or {}))
+        self._given_names = list(strategy_names)
+        self.strategy_names = [MANUAL]      # in the order of their numbers
         self._policy = policy
         self._fees = fees or {}
         self._layout, self._wait, self._cpus = layout, wait, cpus
@@ -266,6 +251,7 @@ class Engine:
             record=self._record, watch_silence=True, book_options={"touched": self._touch_books})
         made = self._make_strategies({item.name: item for item in core.instruments})
         self._strategies = [item if isinstance(item, Strategy) else PythonStrategy(item) for item in made]
+        self._name_strategies()
         self._build_router(core, JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES))
         for strategy in self._strategies:
             if isinstance(strategy, PythonStrategy):
@@ -276,6 +262,24 @@ class Engine:
             self._write_run()
             self._recorder = Recorder(self.directory, list(core.loops.values()), self._report)
             self._recorder.start()
+
+    def _name_strategies(self) -> None:
+        """Everybody's limits by name, those of the defaults included: a replay has no strategies to name."""
+        if self._given_names:
+            names = [MANUAL, *self._given_names]
+            if len(set(names)) != len(names) or len(names) != len(self._strategies) + 1:
+                raise EngineError(f"strategy_names: name each of the {len(self._strategies)} strategies once, and none "
+                                  f"of them {MANUAL}; they are {', '.join(names[1:])}")
+        else:
+            names = [MANUAL]
+            for place, item in enumerate(self._strategies, 1):
+                names.append(f"{item.name}_{place}" if item.name in names else item.name)
+        self.strategy_names = names
+        unknown = sorted(set(self._limits.strategies) - set(names))
+        if unknown:
+            raise EngineError(f"limits of strategy {unknown[0]!r}: there are {', '.join(names)}")
+        self._limits = replace(self._limits, strategies={
+            name: self._limits.strategies.get(name, self._limits.every_strategy) for name in names})
 
     def _build_router(self, core: Core, journal: JournalFiles) -> None:
         """Everything that the router and the strategizer write, and their loops."""
@@ -290,8 +294,11 @@ class Engine:
         width = max(len(item.listings) for item in core.instruments)
         self.orders = Orders(self.table, epoch, listings_per_instrument=width, fills=self._fill_room,
                              **self._room)
-        self.risk = RiskBook(self.table, **self._room)
-        self._set_limits(core)
+        try:
+            self.risk = risk_book(self.table, core.listings, core.instruments, list(core.loops), self.strategy_names,
+                                  self._limits, **self._room)
+        except ValueError as error:
+            raise EngineError(f"limits: {error}") from None
         rings = {"parents": Ring(1024, 128), "parent_reports": Ring(8192, 128),
                  "wakes": Ring(power_of_two(len(core.listings) + WAKE_BEING_SERVED), 64)}
         strategy_pending = np.zeros(max(1, len(core.listings)), np.uint8)
@@ -320,20 +327,6 @@ class Engine:
         groups += [("router", [self.router], core.bells["router"]),
                    ("strategizer", [self.strategizer], core.bells["strategizer"])]
         return Threads(groups, self._wait, self._cpus)
-
-    def _set_limits(self, core: Core) -> None:
-        for instrument in core.instruments:
-            limits = self._limits.get(instrument.name)
-            if limits is None:
-                continue
-            self.risk.set_instrument(
-                instrument.index, maximum_position=instrument.quantity(limits.maximum_position),
-                collar=to_scaled(limits.collar, 8, "collar"),
-                reference_age_ns=int(limits.reference_age_seconds * 1e9))
-            for index in instrument.listings:
-                listing = core.listings[index]
-                self.risk.set_listing(index, maximum_quantity=listing.quantity(limits.maximum_order_quantity),
-                                      maximum_notional=to_scaled(limits.maximum_order_notional, 8, "notional"))
 
     def _wait_ready(self, timeout: float) -> None:
         def ready() -> bool:
@@ -378,6 +371,31 @@ class Engine:
                  if not loop.command(CommandKind.SET_TRADING_STATE, value=state)]
         if deaf:
             raise EngineError(f"{', '.join(deaf)} did not take {state.name}: too many commands wait; ask again")
+
+    def set_strategy_state(self, strategy: str, state: TradingState | str) -> None:
+        """Let a strategy trade, let it only reduce what it holds, or halt it, by hand.
+
+        ACTIVE arms it again after it was halted or stopped by a control: its profit, its fills and its rejects are
+        counted anew. ValueError names what there is; EngineError: ask again.
+        """
+        if strategy not in self.strategy_names:
+            raise ValueError(f"strategy {strategy!r}: there are {', '.join(self.strategy_names)}")
+        wanted = TradingState[state] if isinstance(state, str) else state
+        if not self.router.set_strategy_state(self.strategy_names.index(strategy), wanted):
+            raise EngineError(f"strategy {strategy} was not told {wanted.name}: too many commands wait; ask again")
+
+    def rearm_total(self) -> None:
+        """Count the profit of everything anew: after the loss limit in total has tripped, by hand. EngineError: ask
+        again."""
+        if not self.router.rearm_total():
+            raise EngineError("risk was not told: too many commands wait; ask again")
+
+    def strategy_state(self, strategy: str) -> tuple[str, str]:
+        """(state, reason) of a strategy by the names of their TradingState and Reason; OK while it is ACTIVE."""
+        if strategy not in self.strategy_names:
+            raise ValueError(f"strategy {strategy!r}: there are {', '.join(self.strategy_names)}")
+        view = self.risk.strategy(self.strategy_names.index(strategy))
+        return TradingState(view.state).name, Reason(view.reason).name
 
     def pause(self, paused: bool = True) -> None:
         """Let strategies hear of nothing but their own parent orders, so that they begin nothing new; or of everything
@@ -434,7 +452,7 @@ class Engine:
         run = Run(self.journal.epoch, self._policy,
                   [(session.protocol, session.settings.name, session.settings.depth) for session in self.sessions],
                   [asdict(listing) for listing in self.core.listings],
-                  {name: asdict(limits) for name, limits in self._limits.items()},
+                  self._limits.document(),
                   list(self.core.orders), list(self.core.twins))
         (self.directory / RUN_FILE).write_text(json.dumps(asdict(run), default=str, indent=1))
 
@@ -449,8 +467,9 @@ class Engine:
             name, symbols=tuple(item.symbol for item in listings if item.exchange == name), depth=depth,
             lines=2 if name in run.doubled else 1, renew_after_ns=0))
             for protocol, name, depth in run.exchanges]
-        engine = cls(sessions, _NoServer(), limits={name: Limits(**limits) for name, limits in run.limits.items()},
+        engine = cls(sessions, _NoServer(), limits=RiskLimits.load(run.limits),
                      policy=run.policy, directory=directory)
+        engine.strategy_names = list(engine._limits.strategies)
         core = engine.core = build_core(sessions, listings, borrows=False, unix_offset_ns=0)
         if not np.array_equal(core.table, table):
             raise EngineError(f"{TABLE_FILE} does not agree with {RUN_FILE}")
@@ -550,12 +569,24 @@ class Engine:
         """How a parent order stands now; None = not taken yet, or ended and its place given to another."""
         for view in self.orders.parents():
             if view.parent_id == parent_id:
-                return state_of(self.core, self.sessions, view)
+                return self._state(view)
         while (report := self.strategizer.next_denial()) is not None:
             self._denied[int(report["parent_id"])] = denied(self.core, report)
             if len(self._denied) > MOST_DENIALS:
                 del self._denied[next(iter(self._denied))]
         return self._denied.get(parent_id)
+
+    def _state(self, view) -> ParentState:
+        """A parent order as users see it, with why the last order for it was refused."""
+        return replace(state_of(self.core, self.sessions, view), refusal=self._refusal(view))
+
+    def _refusal(self, view) -> str | None:
+        last = self.risk.refusal(view.slot)
+        if last.code == Reason.OK:
+            return None
+        instrument = self.core.instruments[view.instrument]
+        return refusal_text(last.code, last.limit, last.actual, Scales(
+            self.core.listings[last.listing], instrument, self.risk.money_decimals_of(view.instrument)))
 
     def _check_known(self, parent_id: int) -> None:
         if not 0 < parent_id <= self._counter and self.parent(parent_id) is None:
@@ -563,7 +594,7 @@ class Engine:
 
     def parents(self) -> list[ParentState]:
         """Every parent order that is still in the table."""
-        return [state_of(self.core, self.sessions, view) for view in self.orders.parents()]
+        return [self._state(view) for view in self.orders.parents()]
 
     def wait(self, parent_id: int, timeout: float = 30.0) -> ParentState:
         """Let time pass until a parent order has ended; TimeoutError if it does not, ValueError if there is none."""

@@ -128,13 +128,16 @@ class RiskLimits:
     Attributes
     ----------
     instruments, exchanges, strategies : dict
-        By name. An instrument without limits cannot be traded; an exchange or a strategy without any has the defaults.
+        By name. An instrument without limits cannot be traded; an exchange without any is not limited.
+    every_strategy : StrategyLimits
+        Of strategies that are not named.
     total : TotalLimits
     """
 
     instruments: Mapping[str, Limits] = field(default_factory=dict)
     exchanges: Mapping[str, ExchangeLimits] = field(default_factory=dict)
     strategies: Mapping[str, StrategyLimits] = field(default_factory=dict)
+    every_strategy: StrategyLimits = field(default_factory=StrategyLimits)
     total: TotalLimits = field(default_factory=TotalLimits)
 
     def document(self) -> dict:
@@ -147,7 +150,7 @@ class RiskLimits:
         return cls({name: Limits(**one) for name, one in document["instruments"].items()},
                    {name: ExchangeLimits(**one) for name, one in document["exchanges"].items()},
                    {name: StrategyLimits(**one) for name, one in document["strategies"].items()},
-                   TotalLimits(**document["total"]))
+                   StrategyLimits(**document["every_strategy"]), TotalLimits(**document["total"]))
 
 
 def currencies_of(listings: Sequence[Listing], instruments: Sequence[Instrument]) -> list[str]:
@@ -186,7 +189,7 @@ def risk_book(table, listings: Sequence[Listing], instruments: Sequence[Instrume
         if name in limits.exchanges:
             _limit_money(risk, f"exchange {name}", "exchange", place, currencies, limits.exchanges[name])
     for place, name in enumerate(strategies):
-        chosen = limits.strategies.get(name, StrategyLimits())
+        chosen = limits.strategies.get(name, limits.every_strategy)
         risk.set_strategy(place, messages=(chosen.messages_per_10_seconds, RATE_WINDOW_NS),
                           repeat_ns=_ns(chosen.repeat_seconds),
                           fills=(chosen.maximum_fills, _ns(chosen.fill_seconds)),

@@ -40,7 +40,7 @@ STAGES = """
 
 #: The layers of Python, lowest first. A layer imports from itself and from lower ones.
 LAYERS = ("instrument", "complaints", "config", "_core", "exchanges", "simulator", "servers", "wiring", "parents",
-          "engine", "research", "cli")
+          "limits", "refusals", "engine", "research", "cli")
 #: (importing layer, module): why it may.
 ALLOWED_IMPORTS = {
     ("instrument", "orderflow._core.types"): "numpy dtypes are derived from the structs, and declared nowhere else",

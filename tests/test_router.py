@@ -8,9 +8,18 @@ import pytest
 
 from orderflow._core.loop_router import RouterLoop
 from orderflow._core.types import PARENT_ORDER_DTYPE, ParentKind, Side
-from orderflow.engine import Engine, EngineError, Limits
+from orderflow.engine import Engine, EngineError
 from orderflow.exchanges.actions import Request
-from orderflow.research.simulation import DIRECT_START_NS, INSTRUMENT, LIMITS, VENUES, session_of, simulator_settings
+from orderflow.limits import Limits
+from orderflow.research.simulation import (
+    DIRECT_START_NS,
+    INSTRUMENT,
+    LIMITS,
+    VENUES,
+    limits_of,
+    session_of,
+    simulator_settings,
+)
 from orderflow.servers.direct import DirectServer
 from orderflow.simulator.launch import build
 
@@ -173,7 +182,7 @@ def test_without_limits_nothing_is_sent(make):
 
 
 def test_risk_stands_between_the_router_and_the_wire(make):
-    engine = make(limits={INSTRUMENT: Limits("3", "100", "10000000")})
+    engine = make(limits=limits_of({INSTRUMENT: Limits("3", "100", "10000000")}))
     parent = engine.wait(engine.submit(INSTRUMENT, "buy", "5", seconds=2))
     assert parent.filled <= 3
     assert engine.router.counts["refusals"]["POSITION_EXCEEDS_MAXIMUM"] > 0

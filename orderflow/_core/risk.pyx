@@ -392,6 +392,11 @@ cdef class RiskBook:
         return MoneyView(money.used, money.maximum_used, risk_money.profit(money), money.peak, money.maximum_loss,
                          money.maximum_drawdown, <Reason>money.tripped)
 
+    def money_decimals_of(self, uint32_t instrument):
+        """Decimals of amounts in the currency that an instrument is priced in."""
+        self._check_index("instrument", instrument, self.risk.instrument_count)
+        return self.money_decimals[self.risk.exposures[instrument].currency]
+
     def strategy(self, uint32_t strategy):
         """StrategyView(state, reason) of a strategy; a reason other than OK says why it is not ACTIVE."""
         self._check_index("strategy", strategy, self.risk.strategy_count)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import structs
 
 from orderflow.cli import CHECK_FAILED, GOOD, output
 from orderflow.cli.application import BadUsage, CheckFailed
@@ -23,6 +24,7 @@ from orderflow.cli.sessions import session_of
 if TYPE_CHECKING:
     from orderflow.config import Settings
     from orderflow.engine import Engine
+    from orderflow.limits import RiskLimits
     from orderflow.research.market_data import MarketData
     from orderflow.servers.connect import Timeouts
 
@@ -32,6 +34,8 @@ STEP_S, LINE_S = 0.1, 5.0
 MOST_NAMED = 10
 #: What strategies have begun may take so long to end.
 SETTLE_S = 5.0
+#: Keys of limits that are decimals, or whole numbers that stand for such.
+MONEY = ("maximum_position", "maximum_order_quantity", "maximum_order_notional", "collar", "drift_collar")
 
 
 def command(
@@ -44,14 +48,20 @@ def command(
     Keys come from the environment: ORDERFLOW_NAME_KEY, ORDERFLOW_NAME_SECRET and, where the exchange has one,
     ORDERFLOW_NAME_PASSPHRASE. Exchanges with `trade = true` need them.
 
+    Trading starts only with what must be limited: total_limits.maximum_capital and maximum_loss.
+
     Exit code 1: an exchange could not be reached, a book was not LIVE at the end, a parent order had not ended, or a
     strategy raised.
     """
     from orderflow._core.journal import JournalError
-    from orderflow.config import load
+    from orderflow.config import ConfigError, check_required_limits, load
     from orderflow.engine import EngineError
 
     settings = load(configuration)
+    try:
+        check_required_limits(settings)
+    except ConfigError as error:
+        raise ConfigError(f"{configuration}: {error}") from None
     problems: list[str] = []
     with tempfile.TemporaryDirectory(prefix="orderflow-") as temporary:
         directory = _made(settings.engine.directory or temporary)
@@ -107,7 +117,7 @@ def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()
     """
     from orderflow._core.doorbell import Doorbell
     from orderflow.cli.strategies import makers
-    from orderflow.engine import Engine, Limits
+    from orderflow.engine import Engine
     from orderflow.servers.async_ import AsyncServer
     from orderflow.servers.sync import SyncServer
 
@@ -121,12 +131,26 @@ def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()
                             timeouts_of(settings))
     else:
         server = AsyncServer(Doorbell(), report, next(iter(authorities), None), timeouts_of(settings))
-    limits = {name: Limits(str(one.maximum_position), str(one.maximum_order_quantity), str(one.maximum_order_notional),
-                           str(one.collar), one.reference_age_seconds) for name, one in settings.limits.items()}
     fees = {name: (str(one.maker_fee), str(one.taker_fee)) for name, one in settings.exchanges.items()}
-    return Engine(sessions, server, strategies=strategies, limits=limits, directory=directory, fees=fees,
+    return Engine(sessions, server, strategies=strategies, limits=limits_of(settings), strategy_names=list(settings.strategies),
+                  directory=directory, fees=fees,
                   layout=chosen.layout, wait=chosen.wait, cpus=chosen.cpus, touch_books=chosen.touch_books,
                   report=report, all_exchanges=False)
+
+
+def limits_of(settings: Settings) -> RiskLimits:
+    """Those of risk."""
+    from orderflow.limits import ExchangeLimits, Limits, RiskLimits, StrategyLimits, TotalLimits
+
+    def fields(one) -> dict:
+        """Amounts as text; a table of them stays one."""
+        return {key: {currency: str(amount) for currency, amount in value.items()} if isinstance(value, dict)
+                else str(value) if key in MONEY else value for key, value in structs.asdict(one).items()}
+
+    return RiskLimits({name: Limits(**fields(one)) for name, one in settings.limits.items()},
+                      {name: ExchangeLimits(**fields(one)) for name, one in settings.exchange_limits.items()},
+                      {name: StrategyLimits(**fields(one)) for name, one in settings.strategy_limits.items()},
+                      total=TotalLimits(**fields(settings.total_limits)))
 
 
 def timeouts_of(settings: Settings) -> Timeouts:
