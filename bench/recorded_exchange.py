@@ -106,5 +106,5 @@ class MemoryServer:
 
 def engine_for(server, taker, directory, **options):
     """An engine that trades the recording with `taker`."""
-    return Engine([session(**options.pop("urls", {}))], server, strategies=[taker], limits=limits_of({INSTRUMENT: LIMITS}),
-                  directory=directory, maximum_parents=16384, **options)
+    return Engine([session(**options.pop("urls", {}))], server, strategies=[taker],
+                  limits=limits_of({INSTRUMENT: LIMITS}), directory=directory, maximum_parents=16384, **options)

@@ -384,10 +384,10 @@ def _check_money(settings: Settings) -> None:
                 raise ConfigError(f"{table}.{name}: there is no such {table.split('_')[0]}; there are "
                                   f"{', '.join(known) or 'none'}")
             tables.append((f"{table}.{name}", limits))
-    for table, limits in tables:
+    for prefix, chosen in tables:
         for field in ("maximum_capital", "maximum_order_notional", "maximum_loss", "maximum_drawdown"):
-            for currency, amount in getattr(limits, field, {}).items():
-                key = f"{table}.{field}.{currency}"
+            for currency, amount in getattr(chosen, field, {}).items():
+                key = f"{prefix}.{field}.{currency}"
                 try:
                     value = decimal(amount, key)
                 except ValueError as error:

@@ -133,8 +133,8 @@ class Engine:
         By instrument name; an instrument without limits cannot be traded. Of a dict the rest of RiskLimits has its
         defaults: nothing may be begun, because nothing is said of how much capital may be used.
     strategy_names : sequence of str
-        Of the strategies, as the limits name them; by default their own. Orders that are submitted from Python belong to
-        "manual".
+        Of the strategies, as the limits name them; by default their own. Orders that are submitted from Python
+        belong to "manual".
     directory : path, optional
         Of the journal and the input log; None = a temporary one that is removed at the end.
     policy : "best" or "single"
@@ -155,7 +155,8 @@ class Engine:
 
     def __init__(self, sessions: Sequence[Session], server, *,
                  strategies: Sequence | Callable[[dict[str, Instrument]], Sequence] = (),
-                 limits: RiskLimits | dict[str, Limits] | None = None, strategy_names: Sequence[str] = (), directory=None, policy: str = "best",
+                 limits: RiskLimits | dict[str, Limits] | None = None, strategy_names: Sequence[str] = (),
+                 directory=None, policy: str = "best",
                  fees: dict[str, tuple[str, str]] | None = None, layout: str = "split", wait: str = "park",
                  cpus: dict[str, int] | None = None, touch_books: bool = False,
                  report: Callable[[str], None] | None = None,

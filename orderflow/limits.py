@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
 
 from orderflow._core.risk import RiskBook
 from orderflow.instrument import Instrument, Listing, decimal, to_scaled
@@ -69,7 +72,7 @@ class ExchangeLimits:
 
 @dataclass(frozen=True, slots=True)
 class StrategyLimits:
-    """What risk allows one strategy: amounts by currency, decimals as text; a currency that is not named is not limited.
+    """What risk allows one strategy: amounts by currency, decimals as text; one that is not named is not limited.
 
     Attributes
     ----------
@@ -140,12 +143,12 @@ class RiskLimits:
     every_strategy: StrategyLimits = field(default_factory=StrategyLimits)
     total: TotalLimits = field(default_factory=TotalLimits)
 
-    def document(self) -> dict:
+    def document(self) -> dict[str, Any]:
         """As JSON has it."""
         return asdict(self)
 
     @classmethod
-    def load(cls, document: dict) -> RiskLimits:
+    def load(cls, document: dict[str, Any]) -> RiskLimits:
         """From what `document` gave."""
         return cls({name: Limits(**one) for name, one in document["instruments"].items()},
                    {name: ExchangeLimits(**one) for name, one in document["exchanges"].items()},
@@ -158,8 +161,8 @@ def currencies_of(listings: Sequence[Listing], instruments: Sequence[Instrument]
     return list(dict.fromkeys(listings[item.listings[0]].quote for item in instruments))
 
 
-def risk_book(table, listings: Sequence[Listing], instruments: Sequence[Instrument], exchanges: Sequence[str],
-              strategies: Sequence[str], limits: RiskLimits, *, orders: int, parents: int) -> RiskBook:
+def risk_book(table: np.ndarray, listings: Sequence[Listing], instruments: Sequence[Instrument],
+              exchanges: Sequence[str], strategies: Sequence[str], limits: RiskLimits, *, orders: int, parents: int) -> RiskBook:
     """Risk with all its limits set.
 
     Parameters

@@ -74,7 +74,8 @@ def text(code: Reason, limit: int, actual: int, scales: Scales) -> str:
     if code not in MEANINGS:
         return Reason(code).name
     kind, actual_name, limit_name = MEANINGS[code]
-    return f"{Reason(code).name}: {actual_name}={_told(kind, actual, scales)}, {limit_name}={_told(kind, limit, scales)}"
+    return (f"{Reason(code).name}: {actual_name}={_told(kind, actual, scales)}, "
+            f"{limit_name}={_told(kind, limit, scales)}")
 
 
 def _told(kind: str, number: int, scales: Scales) -> str:

@@ -213,10 +213,10 @@ def test_with_them_it_may_trade_and_without_trading_they_are_not_needed():
     ({"strategy_limits": {"b": {}}}, "strategy_limits.b: there is no such strategy; there are none"),
     ({"total_limits": {"maximum_capital": {"USDT": 0}}}, "total_limits.maximum_capital.USDT: 0 should be positive"),
     ({"total_limits": {"maximum_loss": {"USDT": "much"}}}, "total_limits.maximum_loss.USDT: 'much' is not a decimal"),
-    ({"exchange_limits": {"a": {"maximum_capital": {"EUR": "-1"}}}}, "exchange_limits.a.maximum_capital.EUR: -1 should"),
+    ({"exchange_limits": {"a": {"maximum_capital": {"EUR": "-1"}}}}, "exchange_limits.a.maximum_capital.EUR: -1"),
     ({"exchange_limits": {"a": {"maximum_loss": {}}}}, "exchange_limits.a.maximum_loss: no such key"),
     ({"total_limits": {"messages_per_10_seconds": -1}}, "total_limits.messages_per_10_seconds: expected"),
-    ({"limits": {"BTC-USDT": LIMITS | {"drift_collar": 1}}}, 'limits."BTC-USDT".drift_collar: 1 should be positive and'),
+    ({"limits": {"BTC-USDT": LIMITS | {"drift_collar": 1}}}, 'limits."BTC-USDT".drift_collar: 1 should be'),
 ])
 def test_limits_that_mean_nothing_are_named(tables, message):
     with pytest.raises(ConfigError) as caught:

@@ -13,11 +13,9 @@ from orderflow._core.orders import Orders
 from orderflow._core.risk import RiskBook, product_limit
 from orderflow._core.types import (
     CHILD_ORDER_DTYPE,
-    EXECUTION_REPORT_DTYPE,
     LISTING_DTYPE,
     PARENT_ORDER_DTYPE,
     BookState,
-    ChildKind,
     ExecType,
     OrderType,
     Reason,
@@ -27,6 +25,7 @@ from orderflow._core.types import (
 )
 from tests.reference import risk as reference
 from tests.risk_desk import AGE_NS, EPOCH, LIMITS, PARENT, Desk, listings, record
+
 
 def test_an_order_within_every_limit_passes():
     slot, decision = Desk().send()

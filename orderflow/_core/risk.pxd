@@ -28,7 +28,8 @@ from orderflow._core cimport risk_money, risk_own_orders, risk_price, risk_rates
 from orderflow._core.fixed cimport int128
 from orderflow._core.order_states cimport Order
 from orderflow._core.risk_state cimport (
-    Commitment, Decision, Drift, Exposure, Feed, Held, ListingBooks, ListingLimits, Money, Refusal, Risk, Stake, Strategy, refuse, stake_of)
+    Commitment, Decision, Drift, Exposure, Feed, Held, ListingBooks, ListingLimits, Money, Refusal, Risk, Stake,
+    Strategy, refuse, stake_of)
 from orderflow._core.types cimport (
     BookState, ChildOrder, Listing, OrderStatus, ParentOrder, Reason, Side, TimeInForce, TradingState)
 

@@ -40,7 +40,7 @@ class RefusalView(NamedTuple):
     limit: int
     actual: int
     now_ns: int
-    count: int
+    times: int
     listing: int
 
 class StrategyView(NamedTuple):

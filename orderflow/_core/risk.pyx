@@ -8,7 +8,7 @@ from libc.string cimport memset
 from orderflow._core cimport risk_money, risk_rates
 from orderflow._core.memory cimport zeroed
 from orderflow._core.order_table cimport OrderTable
-from orderflow._core.risk_state cimport FRACTION, NOBODY, OwnOrders, Throttle
+from orderflow._core.risk_state cimport FRACTION, NOBODY, Throttle
 from orderflow._core.token_bucket cimport TokenBucket
 
 import numpy as np
@@ -24,7 +24,7 @@ LARGEST_FACTOR = 10 ** 18       # that fits a word
 DecisionView = namedtuple("DecisionView", "code limit actual")
 ExposureView = namedtuple("ExposureView", "net open_buys open_sells maximum_position reference_price reference_ns")
 MoneyView = namedtuple("MoneyView", "used maximum_used profit peak maximum_loss maximum_drawdown tripped")
-RefusalView = namedtuple("RefusalView", "code limit actual now_ns count listing")
+RefusalView = namedtuple("RefusalView", "code limit actual now_ns times listing")
 StrategyView = namedtuple("StrategyView", "state reason")
 
 
@@ -230,8 +230,8 @@ cdef class RiskBook:
         exposure.reference_age_ns = reference_age_ns
         exposure.net = position
         if drift_window_ns < 0 or (drift_window_ns and not 0 < drift_collar < FRACTION):
-            raise ValueError(f"instrument {instrument}: drift_window_ns must not be negative, drift_collar between 0 and "
-                             f"{FRACTION}")
+            raise ValueError(f"instrument {instrument}: drift_window_ns must not be negative, drift_collar between 0 "
+                             f"and {FRACTION}")
         self.risk.drifts[instrument].collar = drift_collar
         self.risk.drifts[instrument].window_ns = drift_window_ns
 

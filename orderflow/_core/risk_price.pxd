@@ -1,4 +1,4 @@
-"""Prices that an order may have: the tick, a collar around the reference price, and one around where it was a minute ago.
+"""Prices that an order may have: on the tick, in a collar around the reference price, in another around its past.
 
 The first collar stops a fat finger. It moves with the market, and so with a market that our own orders move: an
 algorithm that buys its way up stays within two per cent of every next mid. The second does not move that fast: it

@@ -132,8 +132,8 @@ def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()
     else:
         server = AsyncServer(Doorbell(), report, next(iter(authorities), None), timeouts_of(settings))
     fees = {name: (str(one.maker_fee), str(one.taker_fee)) for name, one in settings.exchanges.items()}
-    return Engine(sessions, server, strategies=strategies, limits=limits_of(settings), strategy_names=list(settings.strategies),
-                  directory=directory, fees=fees,
+    return Engine(sessions, server, strategies=strategies, limits=limits_of(settings),
+                  strategy_names=list(settings.strategies), directory=directory, fees=fees,
                   layout=chosen.layout, wait=chosen.wait, cpus=chosen.cpus, touch_books=chosen.touch_books,
                   report=report, all_exchanges=False)
 
@@ -253,7 +253,8 @@ def trading_lines(found: dict) -> list[str]:
     changed = ", ".join(f"{amount} {asset}" for asset, amount in found["changed"].items() if amount != "0")
     written.append(f"  Balances  {changed or 'nothing'} changed, fees included")
     written += [f"  NOT ENDED {one['id']}: {one['side'].lower()} {one['quantity']} {one['instrument']}, filled "
-                f"{one['filled']} ({one['status']}, {one['reason']})" for one in open_ones[:MOST_NAMED]]
+                f"{one['filled']} ({one['status']}, {one['refusal'] or one['reason']})"
+                for one in open_ones[:MOST_NAMED]]
     return written + [f"  ... and {len(open_ones) - MOST_NAMED} more"] * (len(open_ones) > MOST_NAMED)
 
 

@@ -47,7 +47,7 @@ class Watch:
         self.tripped = None
 
     def peak(self):
-        """The largest profit that stood for a whole stand_ns: of stretches that long, one after the other, the lowest."""
+        """The largest profit that stood for a whole stand_ns: of stretches that long, one by one, the lowest."""
         peak, begun, low = Fraction(0), None, None
         for now_ns, profit, _ in self.seen:
             low = profit if low is None else min(low, profit)
