@@ -17,9 +17,12 @@ from orderflow._core.types import (
     CHILD_ORDER_DTYPE,
     LISTING_DTYPE,
     PARENT_ORDER_DTYPE,
+    BookState,
     ChildKind,
     OrderType,
+    Reason,
     Side,
+    TimeInForce,
     TradingState,
 )
 
@@ -30,6 +33,7 @@ from bars import bar  # noqa: E402
 
 COUNT = 200_000
 FILLS = 50_000
+RESTING, QUANTITY = 20, 100_000
 
 
 def record(dtype, **fields):
@@ -40,20 +44,38 @@ def record(dtype, **fields):
 
 
 def desk(epoch):
-    """One listing with every limit set, one parent, one child that passes all of them."""
+    """One listing with every limit of every control set, one parent, resting orders, and one child that passes
+    all of them."""
     listings = record(LISTING_DTYPE, tick=5, lot=10, minimum_quantity=20, price_factor=1, quantity_factor=1,
                       price_decimals=2, quantity_decimals=3, minimum_notional=10**9)
-    table, book = Orders(listings, epoch), RiskBook(listings)
-    book.set_listing(0, maximum_quantity=10**6, maximum_notional=10**14)
-    book.set_instrument(0, maximum_position=10**9, collar=2_000_000, reference_age_ns=1 << 62)
+    table, book = Orders(listings, epoch), RiskBook(listings, strategies=4)
+    book.set_listing(0, maximum_quantity=10**6, maximum_notional=10**14, feed_age_ns=1 << 62)
+    book.set_instrument(0, maximum_position=10**9, collar=2_000_000, reference_age_ns=1 << 62, drift_collar=5_000_000,
+                        drift_window_ns=60 * 10**9)
+    # More messages than one a check, which takes its token: else only the first ones would pass.
+    book.set_messages((10**9, 10**9))
+    for strategy in range(4):
+        book.set_strategy(strategy, messages=(10**9, 10**9), repeat_ns=10**9, fills=(50, 10**9), rejects=(10, 10**10))
+    for what in ("total", "exchange", "strategy"):
+        book.set_money(what, 0, 0, maximum_used=10**17, maximum_notional=10**17, maximum_loss=10**17,
+                       maximum_drawdown=10**17, stand_ns=10**9)
+    book.set_feed(0, BookState.LIVE, 0)
     book.set_reference(0, 10_000, 0)
     book.state = TradingState.ACTIVE
     parent = table.open_parent(record(PARENT_ORDER_DTYPE, parent_id=1, side=Side.BUY, quantity=10**8))
     book.register_parent(table, parent)
-    slot = table.open_child(record(CHILD_ORDER_DTYPE, client_order_id=epoch << 40 | 1, parent_id=1, side=Side.BUY,
-                                   price=10_000, quantity=100_000, kind=ChildKind.NEW_ORDER,
-                                   order_type=OrderType.LIMIT))
+    for place in range(RESTING):
+        fields = {"side": Side.BUY, "price": 9_500 + 5 * place, "quantity": QUANTITY} if place % 2 else {
+            "side": Side.SELL, "price": 10_100 + 5 * place, "quantity": QUANTITY}
+        resting = table.open_child(child(epoch, 2 + place, TimeInForce.GTC, **fields))
+        assert book.check(table, resting, 1 + place).code == Reason.OK
+    slot = table.open_child(child(epoch, 1, TimeInForce.IOC, side=Side.BUY, price=10_000, quantity=QUANTITY))
     return table, book, slot
+
+
+def child(epoch, number, time_in_force, **fields):
+    return record(CHILD_ORDER_DTYPE, client_order_id=epoch << 40 | number, parent_id=1, kind=ChildKind.NEW_ORDER,
+                  order_type=OrderType.LIMIT, time_in_force=time_in_force, **fields)
 
 
 def percentiles(taken):
@@ -68,7 +90,8 @@ def test_risk_check_and_intent(tmp_path):
         table, book, slot = desk(files.epoch)
         checks, intents = map(percentiles, ledger_timing.time_sends(files, book, table, slot, COUNT))
         fills = percentiles(ledger_timing.time_fills(table, files.epoch << 40 | 1, slot, FILLS))
-        assert book.counts == {"approved": COUNT, "refused": 0, "strangers": 0} and book.committed(0) == 0
+        assert book.counts == {"approved": COUNT + RESTING, "refused": 0, "strangers": 0}
+        assert book.committed(0) == RESTING * QUANTITY
         assert table.order(slot).cumulative == FILLS == table.position(0).net and table.audit() == []
     assert [each.records for each in journal.verify(tmp_path)] == [COUNT]
     print(f"risk check: {checks} ns; journal intent: {intents} ns; fill: {fills} ns; "

@@ -8,11 +8,13 @@ import time
 from pathlib import Path
 
 from orderflow.credentials import Credentials
-from orderflow.engine import Engine, Limits
+from orderflow.engine import Engine
 from orderflow.exchanges import session_for
 from orderflow.exchanges.actions import Fetch
 from orderflow.exchanges.session import SessionSettings
+from orderflow.limits import Limits
 from orderflow.research.captures import read_capture
+from orderflow.research.simulation import limits_of
 from orderflow.servers.control import Connect
 
 FEEDS = Path(__file__).parents[2] / "shared/feeds"
@@ -20,7 +22,7 @@ CAPTURE = FEEDS / "captures/binance_spot_btcusdt_20240808.tsv.gz"
 SYMBOL, INSTRUMENT = "BTCUSDT", "BTC-USDT"
 QUANTITY = "0.00001"
 LIMITS = Limits(maximum_position="1000", maximum_order_quantity="1", maximum_order_notional="1000000", collar="0.05",
-                reference_age_seconds=60.0)
+                reference_age_seconds=60.0, feed_age_seconds=0, drift_seconds=0)
 FILTERS = [
     {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000.00", "tickSize": "0.01"},
     {"filterType": "LOT_SIZE", "minQty": QUANTITY, "maxQty": "9000", "stepSize": QUANTITY},
@@ -105,5 +107,5 @@ class MemoryServer:
 
 def engine_for(server, taker, directory, **options):
     """An engine that trades the recording with `taker`."""
-    return Engine([session(**options.pop("urls", {}))], server, strategies=[taker], limits={INSTRUMENT: LIMITS},
-                  directory=directory, maximum_parents=16384, **options)
+    return Engine([session(**options.pop("urls", {}))], server, strategies=[taker],
+                  limits=limits_of({INSTRUMENT: LIMITS}), directory=directory, maximum_parents=16384, **options)

@@ -16,6 +16,7 @@ from orderflow._core.doorbell import Doorbell
 from orderflow.credentials import Credentials
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
+from orderflow.research.simulation import limits_of
 from orderflow.servers.sync import SyncServer
 from orderflow.simulator.accounts import AccountSettings
 from orderflow.simulator.certificates import Authority
@@ -81,7 +82,7 @@ def main(seconds):
                 ExchangeProcess(exchange(name, protocol, origin_ns), authority)).ports.tls)
             for name, protocol in EXCHANGES.items()]
         engine = Engine(sessions, SyncServer(Doorbell(), print, str(authority.path)), report=print,
-                        limits={f"{asset}-USDT": LIMITS for asset in ASSETS})
+                        limits=limits_of({f"{asset}-USDT": LIMITS for asset in ASSETS}))
         stack.callback(engine.stop)
         engine.start()
         found = trade(engine, seconds)

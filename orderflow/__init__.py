@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from orderflow._core.strategy import Strategy
     from orderflow._core.types import Algorithm, BookFault, BookState, ParentStatus, Reason, Side
     from orderflow.config import ConfigError, Settings, load
-    from orderflow.engine import Engine, EngineError, Limits
+    from orderflow.engine import Engine, EngineError
     from orderflow.instrument import Instrument, Listing
+    from orderflow.limits import ExchangeLimits, Limits, RiskLimits, StrategyLimits, TotalLimits
     from orderflow.parents import ParentState
     from orderflow.research.books import books
     from orderflow.research.captures import read_capture
@@ -19,16 +20,18 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Algorithm", "BookFault", "BookState", "ConfigError", "Engine", "EngineError", "Instrument", "Limits",
-           "Listing", "ParentState", "ParentStatus", "Reason", "Settings", "Side", "Simulation", "Strategy", "Tape",
-           "books", "load", "read_capture", "simulate", "tape"]
+__all__ = ["Algorithm", "BookFault", "BookState", "ConfigError", "Engine", "EngineError", "ExchangeLimits",
+           "Instrument", "Limits", "Listing", "ParentState", "ParentStatus", "Reason", "RiskLimits", "Settings", "Side",
+           "Simulation", "Strategy", "StrategyLimits", "Tape", "TotalLimits", "books", "load", "read_capture", "simulate",
+           "tape"]
 
 _HOMES = {
     "_core.strategy": ("Strategy",),
     "_core.types": ("Algorithm", "BookFault", "BookState", "ParentStatus", "Reason", "Side"),
     "config": ("ConfigError", "Settings", "load"),
-    "engine": ("Engine", "EngineError", "Limits", "ParentState"),
+    "engine": ("Engine", "EngineError", "ParentState"),
     "instrument": ("Instrument", "Listing"),
+    "limits": ("ExchangeLimits", "Limits", "RiskLimits", "StrategyLimits", "TotalLimits"),
     "research.books": ("books",),
     "research.captures": ("read_capture",),
     "research.simulation": ("Simulation", "simulate"),

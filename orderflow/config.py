@@ -25,6 +25,11 @@ MOST_STRATEGIES = 15
 Number = str | int
 #: Of a time-out.
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=120)]
+#: Of which zero means never, or for ever.
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=65_536)]
+#: By currency.
+Amounts = dict[str, Number]
 NAME = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
 
@@ -176,6 +181,12 @@ class LimitSettings(Struct, frozen=True):
         How far beyond the reference price an order may be priced, as a fraction.
     reference_age_seconds : float
         How old the reference price may be.
+    drift_collar : str or int
+        How far beyond the reference price of `drift_seconds` ago, as a fraction.
+    drift_seconds : float
+        0 = not checked.
+    feed_age_seconds : float
+        How long ago a book may have heard of its exchange; 0 = for ever.
     """
 
     maximum_position: Number
@@ -183,6 +194,76 @@ class LimitSettings(Struct, frozen=True):
     maximum_order_notional: Number
     collar: Number = "0.02"
     reference_age_seconds: Annotated[float, msgspec.Meta(gt=0)] = 5.0
+    drift_collar: Number = "0.05"
+    drift_seconds: NotNegative = 60.0
+    feed_age_seconds: NotNegative = 10.0
+
+
+class ExchangeLimitSettings(Struct, frozen=True):
+    """What risk allows on one exchange: amounts by currency; one that is not named is not limited.
+
+    Attributes
+    ----------
+    maximum_capital : dict of str -> str or int
+        Worth of all positions, long or short, if everything open were filled.
+    maximum_order_notional : dict of str -> str or int
+        Of one order.
+    """
+
+    maximum_capital: Amounts = {}
+    maximum_order_notional: Amounts = {}
+
+
+class StrategyLimitSettings(Struct, frozen=True):
+    """What risk allows one strategy: amounts by currency; one that is not named is not limited.
+
+    Attributes
+    ----------
+    maximum_capital, maximum_order_notional : dict of str -> str or int
+        As of an exchange.
+    maximum_loss, maximum_drawdown : dict of str -> str or int
+        From the start, and from the peak, realised and unrealised; then it may only reduce until it is armed again.
+    loss_seconds : float
+        How long that must stand at fresh prices before it stays.
+    messages_per_10_seconds : int
+        New orders and cancels; a fifth is kept for cancels. 0 = not limited.
+    repeat_seconds : float
+        How long an equal parent order after another is taken for a mistake; 0 = never.
+    maximum_fills, fill_seconds
+        More orders filled within so long halt the strategy until it is armed again; 0 = never.
+    maximum_rejects, reject_seconds
+        The same for orders that an exchange rejected.
+    """
+
+    maximum_capital: Amounts = {}
+    maximum_order_notional: Amounts = {}
+    maximum_loss: Amounts = {}
+    maximum_drawdown: Amounts = {}
+    loss_seconds: NotNegative = 1.0
+    messages_per_10_seconds: Count = 250
+    repeat_seconds: NotNegative = 1.0
+    maximum_fills: Count = 50
+    fill_seconds: NotNegative = 1.0
+    maximum_rejects: Count = 10
+    reject_seconds: NotNegative = 10.0
+
+
+class TotalLimitSettings(Struct, frozen=True):
+    """What risk allows in total: amounts by currency.
+
+    Attributes
+    ----------
+    maximum_capital, maximum_loss : dict of str -> str or int
+        As of a strategy; where an exchange trades, one for every currency that instruments with limits are priced in.
+    maximum_drawdown, loss_seconds, messages_per_10_seconds
+        As of a strategy.
+    """
+
+    maximum_capital: Amounts = {}
+    maximum_loss: Amounts = {}
+    maximum_drawdown: Amounts = {}
+    loss_seconds: NotNegative = 1.0
+    messages_per_10_seconds: Count = 500
 
 
 class DislocationParameters(Struct, frozen=True):
@@ -227,6 +308,9 @@ class Settings(Struct, frozen=True):
     engine: EngineSettings = EngineSettings()
     exchanges: dict[NAME, ExchangeSettings] = {}
     limits: dict[str, LimitSettings] = {}
+    exchange_limits: dict[NAME, ExchangeLimitSettings] = {}
+    strategy_limits: dict[NAME, StrategyLimitSettings] = {}
+    total_limits: TotalLimitSettings = TotalLimitSettings()
     strategies: dict[NAME, StrategySettings] = {}
 
 
@@ -261,6 +345,8 @@ def parse(document: dict) -> Settings:
     except msgspec.ValidationError as error:
         message = complaint(error, Settings)
         for table, entries in (("exchanges", dict[NAME, ExchangeSettings]), ("limits", dict[str, LimitSettings]),
+                               ("exchange_limits", dict[NAME, ExchangeLimitSettings]),
+                               ("strategy_limits", dict[NAME, StrategyLimitSettings]),
                                ("strategies", dict[NAME, StrategySettings])):
             message = message.replace(f"{table}.*", f"{table}.{_culprit(document, table, entries)}")
         raise ConfigError(message) from None
@@ -303,14 +389,16 @@ def check(settings: Settings) -> Settings:
 
 def _check_trading(settings: Settings) -> None:
     for instrument, limits in settings.limits.items():
-        for field in ("maximum_position", "maximum_order_quantity", "maximum_order_notional", "collar"):
+        for field in ("maximum_position", "maximum_order_quantity", "maximum_order_notional", "collar", "drift_collar"):
             key = f'limits."{instrument}".{field}'
             try:
                 value = decimal(getattr(limits, field), key)
             except ValueError as error:
                 raise ConfigError(str(error)) from None
-            if value <= 0 or (field == "collar" and value >= 1):
-                raise ConfigError(f"{key}: {value} should be positive" + (" and below 1" if field == "collar" else ""))
+            fraction = field.endswith("collar")
+            if value <= 0 or (fraction and value >= 1):
+                raise ConfigError(f"{key}: {value} should be positive" + (" and below 1" if fraction else ""))
+    _check_money(settings)
     trading = [name for name, exchange in settings.exchanges.items() if exchange.trade]
     if trading and not settings.engine.directory:
         raise ConfigError(f"engine.directory: name one, {trading[0]} trades and client order ids must never repeat")
@@ -318,6 +406,42 @@ def _check_trading(settings: Settings) -> None:
         raise ConfigError(f'limits: {trading[0]} trades; name what it may, as [limits."BTC-USDT"]')
     if len({exchange.ca_file for exchange in settings.exchanges.values()}) > 1:
         raise ConfigError("exchanges.*.ca_file: the same for all, one server trusts one set of authorities")
+
+
+def _check_money(settings: Settings) -> None:
+    """Limits of exchanges and strategies that there are, and amounts of money that are some."""
+    tables: list[tuple[str, ExchangeLimitSettings | StrategyLimitSettings | TotalLimitSettings]] = [
+        ("total_limits", settings.total_limits)]
+    for table, named, known in (("exchange_limits", settings.exchange_limits, settings.exchanges),
+                                ("strategy_limits", settings.strategy_limits, settings.strategies)):
+        for name, limits in named.items():
+            if name not in known:
+                raise ConfigError(f"{table}.{name}: there is no such {table.split('_')[0]}; there are "
+                                  f"{', '.join(known) or 'none'}")
+            tables.append((f"{table}.{name}", limits))
+    for prefix, chosen in tables:
+        for field in ("maximum_capital", "maximum_order_notional", "maximum_loss", "maximum_drawdown"):
+            for currency, amount in getattr(chosen, field, {}).items():
+                key = f"{prefix}.{field}.{currency}"
+                try:
+                    value = decimal(amount, key)
+                except ValueError as error:
+                    raise ConfigError(str(error)) from None
+                if value <= 0:
+                    raise ConfigError(f"{key}: {value} should be positive")
+
+
+def check_required_limits(settings: Settings) -> None:
+    """Whether live trading may start: what must be limited by whoever owns the money has no default. ConfigError names
+    the key of what is missing."""
+    if not any(exchange.trade for exchange in settings.exchanges.values()):
+        return
+    for instrument in settings.limits:
+        currency = instrument.partition("-")[2]
+        for field, what in (("maximum_capital", "how much may be used"), ("maximum_loss", "how much may be lost")):
+            if currency not in getattr(settings.total_limits, field):
+                raise ConfigError(f"total_limits.{field}.{currency}: missing; {instrument} trades, say {what} in "
+                                  f'total, as [total_limits] {field} = {{ {currency} = "1000" }}')
 
 
 def _check_strategies(settings: Settings) -> None:

@@ -5,7 +5,7 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,6 @@ from orderflow._core.loop_router import RouterLoop, StrategizerLoop
 from orderflow._core.loops import Loop
 from orderflow._core.orders import Orders
 from orderflow._core.ring import Ring
-from orderflow._core.risk import RiskBook
 from orderflow._core.router import RoutePolicy
 from orderflow._core.strategies.python import PythonStrategy
 from orderflow._core.strategy import Strategy
@@ -29,14 +28,18 @@ from orderflow._core.types import (
     BookState,
     CommandKind,
     ParentKind,
+    Reason,
     Side,
     TradingState,
 )
 from orderflow.carried import Carried, CarriedError, carried
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Session, SessionSettings
-from orderflow.instrument import Instrument, Listing, decimal, to_scaled
+from orderflow.instrument import Instrument, Listing, decimal
+from orderflow.limits import MANUAL, Limits, RiskLimits, risk_book
 from orderflow.parents import ParentState, denied, state_of
+from orderflow.refusals import Scales
+from orderflow.refusals import text as refusal_text
 from orderflow.run_start import RunStart
 from orderflow.servers.control_requests import Refused
 from orderflow.servers.control_socket import Control
@@ -84,30 +87,6 @@ def reasons(failed: dict[str, str]) -> str:
     return "; ".join(f"exchange {name}: {reason}" for name, reason in failed.items())
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What risk allows for one instrument. Decimals as text.
-
-    Attributes
-    ----------
-    maximum_position : str
-        Long or short, everything open filled, in the base currency.
-    maximum_order_quantity : str
-    maximum_order_notional : str
-        In the quote currency.
-    collar : str
-        How far beyond the reference price an order may be priced, as a fraction.
-    reference_age_seconds : float
-        How old the reference price may be.
-    """
-
-    maximum_position: str
-    maximum_order_quantity: str
-    maximum_order_notional: str
-    collar: str = "0.02"
-    reference_age_seconds: float = 5.0
-
-
 class Engine:
     """Settings -> core objects -> threads.
 
@@ -120,8 +99,12 @@ class Engine:
     strategies : sequence, or function
         Cython strategies, or plain Python objects with on_signal, on_report, on_timer (see PythonStrategy). A function
         is given the instruments by name as soon as they are known, and returns the sequence.
-    limits : dict of str -> Limits
-        By instrument name; an instrument without limits cannot be traded.
+    limits : RiskLimits, or dict of str -> Limits
+        By instrument name; an instrument without limits cannot be traded. Of a dict the rest of RiskLimits has its
+        defaults: nothing may be begun, because nothing is said of how much capital may be used.
+    strategy_names : sequence of str
+        Of the strategies, as the limits name them and by which each can be killed; by default their own. Orders that
+        are submitted from Python belong to "manual".
     directory : path, optional
         Of the journal and the input log; None = a temporary one that is removed at the end.
     policy : "best" or "single"
@@ -140,8 +123,6 @@ class Engine:
     maximum_orders, maximum_parents : int
         How many the order table holds; more are refused. An order that was sent keeps its place for a minute after its
         end, for late reports: 16384 serve 270 orders a second for ever. An ended parent gives its place to a new one.
-    strategy_names : sequence of str
-        By which the strategies can be killed one by one; "strategy 1" and so on where there is none.
     standstill : float
         Seconds after which a native thread whose heartbeat stands still is stuck: its exchange is killed. 0 = never.
     watchdog : float
@@ -151,13 +132,13 @@ class Engine:
 
     def __init__(self, sessions: Sequence[Session], server, *,
                  strategies: Sequence | Callable[[dict[str, Instrument]], Sequence] = (),
-                 limits: dict[str, Limits] | None = None, directory=None, policy: str = "best",
+                 limits: RiskLimits | dict[str, Limits] | None = None, strategy_names: Sequence[str] = (),
+                 directory=None, policy: str = "best",
                  fees: dict[str, tuple[str, str]] | None = None, layout: str = "split", wait: str = "park",
                  cpus: dict[str, int] | None = None, touch_books: bool = False,
                  report: Callable[[str], None] | None = None,
                  record: bool = False, all_exchanges: bool = True, journal: str = "crash", maximum_orders: int = 16384,
-                 maximum_parents: int = 1024, strategy_names: Sequence[str] = (), standstill: float = 5.0,
-                 watchdog: float = 0.0):
+                 maximum_parents: int = 1024, standstill: float = 5.0, watchdog: float = 0.0):
         if server.name == "direct" and journal != "crash":
             raise EngineError(f"journal {journal!r}: the direct server has no real time in which a disk could be "
                               "waited for; use \"crash\"")
@@ -165,7 +146,9 @@ class Engine:
         self.server = server
         self.problems: list[str] = []       # the newest, one line each
         self._told = report
-        self._limits = dict(limits or {})
+        self._limits = limits if isinstance(limits, RiskLimits) else RiskLimits(dict(limits or {}))
+        self._given_names = list(strategy_names)
+        self.strategy_names = [MANUAL]      # in the order of their numbers
         self._policy = policy
         self._fees = fees or {}
         self._layout, self._wait, self._cpus = layout, wait, cpus
@@ -174,7 +157,6 @@ class Engine:
         self._fill_room = FILLS_PER_ORDER * maximum_orders
         self._make_strategies = strategies if callable(strategies) else lambda _: strategies
         self._strategies: list[Strategy] = []
-        self._strategy_names = list(strategy_names)
         self._standstill_ns = int(standstill * 1e9)
         self._silence_s = watchdog
         self.watchdog: WatchdogProcess | None = None
@@ -256,8 +238,8 @@ class Engine:
             record=self._record, watch_silence=True, book_options={"touched": self._touch_books})
         made = self._make_strategies({item.name: item for item in core.instruments})
         self._strategies = [item if isinstance(item, Strategy) else PythonStrategy(item) for item in made]
-        core.kill.name_strategies([self._strategy_names[i] if i < len(self._strategy_names) else f"strategy {i + 1}"
-                                   for i in range(len(made))])
+        self._name_strategies()
+        core.kill.name_strategies(self.strategy_names[1:])
         journal = JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES, policy=self._journal_policy,
                                report=self._report, unix_offset_ns=0 if self._direct else None)
         self._files.append(journal)
@@ -290,6 +272,24 @@ class Engine:
             self._report(f"the run before left order {encode(order.client_order_id)} on {listing.exchange} "
                          f"{listing.symbol}; that listing takes no other until the exchange has said what became of it")
 
+    def _name_strategies(self) -> None:
+        """Everybody's limits by name, those of the defaults included: a replay has no strategies to name."""
+        if self._given_names:
+            names = [MANUAL, *self._given_names]
+            if len(set(names)) != len(names) or len(names) != len(self._strategies) + 1:
+                raise EngineError(f"strategy_names: name each of the {len(self._strategies)} strategies once, and none "
+                                  f"of them {MANUAL}; they are {', '.join(names[1:])}")
+        else:
+            names = [MANUAL]
+            for place, item in enumerate(self._strategies, 1):
+                names.append(f"{item.name}_{place}" if item.name in names else item.name)
+        self.strategy_names = names
+        unknown = sorted(set(self._limits.strategies) - set(names))
+        if unknown:
+            raise EngineError(f"limits of strategy {unknown[0]!r}: there are {', '.join(names)}")
+        self._limits = replace(self._limits, strategies={
+            name: self._limits.strategies.get(name, self._limits.every_strategy) for name in names})
+
     def _build_router(self, core: Core, journal: JournalFiles, taken: Carried) -> None:
         """Everything that the router and the strategizer write, and their loops."""
         self.table, self.instruments = core.table, {item.name: item for item in core.instruments}
@@ -305,8 +305,12 @@ class Engine:
         self.orders = Orders(self.table, epoch, listings_per_instrument=width, fills=self._fill_room,
                              **self._room)
         adopted = taken.enter(self.orders, self.now_ns)
-        self.risk = RiskBook(self.table, **self._room)
-        self._set_limits(core)
+        try:
+            self.risk = risk_book(self.table, core.listings, core.instruments, list(core.loops), self.strategy_names,
+                                  self._limits, **self._room)
+        except ValueError as error:
+            raise EngineError(f"limits: {error}") from None
+        self._count_what_was_held()
         rings = {"parents": Ring(1024, 128), "parent_reports": Ring(8192, 128),
                  "wakes": Ring(power_of_two(len(core.listings) + WAKE_BEING_SERVED), 64)}
         strategy_pending = np.zeros(max(1, len(core.listings)), np.uint8)
@@ -324,7 +328,7 @@ class Engine:
             self.router.adopt(slot, self.now_ns)
         self._rings = (rings["parent_reports"], rings["wakes"], *core.orders.values(), *core.wakes.values())
         start = RunStart.of(core, self.sessions, policy=self._policy, recorded=self._record,
-                            limits={name: asdict(limits) for name, limits in self._limits.items()})
+                            limits=self._limits.document())
         records = taken.records()
         if not (self.journal.start_run(**start.fields(), carried=len(records))
                 and all(self.journal.carry(**each) for each in records)):
@@ -344,30 +348,13 @@ class Engine:
                    ("strategizer", [self.strategizer], core.bells["strategizer"])]
         return Threads(groups, self._wait, self._cpus)
 
-    def _set_limits(self, core: Core) -> None:
-        for instrument in core.instruments:
-            limits = self._limits.get(instrument.name)
-            if limits is None:
-                continue
-            self.risk.set_instrument(
-                instrument.index, maximum_position=instrument.quantity(limits.maximum_position),
-                collar=to_scaled(limits.collar, 8, "collar"),
-                reference_age_ns=int(limits.reference_age_seconds * 1e9), position=self._held_before(instrument))
-            for index in instrument.listings:
-                listing = core.listings[index]
-                self.risk.set_listing(index, maximum_quantity=listing.quantity(limits.maximum_order_quantity),
-                                      maximum_notional=to_scaled(limits.maximum_order_notional, 8, "notional"))
-
-    def _held_before(self, instrument: Instrument) -> int:
-        """The position at the start, instrument scale, but for fills of adopted orders: risk takes those in with
-        them."""
-        held = sum(self.orders.position(index).net * int(self.table[index]["quantity_factor"])
-                   for index in instrument.listings)
-        for order in self.orders.orders():
-            if order.listing in instrument.listings:
-                filled = order.cumulative * int(self.table[order.listing]["quantity_factor"])
-                held -= filled if order.side == Side.BUY else -filled
-        return held
+    def _count_what_was_held(self) -> None:
+        """Positions of the run before, but for fills of adopted orders: risk takes those in with them."""
+        for index in range(len(self.core.listings)):
+            position = self.orders.position(index)
+            adopted = sum(order.cumulative if order.side == Side.BUY else -order.cumulative
+                          for order in self.orders.orders() if order.listing == index)
+            self.risk.carry(index, position.net - adopted, position.open_cost)
 
     def _wait_ready(self, timeout: float) -> None:
         def ready() -> bool:
@@ -450,6 +437,31 @@ class Engine:
         if deaf:
             raise EngineError(f"{', '.join(deaf)} did not take {state.name}: too many commands wait; ask again")
 
+    def set_strategy_state(self, strategy: str, state: TradingState | str) -> None:
+        """Let a strategy trade, let it only reduce what it holds, or halt it, by hand.
+
+        ACTIVE arms it again after it was halted or stopped by a control: its profit, its fills and its rejects are
+        counted anew. ValueError names what there is; EngineError: ask again.
+        """
+        if strategy not in self.strategy_names:
+            raise ValueError(f"strategy {strategy!r}: there are {', '.join(self.strategy_names)}")
+        wanted = TradingState[state] if isinstance(state, str) else state
+        if not self.router.set_strategy_state(self.strategy_names.index(strategy), wanted):
+            raise EngineError(f"strategy {strategy} was not told {wanted.name}: too many commands wait; ask again")
+
+    def rearm_total(self) -> None:
+        """Count the profit of everything anew: after the loss limit in total has tripped, by hand. EngineError: ask
+        again."""
+        if not self.router.rearm_total():
+            raise EngineError("risk was not told: too many commands wait; ask again")
+
+    def strategy_state(self, strategy: str) -> tuple[str, str]:
+        """(state, reason) of a strategy by the names of their TradingState and Reason; OK while it is ACTIVE."""
+        if strategy not in self.strategy_names:
+            raise ValueError(f"strategy {strategy!r}: there are {', '.join(self.strategy_names)}")
+        view = self.risk.strategy(self.strategy_names.index(strategy))
+        return TradingState(view.state).name, Reason(view.reason).name
+
     def pause(self, paused: bool = True) -> None:
         """Let strategies hear of nothing but their own parent orders, so that they begin nothing new; or of everything
         again. Parent orders go on working."""
@@ -513,8 +525,8 @@ class Engine:
             exchange.name, symbols=tuple(item.symbol for item in run.listings if item.exchange == exchange.name),
             depth=exchange.depth, lines=2 if exchange.doubled else 1, renew_after_ns=0))
             for exchange in run.exchanges]
-        engine = cls(sessions, _NoServer(), limits={name: Limits(**limits) for name, limits in run.limits.items()},
-                     policy=run.policy, directory=directory)
+        engine = cls(sessions, _NoServer(), limits=RiskLimits.load(run.limits), policy=run.policy, directory=directory)
+        engine.strategy_names = list(engine._limits.strategies)
         core = engine.core = build_core(sessions, run.listings, borrows=False, unix_offset_ns=0)
         if hashlib.sha256(core.table.tobytes()).hexdigest() != run.table_sha256:
             raise EngineError("the listings of the run give another table than the run had: it was made by orderflow "
@@ -619,12 +631,24 @@ class Engine:
         """How a parent order stands now; None = not taken yet, or ended and its place given to another."""
         for view in self.orders.parents():
             if view.parent_id == parent_id:
-                return state_of(self.core, self.sessions, view)
+                return self._state(view)
         while (report := self.strategizer.next_denial()) is not None:
             self._denied[int(report["parent_id"])] = denied(self.core, report)
             if len(self._denied) > MOST_DENIALS:
                 del self._denied[next(iter(self._denied))]
         return self._denied.get(parent_id)
+
+    def _state(self, view) -> ParentState:
+        """A parent order as users see it, with why the last order for it was refused."""
+        return replace(state_of(self.core, self.sessions, view), refusal=self._refusal(view))
+
+    def _refusal(self, view) -> str | None:
+        last = self.risk.refusal(view.slot)
+        if last.code == Reason.OK:
+            return None
+        instrument = self.core.instruments[view.instrument]
+        return refusal_text(last.code, last.limit, last.actual, Scales(
+            self.core.listings[last.listing], instrument, self.risk.money_decimals_of(view.instrument)))
 
     def _check_known(self, parent_id: int) -> None:
         if not 0 < parent_id <= self._counter and self.parent(parent_id) is None:
@@ -632,7 +656,7 @@ class Engine:
 
     def parents(self) -> list[ParentState]:
         """Every parent order that is still in the table."""
-        return [state_of(self.core, self.sessions, view) for view in self.orders.parents()]
+        return [self._state(view) for view in self.orders.parents()]
 
     def wait(self, parent_id: int, timeout: float = 30.0) -> ParentState:
         """Let time pass until a parent order has ended; TimeoutError if it does not, ValueError if there is none."""

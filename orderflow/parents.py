@@ -25,6 +25,8 @@ class ParentState:
         `fees` alone.
     by_exchange : dict of str -> dict
         filled, average_price, fees (by asset) and fills of each exchange that filled something.
+    refusal : str, optional
+        Why risk refused the last of its child orders that it refused: code, limit and the number that met it.
     """
 
     id: int
@@ -41,6 +43,7 @@ class ParentState:
     fees: dict[str, Decimal]
     fees_quote: Decimal
     by_exchange: dict[str, dict[str, Any]]
+    refusal: str | None = None
 
     @property
     def done(self) -> bool:

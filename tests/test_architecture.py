@@ -14,13 +14,14 @@ CORE = PACKAGE / "_core"
 #: The stages: a file cimports only what stands above it.
 STAGES = """
     types memory
-    clock fixed wide timers index_map
+    clock fixed wide timers index_map token_bucket
     ring byte_ring doorbell hop board
     openssl transport libcrypto secret signing utf8 masking websocket
     json rfc3339 client_id levels checksum codec
     window ladder book tape known_depth quotes integrity arbitration signals
     order_states positions parents order_table orders
-    risk segments flusher journal_scan journal input_log recovery
+    risk_state risk_price risk_rates risk_own_orders risk_money risk segments flusher journal_scan journal input_log
+    recovery
     strategy
     consolidated placeable allocation
     queue_ladder resting matching
@@ -43,7 +44,8 @@ STAGES = """
 
 #: The layers of Python, lowest first. A layer imports from itself and from lower ones.
 LAYERS = ("instrument", "complaints", "config", "_core", "redaction", "credentials", "exchanges", "simulator",
-          "servers", "wiring", "parents", "run_start", "carried", "status", "watchdog", "engine", "research", "cli")
+          "servers", "wiring", "parents", "run_start", "carried", "status", "watchdog", "limits", "refusals", "engine",
+          "research", "cli")
 #: (importing layer, module): why it may.
 ALLOWED_IMPORTS = {
     ("instrument", "orderflow._core.types"): "numpy dtypes are derived from the structs, and declared nowhere else",

@@ -19,9 +19,11 @@ from orderflow.cli import CHECK_FAILED, main
 from orderflow.cli.application import COMMANDS
 from orderflow.cli.examination import CHECKS, Finding
 from orderflow.credentials import Credentials
-from orderflow.engine import Engine, Limits
+from orderflow.engine import Engine
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
+from orderflow.limits import Limits
+from orderflow.research.simulation import limits_of
 from orderflow.servers.sync import SyncServer
 from orderflow.simulator.dialects import PROTOCOLS
 from tests.process import COMMAND, ENVIRONMENT
@@ -224,8 +226,8 @@ def test_simulated_exchanges_take_orders_with_the_key_that_they_say():
             entry["name"], rest=entry["plain_rest"], stream=entry["plain_stream"], orders=entry["plain_stream"] + path,
             symbols=(symbol,), trade=True, credentials=Credentials(entry["key"], entry["secret"])))
             for entry, path, symbol in ((one, "/ws-api/v3", "BTCUSDT"), (two, "", "BTC/USDT"))]
-        limits = {"BTC-USDT": Limits(maximum_position="10", maximum_order_quantity="1",
-                                     maximum_order_notional="1000000")}
+        limits = limits_of({"BTC-USDT": Limits(maximum_position="10", maximum_order_quantity="1",
+                                               maximum_order_notional="1000000")})
         with Engine(sessions, SyncServer(Doorbell(), print), limits=limits) as engine:
             for name in ("one", "two"):
                 parent = engine.wait(engine.submit("BTC-USDT", "buy", "0.01", seconds=10, exchanges=[name]))

@@ -11,10 +11,14 @@ from msgspec.structs import fields
 from orderflow.config import (
     ConfigError,
     EngineSettings,
+    ExchangeLimitSettings,
     ExchangeSettings,
     LimitSettings,
+    StrategyLimitSettings,
     StrategySettings,
+    TotalLimitSettings,
     check,
+    check_required_limits,
     load,
     parse,
 )
@@ -169,6 +173,57 @@ def test_settings_are_checked_however_they_were_made():
     assert check(good) is good
 
 
+# -- what must be limited before anything trades -------------------------------------------------------------------
+
+LIMITS = {"maximum_position": 1, "maximum_order_quantity": 1, "maximum_order_notional": 1}
+TOTAL = {"maximum_capital": {"USDT": 1000}, "maximum_loss": {"USDT": "10.5"}}
+
+
+def trading(**tables):
+    exchange = {"protocol": "binance_spot", "symbols": ["BTCUSDT"], "trade": True}
+    return {"engine": {"directory": "x"}, "exchanges": {"a": exchange}, "limits": {"BTC-USDT": LIMITS}} | tables
+
+
+@pytest.mark.parametrize(("tables", "message"), [
+    ({}, "total_limits.maximum_capital.USDT: missing; BTC-USDT trades, say how much may be used in total"),
+    ({"total_limits": {"maximum_capital": {"USDT": 1}}}, "total_limits.maximum_loss.USDT: missing; BTC-USDT trades"),
+    ({"total_limits": TOTAL, "limits": {"BTC-USDT": LIMITS, "BTC-EUR": LIMITS}},
+     "total_limits.maximum_capital.EUR: missing; BTC-EUR trades"),
+])
+def test_live_trading_needs_what_nobody_can_decide_for_you(tables, message):
+    settings = parse(trading(**tables))
+    with pytest.raises(ConfigError) as caught:
+        check_required_limits(settings)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("field", LIMITS)
+def test_an_instrument_needs_its_limits(field):
+    with pytest.raises(ConfigError, match=f'limits."BTC-USDT".{field}: is missing'):
+        parse(trading(limits={"BTC-USDT": {key: 1 for key in LIMITS if key != field}}))
+
+
+def test_with_them_it_may_trade_and_without_trading_they_are_not_needed():
+    check_required_limits(parse(trading(total_limits=TOTAL)))
+    check_required_limits(parse(one()))
+
+
+@pytest.mark.parametrize(("tables", "message"), [
+    ({"exchange_limits": {"b": {}}}, "exchange_limits.b: there is no such exchange; there are a"),
+    ({"strategy_limits": {"b": {}}}, "strategy_limits.b: there is no such strategy; there are none"),
+    ({"total_limits": {"maximum_capital": {"USDT": 0}}}, "total_limits.maximum_capital.USDT: 0 should be positive"),
+    ({"total_limits": {"maximum_loss": {"USDT": "much"}}}, "total_limits.maximum_loss.USDT: 'much' is not a decimal"),
+    ({"exchange_limits": {"a": {"maximum_capital": {"EUR": "-1"}}}}, "exchange_limits.a.maximum_capital.EUR: -1"),
+    ({"exchange_limits": {"a": {"maximum_loss": {}}}}, "exchange_limits.a.maximum_loss: no such key"),
+    ({"total_limits": {"messages_per_10_seconds": -1}}, "total_limits.messages_per_10_seconds: expected"),
+    ({"limits": {"BTC-USDT": LIMITS | {"drift_collar": 1}}}, 'limits."BTC-USDT".drift_collar: 1 should be'),
+])
+def test_limits_that_mean_nothing_are_named(tables, message):
+    with pytest.raises(ConfigError) as caught:
+        parse(trading(**tables))
+    assert message in str(caught.value)
+
+
 # -- what users read ---------------------------------------------------------------------------------------------
 
 
@@ -181,7 +236,8 @@ def documented(section):
 
 @pytest.mark.parametrize(("section", "struct"), [
     ("[engine]", EngineSettings), ("[exchanges.NAME]", ExchangeSettings), ('[limits."INSTRUMENT"]', LimitSettings),
-    ("[strategies.NAME]", StrategySettings)])
+    ("[strategies.NAME]", StrategySettings), ("[exchange_limits.NAME]", ExchangeLimitSettings),
+    ("[strategy_limits.NAME]", StrategyLimitSettings), ("[total_limits]", TotalLimitSettings)])
 def test_every_key_is_documented_with_its_default(section, struct):
     told = documented(section)
     if section.startswith("[strategies"):

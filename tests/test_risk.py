@@ -1,4 +1,5 @@
 """Risk against its twin in fractions, every Reason it can give, and that nothing goes around it."""
+import random
 import re
 from pathlib import Path
 
@@ -12,87 +13,18 @@ from orderflow._core.orders import Orders
 from orderflow._core.risk import RiskBook, product_limit
 from orderflow._core.types import (
     CHILD_ORDER_DTYPE,
-    EXECUTION_REPORT_DTYPE,
     LISTING_DTYPE,
     PARENT_ORDER_DTYPE,
-    ChildKind,
+    BookState,
     ExecType,
     OrderType,
     Reason,
     Side,
+    TimeInForce,
     TradingState,
 )
 from tests.reference import risk as reference
-
-EPOCH, PARENT, AGE_NS = 1, 7, 1_000_000_000
-LIMITS = dict(maximum_quantity=100_000, maximum_notional=5_000 * 10**8, maximum_position=300_000, collar=2_000_000,
-              reference_age_ns=AGE_NS, reference=(10_000, 0))
-
-
-def listings(**fields):
-    """Listing 0: price in cents, quantity in thousandths, tick 5, lot 10. Listing 1: the same, ten times coarser."""
-    table = np.zeros(2, LISTING_DTYPE)
-    table["index"] = [0, 1]
-    table["tick"], table["lot"] = [5, 1], [10, 1]
-    table["minimum_quantity"], table["maximum_quantity"] = [20, 2], [90_000, 0]
-    table["minimum_notional"] = 10 * 10**8
-    table["price_decimals"], table["quantity_decimals"] = [2, 1], [3, 2]
-    table["price_factor"], table["quantity_factor"] = [1, 10], [1, 10]
-    for name, value in fields.items():
-        table[name] = value
-    return table
-
-
-def record(dtype, **fields):
-    row = np.zeros(1, dtype)
-    for name, value in fields.items():
-        row[name] = value
-    return row
-
-
-class Desk:
-    """An order table with risk beside it, used as the router does."""
-
-    def __init__(self, table=None, *, state=TradingState.ACTIVE, parent_quantity=200_000, position=0, limits=LIMITS):
-        self.listings = listings() if table is None else table
-        self.orders = Orders(self.listings, EPOCH, orders=64, parents=4, fills=256)
-        self.risk = RiskBook(self.listings, orders=64, parents=4)
-        for listing in (0, 1):
-            self.risk.set_listing(listing, maximum_quantity=limits["maximum_quantity"],
-                                  maximum_notional=limits["maximum_notional"])
-        self.risk.set_instrument(0, maximum_position=limits["maximum_position"], collar=limits["collar"],
-                                 reference_age_ns=limits["reference_age_ns"], position=position)
-        self.risk.set_reference(0, *limits["reference"])
-        self.risk.state = state
-        self.count = 0
-        for side in (Side.BUY, Side.SELL):
-            slot = self.orders.open_parent(record(PARENT_ORDER_DTYPE, parent_id=PARENT + side, side=side,
-                                                  quantity=parent_quantity))
-            self.risk.register_parent(self.orders, slot)
-
-    def send(self, now_ns=0, **fields):
-        """(slot or None, DecisionView) of one child order: by default 10.0 at 100.00 on listing 0."""
-        self.count += 1
-        fields = {"kind": ChildKind.NEW_ORDER, "side": Side.BUY, "price": 10_000, "quantity": 10_000,
-                  "order_type": OrderType.LIMIT, **fields}
-        self.child = record(CHILD_ORDER_DTYPE, client_order_id=EPOCH << 40 | self.count,
-                            parent_id=PARENT + fields["side"], **fields)
-        slot = self.orders.open_child(self.child)
-        decision = self.risk.check(self.orders, slot, now_ns)
-        if decision.code != Reason.OK:
-            self.orders.deny(slot, decision.code)
-            return None, decision
-        return slot, decision
-
-    def report(self, slot, kind, **fields):
-        order = self.orders.order(slot)
-        fields = {"cumulative_quantity": -1, "receive_ns": 1, **fields}
-        self.orders.apply(record(EXECUTION_REPORT_DTYPE, client_order_id=order.client_order_id, exec_type=kind,
-                                 listing=order.listing, slot=slot, **fields))
-        self.risk.observe(self.orders, slot)
-
-    def fill(self, slot, quantity, trade_id):
-        self.report(slot, ExecType.REPORT_FILL, trade_id=trade_id, last_price=10_000, last_quantity=quantity)
+from tests.risk_desk import AGE_NS, EPOCH, LIMITS, PARENT, Desk, listings, record
 
 
 def test_an_order_within_every_limit_passes():
@@ -271,34 +203,163 @@ def test_limits_compare_as_the_amounts_would(amount, decimals, product):
     assert (product >= product_limit(amount, decimals, lowest=True)) == (product * 10**8 >= amount * 10**decimals)
 
 
-ORDERS = st.fixed_dictionaries({
-    "listing": st.integers(0, 1), "side": st.sampled_from([Side.BUY, Side.SELL]),
-    "price": st.one_of(st.integers(980, 1_020), st.integers(1_955, 2_045).map(lambda n: n * 5),
+WHO = {"side": st.sampled_from([Side.BUY, Side.SELL]), "strategy": st.integers(0, 1),
+       "time_in_force": st.sampled_from([TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK])}
+#: Few that differ, and that nothing but a limit of their own would refuse.
+ORDINARY = st.one_of(
+    st.fixed_dictionaries(WHO | {"listing": st.just(0), "price": st.sampled_from([9_990, 10_000, 10_010]),
+                                 "quantity": st.sampled_from([1_000, 2_000, 10_000]),
+                                 "order_type": st.just(OrderType.LIMIT)}),
+    st.fixed_dictionaries(WHO | {"listing": st.just(1), "price": st.sampled_from([999, 1_000, 1_001]),
+                                 "quantity": st.sampled_from([100, 200, 1_000]),
+                                 "order_type": st.just(OrderType.LIMIT)}))
+ANY = st.fixed_dictionaries(WHO | {
+    "listing": st.integers(0, 1),
+    "price": st.one_of(st.integers(990, 1_010), st.integers(1_955, 2_045).map(lambda n: n * 5),
                        st.integers(-5, 11_000)),
     "quantity": st.one_of(st.integers(1, 6_000).map(lambda n: n * 10), st.integers(1, 100_100)),
     "order_type": st.sampled_from([OrderType.LIMIT, OrderType.LIMIT, OrderType.MARKET]),
 })
+FATES = st.sampled_from(["stays", "fills", "fills", "ends", "fills and ends", "fills and ends", "rejected"])
+STEPS = st.tuples(
+    st.sampled_from([0, 1, 10**7, 10**8, 5 * 10**8, 10**9 + 1]),
+    st.one_of(
+        *[st.tuples(st.just("order"), ORDINARY, FATES) for _ in range(3)], st.tuples(st.just("order"), ANY, FATES),
+        st.tuples(st.just("mark"), st.integers(9_000, 11_000)),
+        st.tuples(st.just("mark"), st.sampled_from([9_990, 10_000, 10_010])),
+        st.tuples(st.just("feed"), st.integers(0, 1), st.sampled_from([BookState.LIVE] * 4 + [BookState.STALE])),
+        st.tuples(st.just("rearm"), st.integers(0, 1))))
+#: Of each control beyond the first ones, a limit that is met soon, or none.
+CONTROLS = st.fixed_dictionaries({}, optional={
+    "drift": st.just({"drift_collar": 3_000_000, "drift_window_ns": 2 * 10**9}),
+    "feed_age_ns": st.just(8 * 10**8), "repeat_ns": st.sampled_from([10**8, 10**9]),
+    "capital": st.fixed_dictionaries({"exchange_capital": st.integers(500, 3_000), "maximum_capital":
+                                      st.integers(500, 4_000), "strategy_capital": st.integers(500, 3_000)}),
+    "strategy_notional": st.integers(100, 3_000), "messages": st.just((5, 10**9)),
+    "strategy_messages": st.just((2, 10**9)), "fills": st.just((1, 10**9)), "rejects": st.just((1, 10**9)),
+    "loss": st.fixed_dictionaries({"maximum_loss": st.integers(1, 30), "strategy_loss": st.integers(1, 30)}),
+    "drawdown": st.fixed_dictionaries({"maximum_drawdown": st.integers(1, 30),
+                                       "strategy_drawdown": st.integers(1, 30)}),
+    "stand_ns": st.sampled_from([0, 10**8, 10**9]),
+})
+
+
+def limited(controls, state, position):
+    """The same limits for both: (Desk, twin)."""
+    limits = dict(LIMITS)
+    for name, chosen in controls.items():
+        limits |= chosen if isinstance(chosen, dict) else {name: chosen}
+    table = listings(exchange=[0, 1], taker_fee=[50_000, 100_000])
+    drift = {name: limits[name] for name in ("drift_collar", "drift_window_ns") if name in limits}
+    desk = Desk(table, state=state, position=position, strategies=2, **drift)
+    for listing in (0, 1):
+        desk.risk.set_listing(listing, maximum_quantity=limits["maximum_quantity"], feed_age_ns=limits.get(
+            "feed_age_ns", 0), maximum_notional=limits["maximum_notional"])
+        desk.money("exchange", listing, maximum_used=limits.get("exchange_capital"))
+    desk.risk.set_messages(limits.get("messages", (0, 1)))
+    for strategy in (0, 1):
+        desk.risk.set_strategy(strategy, messages=limits.get("strategy_messages", (0, 1)), repeat_ns=limits.get(
+            "repeat_ns", 0), fills=limits.get("fills", (0, 0)), rejects=limits.get("rejects", (0, 0)))
+        desk.money("strategy", strategy, maximum_used=limits.get("strategy_capital"), maximum_notional=limits.get(
+            "strategy_notional"), maximum_loss=limits.get("strategy_loss"), maximum_drawdown=limits.get(
+            "strategy_drawdown"), stand_ns=limits.get("stand_ns", 0))
+    desk.money("total", 0, maximum_used=limits.get("maximum_capital"), maximum_loss=limits.get("maximum_loss"),
+               maximum_drawdown=limits.get("maximum_drawdown"), stand_ns=limits.get("stand_ns", 0))
+    return desk, reference.Risk(table, limits, state=state, strategies=2, position=position)
+
+
+def play(desk, twin, action, number, now_ns):
+    """One step on both; the codes that they gave, if it was an order."""
+    kind, *what = action
+    if kind == "mark":
+        desk.risk.set_reference(0, what[0], now_ns)
+        twin.set_reference(what[0], now_ns)
+    elif kind == "feed":
+        desk.risk.set_feed(*what, now_ns)
+        twin.set_feed(*what, now_ns)
+    elif kind == "rearm":
+        desk.risk.set_strategy_state(what[0], TradingState.ACTIVE)
+        twin.rearm(what[0], now_ns)
+    if kind != "order":
+        return None
+    order, fate = what
+    slot, decision = desk.send(now_ns=now_ns, **order)
+    told = (decision.code, twin.check(desk.child[0], 200_000, now_ns))
+    if told != (Reason.OK, Reason.OK):
+        return told
+    theirs = twin.approve(desk.child[0], now_ns)
+    if fate.startswith("fills"):
+        quantity = order["quantity"] // 2 or 1
+        price = max(1, order["price"])
+        desk.fill(slot, quantity, number, price=price, receive_ns=now_ns)
+        twin.fill(theirs, price, quantity, now_ns)
+    if fate.endswith("ends"):
+        desk.report(slot, ExecType.REPORT_CANCELED, receive_ns=now_ns)
+        twin.end(theirs, now_ns)
+    if fate == "rejected":
+        desk.report(slot, ExecType.REPORT_REJECTED, receive_ns=now_ns)
+        twin.end(theirs, now_ns, rejected=True)
+    return told
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(ORDERS, st.integers(0, 4), st.integers(0, 10**9 + 1)), max_size=12),
-       st.sampled_from([TradingState.ACTIVE, TradingState.ACTIVE, TradingState.REDUCING]),
-       st.integers(-200_000, 200_000))
-def test_agrees_with_the_twin(steps, state, position):
-    desk = Desk(state=state, position=position)
-    twin = reference.Risk(desk.listings, LIMITS, state=state, position=position)
-    for i, (order, fate, now_ns) in enumerate(steps):
-        slot, decision = desk.send(now_ns=now_ns, **order)
-        assert decision.code == twin.check(desk.child[0], 200_000, now_ns)
-        if slot is None:
-            continue
-        quantity, filled = order["quantity"], order["quantity"] * fate // 4
-        if filled:
-            desk.fill(slot, filled, i + 1)
-        if fate % 2:
-            desk.report(slot, ExecType.REPORT_CANCELED)
-        twin.orders.append((desk.child[0]["parent_id"], order["listing"], order["side"],
-                            filled if fate % 2 else quantity, filled))
+@given(st.lists(STEPS, max_size=20), st.sampled_from([TradingState.ACTIVE, TradingState.ACTIVE, TradingState.REDUCING]),
+       st.sampled_from([0, 0, -200_000, 25_000]), CONTROLS)
+def test_agrees_with_the_twin(steps, state, position, controls):
+    desk, twin = limited(controls, state, position)
+    now_ns = 1
+    for number, (passed_ns, action) in enumerate(steps, 1):
+        now_ns += passed_ns
+        told = play(desk, twin, action, number, now_ns)
+        assert told is None or told[0] == told[1]
+        for whose, name, place in (("total", "total", 0), (0, "strategy", 0), (1, "strategy", 1)):
+            seen = desk.risk.money(name, place)
+            assert seen.profit == (twin.profit(whose) - twin.watches[whose].origin) * 10**5
+            assert bool(seen.tripped) == bool(twin.watches[whose].tripped)
+
+
+@pytest.mark.parametrize("controls, reasons", [
+    ({"drift_collar": 100_000, "drift_window_ns": 2 * 10**9}, {Reason.PRICE_DRIFTED}),
+    ({"feed_age_ns": 8 * 10**8}, {Reason.FEED_TOO_OLD, Reason.BOOK_NOT_LIVE}),
+    ({"repeat_ns": 10**9}, {Reason.REPEATED_ORDER}), ({}, {Reason.SELF_TRADE}),
+    ({"maximum_capital": 1_000}, {Reason.CAPITAL_EXCEEDED}),
+    ({"exchange_capital": 1_000}, {Reason.EXCHANGE_CAPITAL_EXCEEDED}),
+    ({"strategy_capital": 1_000}, {Reason.STRATEGY_CAPITAL_EXCEEDED}),
+    ({"strategy_notional": 500}, {Reason.STRATEGY_NOTIONAL_EXCEEDED}),
+    ({"messages": (3, 10**9)}, {Reason.MESSAGE_RATE_EXCEEDED}),
+    ({"strategy_messages": (2, 10**9)}, {Reason.STRATEGY_RATE_EXCEEDED}),
+    ({"fills": (1, 10**9)}, {Reason.FILLS_TOO_FREQUENT}), ({"rejects": (1, 10**9)}, {Reason.REJECTS_TOO_FREQUENT}),
+    ({"maximum_loss": 1}, {Reason.LOSS_EXCEEDS_MAXIMUM}), ({"strategy_loss": 1}, {Reason.STRATEGY_LOSS_EXCEEDED}),
+    ({"maximum_drawdown": 1}, {Reason.DRAWDOWN_EXCEEDS_MAXIMUM}),
+    ({"strategy_drawdown": 1, "stand_ns": 10**8}, {Reason.STRATEGY_DRAWDOWN_EXCEEDED}),
+])
+def test_each_control_agrees_with_the_twin_and_refuses(controls, reasons):
+    """Alone, and tight: so that the agreement above is about refusals too."""
+    reached, chance = set(), random.Random(7)
+    for _ in range(60):
+        desk, twin = limited(controls, TradingState.ACTIVE, 0)
+        now_ns = 1
+        for number in range(1, 26):
+            now_ns += chance.choice([1, 10**7, 10**8, 5 * 10**8])
+            told = play(desk, twin, any_action(chance), number, now_ns)
+            assert told is None or told[0] == told[1]
+            reached.update(told or ())
+    assert reasons <= reached
+
+
+def any_action(chance):
+    """Mostly orders that nothing but a control would refuse."""
+    kind = chance.choice(["order"] * 6 + ["mark", "feed"])
+    if kind == "mark":
+        return kind, chance.choice([9_990, 10_000, 10_010])
+    if kind == "feed":
+        return kind, chance.randrange(2), chance.choice([BookState.LIVE] * 6 + [BookState.STALE])
+    listing = chance.randrange(2)
+    order = {"listing": listing, "side": chance.choice([Side.BUY, Side.SELL]), "strategy": chance.randrange(2),
+             "price": chance.choice([9_990, 10_000, 10_010]) // 10**listing, "order_type": OrderType.LIMIT,
+             "quantity": chance.choice([1_000, 2_000, 10_000]) // 10**listing,
+             "time_in_force": chance.choice([TimeInForce.GTC, TimeInForce.IOC, TimeInForce.IOC])}
+    return kind, order, chance.choice(["stays", "fills", "ends", "fills and ends", "fills and ends", "rejected"])
 
 
 def test_set_up_says_what_is_wrong():

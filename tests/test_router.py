@@ -8,9 +8,18 @@ import pytest
 
 from orderflow._core.loop_router import RouterLoop
 from orderflow._core.types import PARENT_ORDER_DTYPE, ParentKind, Side
-from orderflow.engine import Engine, EngineError, Limits
+from orderflow.engine import Engine, EngineError
 from orderflow.exchanges.actions import Request
-from orderflow.research.simulation import DIRECT_START_NS, INSTRUMENT, LIMITS, VENUES, session_of, simulator_settings
+from orderflow.limits import Limits
+from orderflow.research.simulation import (
+    DIRECT_START_NS,
+    INSTRUMENT,
+    LIMITS,
+    VENUES,
+    limits_of,
+    session_of,
+    simulator_settings,
+)
 from orderflow.servers.direct import DirectServer
 from orderflow.simulator.launch import build
 
@@ -173,7 +182,7 @@ def test_without_limits_nothing_is_sent(make):
 
 
 def test_risk_stands_between_the_router_and_the_wire(make):
-    engine = make(limits={INSTRUMENT: Limits("3", "100", "10000000")})
+    engine = make(limits=limits_of({INSTRUMENT: Limits("3", "100", "10000000")}))
     parent = engine.wait(engine.submit(INSTRUMENT, "buy", "5", seconds=2))
     assert parent.filled <= 3
     assert engine.router.counts["refusals"]["POSITION_EXCEEDS_MAXIMUM"] > 0
@@ -279,3 +288,76 @@ def test_an_instrument_that_is_not_there_is_denied(make):
     assert (engine.parent(99).status, engine.parent(99).reason) == ("PARENT_DENIED", "UNKNOWN_LISTING")
     with pytest.raises(ValueError, match="there are BTC-USDT"):
         engine.submit("ETH-USDT", "buy", 1)
+
+
+# -- what risk says to people -----------------------------------------------------------------------------------------
+
+
+def test_a_refusal_says_code_limit_and_number(make):
+    engine = make(limits=limits_of({INSTRUMENT: Limits("3", "100", "10000000")}))
+    parent = engine.wait(engine.submit(INSTRUMENT, "buy", "5", seconds=2, exchanges=["alpha"]))
+    code, _, numbers = parent.refusal.partition(": ")
+    actual, limit = numbers.split(", ")
+    assert (code, limit) == ("POSITION_EXCEEDS_MAXIMUM", "maximum_position=3")
+    assert 3 < Decimal(actual.removeprefix("position=")) <= 5
+    assert engine.wait(engine.submit(INSTRUMENT, "sell", "0.01", seconds=2)).refusal is None
+
+
+def test_the_same_order_twice_is_denied_and_its_remainder_is_not(make):
+    """A parent of 20 needs many children, some of them alike; a second parent like it is a mistake."""
+    engine = make(limits=replace(LIMITS, every_strategy=replace(LIMITS.every_strategy, repeat_seconds=5)))
+    ids = [engine.submit(INSTRUMENT, "buy", "20", seconds=10) for _ in range(2)]
+    first, second = (engine.wait(parent) for parent in ids)
+    assert (first.status, first.filled, first.refusal) == ("PARENT_DONE", 20, None)
+    assert (second.status, second.reason) == ("PARENT_DENIED", "REPEATED_ORDER")
+    engine.run(5.0)
+    assert engine.wait(engine.submit(INSTRUMENT, "buy", "20", seconds=10)).filled == 20
+
+
+def test_capital_is_kept_to_over_all_exchanges(make):
+    total = replace(LIMITS.total, maximum_capital={"USDT": "100000"})
+    engine = make(limits=replace(LIMITS, total=total))
+    parent = engine.wait(engine.submit(INSTRUMENT, "buy", "5", seconds=2))
+    assert parent.refusal.startswith("CAPITAL_EXCEEDED: capital=") and parent.refusal.endswith("maximum_capital=100000")
+    price = parent.average_price or Decimal(60_000)
+    assert parent.filled * price < 101_000
+
+
+def test_who_loses_too_much_only_reduces_until_armed_again(make):
+    """Crossing three spreads and paying the fees is a loss of some hundred."""
+    every = replace(LIMITS.every_strategy, maximum_loss={"USDT": "1"}, loss_seconds=0.2)
+    engine = make(limits=replace(LIMITS, every_strategy=every))
+    engine.wait(engine.submit(INSTRUMENT, "buy", "5", seconds=2))
+    engine.run(1.0)
+    more = engine.wait(engine.submit(INSTRUMENT, "buy", "0.5", seconds=1))
+    assert more.filled == 0 and more.refusal.startswith("STRATEGY_LOSS_EXCEEDED: loss=")
+    assert engine.wait(engine.submit(INSTRUMENT, "sell", "1", seconds=5)).filled == 1
+    engine.set_strategy_state("manual", "ACTIVE")
+    engine.run(0.1)
+    assert engine.wait(engine.submit(INSTRUMENT, "buy", "0.001", seconds=1)).filled == Decimal("0.001")
+
+
+def test_a_strategy_is_halted_and_armed_by_hand(make):
+    every = replace(LIMITS.every_strategy, maximum_fills=1, fill_seconds=60)
+    engine = make(limits=replace(LIMITS, every_strategy=every))
+    engine.wait(engine.submit(INSTRUMENT, "buy", "0.01", seconds=2, exchanges=["alpha"]))
+    engine.wait(engine.submit(INSTRUMENT, "buy", "0.01", seconds=2, exchanges=["beta"]))
+    assert engine.strategy_state("manual") == ("HALTED", "FILLS_TOO_FREQUENT")
+    parent = engine.wait(engine.submit(INSTRUMENT, "buy", "0.01", seconds=1))
+    assert (parent.filled, parent.refusal) == (0, "FILLS_TOO_FREQUENT: fills=2, maximum_fills=1")
+    engine.set_strategy_state("manual", "ACTIVE")
+    engine.run(0.1)
+    assert engine.wait(engine.submit(INSTRUMENT, "buy", "0.01", seconds=1)).filled == Decimal("0.01")
+    with pytest.raises(ValueError, match="strategy 'mine': there are manual"):
+        engine.set_strategy_state("mine", "ACTIVE")
+
+
+def test_nothing_may_be_used_of_a_currency_that_nobody_named(make):
+    engine = make(limits=dict(LIMITS.instruments))
+    parent = engine.wait(engine.submit(INSTRUMENT, "buy", "1", seconds=1))
+    assert parent.filled == 0 and parent.refusal.endswith("maximum_capital=0")
+
+
+def test_limits_of_what_there_is_not_are_named(make):
+    with pytest.raises(EngineError, match="limits of strategy 'mine': there are manual"):
+        make(limits=replace(LIMITS, strategies={"mine": LIMITS.every_strategy}))

@@ -31,7 +31,8 @@ def configuration(tmp_path_factory):
                  f'orders = "ws://127.0.0.1:{port}/ws-api/v3"\n'
                  f'trade = {"true" if venue.name == "alpha" else "false"}\n')
     text += ('[limits."BTC-USDT"]\nmaximum_position = 1\nmaximum_order_quantity = "0.1"\n'
-             'maximum_order_notional = 10000\n')
+             'maximum_order_notional = 10000\n[total_limits]\nmaximum_capital = { USDT = 100000 }\n'
+             'maximum_loss = { USDT = 1000 }\n')
     path = folder / "engine.toml"
     path.write_text(text)
     yield path

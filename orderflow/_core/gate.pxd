@@ -16,6 +16,7 @@ from libc.string cimport memcpy, memset
 
 from orderflow._core cimport kill
 from orderflow._core.kill cimport KillLine
+from orderflow._core.token_bucket cimport TokenBucket, take_token
 from orderflow._core.types cimport BookState, ChildKind, ChildOrder, ExecType, ExecutionReport, Reason, TradingState
 
 cdef enum:
@@ -35,13 +36,6 @@ cdef struct SentOrder:
     uint8_t side
 
 
-cdef struct TokenBucket:        # `rate` tokens every `period_ns`, at most `rate` saved
-    int64_t period_ns
-    int64_t rate
-    int64_t credit_ns           # time worth of tokens; a token costs period_ns / rate
-    int64_t refilled_ns
-
-
 cdef struct Gate:
     SentOrder *sent
     const KillLine *kill_line   # shared by all gates
@@ -53,23 +47,6 @@ cdef struct Gate:
 
 
 cdef nogil:
-    # ------------------------------------------------------------------ tokens
-
-    inline bint take_token(TokenBucket *bucket, int64_t now_ns, int64_t reserve) noexcept:
-        """One token, leaving `reserve` of them for cancels; False = wait."""
-        cdef int64_t cost
-        if bucket.rate == 0:
-            return True
-        cost = bucket.period_ns // bucket.rate
-        bucket.credit_ns += now_ns - bucket.refilled_ns if now_ns > bucket.refilled_ns else 0
-        bucket.refilled_ns = now_ns
-        if bucket.credit_ns > bucket.period_ns:
-            bucket.credit_ns = bucket.period_ns
-        if bucket.credit_ns < cost * (1 + reserve):
-            return False
-        bucket.credit_ns -= cost
-        return True
-
     # ------------------------------------------------------------------ what was sent
 
     inline uint32_t home(uint64_t client_order_id) noexcept:

@@ -1,5 +1,5 @@
 """The router's loop and the strategizer's loop: memory, set-up, and one look at every inbox per step."""
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
@@ -131,7 +131,10 @@ cdef class RouterLoop(Loop):
         cdef int taken = 0
         record = self.commands.native.peek(&size, &tag)
         if record is not NULL:
-            router.on_state(&self.state, <uint8_t>tag, now_ns)
+            if tag >> 8:
+                router.on_rearm(&self.state, <uint16_t>(tag >> 8), <uint8_t>tag, now_ns)
+            else:
+                router.on_state(&self.state, <uint8_t>tag, now_ns)
             self.commands.native.release()
             work += 1
         if self.state.risk.state != TradingState.HALTED and (
@@ -210,6 +213,14 @@ cdef class RouterLoop(Loop):
         self.bell.native.ring()
         return taken
 
+    def set_strategy_state(self, uint16_t strategy, uint8_t state):
+        """Queue a TradingState of one strategy; ACTIVE arms it again. Control thread only."""
+        return self.set_state((strategy + router.FIRST_STRATEGY) << 8 | state)
+
+    def rearm_total(self):
+        """Queue that the profit of everything is counted anew. Control thread only."""
+        return self.set_state(router.EVERYTHING << 8)
+
     # Replay: inputs given by hand, in the order of the input log, instead of taken from the inboxes.
 
     def replay_wake(self, uint32_t port, uint32_t listing, int64_t now_ns):
@@ -227,9 +238,12 @@ cdef class RouterLoop(Loop):
         """One ParentOrder, as the journal has it."""
         router.on_parent(&self.state, <const ParentOrder *>&payload[0], now_ns)
 
-    def replay_state(self, int state, int64_t now_ns):
-        """Trading is allowed, reduced or halted."""
-        router.on_state(&self.state, <uint8_t>state, now_ns)
+    def replay_state(self, uint16_t whose, int state, int64_t now_ns):
+        """Trading is allowed, reduced or halted; `whose` as the input log has it."""
+        if whose:
+            router.on_rearm(&self.state, whose, <uint8_t>state, now_ns)
+        else:
+            router.on_state(&self.state, <uint8_t>state, now_ns)
 
     def replay_timer(self, uint64_t key, int64_t now_ns):
         """A timer expired."""

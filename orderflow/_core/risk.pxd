@@ -4,88 +4,37 @@
 and verifies the seal. So an order that nobody judged does not compile, and one that was changed after it was judged
 is not journalled.
 
-Conservation and exposure are reckoned from books of risk's own. A quantity counts from the moment it is approved
-("all orders sent enter the calculation immediately", Commission Delegated Regulation (EU) 2017/589, article 15);
-afterwards `observe` reads the order's facts, never the sums that orders.pxd and the router keep for themselves. An
-order that has not provably ended counts in full, which includes every order in doubt. What has not been configured is
-refused: limits start at zero, trading starts HALTED.
+Conservation and exposure are reckoned from books of risk's own (risk_state.pxd). A quantity counts from the moment it
+is approved ("all orders sent enter the calculation immediately", Commission Delegated Regulation (EU) 2017/589, article
+15); afterwards `observe` reads the order's facts, never the sums that orders.pxd and the router keep for themselves.
+An order that has not provably ended counts in full, which includes every order in doubt. What has not been configured
+is refused: limits start at zero, trading starts HALTED.
 
-All checks together are a few dozen comparisons of integers on four cache lines, products in 128 bits. Router thread
-only. """
+The controls, in the order in which they are asked, and where each of them stands:
+
+    trading states of everything, listing, strategy        here
+    quantity: sign, lot, least, most                       here
+    price: tick, collar, drift; notional                   risk_price.pxd
+    the book is LIVE and its feed young                    here
+    conservation of the parent; position                   here
+    repeats and trades with ourselves                      risk_own_orders.pxd, risk_rates.pxd
+    value of a strategy's order, loss, drawdown, capital   risk_money.pxd
+    messages                                               risk_rates.pxd
+
+All checks together are a few dozen comparisons of integers, products in 128 bits. Router thread only. """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from orderflow._core cimport wide
-from orderflow._core.order_states cimport Order
-from orderflow._core.types cimport ChildOrder, Listing, OrderType, ParentOrder, Reason, Side, TradingState
+from orderflow._core cimport risk_money, risk_own_orders, risk_price, risk_rates, wide
 from orderflow._core.fixed cimport int128
+from orderflow._core.order_states cimport Order
+from orderflow._core.risk_state cimport (
+    Commitment, Decision, Drift, Exposure, Feed, Held, ListingBooks, ListingLimits, Money, Refusal, Risk, Stake,
+    Strategy, refuse, stake_of)
+from orderflow._core.types cimport (
+    BookState, ChildOrder, Listing, OrderStatus, ParentOrder, Reason, Side, TimeInForce, TradingState)
 
 cdef enum:
-    FRACTION = 100000000        # collars are fractions in 1e-8
     PASSED = 0xA5               # ChildOrder.risk_code of an approved order; 0 = nobody looked at it
-
-
-cdef struct ListingLimits:      # the listing's scale; notionals are products of its scaled price and quantity
-    int128 minimum_notional
-    int128 maximum_notional
-    int64_t tick
-    int64_t lot
-    int64_t minimum_quantity
-    int64_t maximum_quantity
-    int64_t price_factor        # to the instrument's scale
-    int64_t quantity_factor
-    uint32_t instrument
-    uint8_t state               # TradingState
-    uint8_t reserved[27]
-
-
-cdef struct Exposure:           # of one instrument, in its scale
-    int128 net                  # position, all listings
-    int128 open_buys            # may still be bought, in doubt included
-    int128 open_sells
-    int64_t maximum_position    # long or short, if everything open is filled
-    int64_t reference_price     # fused mid; 0 = none yet
-    int64_t reference_ns        # monotonic, when it was true
-    int64_t reference_age_ns    # how old it may be
-    int64_t collar              # largest distance from the reference on the aggressive side, fraction in 1e-8
-    int64_t reserved
-
-
-cdef struct Commitment:         # of one parent, instrument scale
-    uint64_t parent_id
-    int64_t quantity
-    int64_t committed           # filled, or may still be
-
-
-cdef struct Held:               # what an order slot has added to the books above, listing scale
-    uint64_t client_order_id
-    int64_t committed
-    int64_t filled
-    uint32_t parent
-    uint32_t listing
-    uint64_t parent_id
-    uint8_t side
-    uint8_t reserved[7]
-
-
-cdef struct Risk:
-    ListingLimits *limits       # by listing
-    Exposure *exposures         # by instrument
-    Commitment *commitments     # by parent slot
-    Held *held                  # by order slot
-    uint32_t listing_count
-    uint32_t instrument_count
-    uint32_t parent_capacity
-    uint32_t order_capacity
-    uint64_t approved
-    uint64_t refused
-    uint64_t strangers          # orders observed that were never approved
-    uint8_t state               # TradingState of everything
-
-
-cdef struct Decision:           # the numbers that decided
-    int128 limit
-    int128 actual
-    uint8_t code                # Reason
 
 
 cdef struct Approved:           # written by `check` only
@@ -101,23 +50,39 @@ cdef nogil:
         """Judge a child order that was just opened (CREATED). Reason.OK seals it in `approved` and commits its
         quantity at once.
 
-        Any other Reason leaves everything as it was, and `decision` says which limit met which number.
+        Any other Reason leaves limits and books as they were, and `decision` says which limit met which number.
         """
         cdef const ChildOrder *child = &order.child
-        decision.code = Reason.OK
-        decision.limit = 0
-        decision.actual = 0
+        refuse(decision, Reason.OK, 0, 0)
         if not (check_state(risk, child, decision) and check_size(risk, child, decision)
-                and check_price(risk, child, now_ns, decision) and check_parent(risk, order, decision)
-                and check_position(risk, child, decision)):
-            risk.refused += 1
+                and risk_price.check_price(risk, child, now_ns, decision)
+                and check_feed(risk, child, now_ns, decision) and check_parent(risk, order, decision)
+                and check_position(risk, child, decision)
+                and risk_own_orders.check_own_orders(risk, child, now_ns, decision)
+                and risk_money.check_value(risk, child, decision)
+                and risk_money.check_loss(risk, child, now_ns, decision)
+                and risk_money.check_capital(risk, child, decision)
+                and risk_rates.check_rates(risk, child, now_ns, decision)):
+            note_refusal(risk, order, now_ns, decision)
             return decision.code
-        commit(risk, order)
+        commit(risk, order, now_ns)
+        risk_rates.count_message(risk, child.strategy, now_ns)
         approved.order = child[0]
         approved.order.risk_code = PASSED
         approved.seal = seal_of(&approved.order)
         risk.approved += 1
         return Reason.OK
+
+    inline void note_refusal(Risk *risk, const Order *order, int64_t now_ns, const Decision *decision) noexcept:
+        """So that whoever waits for the parent can be told."""
+        cdef Refusal *refusal = &risk.refusals[order.parent]
+        risk.refused += 1
+        refusal.limit = decision.limit
+        refusal.actual = decision.actual
+        refusal.now_ns = now_ns
+        refusal.count += 1
+        refusal.listing = order.child.listing
+        refusal.code = decision.code
 
     inline uint64_t seal_of(const ChildOrder *order) noexcept:
         """A number that changes with anything that was judged."""
@@ -136,34 +101,50 @@ cdef nogil:
         """Use an approval up."""
         approved.seal = 0
 
-    inline bint refuse(Decision *decision, uint8_t code, int128 limit, int128 actual) noexcept:
-        decision.code = code
-        decision.limit = limit
-        decision.actual = actual
-        return False
-
     inline bint check_state(const Risk *risk, const ChildOrder *child, Decision *decision) noexcept:
-        cdef const Exposure *exposure
         cdef const ListingLimits *limits
-        cdef int128 reducible, adding
+        cdef const Exposure *exposure
+        cdef const Strategy *strategy
+        cdef const Stake *stake
+        cdef int128 quantity
         if child.listing >= risk.listing_count:
             return refuse(decision, Reason.UNKNOWN_LISTING, risk.listing_count, child.listing)
+        if child.strategy >= risk.strategy_count:
+            return refuse(decision, Reason.UNKNOWN_STRATEGY, risk.strategy_count, child.strategy)
+        limits = &risk.limits[child.listing]
+        strategy = &risk.strategies[child.strategy]
         if risk.state == TradingState.HALTED:
             return refuse(decision, Reason.TRADING_HALTED, TradingState.ACTIVE, risk.state)
-        limits = &risk.limits[child.listing]
         if limits.state == TradingState.HALTED:
             return refuse(decision, Reason.LISTING_HALTED, TradingState.ACTIVE, limits.state)
+        if strategy.state == TradingState.HALTED:
+            return refuse_halted(strategy, decision)
+        quantity = wide.product(child.quantity, limits.quantity_factor)
         if risk.state == TradingState.REDUCING or limits.state == TradingState.REDUCING:
             exposure = &risk.exposures[limits.instrument]
-            adding = wide.product(child.quantity, limits.quantity_factor)
-            if child.side == Side.BUY:
-                adding = adding + exposure.open_buys
-                reducible = -exposure.net
-            else:
-                adding = adding + exposure.open_sells
-                reducible = exposure.net
-            if adding > reducible:
-                return refuse(decision, Reason.TRADING_REDUCING, reducible if reducible > 0 else 0, adding)
+            if not check_reduces(exposure.net, exposure.open_buys, exposure.open_sells, child.side, quantity,
+                                 Reason.TRADING_REDUCING, decision):
+                return False
+        if strategy.state == TradingState.REDUCING:
+            stake = stake_of(risk, child.strategy, limits.instrument)
+            return check_reduces(stake.net, stake.open_buys, stake.open_sells, child.side, quantity,
+                                 Reason.STRATEGY_REDUCING, decision)
+        return True
+
+    inline bint refuse_halted(const Strategy *strategy, Decision *decision) noexcept:
+        if strategy.reason == Reason.FILLS_TOO_FREQUENT:
+            return refuse(decision, strategy.reason, strategy.fills.most, <int64_t>strategy.fills.most + 1)
+        if strategy.reason == Reason.REJECTS_TOO_FREQUENT:
+            return refuse(decision, strategy.reason, strategy.rejects.most, <int64_t>strategy.rejects.most + 1)
+        return refuse(decision, Reason.STRATEGY_HALTED, TradingState.ACTIVE, TradingState.HALTED)
+
+    inline bint check_reduces(int128 net, int128 open_buys, int128 open_sells, uint8_t side, int128 quantity,
+                              uint8_t code, Decision *decision) noexcept:
+        """Whether a position can only shrink by this order and all that is open on its side."""
+        cdef int128 reducible = -net if side == Side.BUY else net
+        cdef int128 adding = quantity + (open_buys if side == Side.BUY else open_sells)
+        if adding > reducible:
+            return refuse(decision, code, reducible if reducible > 0 else 0, adding)
         return True
 
     inline bint check_size(const Risk *risk, const ChildOrder *child, Decision *decision) noexcept:
@@ -178,57 +159,13 @@ cdef nogil:
             return refuse(decision, Reason.QUANTITY_OFF_LOT, limits.lot, child.quantity)
         return True
 
-    inline int128 bound_of(const Exposure *exposure, uint8_t side) noexcept:
-        """FRACTION times the most aggressive price allowed, instrument scale."""
-        if side == Side.BUY:
-            return wide.product(exposure.reference_price, FRACTION + exposure.collar)
-        return wide.product(exposure.reference_price, FRACTION - exposure.collar)
-
-    inline bint worth_too_little(const Risk *risk, uint32_t listing, const ParentOrder *order,
-                                 int64_t quantity) noexcept:
-        """Whether `quantity` of a parent (instrument scale) is below a listing's minimum notional at the highest price
-        that an order for it may have: the collar's, or its own limit. Not so while there is no reference price."""
-        cdef const ListingLimits *limits = &risk.limits[listing]
-        cdef const Exposure *exposure = &risk.exposures[limits.instrument]
-        cdef int64_t price
-        cdef int128 most
-        if limits.minimum_notional <= 0 or exposure.reference_price <= 0:
-            return False
-        price = <int64_t>(bound_of(exposure, Side.BUY) / FRACTION)
-        if order.limit_price > 0 and (order.limit_price < price) == (order.side == Side.BUY):
-            price = order.limit_price
-        most = wide.product(price / limits.price_factor + 1, quantity / limits.quantity_factor)
-        return most < limits.minimum_notional
-
-    inline bint check_price(const Risk *risk, const ChildOrder *child, int64_t now_ns, Decision *decision) noexcept:
-        """Tick, collar and notional. A market order has no price: its notional is that at the upper bound of the
-        collar."""
-        cdef const ListingLimits *limits = &risk.limits[child.listing]
-        cdef const Exposure *exposure = &risk.exposures[limits.instrument]
-        cdef int128 bound = bound_of(exposure, child.side)
-        cdef int128 priced = wide.product(child.price, limits.price_factor)
-        cdef int128 notional, upper
-        cdef int64_t price = child.price
-        if child.order_type != OrderType.MARKET:
-            if price <= 0:
-                return refuse(decision, Reason.PRICE_NOT_POSITIVE, 1, price)
-            if price % limits.tick:
-                return refuse(decision, Reason.PRICE_OFF_TICK, limits.tick, price)
-        if exposure.reference_price <= 0 or now_ns - exposure.reference_ns > exposure.reference_age_ns:
-            return refuse(decision, Reason.NO_REFERENCE_PRICE, exposure.reference_age_ns,
-                          now_ns - exposure.reference_ns)
-        if child.order_type == OrderType.MARKET:
-            upper = bound_of(exposure, Side.BUY)
-            price = <int64_t>(upper / FRACTION / limits.price_factor) + 1
-        else:
-            priced = priced * FRACTION
-            if (child.side == Side.BUY and priced > bound) or (child.side == Side.SELL and priced < bound):
-                return refuse(decision, Reason.PRICE_OUTSIDE_COLLAR, bound / FRACTION, priced / FRACTION)
-        notional = wide.product(price, child.quantity)
-        if notional > limits.maximum_notional:
-            return refuse(decision, Reason.NOTIONAL_EXCEEDS_MAXIMUM, limits.maximum_notional, notional)
-        if notional < limits.minimum_notional:
-            return refuse(decision, Reason.NOTIONAL_BELOW_MINIMUM, limits.minimum_notional, notional)
+    inline bint check_feed(const Risk *risk, const ChildOrder *child, int64_t now_ns, Decision *decision) noexcept:
+        """The own book is in step, and its exchange has said something lately."""
+        cdef const Feed *feed = &risk.books[child.listing].feed
+        if feed.book_state != BookState.LIVE:
+            return refuse(decision, Reason.BOOK_NOT_LIVE, BookState.LIVE, feed.book_state)
+        if feed.maximum_age_ns and now_ns - feed.receive_ns > feed.maximum_age_ns:
+            return refuse(decision, Reason.FEED_TOO_OLD, feed.maximum_age_ns, now_ns - feed.receive_ns)
         return True
 
     inline bint check_parent(const Risk *risk, const Order *order, Decision *decision) noexcept:
@@ -257,21 +194,33 @@ cdef nogil:
 
     # --- the books -----------------------------------------------------------------------------------------------
 
-    inline void register_parent(Risk *risk, uint32_t slot, const ParentOrder *order) noexcept:
+    inline void register_parent(Risk *risk, uint32_t slot, const ParentOrder *order, int64_t now_ns) noexcept:
         """Note what a parent order asks for, straight from the order; `slot` is where orders.open_parent put it."""
         risk.commitments[slot].parent_id = order.parent_id
         risk.commitments[slot].quantity = order.quantity
         risk.commitments[slot].committed = 0
+        risk.refusals[slot].code = Reason.OK
+        risk.refusals[slot].count = 0
+        risk_rates.remember_parent(risk, order, now_ns)
 
-    inline void commit(Risk *risk, const Order *order) noexcept:
+    inline void commit(Risk *risk, const Order *order, int64_t now_ns) noexcept:
         cdef Held *held = &risk.held[order.child.slot]
+        risk_own_orders.delist(risk, order.child.slot)
         held.client_order_id = order.child.client_order_id
+        held.notional = 0
         held.committed = 0
         held.filled = 0
+        held.price = order.child.price
+        held.quantity = order.child.quantity
+        held.placed_ns = now_ns
         held.parent = order.parent
         held.parent_id = order.child.parent_id
         held.listing = order.child.listing
+        held.strategy = order.child.strategy if order.child.strategy < risk.strategy_count else 0
         held.side = order.child.side
+        held.may_rest = (order.child.time_in_force != TimeInForce.IOC and order.child.time_in_force != TimeInForce.FOK)
+        held.rejected = 0
+        risk_own_orders.enlist(risk, order.child.slot)
         book(risk, held, order.child.quantity, 0)
 
     inline void book(Risk *risk, Held *held, int64_t committed, int64_t filled) noexcept:
@@ -279,46 +228,128 @@ cdef nogil:
         cdef const ListingLimits *limits = &risk.limits[held.listing]
         cdef Exposure *exposure = &risk.exposures[limits.instrument]
         cdef Commitment *commitment = &risk.commitments[held.parent]
+        cdef Stake *stake = &risk.books[held.listing].stake
+        cdef Stake *strategy = stake_of(risk, held.strategy, limits.instrument)
         cdef int128 more_committed = wide.product(committed - held.committed, limits.quantity_factor)
         cdef int128 more_filled = wide.product(filled - held.filled, limits.quantity_factor)
+        cdef int128 more_open = more_committed - more_filled
         held.committed = committed
         held.filled = filled
         if commitment.parent_id == held.parent_id:
             commitment.committed += <int64_t>more_committed
         if held.side == Side.BUY:
-            exposure.open_buys = exposure.open_buys + more_committed - more_filled
+            exposure.open_buys = exposure.open_buys + more_open
             exposure.net = exposure.net + more_filled
+            stake.open_buys = stake.open_buys + more_open
+            stake.net = stake.net + more_filled
+            strategy.open_buys = strategy.open_buys + more_open
+            strategy.net = strategy.net + more_filled
         else:
-            exposure.open_sells = exposure.open_sells + more_committed - more_filled
+            exposure.open_sells = exposure.open_sells + more_open
             exposure.net = exposure.net - more_filled
+            stake.open_sells = stake.open_sells + more_open
+            stake.net = stake.net - more_filled
+            strategy.open_sells = strategy.open_sells + more_open
+            strategy.net = strategy.net - more_filled
+        risk_money.value_listing(risk, held.listing)
+        risk_money.value_stake(risk, held.strategy, limits.instrument)
 
-    inline void observe(Risk *risk, const Order *order) noexcept:
+    inline void observe(Risk *risk, const Order *order, int64_t now_ns) noexcept:
         """Take in what is known of an order now; call it after every report that concerns it."""
         cdef Held *held = &risk.held[order.child.slot]
         cdef int64_t most = order.child.quantity
+        cdef int64_t filled
+        cdef int128 notional
         if held.client_order_id != order.child.client_order_id:
             risk.strangers += 1
-            commit(risk, order)
+            commit(risk, order, now_ns)
         if order.ended and order.stated < most:
             most = order.stated
-        book(risk, held, most if most > order.cumulative else order.cumulative, order.cumulative)
+        if most < order.cumulative:
+            most = order.cumulative
+        filled = held.filled
+        notional = order.notional - held.notional
+        held.notional = order.notional
+        book(risk, held, most, order.cumulative)
+        if held.committed == held.filled:
+            risk_own_orders.delist(risk, order.child.slot)
+        if notional:
+            risk_money.take_fill(risk, held.listing, held.strategy, held.side, notional)
+            risk_money.judge_instrument(risk, risk.limits[held.listing].instrument, now_ns)
+        if filled == 0 and held.filled:
+            risk_rates.throttle_strategy(risk, held.strategy, &risk.strategies[held.strategy].fills,
+                                         Reason.FILLS_TOO_FREQUENT, now_ns)
+        if (order.ended == OrderStatus.REJECTED and not held.rejected
+                and order.reason != Reason.POST_ONLY_WOULD_TAKE):
+            held.rejected = 1
+            risk_rates.throttle_strategy(risk, held.strategy, &risk.strategies[held.strategy].rejects,
+                                         Reason.REJECTS_TOO_FREQUENT, now_ns)
 
     inline void release(Risk *risk, const Order *order) noexcept:
         """Take back an approval whose order never left the router; call it before orders.deny."""
         cdef Held *held = &risk.held[order.child.slot]
         if held.client_order_id == order.child.client_order_id:
             book(risk, held, 0, 0)
+            risk_own_orders.delist(risk, order.child.slot)
             held.client_order_id = 0
 
+    # --- what the market says ------------------------------------------------------------------------------------
+
     inline void set_reference(Risk *risk, uint32_t instrument, int64_t price, int64_t now_ns) noexcept:
-        """The fused mid of the books that are LIVE, instrument scale."""
-        risk.exposures[instrument].reference_price = price
-        risk.exposures[instrument].reference_ns = now_ns
+        """The fused mid of the books that are LIVE, instrument scale: what collars stand around, and the mark of
+        everything that is held."""
+        cdef Exposure *exposure = &risk.exposures[instrument]
+        cdef bint moved = price != exposure.reference_price
+        cdef uint32_t i
+        exposure.reference_price = price
+        exposure.reference_ns = now_ns
+        risk_price.remember(&risk.drifts[instrument], price, now_ns)
+        if moved:
+            for i in range(risk.first[instrument], risk.first[instrument + 1]):
+                risk_money.value_listing(risk, risk.members[i])
+            if exposure.holders:
+                for i in range(risk.strategy_count):
+                    if exposure.holders >> i & 1:
+                        risk_money.value_stake(risk, i, instrument)
+        risk_money.judge_instrument(risk, instrument, now_ns)
+
+    inline void set_feed(Risk *risk, uint32_t listing, uint8_t book_state, int64_t receive_ns) noexcept:
+        """What the router last read of a listing's board."""
+        risk.books[listing].feed.book_state = book_state
+        risk.books[listing].feed.receive_ns = receive_ns
+
+    # --- what people say -----------------------------------------------------------------------------------------
+
+    inline void set_strategy(Risk *risk, uint32_t strategy, uint8_t state) noexcept:
+        """A strategy is allowed, reduced or halted by hand. ACTIVE arms it again: its profit, its fills and its
+        rejects are counted anew."""
+        cdef Strategy *chosen
+        cdef uint32_t i
+        if strategy >= risk.strategy_count:
+            return
+        chosen = &risk.strategies[strategy]
+        chosen.state = state
+        chosen.reason = Reason.OK if state == TradingState.ACTIVE else Reason.STRATEGY_HALTED
+        if state != TradingState.ACTIVE:
+            return
+        risk_rates.forget(&chosen.fills)
+        risk_rates.forget(&chosen.rejects)
+        for i in range(risk.currency_count):
+            risk_money.rearm(risk_money.strategy_money(risk, strategy, i))
+
+    inline void rearm_total(Risk *risk) noexcept:
+        """Begin to count the profit of everything anew."""
+        cdef uint32_t i
+        for i in range(risk.currency_count):
+            risk_money.rearm(risk_money.total_money(risk, i))
 
 
 cdef class RiskBook:
     cdef Risk risk
     cdef object listings_owner
+    cdef list kept_alive
+    cdef readonly list money_decimals
     cdef const Listing *listings
 
     cdef int _allocate(self) except -1
+    cdef Money *_money(self, str what, uint32_t index, uint32_t currency) except NULL

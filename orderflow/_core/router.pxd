@@ -21,7 +21,7 @@ from libc.string cimport memset
 
 from orderflow._core cimport (
     allocation, board, consolidated, input_log, journal, latency, order_states, order_table, orders, parents, pending,
-    risk, timers)
+    risk, risk_price, risk_rates, timers)
 from orderflow._core.allocation cimport Allocation, Allocator, Split
 from orderflow._core.board cimport SequenceBoard
 from orderflow._core.consolidated cimport MAXIMUM_OFFERS, Offer
@@ -34,7 +34,8 @@ from orderflow._core.order_table cimport NONE, Outcome, OutcomeFlag, Table
 from orderflow._core.parents cimport Parent
 from orderflow._core.placeable cimport Cap
 from orderflow._core.ring cimport Ring64, Ring128
-from orderflow._core.risk cimport Approved, Decision, Risk
+from orderflow._core.risk cimport Approved
+from orderflow._core.risk_state cimport Decision, Risk
 from orderflow._core.timers cimport Timers
 from orderflow._core.types cimport (
     BoardEntry, BookState, ChildKind, ChildOrder, ExecType, ExecutionReport, InputKind, Level, Listing, OrderStatus,
@@ -42,7 +43,9 @@ from orderflow._core.types cimport (
 
 cdef enum:
     MAXIMUM_EXCHANGES = 32
-    REFUSALS = 48               # codes of Reason
+    REFUSALS = 64               # codes of Reason
+    EVERYTHING = 1              # whom a command of the input log concerns; 0 = the trading state
+    FIRST_STRATEGY = 2
     ANSWER_NS = 5_000_000_000   # an order that nobody answered for so long is in doubt
     FIRST_ASK_NS = 250_000_000  # what is on its way may still come; then the exchange is asked,
     DOUBLINGS = 7               # each time after twice as long, up to half a minute
@@ -186,7 +189,9 @@ cdef nogil:
     inline bint read_board(RouterState *self, uint32_t listing) noexcept:
         if board.read(self.board, listing, &self.views[listing]) != board.ReadStatus.READ_OK:
             self.views[listing].book_state = BookState.STALE
+            risk.set_feed(self.risk, listing, BookState.STALE, self.views[listing].receive_ns)
             return False
+        risk.set_feed(self.risk, listing, self.views[listing].book_state, self.views[listing].receive_ns)
         input_log.board_read(self.log, listing, self.views[listing].epoch, self.views[listing].publication)
         return True
 
@@ -391,7 +396,7 @@ cdef nogil:
             listing = &self.listings[self.members[begin + k]]
             least = listing.minimum_quantity if listing.minimum_quantity > listing.lot else listing.lot
             if (quantity >= least * listing.quantity_factor
-                    and not risk.worth_too_little(self.risk, listing.index, order, quantity)):
+                    and not risk_price.worth_too_little(self.risk, listing.index, order, quantity)):
                 return False
         return True
 
@@ -476,6 +481,7 @@ cdef nogil:
 
     inline void on_parent(RouterState *self, const ParentOrder *order, int64_t now_ns) noexcept:
         """A strategy wants something done, or no longer."""
+        cdef Decision refusal
         cdef int64_t slot
         cdef uint32_t known
         self.parents_taken += 1
@@ -492,6 +498,10 @@ cdef nogil:
         if self.lagged:
             deny_parent(self, order, Reason.LAGGED, now_ns)
             return
+        refusal.code = Reason.OK
+        if not risk_rates.check_repeat(self.risk, order, now_ns, &refusal):
+            deny_parent(self, order, refusal.code, now_ns)
+            return
         if self.active_count == self.active_capacity or (order.end_ns and timers.full(self.timers)):
             deny_parent(self, order, Reason.TABLE_FULL, now_ns)
             return
@@ -499,7 +509,7 @@ cdef nogil:
         if slot < 0:
             deny_parent(self, order, <uint8_t>-slot, now_ns)
             return
-        risk.register_parent(self.risk, <uint32_t>slot, order)
+        risk.register_parent(self.risk, <uint32_t>slot, order, now_ns)
         self.active[self.active_count] = <uint32_t>slot
         self.active_count += 1
         if order.end_ns:
@@ -529,7 +539,7 @@ cdef nogil:
                 self.risk.state = TradingState.HALTED   # ours, and no position has it: that must be reconciled first
             return
         order = &self.table.orders[outcome.order]
-        risk.observe(self.risk, order)
+        risk.observe(self.risk, order, now_ns)
         if outcome.flags & (OutcomeFlag.OVERFILL | OutcomeFlag.PARENT_OVERFILL | OutcomeFlag.UNREMEMBERED):
             self.risk.state = TradingState.HALTED
         if order_states.is_terminal(outcome.status) and not order_states.is_terminal(outcome.status_before):
@@ -552,6 +562,15 @@ cdef nogil:
         """Trading is allowed, reduced or halted from here on."""
         input_log.take(self.log, InputKind.INPUT_COMMAND, 0, state, now_ns)
         self.risk.state = state
+
+    inline void on_rearm(RouterState *self, uint16_t whose, uint8_t state, int64_t now_ns) noexcept:
+        """By hand: the trading state of strategy `whose` - FIRST_STRATEGY, or the profit of everything counted anew
+        (EVERYTHING)."""
+        input_log.take(self.log, InputKind.INPUT_COMMAND, whose, state, now_ns)
+        if whose == EVERYTHING:
+            risk.rearm_total(self.risk)
+        else:
+            risk.set_strategy(self.risk, <uint32_t>(whose - FIRST_STRATEGY), state)
 
     inline void on_timer(RouterState *self, uint64_t key, int64_t now_ns) noexcept:
         """A parent's time is up, or an order has not been answered."""

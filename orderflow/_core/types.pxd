@@ -179,6 +179,23 @@ cpdef enum Reason:              # coded reasons: of risk, of the send gate, of a
     UNKNOWN_OUTCOME = 38        # after sending: the exchange answered that it does not know
     SELF_TRADE = 39
     CAPITAL_EXCEEDED = 40
+    PRICE_DRIFTED = 41          # beyond the collar around the reference price of a minute ago
+    MESSAGE_RATE_EXCEEDED = 42  # of everything together
+    STRATEGY_RATE_EXCEEDED = 43
+    REPEATED_ORDER = 44         # the same parent a moment ago, or the same child still out
+    STRATEGY_HALTED = 45        # by hand
+    STRATEGY_REDUCING = 46
+    FILLS_TOO_FREQUENT = 47     # the strategy is halted until it is re-armed by hand
+    REJECTS_TOO_FREQUENT = 48
+    FEED_TOO_OLD = 49
+    LOSS_EXCEEDS_MAXIMUM = 50   # of everything together; only what reduces passes
+    DRAWDOWN_EXCEEDS_MAXIMUM = 51
+    STRATEGY_LOSS_EXCEEDED = 52
+    STRATEGY_DRAWDOWN_EXCEEDED = 53
+    EXCHANGE_CAPITAL_EXCEEDED = 54  # CAPITAL_EXCEEDED is that of everything together
+    STRATEGY_CAPITAL_EXCEEDED = 55
+    UNKNOWN_STRATEGY = 56
+    STRATEGY_NOTIONAL_EXCEEDED = 57
     NEVER_ACCEPTED = 64         # asked for, and nowhere to be found long after it was sent
     RESTARTED = 65              # its run ended while it worked
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import structs
 
 from orderflow.cli import CHECK_FAILED, GOOD, output
 from orderflow.cli.application import BadUsage, CheckFailed
@@ -23,6 +24,7 @@ from orderflow.cli.sessions import session_of
 if TYPE_CHECKING:
     from orderflow.config import Settings
     from orderflow.engine import Engine
+    from orderflow.limits import RiskLimits
     from orderflow.research.market_data import MarketData
     from orderflow.servers.connect import Timeouts
 
@@ -32,6 +34,8 @@ STEP_S, LINE_S = 0.1, 5.0
 MOST_NAMED = 10
 #: What strategies have begun may take so long to end.
 SETTLE_S = 5.0
+#: Keys of limits that are decimals, or whole numbers that stand for such.
+MONEY = ("maximum_position", "maximum_order_quantity", "maximum_order_notional", "collar", "drift_collar")
 
 
 def command(
@@ -45,14 +49,20 @@ def command(
     ORDERFLOW_NAME_PASSPHRASE), from the keyring or from a file that the configuration names. Exchanges with
     `trade = true` need them.
 
+    Trading starts only with what must be limited: total_limits.maximum_capital and maximum_loss.
+
     Exit code 1: an exchange could not be reached, a book was not LIVE at the end, a parent order had not ended, or a
     strategy raised.
     """
     from orderflow._core.journal import JournalError
-    from orderflow.config import load
+    from orderflow.config import ConfigError, check_required_limits, load
     from orderflow.engine import EngineError
 
     settings = load(configuration)
+    try:
+        check_required_limits(settings)
+    except ConfigError as error:
+        raise ConfigError(f"{configuration}: {error}") from None
     problems: list[str] = []
     with tempfile.TemporaryDirectory(prefix="orderflow-") as temporary:
         directory = _made(settings.engine.directory or temporary)
@@ -110,7 +120,7 @@ def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()
     """
     from orderflow._core.doorbell import Doorbell
     from orderflow.cli.strategies import makers
-    from orderflow.engine import Engine, Limits
+    from orderflow.engine import Engine
     from orderflow.servers.async_ import AsyncServer
     from orderflow.servers.sync import SyncServer
 
@@ -125,14 +135,27 @@ def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()
                             timeouts_of(settings))
     else:
         server = AsyncServer(Doorbell(), report, next(iter(authorities), None), timeouts_of(settings))
-    limits = {name: Limits(str(one.maximum_position), str(one.maximum_order_quantity), str(one.maximum_order_notional),
-                           str(one.collar), one.reference_age_seconds) for name, one in settings.limits.items()}
     fees = {name: (str(one.maker_fee), str(one.taker_fee)) for name, one in settings.exchanges.items()}
-    return Engine(sessions, server, strategies=strategies, limits=limits, directory=directory, fees=fees,
+    return Engine(sessions, server, strategies=strategies, limits=limits_of(settings),
+                  strategy_names=list(settings.strategies), directory=directory, fees=fees,
                   layout=chosen.layout, wait=chosen.wait, cpus=chosen.cpus, touch_books=chosen.touch_books,
                   report=report, all_exchanges=False, journal=chosen.journal,
-                  strategy_names=tuple(settings.strategies), standstill=chosen.standstill_seconds,
-                  watchdog=chosen.watchdog_seconds)
+                  standstill=chosen.standstill_seconds, watchdog=chosen.watchdog_seconds)
+
+
+def limits_of(settings: Settings) -> RiskLimits:
+    """Those of risk."""
+    from orderflow.limits import ExchangeLimits, Limits, RiskLimits, StrategyLimits, TotalLimits
+
+    def fields(one) -> dict:
+        """Amounts as text; a table of them stays one."""
+        return {key: {currency: str(amount) for currency, amount in value.items()} if isinstance(value, dict)
+                else str(value) if key in MONEY else value for key, value in structs.asdict(one).items()}
+
+    return RiskLimits({name: Limits(**fields(one)) for name, one in settings.limits.items()},
+                      {name: ExchangeLimits(**fields(one)) for name, one in settings.exchange_limits.items()},
+                      {name: StrategyLimits(**fields(one)) for name, one in settings.strategy_limits.items()},
+                      total=TotalLimits(**fields(settings.total_limits)))
 
 
 def timeouts_of(settings: Settings) -> Timeouts:
@@ -235,7 +258,8 @@ def trading_lines(found: dict) -> list[str]:
     changed = ", ".join(f"{amount} {asset}" for asset, amount in found["changed"].items() if amount != "0")
     written.append(f"  Balances  {changed or 'nothing'} changed, fees included")
     written += [f"  NOT ENDED {one['id']}: {one['side'].lower()} {one['quantity']} {one['instrument']}, filled "
-                f"{one['filled']} ({one['status']}, {one['reason']})" for one in open_ones[:MOST_NAMED]]
+                f"{one['filled']} ({one['status']}, {one['refusal'] or one['reason']})"
+                for one in open_ones[:MOST_NAMED]]
     return written + [f"  ... and {len(open_ones) - MOST_NAMED} more"] * (len(open_ones) > MOST_NAMED)
 
 

@@ -55,7 +55,7 @@ def parent(state: ParentState) -> dict:
             "filled": text(part["filled"]), "average_price": text(part["average_price"], AVERAGE),
             "fees": {asset: text(amount) for asset, amount in part["fees"].items()}, "fills": part["fills"]}
             for exchange, part in state.by_exchange.items()},
-        "status": state.status, "reason": state.reason}
+        "status": state.status, "reason": state.reason, "refusal": state.refusal}
 
 
 def mid(engine: Engine, instrument: str) -> Decimal | None:

@@ -154,7 +154,7 @@ def _follow(engine: Engine, market: _Market, original: list, inputs: np.ndarray)
             else:
                 router.replay_parent(payload, now_ns)
         elif kind == InputKind.INPUT_COMMAND:
-            router.replay_state(number, now_ns)
+            router.replay_state(source, number, now_ns)
         elif kind == InputKind.INPUT_TIMER:
             router.replay_timer(number, now_ns)
         engine.drain_rings()

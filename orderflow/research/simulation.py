@@ -16,9 +16,10 @@ import httpx
 
 from orderflow._core.doorbell import Doorbell
 from orderflow.credentials import Credentials
-from orderflow.engine import Engine, Limits
+from orderflow.engine import Engine
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Session, SessionSettings
+from orderflow.limits import Limits, RiskLimits, StrategyLimits, TotalLimits
 from orderflow.servers.async_ import AsyncServer
 from orderflow.servers.direct import DirectServer
 from orderflow.servers.sync import SyncServer
@@ -56,8 +57,19 @@ VENUES = (
 #: twenty seconds sees some. Fees are those of an exchange's largest customers for the same reason.
 TEMPER = Temper(jumps=0.12, jump=6.0)
 BALANCES = {"BTC": "1000", "USDT": "100000000"}
-LIMITS = {INSTRUMENT: Limits(maximum_position="500", maximum_order_quantity="100",
-                             maximum_order_notional="20000000", collar="0.01")}
+#: Nobody's money: wide enough for a strategy that trades all it can. The same order twice in a row is no mistake here.
+FREE = StrategyLimits(messages_per_10_seconds=0, repeat_seconds=0, maximum_fills=0, maximum_rejects=0)
+TOTAL = TotalLimits(maximum_capital={"USDT": "1000000000"}, maximum_loss={"USDT": "100000000"},
+                    messages_per_10_seconds=0)
+
+
+def limits_of(instruments: dict[str, Limits]) -> RiskLimits:
+    """Limits of these instruments; what is left is as wide as a simulation may have it."""
+    return RiskLimits(instruments, every_strategy=FREE, total=TOTAL)
+
+
+LIMITS = limits_of({INSTRUMENT: Limits(maximum_position="500", maximum_order_quantity="100",
+                                       maximum_order_notional="20000000", collar="0.01")})
 
 
 def secret_of(venue: Venue) -> str:
