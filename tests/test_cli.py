@@ -217,9 +217,9 @@ def test_an_exchange_whose_process_ends_by_itself_is_told():
             "orderflow: exchange two: its process ended with exit code -9; the others are stopped\n")
 
 
-def test_simulated_exchanges_take_orders_with_the_key_that_they_say():
+def test_simulated_exchanges_take_orders_with_the_key_that_they_say(tmp_path):
     with Simulation("--exchange", "one=binance_spot", "--exchange", "two=kraken_v2", "--exchange", "three=binance_usdm",
-                    "--seed", "3") as simulation:
+                    "--seed", "3", "--truth", str(tmp_path / "truth")) as simulation:
         one, two, three = simulation.document["exchanges"]
         assert three["key"] is None and three["secret"] is None
         sessions = [session_for(entry["protocol"], SessionSettings(
@@ -233,6 +233,12 @@ def test_simulated_exchanges_take_orders_with_the_key_that_they_say():
                 parent = engine.wait(engine.submit("BTC-USDT", "buy", "0.01", seconds=10, exchanges=[name]))
                 assert parent.filled == Decimal("0.01"), parent
                 assert set(parent.by_exchange) == {name}
+        assert simulation.end(signal.SIGINT) == (0, "")
+    for name in ("one", "two"):
+        events = [json.loads(line) for line in (tmp_path / "truth" / f"{name}.jsonl").read_text().splitlines()]
+        filled = [Decimal(event["quantity"]) for event in events if event["event"] == "filled"]
+        assert sum(filled) == Decimal("0.01") and events[-1]["event"] == "balances"
+    assert not (tmp_path / "truth" / "three.jsonl").exists(), "no orders are taken there"
 
 
 def test_a_simulated_exchange_plays_a_capture(good):

@@ -20,7 +20,7 @@ QUIET = Temper(near_rate=NEVER, deep_rate=NEVER, noise_rate=NEVER, arbitrage_rat
 ACCOUNTS = ("one", "two")
 
 PLACE = st.fixed_dictionaries({
-    "owner": st.sampled_from(ACCOUNTS), "side": st.sampled_from([Side.BUY, Side.SELL]), "price": st.integers(97, 103),
+    "owner": st.sampled_from(ACCOUNTS), "side": st.sampled_from([Side.BUY, Side.SELL]), "price": st.integers(99, 101),
     "quantity": st.integers(1, 40), "display": st.sampled_from([0, 0, 5, 10]),
     "force": st.sampled_from(["GTC"] * 5 + ["IOC", "FOK"]), "mode": st.sampled_from([mode.value for mode in SelfTrade]),
 })
@@ -122,6 +122,18 @@ def test_an_amendment_keeps_the_turn_only_where_the_quantity_falls(quantity, pri
     assert engine.queue_position(order.order_id)[0] == ahead
     assert engine.resting_order(order.order_id)[1:3] == (price, quantity)
     check_money(exchange)
+
+
+@pytest.mark.parametrize("mode, own, taker", [
+    ("EXPIRE_TAKER", "open", "self_trade"), ("EXPIRE_MAKER", "self_trade", "open"),
+    ("EXPIRE_BOTH", "self_trade", "self_trade"), ("DECREMENT", "self_trade", "self_trade"),
+    ("NONE", "filled", "filled")])
+def test_what_stands_before_its_own_order_is_traded_with_first(mode, own, taker):
+    exchange = exchange_of(*ACCOUNTS)
+    orders = {name: place(exchange, name, owner, Side.SELL, 100, 5)
+              for name, owner in (("other", "two"), ("own", "one"))}
+    orders["taker"] = place(exchange, "taker", "one", Side.BUY, 100, 10, mode=mode)
+    assert (orders["other"].filled, fate(orders["own"]), fate(orders["taker"])) == (5, own, taker)
 
 
 def test_an_amendment_to_what_is_filled_ends_the_order():
