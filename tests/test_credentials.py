@@ -231,6 +231,18 @@ def test_settings_show_no_credentials():
     assert parsed.engine.credentials == "x", "a path, not what is in it"
 
 
+def test_another_process_takes_them_over():
+    there, here = os.pipe()
+    for given in (Credentials("a-key", "a-secret", "a-pass"), Credentials("a-key", "a-secret")):
+        given.hand_over(here)
+        taken = Credentials.taken_over(there)
+        assert texts(taken) == texts(given) and taken.source == "the engine"
+    os.close(here)
+    with pytest.raises(EOFError):
+        Credentials.taken_over(there)
+    os.close(there)
+
+
 def test_nonces_only_grow():
     one = Credentials("key", "secret")
     assert [one.nonce(unix_ns) for unix_ns in (5_000, 5_000, 4_000, 9_000)] == [5, 6, 7, 9]
