@@ -67,7 +67,9 @@ class Credentials:
     def taken_over(cls, descriptor: int) -> Credentials:
         """Those that `hand_over` wrote at the other end of the pipe; EOFError where it ended before."""
         key, secret, passphrase = (take_over(descriptor) for _ in PARTS)
-        return cls(key, secret, passphrase, "the engine")
+        if key is None or secret is None:
+            raise CredentialsError("what came through the pipe are no credentials")
+        return cls(key, secret, passphrase, "another process of ours")
 
     def redact(self, text: str) -> str:
         """The text with *** wherever a part of these credentials stood in it, or something named like one."""
