@@ -16,7 +16,7 @@ import stat
 import tomllib
 from collections.abc import Callable, Mapping
 
-from orderflow._core.secret import Secret
+from orderflow._core.secret import Secret, hand_over, take_over
 from orderflow.redaction import redacted
 
 #: Of an account; the passphrase only where an exchange has one.
@@ -57,6 +57,19 @@ class Credentials:
         Whoever signs with one key must ask one object. Control thread only."""
         self._last_nonce = max(self._last_nonce + 1, unix_ns // 1000)
         return self._last_nonce
+
+    def hand_over(self, descriptor: int) -> None:
+        """Write them into a pipe to another process of ours, natively; `taken_over` reads them there."""
+        for part in (self.key, self.secret, self.passphrase):
+            hand_over(part, descriptor)
+
+    @classmethod
+    def taken_over(cls, descriptor: int) -> Credentials:
+        """Those that `hand_over` wrote at the other end of the pipe; EOFError where it ended before."""
+        key, secret, passphrase = (take_over(descriptor) for _ in PARTS)
+        if key is None or secret is None:
+            raise CredentialsError("what came through the pipe are no credentials")
+        return cls(key, secret, passphrase, "another process of ours")
 
     def redact(self, text: str) -> str:
         """The text with *** wherever a part of these credentials stood in it, or something named like one."""

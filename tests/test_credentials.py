@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from orderflow._core.doorbell import Doorbell
-from orderflow._core.secret import Secret, reveal
+from orderflow._core.secret import Secret, hand_over, reveal
 from orderflow.cli import BAD_USAGE, main
 from orderflow.cli.sessions import session_of
 from orderflow.config import load, parse
@@ -229,6 +229,23 @@ def test_settings_show_no_credentials():
     assert "CANARY" not in shown and given.key.fingerprint() in shown and "Secret(***)" in shown
     parsed = parse({"engine": {"credentials": "x"}, "exchanges": {"a": {"protocol": "kraken_v2", "symbols": ["A/B"]}}})
     assert parsed.engine.credentials == "x", "a path, not what is in it"
+
+
+def test_another_process_takes_them_over():
+    there, here = os.pipe()
+    for given in (Credentials("a-key", "a-secret", "a-pass"), Credentials("a-key", "a-secret")):
+        given.hand_over(here)
+        taken = Credentials.taken_over(there)
+        assert texts(taken) == texts(given) and taken.source == "another process of ours"
+    hand_over(None, here)
+    hand_over(Secret("a-secret"), here)
+    hand_over(None, here)
+    with pytest.raises(CredentialsError, match="no credentials"):
+        Credentials.taken_over(there)
+    os.close(here)
+    with pytest.raises(EOFError):
+        Credentials.taken_over(there)
+    os.close(there)
 
 
 def test_nonces_only_grow():

@@ -6,6 +6,7 @@ import gc
 import hashlib
 import hmac
 import mmap
+import os
 import pickle
 import sys
 
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderflow._core.secret import FINGERPRINT_TAG, SHOWN, Secret, reveal
+from orderflow._core.secret import FINGERPRINT_TAG, SHOWN, Secret, hand_over, reveal, take_over
 
 TEXT = "a secret that nobody may see"
 
@@ -131,6 +132,35 @@ def test_it_is_taken_out_of_what_others_say(text, parts):
 
 def test_short_words_are_not_taken_for_secrets():
     assert Secret("demo").redact("the demonstration") == "the demonstration"
+
+
+def test_another_process_of_ours_is_handed_it_through_a_pipe(tmp_path):
+    there, here = os.pipe()
+    try:
+        for text in (TEXT, "x" * 16384):
+            hand_over(Secret(text), here)
+            hand_over(None, here)
+            assert take_over(there).fingerprint() == Secret(text).fingerprint() and take_over(there) is None
+        os.write(here, b"\xff\xff")
+        with pytest.raises(ValueError, match="not what hand_over writes"):
+            take_over(there)
+        os.write(here, b"\x10\x00abc")
+        os.close(here)
+        with pytest.raises(EOFError):
+            take_over(there)
+    finally:
+        os.close(there)
+    with pytest.raises(OSError):
+        hand_over(Secret(TEXT), here)
+
+
+def test_it_is_never_handed_to_a_file(tmp_path):
+    with open(tmp_path / "file", "w+b") as file:
+        with pytest.raises(ValueError, match="never through a file"):
+            hand_over(Secret(TEXT), file.fileno())
+        with pytest.raises(ValueError, match="never through a file"):
+            take_over(file.fileno())
+        assert file.read() == b""
 
 
 def test_reveal_is_the_only_door():

@@ -6,10 +6,15 @@ allow it, left out of core dumps, and overwritten when the object goes. Native c
 fingerprint. Where an exchange wants to read the text itself (a key in a header), `reveal` gives it for that one call;
 tests/test_architecture.py knows who may.
 """
+import os
+import stat
+
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
-from libc.stdint cimport uint8_t
+from libc.errno cimport EINTR, errno
+from libc.stdint cimport uint8_t, uint16_t
 from libc.string cimport memchr, memcpy
 from posix.mman cimport (
     MADV_DONTDUMP,
@@ -23,6 +28,7 @@ from posix.mman cimport (
     mmap,
     munmap,
 )
+from posix.unistd cimport read, write
 
 cimport cython
 
@@ -183,6 +189,72 @@ cdef class Secret:
     def __dealloc__(self):
         if self.data is not NULL:
             give_back(self.data, self.mapped)
+
+
+cdef int _check_pipe(int descriptor) except -1:
+    mode = os.fstat(descriptor).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        raise ValueError("a secret is handed over through a pipe or a socket, never through a file")
+    return 0
+
+
+def hand_over(Secret secret, int descriptor):
+    """Write a secret, or that there is none, into a pipe to another process of ours, from its own pages.
+
+    `take_over` reads it there. OSError as of writing; ValueError where the descriptor is of a file.
+    """
+    cdef uint16_t size = 0 if secret is None else <uint16_t>secret.size
+    _check_pipe(descriptor)
+    _write_all(descriptor, <const uint8_t *>&size, sizeof(size))
+    if size:
+        _write_all(descriptor, secret.data, size)
+
+
+def take_over(int descriptor):
+    """The secret that `hand_over` wrote at the other end; None where there was none. EOFError where it ends before."""
+    cdef uint16_t size = 0
+    cdef Secret found
+    _check_pipe(descriptor)
+    _read_all(descriptor, <uint8_t *>&size, sizeof(size))
+    if size == 0:
+        return None
+    if size > LARGEST:
+        raise ValueError("this is not what hand_over writes")
+    found = Secret.__new__(Secret, bytes(size))     # zeroes, written over in place
+    _read_all(descriptor, found.data, size)
+    return found
+
+
+cdef int _write_all(int descriptor, const uint8_t *data, size_t size) except -1:
+    cdef ssize_t count
+    while size:
+        with nogil:
+            count = write(descriptor, data, size)
+        if count < 0:
+            if errno == EINTR:
+                PyErr_CheckSignals()
+                continue
+            PyErr_SetFromErrno(OSError)
+        data += count
+        size -= count
+    return 0
+
+
+cdef int _read_all(int descriptor, uint8_t *data, size_t size) except -1:
+    cdef ssize_t count
+    while size:
+        with nogil:
+            count = read(descriptor, data, size)
+        if count < 0:
+            if errno == EINTR:
+                PyErr_CheckSignals()
+                continue
+            PyErr_SetFromErrno(OSError)
+        if count == 0:
+            raise EOFError("the pipe ended before the secret did")
+        data += count
+        size -= count
+    return 0
 
 
 def reveal(Secret secret not None):

@@ -19,7 +19,7 @@ cdef enum:
 NOT_A_KEY = "not an Ed25519 private key: expected 32 raw bytes, or PKCS#8 as DER, PEM or base 64"
 
 PEM = b"-----BEGIN "
-DER_BASE64 = b"MC4CAQAwBQYDK2Vw"     # how an Ed25519 key begins: its PKCS#8 frame is always the same
+KEY_BEGINS = b"MC4CAQAwBQYDK2Vw"     # how an Ed25519 key begins: its PKCS#8 frame is always the same
 
 cdef Libcrypto libcrypto
 
@@ -145,7 +145,7 @@ cdef class Signer:
         secret : Secret, str or bytes-like
         """
         cdef Secret taken = _secret(secret)
-        cdef bint is_key = _begins(taken, PEM) or _begins(taken, DER_BASE64)
+        cdef bint is_key = _begins(taken, PEM) or _begins(taken, KEY_BEGINS)
         return Signer.ed25519(taken) if is_key else Signer.hmac_sha256(taken)
 
     @staticmethod
