@@ -29,7 +29,8 @@ def status_of(engine: Any) -> dict:
     switch = engine.core.kill
     return {
         "pid": os.getpid(), "directory": str(engine.directory), "epoch": engine.journal.epoch,
-        "server": engine.server.name, "watchdog": "none" if engine.watchdog is None else "running" if engine.watchdog.running else "ENDED",
+        "server": engine.server.name,
+        "watchdog": "none" if engine.watchdog is None else "running" if engine.watchdog.running else "ENDED",
         "killed": switch.killed, "kill_cause": switch.cause.name,
         "trading_state": engine.risk.state.name, "not_ready": engine.not_ready(),
         "exchanges": [_exchange(engine, session) for session in engine.sessions],
