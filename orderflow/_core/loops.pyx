@@ -296,9 +296,9 @@ cdef class ExchangeLoop(Loop):
     # ---------------------------------------------------------------------------------------- the thread's side
 
     cdef int step(self, int64_t now_ns) noexcept nogil:
-        """The kill line comes first. Orders go out before anything is read: a read that finds nothing is a system call that
-        they would wait for. The order connection is read after market data: of what the exchange sent before a frame
-        nothing is missed."""
+        """The kill line comes first. Orders go out before anything is read: a read that finds nothing is a system call
+        that they would wait for. The order connection is read after market data: of what the exchange sent before a
+        frame nothing is missed."""
         cdef int work = 0
         cdef uint32_t i
         if self.state.path.orders is not NULL and cancelling.is_due(&self.state, now_ns):
