@@ -18,7 +18,6 @@ sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
 import order_sink  # noqa: E402
 from bars import note  # noqa: E402
 from bench_gil import a_thread_that_computes  # noqa: E402
-
 from orderflow.servers.control_requests import kill  # noqa: E402
 from orderflow.wiring import wait_until  # noqa: E402
 from tests.trading import Trading  # noqa: E402

@@ -374,8 +374,8 @@ def check(settings: Settings) -> Settings:
                 raise ConfigError(f"{key}.{field}: {fee} is a fraction of the notional, so between -1 and 1")
         _check_renewal(f"{key}.reconnect_after_seconds", exchange.reconnect_after_seconds)
         if 0 < exchange.dead_man_seconds < SHORTEST_DEAD_MAN_S:
-            raise ConfigError(f"{key}.dead_man_seconds: {exchange.dead_man_seconds} is too short for a connection that is "
-                              f"lost and made again; at least {SHORTEST_DEAD_MAN_S}, or 0 for none")
+            raise ConfigError(f"{key}.dead_man_seconds: {exchange.dead_man_seconds} is too short for a connection that "
+                              f"is lost and made again; at least {SHORTEST_DEAD_MAN_S}, or 0 for none")
         if exchange.ca_file and not Path(exchange.ca_file).is_file():
             raise ConfigError(f"{key}.ca_file: {exchange.ca_file} is not a file")
         for field in ("rest", "stream", "orders"):

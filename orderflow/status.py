@@ -19,7 +19,7 @@ MOST_PROBLEMS = 10
 ENDED = (OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.DENIED)
 
 
-def status_of(engine: Any) -> dict:
+def status_of(engine: Any) -> dict[str, Any]:
     """The document of a running engine (orderflow.engine.Engine).
 
     `killed` names what the kill switch stops, `trading_state` is the router's; `orders` counts what the order table
@@ -29,7 +29,8 @@ def status_of(engine: Any) -> dict:
     switch = engine.core.kill
     return {
         "pid": os.getpid(), "directory": str(engine.directory), "epoch": engine.journal.epoch,
-        "server": engine.server.name, "watchdog": "none" if engine.watchdog is None else "running" if engine.watchdog.running else "ENDED",
+        "server": engine.server.name,
+        "watchdog": "none" if engine.watchdog is None else "running" if engine.watchdog.running else "ENDED",
         "killed": switch.killed, "kill_cause": switch.cause.name,
         "trading_state": engine.risk.state.name, "not_ready": engine.not_ready(),
         "exchanges": [_exchange(engine, session) for session in engine.sessions],
@@ -40,7 +41,7 @@ def status_of(engine: Any) -> dict:
         "problems": engine.problems[-MOST_PROBLEMS:]}
 
 
-def _exchange(engine: Any, session: Any) -> dict:
+def _exchange(engine: Any, session: Any) -> dict[str, Any]:
     name = session.settings.name
     loop, killed = engine.core.loops[name], engine.core.kill.killed
     sent, refused = loop.sent_orders
@@ -57,7 +58,7 @@ def _exchange(engine: Any, session: Any) -> dict:
     return found
 
 
-def _order(engine: Any, view: Any) -> dict:
+def _order(engine: Any, view: Any) -> dict[str, Any]:
     listing = engine.core.listings[view.listing]
     return {"client_order_id": client_id.encode(view.client_order_id), "exchange": listing.exchange,
             "symbol": listing.symbol, "side": view.side.name, "status": view.status.name,

@@ -9,9 +9,9 @@ It does nothing until one of these happens, and then only what is named:
 
 What may be out is read from the journal, which holds every order before it leaves; the journal is only read. Each order
 that has not been seen to end is cancelled by its client order id, over a connection of the watchdog's own, by the very
-session, codec and exchange loop that the engine uses. So only our ids are named, and orders of others are safe. An order
-is done when the exchange says that it ended, or twice, some seconds apart, that it knows no such order: the first time
-it may still have been on its way.
+session, codec and exchange loop that the engine uses. So only our ids are named, and orders of others are safe. An
+order is done when the exchange says that it ended, or twice, some seconds apart, that it knows no such order: the
+first time it may still have been on its way.
 
 What was done is written to watchdog.log in the engine's directory.
 """
@@ -211,8 +211,8 @@ def act(setup: dict, why: str, exchanges: Sequence[str]) -> bool:
     say(f"engine {setup['pid']}: {why}; {len(orders)} orders may be out on {', '.join(exchanges)}")
     for order in everything:
         if order not in orders:
-            say(f"{order.exchange}: order {client_id.encode(order.client_order_id)} of {order.symbol} cannot be cancelled "
-                "from here: this run does not trade it")
+            say(f"{order.exchange}: order {client_id.encode(order.client_order_id)} of {order.symbol} cannot be "
+                "cancelled from here: this run does not trade it")
     if not orders:
         return True
     with Rescue(setup, sorted({order.exchange for order in orders})) as rescue:

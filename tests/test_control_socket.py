@@ -50,7 +50,8 @@ def test_kill_and_rearm_by_the_command_line(engine, capsys):
     assert out.count("cancels written") == 3 and f"Again by: orderflow rearm {directory}" in out
     wait_until(lambda: engine.risk.state.name == "HALTED", PATIENCE, "the router's halt")
     assert engine.wait(engine.submit("BTC-USDT", "buy", "0.1", seconds=0.3)).filled == 0
-    wait_until(lambda: any("killed: everything (KILLED_BY_SOCKET)" in each for each in engine.problems), PATIENCE, "word")
+    wait_until(lambda: any("killed: everything (KILLED_BY_SOCKET)" in each for each in engine.problems), PATIENCE,
+               "word to Python")
     assert main(["status", directory]) == GOOD
     assert "HALTED, KILLED: everything (KILLED_BY_SOCKET)" in told(capsys)[0]
     engine.trade()                                      # no rearming
@@ -102,8 +103,8 @@ def raw(engine, data, reads=True):
         return answer
 
 
-@pytest.mark.parametrize("data", [b"\n", b"[]\n", b"{}\n", b"{", b"\xff\xfe\n", b'{"command": 5}\n', b"[" * 4000 + b"\n",
-                                  b"x" * 5000, b'{"command": "rearm", "exchange": ["beta"]}\n'])
+@pytest.mark.parametrize("data", [b"\n", b"[]\n", b"{}\n", b"{", b"\xff\xfe\n", b'{"command": 5}\n',
+                                  b"[" * 4000 + b"\n", b"x" * 5000, b'{"command": "rearm", "exchange": ["beta"]}\n'])
 def test_what_is_no_request_is_refused(engine, data):
     answer = raw(engine, data)
     assert answer == b"" or "error" in json.loads(answer)

@@ -17,7 +17,7 @@ from libc.string cimport memmove, memset
 from orderflow._core cimport connections, gate, kill, masking, order_entry, transport, websocket
 from orderflow._core.byte_ring cimport ByteRingStatus
 from orderflow._core.codec cimport ORDER_FRAME_LIMIT, OrderCodec
-from orderflow._core.exchange_state cimport Cancelling, Connection, ConnectionState, ExchangeState
+from orderflow._core.exchange_state cimport Cancelling, Connection, ExchangeState
 from orderflow._core.gate cimport SENT_CAPACITY, SentOrder
 from orderflow._core.kill cimport ExchangeAnswer
 from orderflow._core.types cimport ChildKind, ChildOrder, TradingState

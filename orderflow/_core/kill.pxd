@@ -10,8 +10,8 @@ Why a line and a counter instead of a message: a message needs room in a ring, a
 a queue behind other messages. A word in memory needs none of that and cannot be full. `triggers` is written last, so
 whoever sees a new number sees what it is about; a loop that has acted on fewer cancels, once for each number.
 
-The kill thread waits for its own doorbell and for a datagram of the control socket. Nothing on its way allocates,
-takes the GIL or waits for user code: a datagram is taken, the line is written and the bells are rung while Python may be
+The kill thread waits for its own doorbell and for a datagram of the control socket. Nothing on its way allocates, takes
+the GIL or waits for user code: a datagram is taken, the line is written and the bells are rung while Python may be
 stuck in a regular expression. Requests and replies are structs of a fixed size, and the socket's file is mode 0600: who
 may write to it is decided by the kernel. It also looks at the heartbeats of the threads. One that stands still is
 killed as an exchange, so that it sends nothing should it come back, and handed to the watchdog process, which cancels
@@ -19,7 +19,7 @@ over a connection of its own (orderflow/watchdog.py).
 
 Set again by hand only: nothing here ever lowers what was raised, but `rearm`.
 """
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core.doorbell cimport Doorbell, NativeDoorbell
 
@@ -150,7 +150,9 @@ cdef extern from *:
     #include <atomic>
     #include <cstdint>
     namespace orderflow {
-    inline std::uint64_t kill_load(const std::uint64_t *word) noexcept { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+    inline std::uint64_t kill_load(const std::uint64_t *word) noexcept {
+        return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+    }
     inline void kill_store(std::uint64_t *word, std::uint64_t value) noexcept {
         __atomic_store_n(word, value, __ATOMIC_RELEASE);
     }

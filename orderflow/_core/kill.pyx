@@ -1,6 +1,6 @@
 """Owns the kill line and runs the kill thread; kill.pxd says how it works."""
 from libc.errno cimport EINTR, errno
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcmp, memcpy, memset
 
@@ -8,7 +8,6 @@ from orderflow._core cimport clock, pending
 from orderflow._core.doorbell cimport POLLIN, Doorbell, pollfd
 from orderflow._core.memory cimport zeroed
 
-import os
 import struct
 
 cdef extern from "<sys/socket.h>" nogil:

@@ -10,8 +10,8 @@ from orderflow._core.board import Board
 from orderflow._core.doorbell import Doorbell
 from orderflow._core.input_log import InputLogFiles
 from orderflow._core.journal import JournalFiles
-from orderflow._core.latency import LatencyHistogram
 from orderflow._core.kill import KillSwitch
+from orderflow._core.latency import LatencyHistogram
 from orderflow._core.loops import Loop
 from orderflow._core.order_table import OrderTable
 from orderflow._core.ring import Ring

@@ -55,8 +55,8 @@ cdef class RouterLoop(Loop):
     def __init__(self, table, list ports, Board board, unsigned char[::1] wake_pending,
                  unsigned char[::1] strategy_pending, orders, risk, JournalFiles journal, InputLogFiles log,
                  Splitter splitter, Ring parents, Ring parent_reports, Ring wakes, Doorbell bell,
-                 Doorbell strategizer_bell, unsigned char[::1] reports_full, KillSwitch kill_switch, int policy=router.RoutePolicy.BEST,
-                 int64_t child_deadline_ns=250_000_000, uint32_t timer_capacity=0):
+                 Doorbell strategizer_bell, unsigned char[::1] reports_full, KillSwitch kill_switch,
+                 int policy=router.RoutePolicy.BEST, int64_t child_deadline_ns=250_000_000, uint32_t timer_capacity=0):
         cdef uint32_t n = len(table)
         cdef uint32_t i
         cdef Port *port

@@ -139,7 +139,8 @@ cdef class ExchangeLoop(Loop):
                  Doorbell router_bell, Doorbell control_bell, Ring tape=None, bint lossy_tape=False,
                  bint borrows=False, size_t frame_limit=12 << 20, dict book_options=None, Ring orders=None,
                  Ring reports=None, unsigned char[::1] report_lost=None, KillSwitch kill_switch=None, order_rate=(0, 1),
-                 bint is_exclusive=False, int64_t dead_man_ns=0, unix_offset_ns=None, bint record=False, int64_t silence_ns=0, bint shared_book_ids=False, bint growing_trade_ids=False,
+                 bint is_exclusive=False, int64_t dead_man_ns=0, unix_offset_ns=None, bint record=False,
+                 int64_t silence_ns=0, bint shared_book_ids=False, bint growing_trade_ids=False,
                  uint32_t kept_levels=0):
         cdef bytes entropy = os.urandom(MASK_SEED_SIZE)
         self.name = name
@@ -298,8 +299,9 @@ cdef class ExchangeLoop(Loop):
     # ---------------------------------------------------------------------------------------- the thread's side
 
     cdef int step(self, int64_t now_ns) noexcept nogil:
-        """The kill line comes first. Orders go out before anything is read: a read that finds nothing is a system call that they would wait for.
-        The order connection is read after market data: of what the exchange sent before a frame nothing is missed."""
+        """The kill line comes first. Orders go out before anything is read: a read that finds nothing is a system call
+        that they would wait for. The order connection is read after market data: of what the exchange sent before a
+        frame nothing is missed."""
         cdef int work = 0
         cdef uint32_t i
         if self.state.path.orders is not NULL and cancelling.is_due(&self.state, now_ns):

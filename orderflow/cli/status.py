@@ -47,8 +47,8 @@ def lines(found: dict) -> list[str]:
                      str(one["open_orders"]), str(one["sent"]), str(one["refused_by_gate"])))
     written += [f"  {line}" for line in output.columns(rows)]
     written.append(f"Orders: {orders['open']} open, of them {orders['in_doubt']} in doubt")
-    written += [f"  {one['exchange']} {one['symbol']} {one['side'].lower()} {one['quantity']} at {one['price']}, filled "
-                f"{one['filled']}: {one['status']} ({one['client_order_id']})" for one in found["open_orders"]]
+    written += [f"  {one['exchange']} {one['symbol']} {one['side'].lower()} {one['quantity']} at {one['price']}, "
+                f"filled {one['filled']}: {one['status']} ({one['client_order_id']})" for one in found["open_orders"]]
     written += [f"Position {instrument}: " + ", ".join(f"{net} on {name}" for name, net in parts.items())
                 for instrument, parts in found["positions"].items()]
     if found["refusals"]:

@@ -1,7 +1,7 @@
 """Reaching a running engine from another process: the two sockets in its directory, from the side of whoever asks.
 
-`kill.sock` takes one datagram of a fixed size, which the engine's kill thread answers natively. `control.sock` takes one
-line of JSON and answers with one. Both files are mode 0600: only the engine's user gets through.
+`kill.sock` takes one datagram of a fixed size, which the engine's kill thread answers natively. `control.sock` takes
+one line of JSON and answers with one. Both files are mode 0600: only the engine's user gets through.
 
 A socket's path may be 107 bytes long and directories are longer, so both ends go through a descriptor of the directory.
 """
