@@ -1,4 +1,4 @@
-"""Nanoseconds per risk check, per journalled intent and per fill applied, as the router does them.
+"""Nanoseconds per risk check, journalled intent, fill and move of a reference price, as the router does them.
 
 Each is stamped natively before and after; what two stamps cost by themselves is printed beside and not taken off.
 Run alone: `python bench/bench_risk.py`.
@@ -29,7 +29,7 @@ from orderflow._core.types import (
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "native")]
 
 import build  # noqa: E402
-from bars import bar  # noqa: E402
+from bars import bar, note  # noqa: E402
 
 COUNT = 200_000
 FILLS = 50_000
@@ -89,13 +89,15 @@ def test_risk_check_and_intent(tmp_path):
         assert files.wait_prepared()
         table, book, slot = desk(files.epoch)
         checks, intents = map(percentiles, ledger_timing.time_sends(files, book, table, slot, COUNT))
+        marks = percentiles(ledger_timing.time_marks(book, COUNT))
         fills = percentiles(ledger_timing.time_fills(table, files.epoch << 40 | 1, slot, FILLS))
         assert book.counts == {"approved": COUNT + RESTING, "refused": 0, "strangers": 0}
         assert book.committed(0) == RESTING * QUANTITY
         assert table.order(slot).cumulative == FILLS == table.position(0).net and table.audit() == []
     assert [each.records for each in journal.verify(tmp_path)] == [COUNT]
-    print(f"risk check: {checks} ns; journal intent: {intents} ns; fill: {fills} ns; "
+    print(f"risk check: {checks} ns; journal intent: {intents} ns; fill: {fills} ns; mark: {marks} ns; "
           f"two stamps alone: {percentiles(ledger_timing.time_nothing(COUNT))} ns")
+    note("risk reference price moved p50", marks[50], "ns")
     met = [bar("risk check p50", checks[50], 1_000, 100, "lower", "ns"),
            bar("risk check p99", checks[99], 2_000, 500, "lower", "ns"),
            bar("journal intent p50", intents[50], 1_000, 100, "lower", "ns"),

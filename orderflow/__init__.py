@@ -22,8 +22,8 @@ __version__ = "0.1.0"
 
 __all__ = ["Algorithm", "BookFault", "BookState", "ConfigError", "Engine", "EngineError", "ExchangeLimits",
            "Instrument", "Limits", "Listing", "ParentState", "ParentStatus", "Reason", "RiskLimits", "Settings", "Side",
-           "Simulation", "Strategy", "StrategyLimits", "Tape", "TotalLimits", "books", "load", "read_capture", "simulate",
-           "tape"]
+           "Simulation", "Strategy", "StrategyLimits", "Tape", "TotalLimits", "books", "load", "read_capture",
+           "simulate", "tape"]
 
 _HOMES = {
     "_core.strategy": ("Strategy",),

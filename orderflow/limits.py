@@ -162,7 +162,8 @@ def currencies_of(listings: Sequence[Listing], instruments: Sequence[Instrument]
 
 
 def risk_book(table: np.ndarray, listings: Sequence[Listing], instruments: Sequence[Instrument],
-              exchanges: Sequence[str], strategies: Sequence[str], limits: RiskLimits, *, orders: int, parents: int) -> RiskBook:
+              exchanges: Sequence[str], strategies: Sequence[str], limits: RiskLimits, *, orders: int,
+              parents: int) -> RiskBook:
     """Risk with all its limits set.
 
     Parameters

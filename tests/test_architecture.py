@@ -20,8 +20,8 @@ STAGES = """
     json rfc3339 client_id levels checksum codec
     window ladder book tape known_depth quotes integrity arbitration signals
     order_states positions parents order_table orders
-    risk_state risk_price risk_rates risk_own_orders risk_money risk segments flusher journal_scan journal input_log
-    recovery
+    risk_state risk_exposure risk_price risk_rates risk_own_orders risk_money risk segments flusher journal_scan journal
+    input_log recovery
     strategy
     consolidated placeable allocation
     queue_ladder resting matching

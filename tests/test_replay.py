@@ -128,3 +128,20 @@ def test_a_run_that_was_not_recorded_after_one_that_was(tmp_path):
         with Demonstration(plan) as shown:
             shown.run()
     assert replay(tmp_path).equal
+
+
+def test_what_people_say_to_strategies_comes_out_the_same(tmp_path):
+    """Halted and armed again by hand: inputs like any other, so the orders between are refused again."""
+    with simulation.Simulation(server="direct", seed=5, directory=str(tmp_path), record=True) as shown:
+        engine = shown.engine
+        for state in ("ACTIVE", "HALTED", "ACTIVE"):
+            engine.set_strategy_state("manual", state)
+            engine.run(0.1)
+            engine.wait(engine.submit(simulation.INSTRUMENT, "buy", "0.5", seconds=1))
+        engine.rearm_total()
+        engine.run(0.1)
+        filled = [parent.filled for parent in engine.parents()]
+        refused = engine.router.counts["refusals"]["STRATEGY_HALTED"]
+    assert filled.count(0) == 1 and refused > 0
+    replayed = replay(tmp_path)
+    assert replayed.difference == "" and replayed.equal and replayed.orders >= 2

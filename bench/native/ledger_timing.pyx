@@ -82,6 +82,22 @@ def time_sends(JournalFiles files, RiskBook book, Orders table, uint32_t slot, u
     return checks, intents
 
 
+def time_marks(RiskBook book, uint32_t count):
+    """Move the reference price of the first instrument up and down: everything in it is valued and judged again;
+    nanoseconds each."""
+    out = np.empty(count, np.int64)
+    cdef int64_t[::1] taken = out
+    cdef int64_t price = book.risk.exposures[0].reference_price
+    cdef uint32_t i
+    cdef int64_t begin
+    with nogil:
+        for i in range(count):
+            begin = clock_ns()
+            risk.set_reference(&book.risk, 0, price + (i & 1), begin)
+            taken[i] = clock_ns() - begin
+    return out
+
+
 def time_fills(Orders table, uint64_t client_order_id, uint32_t slot, uint32_t count):
     """Apply `count` fills of 1 to one order; nanoseconds each."""
     out = np.empty(count, np.int64)
