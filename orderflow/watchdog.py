@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,8 +36,9 @@ from orderflow._core.doorbell import Doorbell
 from orderflow._core.journal import RecordKind, read
 from orderflow._core.kill import BEAT, CLEAN_STOP, STANDSTILL
 from orderflow._core.types import CHILD_ORDER_DTYPE, EXECUTION_REPORT_DTYPE, ChildKind, ExecType, Reason
+from orderflow.credentials import Credentials
 from orderflow.exchanges import session_for
-from orderflow.exchanges.session import Credentials, Session, SessionSettings
+from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.instrument import Listing
 from orderflow.servers.connect import Timeouts
 from orderflow.servers.sync import SyncServer
@@ -75,13 +77,13 @@ class Outstanding:
     trades: set[int] = field(default_factory=set)
 
 
-def outstanding(directory: str | os.PathLike) -> list[Outstanding]:
+def outstanding(directory: str | os.PathLike[str]) -> list[Outstanding]:
     """Orders of a journal that have not been seen to end, of its last run and of those before."""
     found: dict[int, Outstanding] = {}
-    symbols: list[list[str]] = []
+    symbols: list[tuple[str, str]] = []
     for record in read(directory):
         if record.kind == RecordKind.RUN_START:
-            symbols = record.decode()["symbols"]
+            symbols = [(one["exchange"], one["symbol"]) for one in record.decode()["listings"]]
         elif record.kind == RecordKind.INTENT:
             order = record.decode()
             exchange, symbol = symbols[int(order["listing"])]
@@ -116,7 +118,7 @@ class Rescue:
         To connect to.
     """
 
-    def __init__(self, setup: dict, exchanges: Sequence[str]):
+    def __init__(self, setup: dict[str, Any], exchanges: Sequence[str]):
         bell = Doorbell()
         self.server = SyncServer(bell, say, setup["ca_file"], timeouts=Timeouts(**setup["timeouts"]))
         sessions = [session_again(one) for one in setup["sessions"] if one["settings"]["name"] in exchanges]
@@ -131,7 +133,7 @@ class Rescue:
         self.server.start(self.conversations)
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.server.stop()
         self.threads.stop()
 
@@ -179,20 +181,19 @@ class Rescue:
                 del open_ones[order.client_order_id]
 
 
-def session_again(fields: dict) -> Session:
+def session_again(fields: dict[str, Any]) -> Session:
     """A session for orders alone, as the engine has it."""
     settings = fields["settings"]
-    credentials = settings["credentials"]
     lists = {name: tuple(settings[name]) for name in ("symbols", "subscribe", "order_rate")}
     return session_for(fields["protocol"], SessionSettings(**settings | lists | {
-        "credentials": Credentials(**credentials) if credentials else None, "orders_only": True, "lines": 1,
-        "renew_after_ns": 0, "order_rate": (0, 1), "account_is_exclusive": False}))
+        "orders_only": True, "lines": 1, "renew_after_ns": 0, "order_rate": (0, 1), "account_is_exclusive": False}))
 
 
-def listing_again(fields: dict) -> Listing:
+def listing_again(fields: dict[str, Any]) -> Listing:
     """A listing, whose decimals are text."""
     exact = ("tick", "lot", "minimum_quantity", "maximum_quantity", "minimum_notional", "maker_fee", "taker_fee")
-    return Listing(**{name: Decimal(value) if name in exact else value for name, value in fields.items()})
+    values: dict[str, Any] = {name: Decimal(value) if name in exact else value for name, value in fields.items()}
+    return Listing(**values)
 
 
 def say(line: str) -> None:
@@ -201,7 +202,7 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def act(setup: dict, why: str, exchanges: Sequence[str]) -> bool:
+def act(setup: dict[str, Any], why: str, exchanges: Sequence[str]) -> bool:
     """Cancel whatever may be out on these exchanges; whether nothing is left."""
     trading = {one["settings"]["name"] for one in setup["sessions"] if one["settings"]["trade"]}
     known = {(one["exchange"], one["symbol"]) for one in setup["listings"]}
@@ -224,7 +225,7 @@ def act(setup: dict, why: str, exchanges: Sequence[str]) -> bool:
     return not left
 
 
-def watch(pipe: int, setup: dict) -> int:
+def watch(pipe: int, setup: dict[str, Any]) -> int:
     """Until the engine stops or dies; the exit code: 1 = something may still be out."""
     names = [one["settings"]["name"] for one in setup["sessions"]]
     heard = b""
@@ -249,15 +250,18 @@ def watch(pipe: int, setup: dict) -> int:
                 say(f"the engine said {word!r}, which is nothing")
 
 
-def read_setup(pipe: int) -> dict | None:
-    """The first line of the pipe, and not a byte more; None if it ends before."""
+def read_setup(pipe: int) -> dict[str, Any] | None:
+    """The first line of the pipe, the credentials behind it, and not a byte more; None if it ends before the line."""
     line = bytearray()
     while not line.endswith(b"\n"):
         byte = os.read(pipe, 1)
         if not byte:
             return None
         line += byte
-    return json.loads(line)
+    setup: dict[str, Any] = json.loads(line)
+    for one in setup["sessions"]:
+        one["settings"]["credentials"] = Credentials.taken_over(pipe) if one["settings"]["credentials"] else None
+    return setup
 
 
 def main() -> int:

@@ -288,8 +288,8 @@ cdef nogil:
         """An order of an earlier run that the table has taken over: its exchange thread is to know it for a kill, its
         listing takes no other order until it has ended, and what is unclear of it is asked for."""
         cdef Order *order = &self.table.orders[slot]
-        risk.register_parent(self.risk, order.parent, &self.table.parents[order.parent].order)
-        risk.observe(self.risk, order)
+        risk.register_parent(self.risk, order.parent, &self.table.parents[order.parent].order, now_ns)
+        risk.observe(self.risk, order, now_ns)
         if not order_states.is_terminal(order.status):
             self.states[order.child.listing].under_way += 1
             tell_exchange(self, order, ChildKind.ADOPT_ORDER)

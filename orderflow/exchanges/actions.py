@@ -33,8 +33,8 @@ class OrderQuestion:
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
     """One REST call. `purpose` comes back with the answer; `listing` is that of a book's snapshot, else -1. The answer
-    to a `secret` one (a token) is not shown; headers and body of a call never are. `weight` is what it counts for in the
-    exchange's limit; `question` is what it helps to answer."""
+    to a `secret` one (a token) is not shown; headers and body of a call never are. `weight` is what it counts for in
+    the exchange's limit; `question` is what it helps to answer."""
 
     purpose: str
     method: str

@@ -60,12 +60,16 @@ class WatchdogProcess:
         self.pipe = pipe.fileno()
         setup = {"pid": os.getpid(), "directory": str(directory.resolve()), "silence_s": silence_s,
                  "ca_file": ca_file, "timeouts": asdict(timeouts),
-                 "sessions": [{"protocol": session.protocol,
-                               "settings": asdict(session.settings) | {"limits": None}} for session in sessions],
+                 "sessions": [{"protocol": session.protocol, "settings": asdict(session.settings) | {
+                     "limits": None, "credentials": session.settings.credentials is not None}}
+                              for session in sessions],
                  "listings": [asdict(listing) for listing in listings]}
         try:
             pipe.write(json.dumps(setup, default=str).encode() + b"\n")
             pipe.flush()
+            for session in sessions:
+                if session.settings.credentials is not None:
+                    session.settings.credentials.hand_over(self.pipe)
         except BrokenPipeError:
             pass                            # it has ended; the thread below says so
         os.set_blocking(self.pipe, False)   # the kill thread writes from here on, and waits for nobody
