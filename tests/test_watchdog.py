@@ -158,7 +158,7 @@ def victim(tmp_path):
     def standing():
         found = {}
         for name, port in zip(exchanges, ports, strict=True):
-            events = httpx.get(f"http://127.0.0.1:{port}/simulator/truth", trust_env=False).json()["events"]
+            events = httpx.get(f"http://127.0.0.1:{port}/simulator/truth", trust_env=False, timeout=30).json()["events"]
             found[name] = sum(+1 if event["event"] == "accepted" else -1 for event in events)
         return found
 

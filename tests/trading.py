@@ -173,7 +173,7 @@ class Trading:
     def events(self, name):
         """What the exchange has on record."""
         port = self.exchanges[name].ports.plain
-        return httpx.get(f"http://127.0.0.1:{port}/simulator/truth", trust_env=False).json()["events"]
+        return httpx.get(f"http://127.0.0.1:{port}/simulator/truth", trust_env=False, timeout=30).json()["events"]
 
     def standing(self, name):
         """Client order ids of our orders that are open at the exchange; those of others as their text."""
