@@ -132,7 +132,8 @@ cdef class RouterLoop(Loop):
             work += 1
         if pending.is_set(self.state.reports_full) and self.state.risk.state != TradingState.HALTED:
             router.on_state(&self.state, TradingState.HALTED, now_ns)   # a report was lost: nobody knows what is out
-        if segments.load_acquire(&self.state.journal.durability.halted) and self.state.risk.state != TradingState.HALTED:
+        if (segments.load_acquire(&self.state.journal.durability.halted)
+                and self.state.risk.state != TradingState.HALTED):
             router.on_state(&self.state, TradingState.HALTED, now_ns)   # nothing new that is not written down
         for i in range(self.state.port_count):
             work += self.take_port(i, now_ns)

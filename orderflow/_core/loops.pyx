@@ -17,8 +17,8 @@ from libc.string cimport memcpy, memset
 from posix.stdlib cimport posix_memalign
 
 from orderflow._core cimport (
-    clock, connections, exchange, held_orders, known_depth, latency, market_data, masking, order_entry, pending, transport,
-    websocket)
+    clock, connections, exchange, held_orders, known_depth, latency, market_data, masking, order_entry, pending,
+    transport, websocket)
 from orderflow._core.arbitration cimport LINES, Feed
 from orderflow._core.book cimport OrderBook
 from orderflow._core.board cimport Board

@@ -2,7 +2,8 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
-from orderflow._core cimport connections, exchange_state, execution_reports, gate, held_orders, masking, transport, websocket
+from orderflow._core cimport (
+    connections, exchange_state, execution_reports, gate, held_orders, masking, transport, websocket)
 from orderflow._core.byte_ring cimport ByteRingStatus
 from orderflow._core.codec cimport ORDER_FRAME_LIMIT, OrderCodec
 from orderflow._core.exchange_state cimport Connection, ConnectionState, ExchangeState
