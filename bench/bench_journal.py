@@ -1,5 +1,6 @@
 """Nanoseconds per journal append: 128-byte records, policy `crash` (in the page cache when it returns), no system call;
-and seconds to read a million of them again, everything checked, as an engine does before it starts.
+seconds to read a million of them again, everything checked, as an engine does before it starts; and how long a record
+takes to the disk where a thread of its own sees to that.
 
 Each append is stamped natively before and after; what two stamps cost by themselves is printed beside, not taken off.
 The million is read from the page cache: a cold disk adds its own time.
@@ -18,10 +19,11 @@ from orderflow._core.journal import JournalFiles
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "native")]
 
 import build  # noqa: E402
-from bars import bar  # noqa: E402
+from bars import bar, note  # noqa: E402
 
 RECORDS = 200_000
 MILLION = 1_000_000
+DURABLE_RECORDS = 1000
 SEGMENT_RECORDS = 40_000        # a little less than fit into a segment of 8 MiB
 RECOVERY_S = (1.0, 0.2)         # gate, aim
 GATES = {50: (200, 60), 99: (2_000, 800)}        # percentile: gate, aim, nanoseconds
@@ -77,8 +79,22 @@ def test_recovery_of_a_million_records(tmp_path):
     assert bar("journal recovery of a million records", min(taken), *RECOVERY_S, "lower", "s")
 
 
+def test_time_until_an_order_may_leave(tmp_path):
+    """What `group` costs the machine and `sync` an order on this disk; for information, it is the disk's."""
+    build.build("ledger_timing")
+    import ledger_timing
+    for policy in ("group", "sync"):
+        with JournalFiles(tmp_path / policy, policy=policy) as files:
+            found = percentiles(ledger_timing.time_until_durable(files, DURABLE_RECORDS) / 1000)
+        print(f"journal record to disk, policy {policy}: {found} us")
+        for percentile in (50, 99):
+            note(f"journal record to disk, policy {policy}, p{percentile}", found[percentile], "us")
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as directory:
         test_journal_append(directory)
     with tempfile.TemporaryDirectory() as directory:
         test_recovery_of_a_million_records(directory)
+    with tempfile.TemporaryDirectory() as directory:
+        test_time_until_an_order_may_leave(Path(directory))

@@ -47,6 +47,17 @@ def test_a_directory_that_holds_an_earlier_run(tmp_path):
     assert replay(tmp_path).equal
 
 
+def test_a_run_that_waited_for_its_disk(tmp_path):
+    """Which order waited how long is in the reports, and so in the replay."""
+    with simulation.Simulation(seed=5, in_process=True, tls=False, journal="sync", record=True,
+                               directory=tmp_path) as shown:
+        state = shown.engine.wait(shown.engine.submit("BTC-USDT", "buy", "0.5", seconds=10))
+        assert state.filled == state.quantity
+        assert sum(loop.held_orders[0] for loop in shown.engine.core.loops.values()) > 0
+    replayed = replay(tmp_path)
+    assert replayed.difference == "" and replayed.equal and replayed.orders >= 1
+
+
 def test_other_frames_are_noticed(run, tmp_path):
     """One exchange's frames lose every tenth record: the run cannot be followed, or its orders differ."""
     copy = tmp_path / "run"

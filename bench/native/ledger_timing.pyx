@@ -4,7 +4,8 @@ from libc.string cimport memset
 
 import numpy as np
 
-from orderflow._core cimport journal, orders, risk
+from orderflow._core cimport journal, orders, risk, segments
+from orderflow._core.doorbell cimport relax
 from orderflow._core.journal cimport JournalFiles
 from orderflow._core.order_table cimport Outcome
 from orderflow._core.orders cimport Orders
@@ -54,6 +55,25 @@ def time_appends(JournalFiles files, uint32_t count):
             if not sequence:
                 break
     return out[:i + 1]
+
+
+def time_until_durable(JournalFiles files, uint32_t count):
+    """Append `count` execution reports, each when the one before is on disk: nanoseconds until it is, each time."""
+    out = np.empty(count, np.int64)
+    cdef int64_t[::1] taken = out
+    cdef ExecutionReport report
+    cdef uint32_t i
+    cdef int64_t begin
+    cdef uint64_t sequence
+    memset(&report, 0, sizeof(report))
+    with nogil:
+        for i in range(count):
+            begin = clock_ns()
+            sequence = journal.append_report(&files.journal, &report, begin)
+            while segments.load_sequence(&files.durability.durable) < sequence:
+                relax()
+            taken[i] = clock_ns() - begin
+    return out
 
 
 def time_sends(JournalFiles files, RiskBook book, Orders table, uint32_t slot, uint32_t count):

@@ -1,6 +1,6 @@
 """The flushing thread of a journal; flusher.pxd draws it."""
 from libc.errno cimport EINTR, errno
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from posix.time cimport nanosleep, timespec
 from posix.unistd cimport write
 
@@ -80,9 +80,9 @@ cdef class Flusher:
     cdef void _gather(self) noexcept nogil:
         """Let more come, so that one flush takes it all."""
         cdef timespec step
-        cdef uint32_t i
+        cdef uint32_t _
         step.tv_sec, step.tv_nsec = 0, FLUSH_STEP_NS
-        for i in range(<uint32_t>FLUSH_STEPS):
+        for _ in range(<uint32_t>FLUSH_STEPS):
             if (segments.load_sequence(&self.files.durability.written) - self.files.durability.durable >= FLUSH_RECORDS
                     or segments.load_acquire(&self._stopping)):
                 return

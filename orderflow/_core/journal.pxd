@@ -102,7 +102,8 @@ cdef nogil:
         """Journal a new order that risk approved: the order to publish, carrying its journal sequence. An approval
         serves once.
 
-        NULL if the journal has failed or is halted, or if the order is not the one that was judged: then it must not be sent.
+        NULL if the journal has failed or is halted, or if the order is not the one that was judged: then it must not
+        be sent.
         """
         if not risk.is_sealed(approved) or approved.order.kind != ChildKind.NEW_ORDER:
             journal.unsealed += 1
