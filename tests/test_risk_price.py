@@ -52,8 +52,8 @@ def test_a_market_order_counts_as_the_reference_price():
 
 @pytest.mark.parametrize("step_ns", [10**7, 10**9, 7_300_000_000])
 def test_the_ring_reaches_back_further_than_the_window(step_ns):
-    """The price rises by 0.10 a second for three minutes, told often or seldom, and nobody asks before the end: the bound
-    is around what it was a minute ago, give or take a sample."""
+    """The price rises by 0.10 a second for three minutes, told often or seldom, and nobody asks before the end: the
+    bound is around what it was a minute ago, give or take a sample."""
     book = desk()
     for now_ns in range(step_ns, 3 * WINDOW_NS + 1, step_ns):
         book.risk.set_reference(0, 10_000 + 10 * now_ns // SECOND_NS, now_ns)
