@@ -4,6 +4,7 @@ they can; and not one hit in anything that they leave behind.
 A second group of tests leaks on purpose, in each form and place: a search that finds nothing must be able to find.
 """
 import base64
+import json
 import os
 import subprocess
 import sys
@@ -46,7 +47,7 @@ class Buyer:
         if not self.asked and entry["ask_count"]:
             self.asked = True
             for base in ("BTC", "ETH"):             # one on alpha, one on gamma
-                market.submit(f"{base}-USDT", "buy", "0.01", seconds=2)
+                market.submit(f"{base}-USDT", "buy", "0.01", seconds=6)
 """
 KEYRING = f"""
 PASSWORDS = {dict((f"KAPPA_{part.upper()}", text) for part, text in KAPPA.items())!r}
@@ -163,8 +164,9 @@ def nothing_leaked(setting, outputs):
 
 def test_a_run_that_trades_leaks_nothing(setting):
     outputs = setting.run("run", setting.configuration, "--seconds", "3", "--json")
-    said = nothing_leaked(setting, outputs)
-    assert b'"sent": 2' in said and b'"filled": 2' in said, said
+    nothing_leaked(setting, outputs)
+    told = json.loads(outputs["stdout"])
+    assert len(told["parents"]) == 2 and told["orders"]["sent"] >= 2, outputs["stdout"].decode()
     assert setting.made(), "there were tokens and nonces to leak"
     assert any("journal" in name or name.endswith(".of") or "segment" in name for name in outputs), list(outputs)
     log = next(content for name, content in outputs.items() if name.endswith("seen/log"))
