@@ -246,6 +246,18 @@ def test_new_orders_are_hidden_from_queries_for_a_while():
     assert client.send("order.status", asked)[0]["result"]["status"] == "NEW"
 
 
+def test_new_orders_are_hidden_from_krakens_queries_and_snapshots_too():
+    client = Client(KrakenTrader, Fault("hide_orders"))
+    client.wait(0.1)
+    name = client.place()[0]["result"]["order_id"]
+    assert client.trader.rest("OpenOrders")["result"]["open"] == {}
+    assert client.trader.rest("QueryOrders", txid=name)["result"] == {}
+    client.send("unsubscribe", {"channel": "executions"})
+    assert client.send("subscribe", {"channel": "executions"})[-1]["data"] == []
+    client.wait(3)
+    assert list(client.trader.rest("OpenOrders")["result"]["open"]) == [name]
+
+
 @BOTH
 def test_the_same_seed_gives_the_same_faults_and_the_truth_does_not_depend_on_reports(maker):
     def run(seed):

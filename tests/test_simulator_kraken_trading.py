@@ -105,6 +105,8 @@ def test_an_iceberg_shows_a_part_of_itself():
     assert trader.resting() == [("60000.0", "0.20000000")]
     trader.other("buy", 60000, 0.3)
     assert trader.resting() == [("60000.0", "0.10000000")]
+    mine = [item["exec_type"] for item in trader.items() if item["side"] == "sell"]
+    assert mine == ["trade", "iceberg_refill", "trade"]
 
 
 @pytest.mark.parametrize("kind, taker, maker", [

@@ -261,6 +261,9 @@ class Exchange:
     def order_amended(self, order, at_ns: int) -> None:
         """An order was changed in place; what that leads to follows."""
 
+    def order_refilled(self, order, at_ns: int) -> None:
+        """An iceberg shows its next part."""
+
     def order_triggered(self, order, at_ns: int) -> None:
         """A trade set off an order that waited for it; its fills, if any, follow."""
 

@@ -40,13 +40,15 @@ class MarketBook:
         if resting is not None and order.leaves - quantity < resting[2]:
             self.engine.reduce(order.order_id, resting[2] - (order.leaves - quantity))
 
-    def show_more(self, order: Order) -> None:
-        """Of an iceberg whose visible part was taken: the next part, at the end of the queue."""
+    def show_more(self, order: Order) -> bool:
+        """Of an iceberg whose visible part was taken: the next part, at the end of the queue; whether there was one."""
         if order.leaves and self.engine.resting_order(order.order_id) is None:
             self.engine.submit(order.order_id, order.side, min(order.display, order.leaves), order.price,
                                owner=order.account.index)
-        elif not order.leaves:
+            return True
+        if not order.leaves:
             self.icebergs.pop(order.order_id, None)
+        return False
 
     def look(self) -> tuple:
         """Best bid, quantity there, best ask, quantity there; None and 0 for an empty side."""
@@ -214,8 +216,9 @@ class Market:
             for order_id, price, quantity, trade_id in trades[trades["maker_owner"] > 0][
                     ["maker_id", "price", "quantity", "trade_id"]].tolist():
                 exchange.desk.maker_filled(order_id, price, quantity, trade_id, at_ns)
-                if order_id in book.icebergs:
-                    book.show_more(book.icebergs[order_id])
+                iceberg = book.icebergs.get(order_id)
+                if iceberg is not None and book.show_more(iceberg):
+                    exchange.order_refilled(iceberg, at_ns)
             if exchange.desk is not None:
                 exchange.desk.traded(book.instrument.symbol, int(trades["price"][-1]))
         touch = book.look()

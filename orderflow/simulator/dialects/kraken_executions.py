@@ -88,6 +88,9 @@ class KrakenExecutions(KrakenPublic):
     def order_amended(self, order: Order, at_ns: int) -> None:
         self._execution(order, at_ns, self._whole(order) | {"exec_type": "amended"})
 
+    def order_refilled(self, order: Order, at_ns: int) -> None:
+        self._execution(order, at_ns, self._whole(order) | {"exec_type": "iceberg_refill"})
+
     def order_triggered(self, order: Order, at_ns: int) -> None:
         self._execution(order, at_ns, self._whole(order) | {"exec_type": "status"})
 
