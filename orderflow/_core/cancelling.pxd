@@ -84,7 +84,7 @@ cdef nogil:
             if self.books[cancelling.sweep_at] is NULL:
                 cancelling.sweep_at += 1
                 continue
-            if not has_room(self, ORDER_FRAME_LIMIT + HEADER_ROOM):
+            if not has_room(self, <size_t>ORDER_FRAME_LIMIT + HEADER_ROOM):
                 return False
             size = (<OrderCodec>self.order_codec).encode_cancel_all(cancelling.sweep_at, unix_ns, text,
                                                                     ORDER_FRAME_LIMIT)
@@ -226,7 +226,7 @@ cdef nogil:
         """Let the exchange cancel everything unless it hears from us within so long; 0 = never."""
         cdef char text[ORDER_FRAME_LIMIT]
         cdef int size
-        if self.path.connection < 0 or not has_room(self, ORDER_FRAME_LIMIT + HEADER_ROOM):
+        if self.path.connection < 0 or not has_room(self, <size_t>ORDER_FRAME_LIMIT + HEADER_ROOM):
             return
         size = (<OrderCodec>self.order_codec).encode_dead_man(seconds, now_ns + self.path.unix_offset_ns, text,
                                                               ORDER_FRAME_LIMIT)
