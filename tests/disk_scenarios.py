@@ -44,13 +44,14 @@ class Writer:
 
     def __init__(self, directory, policy):
         from tests import test_risk
-        self.told = Told()
+        self.told, self.now_ns = Told(), 0
         self.desk = test_risk.Desk()
         self.files = JournalFiles(directory, segment_bytes=SEGMENT, policy=policy, report=self.told)
         assert self.files.wait_prepared(PATIENCE_S)
 
-    def send(self, now_ns=0):
-        """Risk and journal of a new order: the reason."""
+    def send(self, now_ns=None):
+        """Risk and journal of a new order, by default some time after the one before: the reason."""
+        now_ns = self.now_ns = self.now_ns + 2 * SECOND_NS if now_ns is None else now_ns
         from tests.test_journal import open_child
         from tests.test_risk import LIMITS
         self.desk.risk.set_reference(0, LIMITS["reference"][0], now_ns)

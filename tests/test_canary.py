@@ -106,7 +106,8 @@ class Setting:
         for base in ("BTC", "ETH"):
             text += (f'[limits."{base}-USDT"]\nmaximum_position = 1\nmaximum_order_quantity = "0.1"\n'
                      'maximum_order_notional = 100000\n')
-        text += '[strategies.buyer]\nuse = "canary_strategy:Buyer"\n'
+        text += ('[total_limits]\nmaximum_capital = { USDT = 1000000 }\nmaximum_loss = { USDT = 100000 }\n'
+                 '[strategies.buyer]\nuse = "canary_strategy:Buyer"\n')
         self.configuration = folder / "engine.toml"
         self.configuration.write_text(text)
 

@@ -17,9 +17,11 @@ from orderflow.cli import BAD_USAGE, main
 from orderflow.cli.sessions import session_of
 from orderflow.config import load, parse
 from orderflow.credentials import Credentials, CredentialsError, find
-from orderflow.engine import Engine, Limits
+from orderflow.engine import Engine
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
+from orderflow.limits import Limits
+from orderflow.research.simulation import limits_of
 from orderflow.servers.sync import SyncServer
 from orderflow.simulator.accounts import AccountSettings
 from orderflow.simulator.launch import SimulatorSettings, start_thread
@@ -269,7 +271,7 @@ def test_an_ed25519_key_trades(form):
     session = session_for("binance_spot", SessionSettings(
         "alpha", rest=f"http://127.0.0.1:{port}", stream=f"ws://127.0.0.1:{port}", symbols=("BTCUSDT",), trade=True,
         orders=f"ws://127.0.0.1:{port}/ws-api/v3", credentials=Credentials("a-key", text)))
-    limits = {"BTC-USDT": Limits("10", "1", "1000000")}
+    limits = limits_of({"BTC-USDT": Limits("10", "1", "1000000")})
     try:
         with Engine([session], SyncServer(Doorbell(), print), limits=limits) as engine:
             parent = engine.wait(engine.submit("BTC-USDT", "buy", "0.01", seconds=10))

@@ -189,7 +189,8 @@ def test_an_engine_logs_in_at_no_impostor(authority, ca_file, tmp_path, monkeypa
                             f'rest = "https{right}"\nstream = "wss{right}"\nca_file = "{ca_file}"\n'
                             f'orders = "wss://{HOST}:{impostor.port}/ws-api/v3"\n'
                             '[limits."BTC-USDT"]\nmaximum_position = 1\nmaximum_order_quantity = 1\n'
-                            'maximum_order_notional = 1\n')
+                            'maximum_order_notional = 1\n'
+                            '[total_limits]\nmaximum_capital = { USDT = 1 }\nmaximum_loss = { USDT = 1 }\n')
             assert main(["run", str(path), "--seconds", "0.5", "--json"]) == CHECK_FAILED
     finally:
         exchange.stop()

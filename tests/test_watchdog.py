@@ -29,6 +29,11 @@ ALL = ["alpha", "beta", "gamma"]
 PATIENCE = 30.0
 
 
+def start_run(journal, trading):
+    """As far as the watchdog reads it."""
+    journal.start_run(listings=[{"exchange": item.exchange, "symbol": item.symbol} for item in trading.core.listings])
+
+
 @pytest.fixture(scope="module")
 def trading(tmp_path_factory):
     with Trading(tmp_path_factory.mktemp("trading")) as made:
@@ -41,7 +46,7 @@ def directory(trading, tmp_path):
     del trading.written[:]
     trading.rest(3)
     with contextlib.closing(JournalFiles(tmp_path, segment_bytes=1 << 20)) as journal:
-        journal.start_run(exchanges=ALL, symbols=[[item.exchange, item.symbol] for item in trading.core.listings])
+        start_run(journal, trading)
         ended = trading.written[0].copy()
         ended["client_order_id"] += 1 << 20
         write_intents(journal, [*trading.written, ended])
@@ -88,7 +93,7 @@ def test_what_may_be_out_is_what_was_never_seen_to_end(trading, directory):
 def test_fills_end_an_order_by_their_quantity(trading, directory):
     first, second = trading.written[:2]
     with contextlib.closing(JournalFiles(directory, segment_bytes=1 << 20)) as journal:
-        journal.start_run(exchanges=ALL, symbols=[[item.exchange, item.symbol] for item in trading.core.listings])
+        start_run(journal, trading)
         for order, trades in ((first, (1, 2)), (second, (3, 3))):       # the same trade twice is half the quantity
             for trade in trades:
                 report = np.zeros(1, EXECUTION_REPORT_DTYPE)[0]
@@ -129,7 +134,7 @@ def test_one_thread_that_stands_still(trading, directory, start):
 def test_an_order_that_never_arrived_is_asked_for_twice(trading, directory, start):
     """The exchange knows of no such order: once may be too early, twice is an answer."""
     with contextlib.closing(JournalFiles(directory, segment_bytes=1 << 20)) as journal:
-        journal.start_run(exchanges=ALL, symbols=[[item.exchange, item.symbol] for item in trading.core.listings])
+        start_run(journal, trading)
         order = trading.written[0].copy()
         order["client_order_id"] += 1 << 21
         write_intents(journal, [order])

@@ -9,8 +9,9 @@ import numpy as np
 
 from orderflow._core import client_id
 from orderflow._core.doorbell import Doorbell
-from orderflow._core.journal import RecordKind, Scan
-from orderflow._core.segments import checksum, segment_paths
+from orderflow._core.journal import RecordKind
+from orderflow._core.journal_scan import SegmentScan
+from orderflow._core.segments import checksum, seed_for, segment_paths
 from orderflow._core.types import (
     CHILD_ORDER_DTYPE,
     EXECUTION_REPORT_DTYPE,
@@ -62,18 +63,21 @@ def write_intents(journal, orders):
         as_cancel["kind"] = ChildKind.CANCEL_ORDER
         assert journal.append(RecordKind.CANCEL, as_cancel, 1)
     for path in segment_paths(journal.directory, "journal"):
-        scan = Scan(path)
+        scan = SegmentScan(path)
+        if scan.header is None:
+            continue                        # prepared, and not used yet
+        seed = seed_for(scan.header.salt, scan.header.number)
         begin = scan.end
         with open(path, "r+b") as file:
-            for record in scan:
-                size = scan.end - begin
-                if record.kind == RecordKind.CANCEL:
-                    whole = bytearray(scan.data[begin:scan.end - 4])
+            data = file.read()
+            while (record := scan.next_record()) is not None:
+                if record[1] == RecordKind.CANCEL:
+                    whole = bytearray(data[begin:scan.end - 4])
                     whole[4:6] = int(RecordKind.INTENT).to_bytes(2, "little")
                     file.seek(begin)
-                    file.write(whole + checksum(bytes(whole), scan.seed).to_bytes(4, "little"))
-                    assert size == len(whole) + 4
+                    file.write(whole + checksum(bytes(whole), seed).to_bytes(4, "little"))
                 begin = scan.end
+
 
 
 class Trading:
@@ -93,8 +97,10 @@ class Trading:
         with contextlib.ExitStack() as stack:
             self.exchanges = {}
             for venue in self.venues:
-                started = (ExchangeProcess if self.processes else start_thread)(
-                    simulator_settings(venue, 5, time.time_ns()))
+                made = simulator_settings(venue, 5, time.time_ns())
+                made = dataclasses.replace(made, accounts=tuple(
+                    dataclasses.replace(account, tier="unlimited") for account in made.accounts))
+                started = (ExchangeProcess if self.processes else start_thread)(made)
                 stack.callback(started.stop)
                 if self.processes:
                     started.start()

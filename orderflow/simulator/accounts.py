@@ -18,7 +18,8 @@ class AccountSettings:
     """Who may trade. `secret` is what its kind of key signs with: text for Binance's HMAC keys, base64 for Kraken's.
 
     `public_key` is an Ed25519 key (PEM) for Binance's sessions; an account has one or the other.
-    `balances` are decimals as text. `tier` is Kraken's: starter, intermediate or pro.
+    `balances` are decimals as text. `tier` is Kraken's: starter, intermediate or pro; or
+    unlimited, which nobody has, for what is not about limits.
     """
     api_key: str = field(repr=False)
     secret: str = field(default="", repr=False)
