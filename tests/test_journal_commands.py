@@ -91,9 +91,11 @@ def test_verify_of_another_version(copy, capsys):
 
 
 @pytest.mark.parametrize("command", [("verify",), ("show",), ("export", "-o", "x.sqlite")])
-def test_what_is_no_journal(tmp_path, capsys, command):
+def test_what_is_no_journal(tmp_path, capsys, command, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     code, out, err = run(capsys, "journal", *command, tmp_path / "nothing")
     assert (code, out) == (2, "") and "neither a journal directory nor a segment" in err
+    assert list(tmp_path.iterdir()) == []               # nothing half made is left behind
 
 
 def test_a_directory_without_segments(tmp_path, capsys):

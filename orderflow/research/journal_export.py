@@ -105,18 +105,22 @@ def _to_sqlite(directory, files: dict[str, Path], progress: Callable[[int], None
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)
     counts = dict.fromkeys(TABLES, 0)
-    with closing(sqlite3.connect(partial)) as database:
-        for name, columns in TABLES.items():
-            kinds = ", ".join(f"{column} {'TEXT' if kind == 'decimal' else kind.upper()}"
-                              for column, kind in columns.items())
-            database.execute(f"CREATE TABLE {name} ({kinds}, PRIMARY KEY (epoch, number))")
-        for name, batch in _batches(directory, progress):
-            marks = ", ".join("?" * len(TABLES[name]))
-            database.executemany(f"INSERT INTO {name} VALUES ({marks})", batch)
-            counts[name] += len(batch)
-        for name in ("orders", "reports"):
-            database.execute(f"CREATE INDEX {name}_by_order ON {name} (client_order_id)")
-        database.commit()
+    try:
+        with closing(sqlite3.connect(partial)) as database:
+            for name, columns in TABLES.items():
+                kinds = ", ".join(f"{column} {'TEXT' if kind == 'decimal' else kind.upper()}"
+                                  for column, kind in columns.items())
+                database.execute(f"CREATE TABLE {name} ({kinds}, PRIMARY KEY (epoch, number))")
+            for name, batch in _batches(directory, progress):
+                marks = ", ".join("?" * len(TABLES[name]))
+                database.executemany(f"INSERT INTO {name} VALUES ({marks})", batch)
+                counts[name] += len(batch)
+            for name in ("orders", "reports"):
+                database.execute(f"CREATE INDEX {name}_by_order ON {name} (client_order_id)")
+            database.commit()
+    except BaseException:
+        partial.unlink(missing_ok=True)     # nothing half made is left behind
+        raise
     partial.rename(path)
     return counts
 
