@@ -163,7 +163,7 @@ def nothing_leaked(setting, outputs):
     return b"".join(outputs.values())
 
 
-def test_a_run_that_trades_leaks_nothing(setting):
+def test_scenario_30_a_run_that_trades_leaks_nothing(setting):
     outputs = setting.run("run", setting.configuration, "--seconds", "3", "--json")
     nothing_leaked(setting, outputs)
     told = json.loads(outputs["stdout"])

@@ -110,7 +110,7 @@ def silent(sock):
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_tls_and_the_upgrade_have_timers_of_their_own(kind, authority):
+def test_scenario_19_tls_and_the_upgrade_have_timers_of_their_own(kind, authority):
     for secure, script, phase in ((True, silent, "tls"), (False, silent, "upgrade"),
                                   (True, with_tls(authority.server_context(), silent), "upgrade")):
         with server(script) as port:

@@ -70,7 +70,7 @@ def withdraw(trading, name):
 
 
 @pytest.mark.parametrize("by", ["call", "datagram"])
-def test_every_order_of_ours_is_cancelled_once_and_no_other(trading, by):
+def test_scenario_26_every_order_of_ours_is_cancelled_once_and_no_other(trading, by):
     trading.rest(ORDERS)
     strangers = {name: foreign(trading, name) for name in ALL}
     if by == "call":
@@ -91,7 +91,7 @@ def test_every_order_of_ours_is_cancelled_once_and_no_other(trading, by):
         withdraw(trading, name)
 
 
-def test_no_order_leaves_until_it_is_rearmed_by_hand(trading):
+def test_scenario_25_no_order_leaves_until_it_is_rearmed_by_hand(trading):
     kill(trading.directory)
     for loop in trading.core.loops.values():        # "trading is active" is no rearming
         loop.command(CommandKind.SET_TRADING_STATE, value=TradingState.ACTIVE)
@@ -211,7 +211,7 @@ print(time.monotonic_ns(), found.complete, sum(cancels for _, cancels, _ in foun
 
 @pytest.mark.parametrize(("hold", "wait"), [(sleep_in_c, "park"), (sleep_in_c, "spin"), (match_for_long, "park"),
                                             (add_up_for_long, "park")])
-def test_python_that_holds_the_gil_does_not_hold_up_a_kill(tmp_path, hold, wait):
+def test_scenario_24_python_that_holds_the_gil_does_not_hold_up_a_kill(tmp_path, hold, wait):
     """Exchanges in processes of their own; another process asks while this one's interpreter is busy."""
     with Trading(tmp_path, processes=True, wait=wait) as trading:
         trading.rest(ORDERS)

@@ -145,7 +145,7 @@ def refusing(world, status, headers, refused):
 
 
 @pytest.mark.parametrize("status", [418, 429, 503])
-def test_retry_after_is_honoured_by_all_listings(status):
+def test_scenario_20_retry_after_is_honoured_by_all_listings(status):
     """Whichever listing hears it first: the other one asks nothing either until the host may be asked again."""
     world = Virtual("binance_spot")
     asked = refusing(world, status, {"Retry-After": "40"}, lambda calls: calls <= 1)

@@ -196,7 +196,7 @@ def test_what_did_not_end_is_named_and_no_success(with_strategies, keys, capsys,
     assert "NOT ENDED" in (told := capsys.readouterr().out) and "buy 0.00005 BTC-USDT, filled 0" in told
 
 
-def test_a_second_engine_on_one_journal_is_refused_in_a_line(configuration, keys, tmp_path, capsys):
+def test_scenario_28_a_second_engine_on_one_journal_is_refused_in_a_line(configuration, keys, tmp_path, capsys):
     with JournalFiles(configuration.parent / "journal"):
         assert main(["run", str(configuration), "--seconds", "1"]) == CHECK_FAILED
     error = capsys.readouterr().err

@@ -190,7 +190,7 @@ def gone(pid):
 
 
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGSTOP])
-def test_an_engine_that_is_killed_or_frozen(victim, tmp_path, by):
+def test_scenario_32_an_engine_that_is_killed_or_frozen(victim, tmp_path, by):
     process, watchdog, standing = victim
     process.send_signal(by)
     wait_until(lambda: set(standing().values()) == {0}, PATIENCE, "the end of every order")
