@@ -112,13 +112,15 @@ def _first(directory: Any, epoch: int) -> dict[str, Any] | None:
 
 
 def carried(directory: Any, epoch: int, listings: Sequence[Listing], assets: dict[str, Sequence[str]],
-            wall_offset_ns: int) -> Carried:
+            strategies: Sequence[str], wall_offset_ns: int) -> Carried:
     """What run `epoch`, which is about to begin, takes over, in its own numbers.
 
     Parameters
     ----------
     assets : dict of str -> sequence of str
         Fee assets by exchange, in index order.
+    strategies : sequence of str
+        Names, in the order of their numbers.
     wall_offset_ns : int
         Wall clock - monotonic clock of this run.
 
@@ -138,10 +140,12 @@ def carried(directory: Any, epoch: int, listings: Sequence[Listing], assets: dic
         old = run.listings[order["listing"]]
         index = places.get((old.exchange, old.symbol))
         if index is None:
-            raise CarriedError(f"the run before may have left an order open on {old.exchange} {old.symbol}, which is "
-                               "not configured any more: configure it until that order has ended")
+            raise CarriedError(f"the run before may have left an order open on {old.exchange} {old.symbol}, which this "
+                               "run does not have: configure it, and start when that exchange can be reached, until "
+                               "that order has ended")
         result.orders.append(_order(order, old, listings[index], index) | {
-            "parent_id": PARENTS | number, "decided_ns": order["decided_ns"] + offset_ns - wall_offset_ns})
+            "parent_id": PARENTS | number, "strategy": _number_of(run.strategies, order["strategy"], strategies),
+            "decided_ns": order["decided_ns"] + offset_ns - wall_offset_ns})
     waiting = [*({"exchange": run.listings[each["listing"]].exchange, "symbol": run.listings[each["listing"]].symbol,
                   "price_decimals": run.listings[each["listing"]].price_decimals,
                   "quantity_decimals": run.listings[each["listing"]].quantity_decimals,
@@ -151,11 +155,17 @@ def carried(directory: Any, epoch: int, listings: Sequence[Listing], assets: dic
                *left.elsewhere]
     for each in waiting:
         index = places.get((each["exchange"], each["symbol"]))
-        if index is None:
+        if index is None or not assets[each["exchange"]]:       # or it does not trade there now
             result.elsewhere.append(each)
         else:
             result.positions.append(_position(each, listings[index], index, assets[each["exchange"]]))
     return result
+
+
+def _number_of(before: Sequence[str], number: int, names: Sequence[str]) -> int:
+    """Of a strategy in this run; of one that it does not have, that of orders submitted by hand."""
+    name = before[number] if number < len(before) else ""
+    return names.index(name) if name in names else 0
 
 
 def _order(order: dict[str, Any], old: Listing, new: Listing, index: int) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from orderflow.redaction import redacted
 
 #: A dead-man switch fires no sooner.
 SHORTEST_DEAD_MAN_S = 5
+#: An engine that says nothing for less than this is not frozen: a busy machine stops it for as long.
+SHORTEST_SILENCE_S = 2
 #: Connections are not renewed more often.
 SHORTEST_LIFE_S = 60.0
 #: Strategies that can be named in a configuration without a module.
@@ -381,6 +383,9 @@ def check(settings: Settings) -> Settings:
         for field in ("rest", "stream", "orders"):
             schemes = ("http", "https") if field == "rest" else ("ws", "wss")
             _check_url(f"{key}.{field}", getattr(exchange, field), schemes)
+    if 0 < settings.engine.watchdog_seconds < SHORTEST_SILENCE_S:
+        raise ConfigError(f"engine.watchdog_seconds: {settings.engine.watchdog_seconds:g} is too short; at least "
+                          f"{SHORTEST_SILENCE_S}, or 0 for none")
     _check_threads(settings)
     _check_trading(settings)
     _check_strategies(settings)
@@ -437,7 +442,7 @@ def check_required_limits(settings: Settings) -> None:
     if not any(exchange.trade for exchange in settings.exchanges.values()):
         return
     for instrument in settings.limits:
-        currency = instrument.partition("-")[2]
+        currency = instrument.split("-")[1] if "-" in instrument else instrument
         for field, what in (("maximum_capital", "how much may be used"), ("maximum_loss", "how much may be lost")):
             if currency not in getattr(settings.total_limits, field):
                 raise ConfigError(f"total_limits.{field}.{currency}: missing; {instrument} trades, say {what} in "

@@ -18,6 +18,7 @@ from orderflow._core.journal import JournalFiles
 from orderflow._core.loop_router import RouterLoop, StrategizerLoop
 from orderflow._core.loops import Loop
 from orderflow._core.orders import Orders
+from orderflow._core.orders import Refused as OrderRefused
 from orderflow._core.ring import Ring
 from orderflow._core.router import RoutePolicy
 from orderflow._core.strategies.python import PythonStrategy
@@ -40,7 +41,7 @@ from orderflow.limits import MANUAL, Limits, RiskLimits, risk_book
 from orderflow.parents import ParentState, denied, state_of
 from orderflow.refusals import Scales
 from orderflow.refusals import text as refusal_text
-from orderflow.run_start import RunStart
+from orderflow.run_start import RunStart, RunStartError
 from orderflow.servers.control_requests import Refused
 from orderflow.servers.control_socket import Control
 from orderflow.servers.hosts import HOSTS
@@ -159,6 +160,7 @@ class Engine:
         self._strategies: list[Strategy] = []
         self._standstill_ns = int(standstill * 1e9)
         self._silence_s = watchdog
+        self._trades = False                # not before everything was ready once
         self.watchdog: WatchdogProcess | None = None
         self._temporary = tempfile.TemporaryDirectory(prefix="orderflow-") if directory is None else None
         self.directory = Path(self._temporary.name if self._temporary else directory)
@@ -243,7 +245,7 @@ class Engine:
         journal = JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES, policy=self._journal_policy,
                                report=self._report, unix_offset_ns=0 if self._direct else None)
         self._files.append(journal)
-        self._build_router(core, journal, self._taken_over(core, journal))
+        self._build_router(core, journal, self._taken_over(core, journal), self.now_ns)
         if self._journal_policy == "sync":
             for loop in core.loops.values():
                 loop.wait_for_journal(journal)
@@ -261,11 +263,18 @@ class Engine:
         wall_offset_ns = 0 if self._direct else time.time_ns() - time.monotonic_ns()    # as the journal's
         assets = {session.settings.name: session.assets for session in self.sessions}
         try:
-            return carried(journal.directory, journal.epoch, core.listings, assets, wall_offset_ns)
+            return carried(journal.directory, journal.epoch, core.listings, assets, self.strategy_names,
+                           wall_offset_ns)
+        except RunStartError as error:
+            raise EngineError(f"{self.directory}: {error}. Begin in a new directory with a copy of this one's file "
+                              "`epoch`, and look at the exchanges for orders that are still open") from None
         except CarriedError as error:
             raise EngineError(f"{self.directory}: {error}") from None
 
-    def _tell_adopted(self, slots: list[int]) -> None:
+    def _tell_taken_over(self, slots: list[int], taken: Carried) -> None:
+        for each in taken.elsewhere:
+            self._report(f"the run before held a position in {each['exchange']} {each['symbol']}, which this run does not "
+                         "trade: it is kept in the journal and counts in no limit")
         for slot in slots:
             order = self.orders.order(slot)
             listing = self.core.listings[order.listing]
@@ -290,7 +299,7 @@ class Engine:
         self._limits = replace(self._limits, strategies={
             name: self._limits.strategies.get(name, self._limits.every_strategy) for name in names})
 
-    def _build_router(self, core: Core, journal: JournalFiles, taken: Carried) -> None:
+    def _build_router(self, core: Core, journal: JournalFiles, taken: Carried, now_ns: int) -> None:
         """Everything that the router and the strategizer write, and their loops."""
         self.table, self.instruments = core.table, {item.name: item for item in core.instruments}
         self.journal = journal
@@ -304,7 +313,11 @@ class Engine:
         width = max(len(item.listings) for item in core.instruments)
         self.orders = Orders(self.table, epoch, listings_per_instrument=width, fills=self._fill_room,
                              **self._room)
-        adopted = taken.enter(self.orders, self.now_ns)
+        try:
+            adopted = taken.enter(self.orders, now_ns)
+        except OrderRefused as error:
+            raise EngineError(f"{self.directory}: an order that the run before left cannot be taken over ({error}); "
+                              "raise maximum_orders and maximum_parents") from None
         try:
             self.risk = risk_book(self.table, core.listings, core.instruments, list(core.loops), self.strategy_names,
                                   self._limits, **self._room)
@@ -325,16 +338,17 @@ class Engine:
             self.table, self._strategies, core.board, strategy_pending, self.logs["strategizer"], rings["wakes"],
             rings["parent_reports"], rings["parents"], core.bells["strategizer"], core.bells["router"])
         for slot in adopted:
-            self.router.adopt(slot, self.now_ns)
+            self.router.adopt(slot, now_ns)
         self._rings = (rings["parent_reports"], rings["wakes"], *core.orders.values(), *core.wakes.values())
         start = RunStart.of(core, self.sessions, policy=self._policy, recorded=self._record,
+                            strategies=self.strategy_names,
                             limits=self._limits.document())
         records = taken.records()
-        if not (self.journal.start_run(**start.fields(), carried=len(records))
+        if not (self.journal.start_run(**start.fields(), carried=len(records), began_ns=now_ns)
                 and all(self.journal.carry(**each) for each in records)):
             raise EngineError(f"{self.directory}: the first record of the run does not fit into a segment of "
                               f"{JOURNAL_BYTES} bytes; trade fewer listings in one engine")
-        self._tell_adopted(adopted)
+        self._tell_taken_over(adopted, taken)
 
     def _threads(self) -> Threads:
         core = self.core
@@ -349,12 +363,17 @@ class Engine:
         return Threads(groups, self._wait, self._cpus)
 
     def _count_what_was_held(self) -> None:
-        """Positions of the run before, but for fills of adopted orders: risk takes those in with them."""
+        """Positions of the run before, at cost, but for fills of adopted orders: risk takes those in with them."""
         for index in range(len(self.core.listings)):
             position = self.orders.position(index)
-            adopted = sum(order.cumulative if order.side == Side.BUY else -order.cumulative
-                          for order in self.orders.orders() if order.listing == index)
-            self.risk.carry(index, position.net - adopted, position.open_cost)
+            quantity = position.net
+            cash = -position.open_cost if position.net > 0 else position.open_cost
+            for order in self.orders.orders():
+                if order.listing == index:
+                    sign = 1 if order.side == Side.BUY else -1
+                    quantity -= sign * order.cumulative
+                    cash += sign * order.notional
+            self.risk.carry(index, quantity, cash)
 
     def _wait_ready(self, timeout: float) -> None:
         def ready() -> bool:
@@ -385,6 +404,7 @@ class Engine:
 
     def trade(self) -> None:
         """Let orders pass: risk and every gate ACTIVE. The engine does so itself once it is ready."""
+        self._trades = True
         self._set_trading_state(TradingState.ACTIVE)
 
     def halt(self, exchange: str | None = None, strategy: str | None = None) -> None:
@@ -395,7 +415,7 @@ class Engine:
     def rearm(self, exchange: str | None = None, strategy: str | None = None) -> list[str]:
         """Allow again what was killed, or one exchange or strategy of it; by hand only. What is killed still."""
         self.core.kill.rearm(exchange, strategy)
-        if "everything" not in self.core.kill.killed:
+        if exchange is None and strategy is None and self._trades and "everything" not in self.core.kill.killed:
             self._set_trading_state(TradingState.ACTIVE)
         return self.core.kill.killed
 
@@ -495,6 +515,8 @@ class Engine:
         self.server.stop()
         if self._control is not None:
             self._control.stop()            # before the threads: their heartbeats end now
+            if self.watchdog is not None:
+                self.watchdog.say_goodbye()     # the beats have ended, and that is in order
         if self.threads is not None:
             self.threads.stop()
         if self.watchdog is not None:
@@ -516,7 +538,7 @@ class Engine:
     # -- replay ---------------------------------------------------------------------------------------------------
 
     @classmethod
-    def for_replay(cls, run: RunStart, epoch: int, directory, taken: Carried) -> Engine:
+    def for_replay(cls, run: RunStart, epoch: int, directory, taken: Carried, began_ns: int) -> Engine:
         """An engine without server and threads whose router is fed by hand (orderflow.research.replay).
 
         Its journal has the epoch of the recorded run, so that client order ids come out the same.
@@ -526,7 +548,7 @@ class Engine:
             depth=exchange.depth, lines=2 if exchange.doubled else 1, renew_after_ns=0))
             for exchange in run.exchanges]
         engine = cls(sessions, _NoServer(), limits=RiskLimits.load(run.limits), policy=run.policy, directory=directory)
-        engine.strategy_names = list(engine._limits.strategies)
+        engine.strategy_names = list(run.strategies)
         core = engine.core = build_core(sessions, run.listings, borrows=False, unix_offset_ns=0)
         if hashlib.sha256(core.table.tobytes()).hexdigest() != run.table_sha256:
             raise EngineError("the listings of the run give another table than the run had: it was made by orderflow "
@@ -538,7 +560,7 @@ class Engine:
         Path(directory, "epoch").write_text(f"{epoch - 1}\n")
         journal = JournalFiles(directory, segment_bytes=JOURNAL_BYTES)
         engine._files.append(journal)
-        engine._build_router(core, journal, taken)
+        engine._build_router(core, journal, taken, began_ns)
         return engine
 
     def drain_rings(self) -> None:

@@ -54,6 +54,8 @@ class RunStart:
     ----------
     version : str
         Of the orderflow that wrote it.
+    strategies : list of str
+        Their names by number; "manual" is 0.
     listings : list of Listing
         In index order, as ChildOrder.listing and ExecutionReport.listing have it.
     limits : dict of str -> dict
@@ -68,19 +70,20 @@ class RunStart:
     policy: str
     exchanges: list[RunExchange]
     listings: list[Listing]
+    strategies: list[str]
     limits: dict[str, dict[str, Any]]
     table_sha256: str
     recorded: bool = False
 
     @classmethod
-    def of(cls, core: Core, sessions: Sequence[Session], *, policy: str, limits: dict[str, dict[str, Any]],
-           recorded: bool) -> RunStart:
+    def of(cls, core: Core, sessions: Sequence[Session], *, policy: str, limits: dict[str, Any],
+           recorded: bool, strategies: Sequence[str]) -> RunStart:
         """Of an engine that is about to run."""
         exchanges = [
             RunExchange(session.settings.name, session.protocol, list(session.assets), session.settings.depth,
                         session.settings.name in core.orders, session.settings.name in core.twins)
             for session in sessions]
-        return cls(orderflow.__version__, policy, exchanges, list(core.listings), limits,
+        return cls(orderflow.__version__, policy, exchanges, list(core.listings), list(strategies), limits,
                    hashlib.sha256(core.table.tobytes()).hexdigest(), recorded)
 
     @classmethod
@@ -96,6 +99,7 @@ class RunStart:
             return cls(str(fields["version"]), str(fields["policy"]),
                        [RunExchange(**each) for each in fields["exchanges"]],
                        [_listing(each) for each in fields["listings"]],
+                       [str(each) for each in fields["strategies"]],
                        dict(fields["limits"]), str(fields["table_sha256"]), bool(fields["recorded"]))
         except KeyError as error:
             raise RunStartError(f"RUN_START has no {error.args[0]!r}: it was written by another version "

@@ -60,6 +60,8 @@ class Outstanding:
 
     Attributes
     ----------
+    stated : int
+        The largest cumulative quantity that the exchange has stated.
     asked_s : float
         When it was asked for last, on time.monotonic; 0 = not yet.
     unknown : int
@@ -71,40 +73,53 @@ class Outstanding:
     symbol: str
     side: int
     quantity: int
-    filled: int = 0
+    stated: int = 0
     asked_s: float = 0.0
     unknown: int = 0
-    trades: set[int] = field(default_factory=set)
+    trades: dict[int, int] = field(default_factory=dict)        # quantity of each by its id
 
 
 def outstanding(directory: str | os.PathLike[str]) -> list[Outstanding]:
-    """Orders of a journal that have not been seen to end, of its last run and of those before."""
+    """Orders of a journal that have not been seen to end: of its last run, and those that it took over."""
     found: dict[int, Outstanding] = {}
+    taken: dict[int, Outstanding] = {}
     symbols: list[tuple[str, str]] = []
+    expected = -1                           # CARRIED records that are still to come
     for record in read(directory):
         if record.kind == RecordKind.RUN_START:
-            symbols = [(one["exchange"], one["symbol"]) for one in record.decode()["listings"]]
+            start = record.decode()
+            symbols = [(one["exchange"], one["symbol"]) for one in start.get("listings", ())]
+            expected, taken = start.get("carried", -1), {}
+        elif record.kind == RecordKind.CARRIED:
+            expected -= 1
+            if (order := record.decode().get("order")) is not None:
+                trades = {trade: quantity for trade, _, quantity in order["fills"]}
+                taken[order["client_order_id"]] = Outstanding(
+                    order["client_order_id"], *symbols[order["listing"]], order["side"], order["quantity"],
+                    stated=order["stated"], trades=trades)
         elif record.kind == RecordKind.INTENT:
             order = record.decode()
-            exchange, symbol = symbols[int(order["listing"])]
             number = int(order["client_order_id"])
-            found[number] = Outstanding(number, exchange, symbol, int(order["side"]), int(order["quantity"]))
+            found[number] = Outstanding(number, *symbols[int(order["listing"])], int(order["side"]),
+                                        int(order["quantity"]))
         elif record.kind == RecordKind.REPORT:
             report = record.decode()
             known = found.get(int(report["client_order_id"]))
             if known is not None and has_ended(known, report):
                 del found[known.client_order_id]
+        if expected == 0:                   # whatever else was out before has been found to have ended
+            found, expected = taken, -1
     return list(found.values())
 
 
 def has_ended(order: Outstanding, report: np.void) -> bool:
-    """Whether nothing of the order is left after this report; quantities decide, as in the order table."""
+    """Whether nothing of the order is left after this report; quantities decide, as in the order table: the fills, each
+    once, or what the exchange has stated, whichever is more."""
     kind = int(report["exec_type"])
-    if kind == ExecType.REPORT_FILL and int(report["trade_id"]) not in order.trades:
-        order.trades.add(int(report["trade_id"]))
-        order.filled += int(report["last_quantity"])
-    order.filled = max(order.filled, int(report["cumulative_quantity"]))
-    return kind in ENDS or order.filled >= order.quantity
+    if kind == ExecType.REPORT_FILL:
+        order.trades[int(report["trade_id"])] = int(report["last_quantity"])
+    order.stated = max(order.stated, int(report["cumulative_quantity"]))
+    return kind in ENDS or max(order.stated, sum(order.trades.values())) >= order.quantity
 
 
 class Rescue:

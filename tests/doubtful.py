@@ -4,10 +4,12 @@ back, repeated or turned round, and its REST calls are answered with something e
 `alpha` speaks Binance's protocol, `gamma` Kraken's.
 """
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 
 from orderflow._core.types import OrderStatus
 from orderflow.engine import Engine
+from orderflow.exchanges import session_for
 from orderflow.research.simulation import DIRECT_START_NS, INSTRUMENT, LIMITS, VENUES, session_of, simulator_settings
 from orderflow.servers.direct import DirectServer
 from orderflow.simulator.launch import build
@@ -34,18 +36,24 @@ class World:
         Orders that were sent.
     """
 
-    def __init__(self, name):
+    def __init__(self, name, instruments=()):
         venue = next(venue for venue in VENUES if venue.name == name)
         self.name = name
-        self.venue = build(simulator_settings(venue, 11, DIRECT_START_NS))
+        settings = simulator_settings(venue, 11, DIRECT_START_NS)
+        account = replace(settings.accounts[0], balances=settings.accounts[0].balances | {"ETH": "10000"})
+        self.venue = build(replace(settings, accounts=(account,), instruments=instruments or settings.instruments))
         self.problems, self.asked = [], Counter()
         self.mute = self.deaf = False
         self.told = list
         self.answer = None
         self._watch()
         session = session_of(venue, f"http://{name}", f"ws://{name}")
+        if instruments:
+            session = session_for(venue.protocol, replace(session.settings, symbols=tuple(
+                one.symbol for one in instruments)))
         server = DirectServer({name: self.venue}, DIRECT_START_NS, self.problems.append)
-        self.engine = Engine([session], server, limits=LIMITS, fees={name: (venue.maker_fee, venue.taker_fee)},
+        limits = replace(LIMITS, instruments={f"{one}-USDT": LIMITS.instruments[INSTRUMENT] for one in ("BTC", "ETH")})
+        self.engine = Engine([session], server, limits=limits, fees={name: (venue.maker_fee, venue.taker_fee)},
                              report=self.problems.append)
         self.engine.start()
         self.orders = next(index for index, line in enumerate(self.engine.conversations[0].lines)
@@ -77,8 +85,8 @@ class World:
         self.placed, self.ready = 0, False
         venue.drain, venue.message, venue.http = drain, message, http
 
-    def submit(self, quantity="2"):
-        return self.engine.submit(INSTRUMENT, "buy", quantity)
+    def submit(self, quantity="2", instrument=INSTRUMENT):
+        return self.engine.submit(instrument, "buy", quantity)
 
     def run(self, seconds, until=lambda: False):
         self.engine.run(seconds, until)

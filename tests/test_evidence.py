@@ -3,6 +3,7 @@ import pytest
 
 from orderflow._core.types import OrderStatus, Reason
 from orderflow.simulator.exchange import Response
+from orderflow.simulator.instruments import default_instruments
 from tests.doubtful import EXCHANGES, World
 
 
@@ -10,8 +11,8 @@ from tests.doubtful import EXCHANGES, World
 def make():
     worlds = []
 
-    def made(name):
-        worlds.append(World(name))
+    def made(name, instruments=()):
+        worlds.append(World(name, instruments))
         return worlds[-1]
     yield made
     for world in worlds:
@@ -120,3 +121,16 @@ def test_the_connection_is_lost_between_order_and_answer(make, name):
     world.mute = False
     world.agrees(parent)
     assert world.placed == 1 and world.asked
+
+
+@pytest.mark.parametrize("name, protocol", [("alpha", "binance_spot"), ("gamma", "kraken_v2")])
+def test_several_orders_of_one_exchange_are_asked_for_one_after_the_other(make, name, protocol):
+    symbols = {"BTCUSDT", "ETHUSDT", "BTC/USDT", "ETH/USDT"}
+    world = make(name, tuple(one for one in default_instruments(protocol) if one.symbol in symbols))
+    world.mute = True
+    parents = [world.submit("1", instrument) for instrument in ("BTC-USDT", "ETH-USDT")]
+    world.run(10, lambda: world.statuses()["IN_DOUBT"] == 2)
+    world.run(2)
+    assert world.statuses() == {"FILLED": 2}
+    world.mute = False
+    assert all(world.engine.wait(parent).filled == 1 for parent in parents) and world.placed == 2

@@ -12,7 +12,7 @@ import pytest
 
 from orderflow._core.client_id import decode
 from orderflow._core.journal import RecordKind, read
-from orderflow._core.types import OrderStatus
+from orderflow._core.types import ExecType, OrderStatus
 from orderflow.carried import Carried, CarriedError, _rescaled, carried
 from orderflow.engine import Engine, EngineError
 from orderflow.research.replay import replay
@@ -221,6 +221,32 @@ def test_exposure_counts_what_the_run_before_held(desk):
     desk.agrees()
 
 
+def test_profit_counts_what_was_paid_once(desk):
+    """Of a position, and of the fills of an order that is adopted: at its cost nothing is won or lost but fees."""
+    engine = desk.start(desk.path / "run")
+    engine.wait(engine.submit(INSTRUMENT, "buy", "3", seconds=20))
+    engine.wait(engine.submit(INSTRUMENT, "sell", "1", seconds=20))
+    last = max(record.sequence for record in read(engine.directory)
+               if record.kind == RecordKind.REPORT and record.decode()["exec_type"] == ExecType.REPORT_FILL)
+    left = desk.crash()
+    _cut_after(left, last)
+    engine = desk.start(left)
+    desk.clear()
+    desk.agrees()
+    money, item = engine.risk.money("total", 0, 0), engine.instruments[INSTRUMENT]
+    held = sum(engine.position(index).net * int(engine.table[index]["quantity_factor"])
+               for index in range(len(engine.core.listings)))
+    cost = sum(engine.position(index).open_cost * int(engine.table[index]["quantity_factor"])
+               * int(engine.table[index]["price_factor"]) for index in range(len(engine.core.listings)))
+    assert held > 0
+    mark = engine.risk.exposure(0).reference_price
+    scale = Decimal(10) ** (item.price_decimals + item.quantity_decimals)
+    unrealised = (held * mark - cost) / scale
+    profit = Decimal(money.profit).scaleb(-engine.risk.money_decimals_of(0))
+    fees = 3 * Decimal("0.0003") * cost / scale                 # of fills that are adopted, at the highest taker fee
+    assert unrealised - fees <= profit <= unrealised + Decimal("0.01")
+
+
 def test_a_run_that_was_killed_before_it_began_is_passed_over(desk, monkeypatch):
     engine = desk.start(desk.path / "run")
     desk.mute = True
@@ -264,7 +290,7 @@ def test_an_open_order_on_a_listing_that_is_gone_is_no_start(desk):
     listings, assets = engine.core.listings, {name: ["BTC", "USDT"] for name in desk.NAMES}
     left = desk.crash()
     with pytest.raises(CarriedError, match="left an order open on alpha BTCUSDT, which is not configured any more"):
-        carried(left, 1 << 20, listings[1:], assets, 0)
+        carried(left, 1 << 20, listings[1:], assets, ["manual"], 0)
     Desk.NAMES = ("gamma",)
     try:
         with pytest.raises(EngineError, match="configure it until that order has ended"):
@@ -281,10 +307,10 @@ def test_a_position_elsewhere_is_kept_and_comes_back(desk):
     net, listings = engine.position(0).net, engine.core.listings
     assets = {name: ["BTC", "USDT"] for name in desk.NAMES}
     left = desk.crash()
-    taken = carried(left, 1 << 20, listings[1:], assets, 0)
+    taken = carried(left, 1 << 20, listings[1:], assets, ["manual"], 0)
     assert [each["symbol"] for each in taken.elsewhere] == ["BTCUSDT"] and taken.positions == []
     finer = replace(listings[0], quantity_decimals=listings[0].quantity_decimals + 1)
-    again = carried(left, 1 << 20, [finer, listings[1]], assets, 0)
+    again = carried(left, 1 << 20, [finer, listings[1]], assets, ["manual"], 0)
     assert [each["net"] for each in again.positions] == [10 * net] and again.elsewhere == []
 
 

@@ -110,7 +110,7 @@ def test_how_far_a_book_is_known_comes_out_the_same(tmp_path):
         seen, publication = engine.core.board.read(0), engine.core.loops["one"].publication(0)
     assert 0 < seen["bids_known_to"] < seen["asks_known_to"]
     started = next(journal.read(directory))
-    again = Engine.for_replay(RunStart.load(started.decode()), 1, scratch, Carried())
+    again = Engine.for_replay(RunStart.load(started.decode()), 1, scratch, Carried(), 0)
     loop, frames = again.core.loops["one"], recorder.read(directory, "one")
     while loop.publication(0) < publication:
         loop.replay(next(frames))

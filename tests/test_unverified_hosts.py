@@ -173,7 +173,8 @@ def test_what_is_meant_for_this_machine_goes_to_no_proxy(monkeypatch):
 
 @pytest.mark.parametrize("server", ["sync", "async"])
 @pytest.mark.parametrize("certificate", CERTIFICATES)
-def test_scenario_36_an_engine_logs_in_at_no_impostor(authority, ca_file, tmp_path, monkeypatch, capsys, certificate, server):
+def test_scenario_36_an_engine_logs_in_at_no_impostor(
+        authority, ca_file, tmp_path, monkeypatch, capsys, certificate, server):
     """Market data from the right host; the order connection leads to somebody else."""
     monkeypatch.setenv("ORDERFLOW_ALPHA_KEY", KEY)
     monkeypatch.setenv("ORDERFLOW_ALPHA_SECRET", SECRET)

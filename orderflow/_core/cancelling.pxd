@@ -20,7 +20,7 @@ from orderflow._core.codec cimport ORDER_FRAME_LIMIT, OrderCodec
 from orderflow._core.exchange_state cimport Cancelling, Connection, ExchangeState
 from orderflow._core.gate cimport SENT_CAPACITY, SentOrder
 from orderflow._core.kill cimport ExchangeAnswer
-from orderflow._core.types cimport ChildKind, ChildOrder, TradingState
+from orderflow._core.types cimport ChildKind, ChildOrder
 from orderflow._core.websocket cimport HEADER_ROOM, Opcode
 
 cdef enum:
@@ -32,7 +32,7 @@ cdef enum:
 cdef nogil:
     inline bint stops_all(const ExchangeState *self) noexcept:
         """Whether every order of this exchange is to go."""
-        return (self.path.gate.trading_state == TradingState.HALTED
+        return (self.path.gate.stopped
                 or kill.stops_exchange(self.path.gate.kill_line, self.path.gate.exchange_bit))
 
     inline bint has_room(ExchangeState *self, size_t size) noexcept:
@@ -249,6 +249,7 @@ cdef nogil:
             on_kill(self, now_ns)
 
     inline void on_leaving(ExchangeState *self, int64_t now_ns) noexcept:
-        """We leave for good and in order: the exchange need not watch us any more."""
-        if self.path.cancelling.armed:
+        """We leave for good and in order: the exchange need not watch us any more, unless it was killed and has not
+        done what it was told."""
+        if self.path.cancelling.armed and not stops_all(self):
             set_dead_man(self, 0, now_ns)

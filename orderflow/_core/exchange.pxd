@@ -149,6 +149,7 @@ cdef nogil:
                 cancelling.on_ready(self, now_ns)
         elif command.kind == CommandKind.SET_TRADING_STATE:
             self.path.gate.trading_state = <uint8_t>command.value
+            self.path.gate.stopped = command.value == TradingState.HALTED
             if command.value == TradingState.HALTED and self.path.orders is not NULL:
                 cancelling.on_kill(self, now_ns)
         elif command.kind == CommandKind.ORDER_BODY:

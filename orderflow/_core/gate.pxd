@@ -42,6 +42,7 @@ cdef struct Gate:
     uint64_t exchange_bit       # ours in it
     uint32_t sent_count
     uint8_t trading_state       # TradingState of this exchange
+    uint8_t stopped             # HALTED was commanded; as the boot state it cancels nothing
     TokenBucket orders
     uint64_t refused
 
@@ -101,7 +102,9 @@ cdef nogil:
         report.slot = entry.slot
         if entry.exchange_order_id[0] == 0:
             memcpy(entry.exchange_order_id, report.exchange_order_id, sizeof(entry.exchange_order_id))
-        if report.exec_type == ExecType.REPORT_FILL and not report.reconciliation:    # which repeats fills
+        # Of a fill that states the sum, the sum: the order of reports, and repeated ones, change nothing then.
+        if (report.exec_type == ExecType.REPORT_FILL and report.cumulative_quantity < 0
+                and not report.reconciliation):                 # which repeats fills
             entry.filled += report.last_quantity
         if report.cumulative_quantity > entry.filled:
             entry.filled = report.cumulative_quantity
@@ -112,8 +115,8 @@ cdef nogil:
     # ------------------------------------------------------------------ the last look
 
     inline bint is_stopped(const Gate *self, uint32_t strategy) noexcept:
-        """Whether orders of a strategy must not be sent, and those that are out are to be cancelled."""
-        return self.trading_state == TradingState.HALTED or kill.stops(self.kill_line, self.exchange_bit, strategy)
+        """Whether orders of a strategy that are out are to be cancelled."""
+        return self.stopped or kill.stops(self.kill_line, self.exchange_bit, strategy)
 
     inline uint8_t check(Gate *self, const ChildOrder *order, bint connected, uint8_t book_state, uint32_t book_epoch,
                          int64_t now_ns) noexcept:
@@ -122,7 +125,7 @@ cdef nogil:
             return Reason.NOT_CONNECTED
         if order.kind == ChildKind.CANCEL_ORDER:
             return Reason.OK if take_token(&self.orders, now_ns, 0) else Reason.RATE_LIMITED
-        if is_stopped(self, order.strategy):
+        if self.trading_state == TradingState.HALTED or is_stopped(self, order.strategy):
             return Reason.TRADING_HALTED
         if book_state != BookState.LIVE:
             return Reason.BOOK_NOT_LIVE

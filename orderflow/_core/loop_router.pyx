@@ -129,6 +129,7 @@ cdef class RouterLoop(Loop):
         cdef uint32_t i, size, tag
         cdef int work = 0
         cdef int taken = 0
+        cdef uint64_t killed
         record = self.commands.native.peek(&size, &tag)
         if record is not NULL:
             if tag >> 8:
@@ -142,6 +143,9 @@ cdef class RouterLoop(Loop):
                 or segments.load_acquire(&self.state.journal.durability.halted)     # nothing new that is not written
                 or kill.load(&self.kill_line.everything)):
             router.on_state(&self.state, TradingState.HALTED, now_ns)
+        killed = kill.load(&self.kill_line.strategies) << 32 | kill.load(&self.kill_line.exchanges) & 0xFFFFFFFF
+        if killed != self.state.killed:
+            router.on_killed(&self.state, killed, now_ns)
         for i in range(self.state.port_count):
             work += self.take_port(i, now_ns)
         while taken < BATCH:
@@ -238,9 +242,11 @@ cdef class RouterLoop(Loop):
         """One ParentOrder, as the journal has it."""
         router.on_parent(&self.state, <const ParentOrder *>&payload[0], now_ns)
 
-    def replay_state(self, uint16_t whose, int state, int64_t now_ns):
-        """Trading is allowed, reduced or halted; `whose` as the input log has it."""
-        if whose:
+    def replay_state(self, uint16_t whose, uint64_t state, int64_t now_ns):
+        """Trading is allowed, reduced or halted, or somebody was killed; `whose` as the input log has it."""
+        if whose == router.KILLED:
+            router.on_killed(&self.state, state, now_ns)
+        elif whose:
             router.on_rearm(&self.state, whose, <uint8_t>state, now_ns)
         else:
             router.on_state(&self.state, <uint8_t>state, now_ns)

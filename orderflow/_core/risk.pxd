@@ -104,13 +104,17 @@ cdef nogil:
 
     # --- the books -----------------------------------------------------------------------------------------------
 
-    inline void register_parent(Risk *risk, uint32_t slot, const ParentOrder *order, int64_t now_ns) noexcept:
-        """Note what a parent order asks for, straight from the order; `slot` is where orders.open_parent put it."""
+    inline void adopt_parent(Risk *risk, uint32_t slot, const ParentOrder *order) noexcept:
+        """The same of one that nobody asks for now: that of an order of an earlier run."""
         risk.commitments[slot].parent_id = order.parent_id
         risk.commitments[slot].quantity = order.quantity
         risk.commitments[slot].committed = 0
         risk.refusals[slot].code = Reason.OK
         risk.refusals[slot].count = 0
+
+    inline void register_parent(Risk *risk, uint32_t slot, const ParentOrder *order, int64_t now_ns) noexcept:
+        """Note what a parent order asks for, straight from the order; `slot` is where orders.open_parent put it."""
+        adopt_parent(risk, slot, order)
         risk_rates.remember_parent(risk, order, now_ns)
 
     inline void commit(Risk *risk, const Order *order, int64_t now_ns) noexcept:

@@ -235,14 +235,15 @@ cdef class RiskBook:
         self.risk.drifts[instrument].collar = drift_collar
         self.risk.drifts[instrument].window_ns = drift_window_ns
 
-    def carry(self, uint32_t listing, int64_t quantity, cost):
-        """What a listing held when the run began: long or short, and what that cost or brought, in its scale.
+    def carry(self, uint32_t listing, int64_t quantity, cash):
+        """What a listing held when the run began, long or short, and the cash that it brought, negative for what was
+        paid, in its scale.
 
         It counts in position limits, in the capital in use, and with its unrealised profit in that of "manual"."""
         if listing >= self.risk.listing_count:
             raise IndexError(f"listing {listing} is not in the table of {self.risk.listing_count}")
         if self.risk.limits[listing].quantity_factor:       # else it cannot be traded
-            risk_money.carry(&self.risk, listing, quantity, cost)
+            risk_money.carry(&self.risk, listing, quantity, cash)
 
     def set_strategy(self, uint32_t strategy, *, messages=(0, 1), int64_t repeat_ns=0, fills=(0, 0), rejects=(0, 0)):
         """Limits of one strategy, before anything runs.

@@ -108,23 +108,22 @@ cdef nogil:
         own.cash = own.cash + amount
         total.cash = total.cash + amount
 
-    inline void carry(Risk *risk, uint32_t listing, int64_t quantity, int128 cost) noexcept:
-        """What a listing held when the run began, and what that cost (listing scale): of nobody's strategy."""
+    inline void carry(Risk *risk, uint32_t listing, int64_t quantity, int128 cash) noexcept:
+        """What a listing held when the run began, and the cash that it brought, negative for what was paid (listing
+        scale): of nobody's strategy."""
         cdef const ListingLimits *limits = &risk.limits[listing]
         cdef Exposure *exposure = &risk.exposures[limits.instrument]
         cdef Stake *stake = stake_of(risk, 0, limits.instrument)
         cdef int128 held = wide.product(quantity, limits.quantity_factor)
-        cdef int128 paid = saturated(saturated(saturated(cost, limits.price_factor), limits.quantity_factor),
-                                     exposure.money_factor)
+        cdef int128 brought = saturated(saturated(saturated(cash, limits.price_factor), limits.quantity_factor),
+                                        exposure.money_factor)
         cdef Money *own = strategy_money(risk, 0, exposure.currency)
         cdef Money *total = total_money(risk, exposure.currency)
-        if quantity < 0:
-            paid = -paid
         exposure.net = exposure.net + held
         stake.net = stake.net + held
         risk.books[listing].stake.net = risk.books[listing].stake.net + held
-        own.cash = own.cash - paid
-        total.cash = total.cash - paid
+        own.cash = own.cash + brought
+        total.cash = total.cash + brought
         value_listing(risk, listing)
         value_stake(risk, 0, limits.instrument)
 

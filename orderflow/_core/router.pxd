@@ -46,6 +46,7 @@ cdef enum:
     REFUSALS = 64               # codes of Reason
     EVERYTHING = 1              # whom a command of the input log concerns; 0 = the trading state
     FIRST_STRATEGY = 2
+    KILLED = 0xFFFF             # which exchanges and strategies are killed
     ANSWER_NS = 5_000_000_000   # an order that nobody answered for so long is in doubt
     FIRST_ASK_NS = 250_000_000  # what is on its way may still come; then the exchange is asked,
     DOUBLINGS = 7               # each time after twice as long, up to half a minute
@@ -107,6 +108,7 @@ cdef struct RouterState:
     uint64_t splits
     uint64_t inexact_splits
     uint64_t asked              # questions about orders
+    uint64_t killed             # exchanges by their bits, strategies by theirs in the upper half
     int64_t child_deadline_ns   # how long an order may wait for its turn in the exchange thread
     uint32_t port_count
     uint32_t listing_count
@@ -288,7 +290,7 @@ cdef nogil:
         """An order of an earlier run that the table has taken over: its exchange thread is to know it for a kill, its
         listing takes no other order until it has ended, and what is unclear of it is asked for."""
         cdef Order *order = &self.table.orders[slot]
-        risk.register_parent(self.risk, order.parent, &self.table.parents[order.parent].order, now_ns)
+        risk.adopt_parent(self.risk, order.parent, &self.table.parents[order.parent].order)
         risk.observe(self.risk, order, now_ns)
         if not order_states.is_terminal(order.status):
             self.states[order.child.listing].under_way += 1
@@ -330,7 +332,8 @@ cdef nogil:
         cdef const ListingState *state = &self.states[listing]
         return (view.book_state == BookState.LIVE and not self.listings[listing].halted and state.under_way == 0
                 and not (view.epoch == state.spent_epoch and view.version <= state.spent_version)
-                and self.ports[self.listings[listing].exchange].orders is not NULL)
+                and self.ports[self.listings[listing].exchange].orders is not NULL
+                and not self.killed >> self.listings[listing].exchange & 1)
 
     inline uint32_t gather(RouterState *self, const ParentOrder *order, Offer *offers, Cap *caps) noexcept:
         """What each of the parent's listings offers now."""
@@ -409,7 +412,7 @@ cdef nogil:
         cdef Allocation out
         cdef int64_t remaining = parents.remaining(parent)
         cdef uint32_t count, k
-        if parent.closing or remaining <= 0:
+        if parent.closing or remaining <= 0 or self.killed >> (32 + parent.order.strategy) & 1:
             return
         if too_little(self, &parent.order, remaining):
             if parent.working == 0 and parent.in_doubt == 0:
@@ -571,6 +574,12 @@ cdef nogil:
             risk.rearm_total(self.risk)
         else:
             risk.set_strategy(self.risk, <uint32_t>(whose - FIRST_STRATEGY), state)
+
+    inline void on_killed(RouterState *self, uint64_t killed, int64_t now_ns) noexcept:
+        """Exchanges and strategies were killed or armed again: those that are killed are not routed to, or for. The
+        gates refuse all the same; this keeps parents from asking them with every change of a book."""
+        input_log.take(self.log, InputKind.INPUT_COMMAND, KILLED, killed, now_ns)
+        self.killed = killed
 
     inline void on_timer(RouterState *self, uint64_t key, int64_t now_ns) noexcept:
         """A parent's time is up, or an order has not been answered."""

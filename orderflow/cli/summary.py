@@ -100,7 +100,8 @@ def flows(engine: Engine, exchange: str = "") -> dict[str, Decimal]:
                                        listing.price_decimals + listing.quantity_decimals))
         assets = engine.sessions[int(engine.table[index]["exchange"])].assets
         for asset, (amount, decimals) in view.fees.items():
-            add(assets[asset], -from_scaled(amount, decimals))
+            if asset < len(assets):
+                add(assets[asset], -from_scaled(amount, decimals))
     return changed
 
 
@@ -115,7 +116,8 @@ def unexpected_fees(engine: Engine) -> list[str]:
             continue
         average = notional / from_scaled(view.bought + view.sold, listing.quantity_decimals)
         assets = engine.sessions[int(engine.table[index]["exchange"])].assets
-        charged = {assets[asset]: from_scaled(amount, decimals) for asset, (amount, decimals) in view.fees.items()}
+        charged = {assets[asset]: from_scaled(amount, decimals) for asset, (amount, decimals) in view.fees.items()
+                   if asset < len(assets)}
         where = f"exchange {listing.exchange} {listing.symbol}"
         if others := sorted(asset for asset in charged if asset not in (listing.base, listing.quote)):
             found.append(f"{where}: charged fees in {', '.join(others)}, which routing does not know the worth of")

@@ -60,7 +60,8 @@ class KrakenSession(Session):
     codec = KrakenMarketData
     channels = tuple(CHANNELS.values())
     facts = Facts(growing_trade_ids=True)
-    limits = Limits(connects=Limit(150, 600_000_000_000))
+    #: REST: below what the smallest account may do (a counter up to 15 that falls by one in three seconds).
+    limits = Limits(connects=Limit(150, 600_000_000_000), requests=Limit(20, 60_000_000_000))
 
     def __init__(self, settings: SessionSettings):
         super().__init__(settings)

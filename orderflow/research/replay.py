@@ -88,12 +88,12 @@ def replay(directory) -> Replayed:
         Something is missing, or the run cannot be followed.
     """
     directory = Path(directory)
-    epoch, run, taken, original = _recorded_run(directory)
+    epoch, run, taken, began_ns, original = _recorded_run(directory)
     inputs = input_log.read(directory, "router", epoch)
     if not len(inputs):
         raise ReplayError(f"{directory}: run {epoch} took no input: there is nothing to replay")
     with tempfile.TemporaryDirectory(prefix="orderflow-replay-") as scratch:
-        engine = Engine.for_replay(run, epoch, scratch, taken)
+        engine = Engine.for_replay(run, epoch, scratch, taken, began_ns)
         try:
             difference = _follow(engine, _Market(directory, engine), original, inputs)
         finally:
@@ -108,15 +108,15 @@ def replay(directory) -> Replayed:
     return Replayed(len(inputs), len(expected), equal, digests[0], digests[1], difference)
 
 
-def _recorded_run(directory: Path) -> tuple[int, RunStart, Carried, list]:
-    """(epoch, start, what it took over, what was decided) of the last run in a directory whose frames were kept: a new
-    recording takes the place of the one before."""
-    epoch, run, taken = 0, None, Carried()
+def _recorded_run(directory: Path) -> tuple[int, RunStart, Carried, int, list]:
+    """(epoch, start, what it took over, when it began, what was decided) of the last run in a directory whose frames
+    were kept: a new recording takes the place of the one before."""
+    epoch, run, taken, began_ns = 0, None, Carried(), 0
     records: list[journal.Record] = []
     for record in journal.read(directory):
         if record.kind == RecordKind.RUN_START and record.decode().get("recorded"):
             epoch, run, records = record.sequence >> EPOCH_SHIFT, RunStart.load(record.decode()), []
-            taken = Carried()
+            taken, began_ns = Carried(), record.decode()["began_ns"]
         elif record.sequence >> EPOCH_SHIFT == epoch and record.kind == RecordKind.CARRIED:
             taken.take(record.decode())
         elif record.sequence >> EPOCH_SHIFT == epoch and record.kind in DECIDED:
@@ -127,7 +127,7 @@ def _recorded_run(directory: Path) -> tuple[int, RunStart, Carried, list]:
         if not path_of(directory, exchange.name).is_file():
             raise ReplayError(f"{path_of(directory, exchange.name)}: missing; nothing can be replayed without the "
                               "frames of every exchange")
-    return epoch, run, taken, records
+    return epoch, run, taken, began_ns, records
 
 
 def _follow(engine: Engine, market: _Market, original: list, inputs: np.ndarray) -> str:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from orderflow.servers.capture_writer import CaptureWriter
 
 #: What a session raises on something that no document describes. It must not end the thread that serves them all.
-MISUNDERSTOOD = (ValueError, LookupError, TypeError, AttributeError)
+MISUNDERSTOOD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 class Conversation:
@@ -241,7 +241,7 @@ class Conversation:
 
     def _ask_next(self) -> list[Effect]:
         """Ask about the next order, if no other question is open."""
-        question = self._questions.next()
+        question = self._questions.next(self._now_ns)
         if question is None:
             return []
         for request in self.session.order_calls(question, self._now_ns + self._unix_offset_ns):
@@ -273,7 +273,7 @@ class Conversation:
             question, whole = finished
             self.loop.command(CommandKind.ORDER_ASKED, listing=question.listing, value=question.client_order_id,
                               argument=int(whole))
-            self._ask_next()
+            return [*self._ask_next(), *self._release()]
         return self._release()
 
     def _attempt(self, index: int, line: Line, now_ns: int) -> Iterator[Effect]:

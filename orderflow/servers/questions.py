@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from orderflow.exchanges.actions import OrderQuestion, Request
 
+#: A question whose answer has not come by then is given up: the router asks again.
+PATIENCE_NS = 90_000_000_000
+
 
 class Questions:
     """Of one exchange. At most one for each order of the router's table. Control thread only."""
@@ -15,20 +18,24 @@ class Questions:
     def __init__(self) -> None:
         self._waiting: dict[int, OrderQuestion] = {}        # by client order id, in order
         self._open: OrderQuestion | None = None
+        self._asked_ns = 0
         self._calls = 0                                     # of the open one, that are out
         self._whole = True
 
     def ask(self, question: OrderQuestion) -> None:
         """It is to be asked; once, however often the router wishes."""
-        if self._open is None or self._open.client_order_id != question.client_order_id:
-            self._waiting.setdefault(question.client_order_id, question)
+        self._waiting.setdefault(question.client_order_id, question)
 
-    def next(self) -> OrderQuestion | None:
+    def next(self, now_ns: int) -> OrderQuestion | None:
         """The question that is to be asked now, if none is open."""
+        if self._open is not None and now_ns - self._asked_ns > PATIENCE_NS:
+            self._open = None
+        if self._open is not None:
+            self._waiting.pop(self._open.client_order_id, None)     # it is being asked
         if self._open is not None or not self._waiting:
             return None
         self._open = self._waiting.pop(next(iter(self._waiting)))
-        self._calls, self._whole = 0, True
+        self._asked_ns, self._calls, self._whole = now_ns, 0, True
         return self._open
 
     def calling(self) -> None:

@@ -89,7 +89,7 @@ async def call_async(using: httpx.AsyncClient, request: Request) -> Answer:
         _check_url(request.url)
         return _answer(await using.request(request.method, request.url, headers=dict(request.headers),
                                            content=request.body or None))
-    except httpx.HTTPError as error:
+    except Exception as error:      # as above: whatever it is, the caller waits for an answer
         return _refusal(error, request, using.timeout.read)
 
 

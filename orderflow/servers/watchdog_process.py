@@ -48,7 +48,7 @@ class WatchdogProcess:
     def __init__(self, directory: Path, sessions: Sequence[Session], listings: Sequence[Listing], ca_file: str | None,
                  timeouts: Timeouts, silence_s: float, report: Callable[[str], None]):
         self._report = report
-        self._stopping = False
+        self._stopping = self._stopped = False
         log = os.open(directory / LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             # A session of its own: Ctrl-C on the terminal, and whatever else is meant for the engine, passes it by.
@@ -86,15 +86,23 @@ class WatchdogProcess:
         """Whether it is there."""
         return self._process.poll() is None
 
-    def stop(self) -> None:
-        """The engine stops in order: nothing is to be done. Nobody else may write to the pipe any more. Idempotent."""
+    def say_goodbye(self) -> None:
+        """The engine stops in order: nothing is to be done, whatever is heard or not heard from now on. Nobody else may
+        write to the pipe any more. Idempotent."""
         if self._stopping:
             return
         self._stopping = True
         try:
             os.write(self.pipe, CLEAN_STOP)
         except OSError:
-            pass                            # it has ended, or does not read: then it is killed below
+            pass                            # it has ended, or does not read: then it is killed by `stop`
+
+    def stop(self) -> None:
+        """The engine stops in order: nothing is to be done. Nobody else may write to the pipe any more. Idempotent."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self.say_goodbye()
         self._thread.join(END_S)
         if self._thread.is_alive():
             self._process.kill()
