@@ -273,8 +273,8 @@ class Engine:
 
     def _tell_taken_over(self, slots: list[int], taken: Carried) -> None:
         for each in taken.elsewhere:
-            self._report(f"the run before held a position in {each['exchange']} {each['symbol']}, which this run does not "
-                         "trade: it is kept in the journal and counts in no limit")
+            self._report(f"the run before held a position in {each['exchange']} {each['symbol']}, which this run does "
+                         "not trade: it is kept in the journal and counts in no limit")
         for slot in slots:
             order = self.orders.order(slot)
             listing = self.core.listings[order.listing]

@@ -143,7 +143,8 @@ cdef class RouterLoop(Loop):
                 or segments.load_acquire(&self.state.journal.durability.halted)     # nothing new that is not written
                 or kill.load(&self.kill_line.everything)):
             router.on_state(&self.state, TradingState.HALTED, now_ns)
-        killed = kill.load(&self.kill_line.strategies) << 32 | kill.load(&self.kill_line.exchanges) & 0xFFFFFFFF
+        killed = kill.load(&self.kill_line.strategies)
+        killed = killed << 32 | <uint32_t>kill.load(&self.kill_line.exchanges)
         if killed != self.state.killed:
             router.on_killed(&self.state, killed, now_ns)
         for i in range(self.state.port_count):
