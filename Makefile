@@ -32,7 +32,7 @@ soak: build .venv/.test         ## trading, recorded feeds, faults: an hour and 
 	$(BIN)/python bench/soak.py
 
 scenarios: build .venv/.test    ## the failure scenarios, and their table in docs/reliability.md
-	$(BIN)/python -m pytest $(PARALLEL) -k test_scenario --scenario-table docs/reliability.md
+	$(BIN)/python -m pytest $(PARALLEL) tests -k test_scenario_ --scenario-table docs/reliability.md
 
 asan tsan: .venv/.test          ## the tests again with a sanitizer in the compiled modules
 	.ci/sanitize $@ $(PARALLEL)

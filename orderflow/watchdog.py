@@ -95,7 +95,7 @@ def outstanding(directory: str | os.PathLike[str]) -> list[Outstanding]:
             if (order := record.decode().get("order")) is not None:
                 trades = {trade: quantity for trade, _, quantity in order["fills"]}
                 taken[order["client_order_id"]] = Outstanding(
-                    order["client_order_id"], *symbols[order["listing"]], order["side"], order["quantity"],
+                    order["client_order_id"], *symbols[int(order["listing"])], order["side"], order["quantity"],
                     stated=order["stated"], trades=trades)
         elif record.kind == RecordKind.INTENT:
             order = record.decode()

@@ -290,7 +290,7 @@ def test_an_open_order_on_a_listing_that_is_gone_is_no_start(desk):
     engine.run(0.5, lambda: len(desk.placed) == 1)
     listings, assets = engine.core.listings, {name: ["BTC", "USDT"] for name in desk.NAMES}
     left = desk.crash()
-    with pytest.raises(CarriedError, match="left an order open on alpha BTCUSDT, which this run does not have: configure it"):
+    with pytest.raises(CarriedError, match="order open on alpha BTCUSDT, which this run does not have: configure it"):
         carried(left, 1 << 20, listings[1:], assets, ["manual"], 0)
     Desk.NAMES = ("gamma",)
     try:
