@@ -34,6 +34,8 @@ class World:
         To private REST calls, instead of the true one.
     placed : int
         Orders that were sent.
+    cancels : int
+        Cancels that were sent.
     """
 
     def __init__(self, name, instruments=()):
@@ -72,6 +74,7 @@ class World:
         def message(number, text, now_ns):
             placing = '"order.place"' in text or '"add_order"' in text
             self.placed += placing
+            self.cancels += '"order.cancel"' in text or '"cancel_order"' in text
             if not (self.deaf and placing):
                 kind.message(venue, number, text, now_ns)
 
@@ -82,7 +85,7 @@ class World:
                     return self.answer(path)
             return kind.http(venue, method, path, query, headers, body, now_ns)
 
-        self.placed, self.ready = 0, False
+        self.placed, self.cancels, self.ready = 0, 0, False
         venue.drain, venue.message, venue.http = drain, message, http
 
     def submit(self, quantity="2", instrument=INSTRUMENT):

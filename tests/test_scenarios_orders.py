@@ -2,11 +2,16 @@
 makes of any sequence of reports: tests/test_orders.py.
 """
 import json
+import re
+from dataclasses import replace
+from decimal import Decimal
 from urllib.parse import parse_qsl
 
 import pytest
 
 from orderflow._core.client_id import encode
+from orderflow._core.types import OrderType, Side, TimeInForce
+from orderflow.simulator.order import Ending, Order, SelfTrade
 from tests.doubtful import EXCHANGES, World
 
 
@@ -20,6 +25,27 @@ def make():
     yield made
     for world in worlds:
         world.engine.stop()
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_scenario_05_fills_cross_the_cancel(make, name):
+    """The order is filled before the exchange has read the cancel, and told of after that; each fill is told with a
+    quantity of nothing first.
+    """
+    world, held = make(name), []
+    world.told = lambda said: held.extend(said) or []
+    parent = world.submit()
+    world.run(1, lambda: world.placed == 1)
+    world.engine.halt(name)
+    world.run(1, lambda: world.cancels > 0)
+    assert world.cancels == 1 and world.held() == 2 and world.position() == 0
+    zero_fill = world.venue.order_entry().zero_fill
+    nothing = [(number, zero) for number, text in held if (zero := zero_fill(text)) is not None]
+    assert nothing
+    late = nothing + held
+    world.told = lambda said: [late.pop(0) for _ in range(len(late))] + said
+    world.agrees(parent)
+    assert world.placed == 1 and world.statuses() == {"FILLED": 1}
 
 
 @pytest.mark.parametrize("name", EXCHANGES)
@@ -47,6 +73,34 @@ def test_scenario_07_a_cancel_that_is_told_after_the_last_fill_changes_nothing(m
 
 
 @pytest.mark.parametrize("name", EXCHANGES)
+def test_scenario_08_quantities_are_believed_and_status_words_are_not(make, name):
+    """Somebody else is faster, half of an order is filled, and its end is told as FILLED."""
+    world, lies = make(name), []
+    place, entry = world.venue.desk.place, world.venue.order_entry()
+
+    def place_late(order, at_ns):
+        place(replace(order, quantity=order.quantity // 2, client_id="faster"), at_ns)
+        return place(order, at_ns)
+
+    def lie(said):
+        told = [(number, entry.lie(text) or text) for number, text in said]
+        lies.extend(true for true, false in zip(said, told, strict=True) if true != false)
+        return told
+
+    world.venue.desk.place, world.told = place_late, lie
+    listing, book = world.engine.core.listings[0], world.engine.book(name, world.engine.core.listings[0].symbol)
+    parent = world.engine.submit("BTC-USDT", "buy", "50",
+                                 Decimal(int(book["asks"][0]["price"])).scaleb(-listing.price_decimals), seconds=0.5)
+    state = world.engine.wait(parent)
+    assert lies and "FILLED" not in world.statuses()
+    ours = [order for order in world.venue.desk.orders.values() if order.client_id != "faster"]
+    assert 0 < sum(order.filled for order in ours) < sum(order.quantity for order in ours)
+    assert state.filled == world.position() == sum(
+        Decimal(order.filled).scaleb(-order.instrument.quantity_decimals) for order in ours)
+    assert world.engine.orders.audit() == []
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
 def test_scenario_09_fills_that_were_asked_for_and_then_told_are_applied_once(make, name):
     """The exchange's own messages are held back until its REST answers have told of the same fills."""
     world, held = make(name), []
@@ -58,6 +112,25 @@ def test_scenario_09_fills_that_were_asked_for_and_then_told_are_applied_once(ma
     world.run(1)
     assert held == [] and world.engine.orders.counts["duplicates"] == fills > 0
     world.agrees(parent)
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_scenario_10_one_trade_id_for_several_of_our_orders(make, name):
+    world, trades = make(name), []
+    number = re.compile(r'"t":(\d+)' if name == "alpha" else r'"trade_id":(\d+)')
+
+    def same(said):
+        for _, text in said:
+            trades.extend(number.findall(text))
+        return [(connection, re.sub(r'"exec_id":"[^"]+"', '"exec_id":"TAAAAA-AAAAA-AAAAAA"',
+                                    number.sub(lambda one: one[0].replace(one[1], "77"), text)))
+                for connection, text in said]
+
+    world.told = same
+    parents = [world.submit("0.01") for _ in range(3)]
+    assert all(world.engine.wait(parent).filled == Decimal("0.01") for parent in parents)
+    assert len(trades) == len(set(trades)) == 3 == world.engine.orders.counts["fills"]
+    assert world.position() == world.held() == Decimal("0.03") and world.engine.orders.audit() == []
 
 
 @pytest.mark.parametrize("name", EXCHANGES)
@@ -83,6 +156,29 @@ def test_scenario_13_a_private_stream_that_is_silent_misses_no_fill(make, name):
     world.run(120)
     world.agrees(parent)
     assert world.placed == 1 and sum(world.asked.values()) > 0
+
+
+@pytest.mark.parametrize("mode", SelfTrade)
+def test_scenario_33_an_order_that_meets_one_of_the_same_account(make, mode):
+    """It was placed by hand, so the risk gate does not know of it: what the exchange does then, whichever it is, is
+    the end of an order and not of the parent.
+    """
+    world = make("alpha")
+    desk, book = world.venue.desk, world.engine.book("alpha", "BTCUSDT")
+    place, tick = desk.place, int(world.engine.core.table[0]["tick"])
+    instrument = next(one for one in world.venue.source.instruments if one.symbol == "BTCUSDT")
+    price = int(book["asks"][0]["price"]) - tick
+    by_hand = place(Order(0, desk.accounts[0], instrument, Side.SELL, OrderType.LIMIT, TimeInForce.GTC, price, 10 ** 5,
+                          "by hand", post_only=True), world.engine.now_ns)
+    desk.place = lambda order, at_ns: place(replace(order, self_trade=mode), at_ns)
+    parent = world.submit()
+    state = world.engine.wait(parent)
+    assert (state.filled, state.in_doubt, world.position(), world.cancels) == (2, 0, 2, 0)
+    assert world.engine.orders.audit() == []
+    first = desk.orders[by_hand.order_id + 1]
+    ended = first.ending == Ending.SELF_TRADE
+    assert ended == (mode not in (SelfTrade.ALLOWED, SelfTrade.EXPIRE_MAKER)) == (world.statuses()["EXPIRED"] > 0)
+    assert by_hand.fills[:1] == [] or mode in (SelfTrade.ALLOWED, SelfTrade.EXPIRE_TAKER)
 
 
 def test_scenario_35_nonces_arrive_in_the_order_in_which_they_were_made(make):
