@@ -209,6 +209,7 @@ print(time.monotonic_ns(), found.complete, sum(cancels for _, cancels, _ in foun
 """
 
 
+@pytest.mark.release                # whose turn it is between threads, and when
 @pytest.mark.parametrize(("hold", "wait"), [(sleep_in_c, "park"), (sleep_in_c, "spin"), (match_for_long, "park"),
                                             (add_up_for_long, "park")])
 def test_scenario_24_python_that_holds_the_gil_does_not_hold_up_a_kill(tmp_path, hold, wait):
