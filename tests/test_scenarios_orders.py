@@ -178,7 +178,10 @@ def test_scenario_33_an_order_that_meets_one_of_the_same_account(make, mode):
     first = desk.orders[by_hand.order_id + 1]
     ended = first.ending == Ending.SELF_TRADE
     assert ended == (mode not in (SelfTrade.ALLOWED, SelfTrade.EXPIRE_MAKER)) == (world.statuses()["EXPIRED"] > 0)
-    assert by_hand.fills[:1] == [] or mode in (SelfTrade.ALLOWED, SelfTrade.EXPIRE_TAKER)
+    if mode in (SelfTrade.EXPIRE_MAKER, SelfTrade.EXPIRE_BOTH, SelfTrade.DECREMENT):
+        assert by_hand.fills == []
+    elif mode == SelfTrade.ALLOWED:
+        assert by_hand.filled == by_hand.quantity
 
 
 def test_scenario_35_nonces_arrive_in_the_order_in_which_they_were_made(make):
