@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from orderflow._core import journal
+from orderflow._core import client_id, journal
 from orderflow._core.journal import JournalFiles
 from orderflow._core.orders import Orders
 from orderflow._core.risk import RiskBook
@@ -43,12 +43,12 @@ def record(dtype, **fields):
     return row
 
 
-def desk(epoch):
+def desk(prefix):
     """One listing with every limit of every control set, one parent, resting orders, and one child that passes
     all of them."""
     listings = record(LISTING_DTYPE, tick=5, lot=10, minimum_quantity=20, price_factor=1, quantity_factor=1,
                       price_decimals=2, quantity_decimals=3, minimum_notional=10**9)
-    table, book = Orders(listings, epoch), RiskBook(listings, strategies=4)
+    table, book = Orders(listings, prefix), RiskBook(listings, strategies=4)
     book.set_listing(0, maximum_quantity=10**6, maximum_notional=10**14, feed_age_ns=1 << 62)
     book.set_instrument(0, maximum_position=10**9, collar=2_000_000, reference_age_ns=1 << 62, drift_collar=5_000_000,
                         drift_window_ns=60 * 10**9)
@@ -67,15 +67,15 @@ def desk(epoch):
     for place in range(RESTING):
         fields = {"side": Side.BUY, "price": 9_500 + 5 * place, "quantity": QUANTITY} if place % 2 else {
             "side": Side.SELL, "price": 10_100 + 5 * place, "quantity": QUANTITY}
-        resting = table.open_child(child(epoch, 2 + place, TimeInForce.GTC, **fields))
+        resting = table.open_child(child(prefix, 2 + place, TimeInForce.GTC, **fields))
         assert book.check(table, resting, 1 + place).code == Reason.OK
-    slot = table.open_child(child(epoch, 1, TimeInForce.IOC, side=Side.BUY, price=10_000, quantity=QUANTITY))
+    slot = table.open_child(child(prefix, 1, TimeInForce.IOC, side=Side.BUY, price=10_000, quantity=QUANTITY))
     return table, book, slot
 
 
-def child(epoch, number, time_in_force, **fields):
-    return record(CHILD_ORDER_DTYPE, client_order_id=epoch << 40 | number, parent_id=1, kind=ChildKind.NEW_ORDER,
-                  order_type=OrderType.LIMIT, time_in_force=time_in_force, **fields)
+def child(prefix, number, time_in_force, **fields):
+    return record(CHILD_ORDER_DTYPE, client_order_id=client_id.first_of(prefix) + number - 1, parent_id=1,
+                  kind=ChildKind.NEW_ORDER, order_type=OrderType.LIMIT, time_in_force=time_in_force, **fields)
 
 
 def percentiles(taken):
@@ -87,10 +87,10 @@ def test_risk_check_and_intent(tmp_path):
     import ledger_timing
     with JournalFiles(tmp_path) as files:
         assert files.wait_prepared()
-        table, book, slot = desk(files.epoch)
+        table, book, slot = desk(files.prefix)
         checks, intents = map(percentiles, ledger_timing.time_sends(files, book, table, slot, COUNT))
         marks = percentiles(ledger_timing.time_marks(book, COUNT))
-        fills = percentiles(ledger_timing.time_fills(table, files.epoch << 40 | 1, slot, FILLS))
+        fills = percentiles(ledger_timing.time_fills(table, client_id.first_of(files.prefix), slot, FILLS))
         assert book.counts == {"approved": COUNT + RESTING, "refused": 0, "strangers": 0}
         assert book.committed(0) == RESTING * QUANTITY
         assert table.order(slot).cumulative == FILLS == table.position(0).net and table.audit() == []

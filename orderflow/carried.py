@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orderflow._core.client_id import prefix_of
 from orderflow._core.journal_scan import JournalScan, epoch_of, paths_of
 from orderflow._core.recovery import Recovery
 from orderflow.instrument import Listing, table
@@ -83,7 +84,7 @@ def left_by(directory: Any, epoch: int) -> tuple[RunStart, Carried, int] | None:
     run = RunStart.load(first)
     names = [exchange.name for exchange in run.exchanges]
     width = max(len(each.listings) for each in run.instruments)
-    ledger = Recovery(table(run.listings, names), epoch, orders=1 << 16, parents=1 << 14, fills=1 << 18,
+    ledger = Recovery(table(run.listings, names), prefix_of(run.instance, epoch), orders=1 << 16, parents=1 << 14, fills=1 << 18,
                       listings_per_instrument=width)
     scan, before, taken = JournalScan(directory, epoch), Carried(), 0
     for text in ledger.replay(scan):

@@ -243,7 +243,8 @@ class Engine:
         self._name_strategies()
         core.kill.name_strategies(self.strategy_names[1:])
         journal = JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES, policy=self._journal_policy,
-                               report=self._report, unix_offset_ns=0 if self._direct else None)
+                               report=self._report, unix_offset_ns=0 if self._direct else None,
+                               instance=0 if self._direct else None)    # the same run gives the same ids there
         self._files.append(journal)
         self._build_router(core, journal, self._taken_over(core, journal), self.now_ns)
         if self._journal_policy == "sync":
@@ -311,7 +312,7 @@ class Engine:
             self.logs[name] = InputLogFiles(journal.directory, name, epoch, segment_bytes=LOG_BYTES)
             self._files.append(self.logs[name])
         width = max(len(item.listings) for item in core.instruments)
-        self.orders = Orders(self.table, epoch, listings_per_instrument=width, fills=self._fill_room,
+        self.orders = Orders(self.table, journal.prefix, listings_per_instrument=width, fills=self._fill_room,
                              **self._room)
         try:
             adopted = taken.enter(self.orders, now_ns)
@@ -341,8 +342,8 @@ class Engine:
             self.router.adopt(slot, now_ns)
         self._rings = (rings["parent_reports"], rings["wakes"], *core.orders.values(), *core.wakes.values())
         start = RunStart.of(core, self.sessions, policy=self._policy, recorded=self._record,
-                            strategies=self.strategy_names,
-                            limits=self._limits.document())
+                            strategies=self.strategy_names, limits=self._limits.document(),
+                            instance=journal.instance)
         records = taken.records()
         if not (self.journal.start_run(**start.fields(), carried=len(records), began_ns=now_ns)
                 and all(self.journal.carry(**each) for each in records)):
@@ -557,7 +558,7 @@ class Engine:
             if exchange.trades:
                 core.orders[exchange.name] = Ring(ORDER_RING, 128)
                 core.reports[exchange.name] = Ring(REPORT_RING, 128)
-        Path(directory, "epoch").write_text(f"{epoch - 1}\n")
+        Path(directory, "epoch").write_text(f"{run.instance} {epoch - 1}\n")
         journal = JournalFiles(directory, segment_bytes=JOURNAL_BYTES)
         engine._files.append(journal)
         engine._build_router(core, journal, taken, began_ns)

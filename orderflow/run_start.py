@@ -64,6 +64,8 @@ class RunStart:
         Of the native listing table that the engine traded on.
     recorded : bool
         Whether the frames were kept beside the journal.
+    instance : int
+        Of the journal directory: part of the client order ids (_core/client_id.pxd).
     """
 
     version: str
@@ -74,17 +76,18 @@ class RunStart:
     limits: dict[str, dict[str, Any]]
     table_sha256: str
     recorded: bool = False
+    instance: int = 0
 
     @classmethod
     def of(cls, core: Core, sessions: Sequence[Session], *, policy: str, limits: dict[str, Any],
-           recorded: bool, strategies: Sequence[str]) -> RunStart:
+           recorded: bool, strategies: Sequence[str], instance: int) -> RunStart:
         """Of an engine that is about to run."""
         exchanges = [
             RunExchange(session.settings.name, session.protocol, list(session.assets), session.settings.depth,
                         session.settings.name in core.orders, session.settings.name in core.twins)
             for session in sessions]
         return cls(orderflow.__version__, policy, exchanges, list(core.listings), list(strategies), limits,
-                   hashlib.sha256(core.table.tobytes()).hexdigest(), recorded)
+                   hashlib.sha256(core.table.tobytes()).hexdigest(), recorded, instance)
 
     @classmethod
     def load(cls, fields: dict[str, Any]) -> RunStart:
@@ -100,7 +103,8 @@ class RunStart:
                        [RunExchange(**each) for each in fields["exchanges"]],
                        [_listing(each) for each in fields["listings"]],
                        [str(each) for each in fields["strategies"]],
-                       dict(fields["limits"]), str(fields["table_sha256"]), bool(fields["recorded"]))
+                       dict(fields["limits"]), str(fields["table_sha256"]), bool(fields["recorded"]),
+                       int(fields.get("instance", 0)))     # ids of older runs had none
         except KeyError as error:
             raise RunStartError(f"RUN_START has no {error.args[0]!r}: it was written by another version "
                                 "of orderflow") from None

@@ -1,6 +1,7 @@
 """An order table with risk beside it, used as the router uses them: what the tests of risk sit at."""
 import numpy as np
 
+from orderflow._core import client_id
 from orderflow._core.orders import Orders
 from orderflow._core.risk import RiskBook
 from orderflow._core.types import (
@@ -74,7 +75,7 @@ class Desk:
         fields = {"kind": ChildKind.NEW_ORDER, "side": Side.BUY, "price": 10_000, "quantity": 10_000,
                   "order_type": OrderType.LIMIT, "time_in_force": TimeInForce.IOC, **fields}
         fields = {"parent_id": PARENT + fields["side"]} | fields
-        self.child = record(CHILD_ORDER_DTYPE, client_order_id=EPOCH << 40 | self.count, **fields)
+        self.child = record(CHILD_ORDER_DTYPE, client_order_id=client_id.first_of(EPOCH) + self.count - 1, **fields)
         slot = self.orders.open_child(self.child)
         decision = self.risk.check(self.orders, slot, now_ns)
         if decision.code != Reason.OK:

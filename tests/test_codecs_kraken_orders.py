@@ -195,7 +195,7 @@ def test_an_order_that_was_placed():
 
 @given(st.lists(st.integers(1, 2**24 - 1), min_size=1, max_size=4), st.integers(1, 2**40 - 1), st.integers(0, 4095))
 def test_an_answer_finds_its_order_by_its_number(epochs, counter, younger):
-    """Epochs only grow; an order may be up to 4095 of them old."""
+    """Ids only grow; an order may be up to 4095 times 2**40 behind the newest."""
     sender = codec()
     for epoch in epochs:
         sender.encode_new_order(order(client_order_id=epoch << 40 | 1))

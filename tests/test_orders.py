@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orderflow._core import client_id
 from orderflow._core.order_table import OutcomeFlag
 from orderflow._core.orders import Orders, Refused
 from orderflow._core.types import (
@@ -22,7 +23,7 @@ from orderflow._core.types import (
 from tests.reference import orders as reference
 
 EPOCH = 3
-FIRST = EPOCH << 40 | 1
+FIRST = client_id.first_of(EPOCH)
 PARENT = 1 << 48 | 1
 SECOND_NS = 1_000_000_000
 
@@ -252,7 +253,7 @@ def test_fills_without_trade_id_are_told_apart_by_what_they_say(table):
     assert table.order(0).cumulative == 20
 
 
-@pytest.mark.parametrize("client_order_id", [0, 1 << 40 | 1, (EPOCH + 1) << 40 | 1])
+@pytest.mark.parametrize("client_order_id", [0, client_id.first_of(EPOCH - 1), client_id.first_of(EPOCH + 1)])
 def test_foreign_order_is_counted_and_not_touched(table, client_order_id):
     before = table.order(0)
     assert table.apply(fill(10, 1, client_order_id=client_order_id, slot=0)).flags == OutcomeFlag.FOREIGN
@@ -575,7 +576,7 @@ def test_a_long_run_of_many_orders_keeps_the_books():
 
 
 def test_set_up_says_what_is_wrong():
-    with pytest.raises(ValueError, match="epoch: 0"):
+    with pytest.raises(ValueError, match="prefix: 0"):
         Orders(listings(), 0)
     with pytest.raises(ValueError, match="orders: 0"):
         Orders(listings(), 1, orders=0)

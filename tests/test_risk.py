@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import orderflow
+from orderflow._core import client_id
 from orderflow._core.orders import Orders
 from orderflow._core.risk import RiskBook, product_limit
 from orderflow._core.types import (
@@ -163,7 +164,7 @@ def test_conservation_does_not_believe_the_routers_books():
 def test_a_parent_that_risk_was_not_told_of_gets_nothing():
     desk = Desk()
     desk.orders.open_parent(record(PARENT_ORDER_DTYPE, parent_id=99, side=Side.BUY, quantity=10**6))
-    slot = desk.orders.open_child(record(CHILD_ORDER_DTYPE, client_order_id=EPOCH << 40 | 50, parent_id=99,
+    slot = desk.orders.open_child(record(CHILD_ORDER_DTYPE, client_order_id=client_id.first_of(EPOCH) + 50, parent_id=99,
                                          price=10_000, quantity=10_000, side=Side.BUY, order_type=OrderType.LIMIT))
     assert desk.risk.check(desk.orders, slot, 0) == (Reason.EXCEEDS_PARENT, 0, 10_000)
 
@@ -178,7 +179,7 @@ def test_an_order_that_never_left_is_taken_back():
 
 def test_an_order_that_went_around_risk_is_counted_in_full():
     desk = Desk()
-    slot = desk.orders.open_child(record(CHILD_ORDER_DTYPE, client_order_id=EPOCH << 40 | 50,
+    slot = desk.orders.open_child(record(CHILD_ORDER_DTYPE, client_order_id=client_id.first_of(EPOCH) + 50,
                                          parent_id=PARENT + Side.BUY, price=10_000, quantity=10_000, side=Side.BUY))
     desk.risk.observe(desk.orders, slot)
     assert desk.risk.counts["strangers"] == 1 and desk.risk.exposure(0).open_buys == 10_000

@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 
+from orderflow._core import client_id
 from orderflow._core.orders import Orders
 from orderflow._core.risk import RiskBook
 from orderflow._core.types import LISTING_DTYPE, BookState, ExecType, OrderType, Reason, Side, TradingState
@@ -115,7 +116,7 @@ def take(desk, risk, orders, listing):
                                        instrument=listing))
     risk.register_parent(orders, parent)
     return orders.open_child(record(
-        CHILD_ORDER_DTYPE, client_order_id=1 << 40 | listing + 1, parent_id=listing + 1, side=Side.BUY, quantity=7,
+        CHILD_ORDER_DTYPE, client_order_id=client_id.first_of(1) + listing, parent_id=listing + 1, side=Side.BUY, quantity=7,
         price=10_000, listing=listing, order_type=OrderType.LIMIT))
 
 

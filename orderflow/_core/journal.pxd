@@ -9,12 +9,12 @@ and cancels still pass.
 
 Record, little endian, at a multiple of 8: u32 size of all of it | u16 kind | u16 bytes of padding | u64 sequence |
 i64 monotonic_ns | i64 wall_ns | payload | zeros up to a multiple of 8 less 4 | u32 CRC32C, seeded by the segment.
-Sequences are epoch << 40 | counter as client order ids are, and so grow across runs. Payloads are the structs of
+Sequences are epoch << 40 | counter, and so grow across runs. Payloads are the structs of
 types.pxd, byte for byte. """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from orderflow._core cimport risk, segments
+from orderflow._core cimport client_id, risk, segments
 from orderflow._core.doorbell cimport NativeDoorbell
 from orderflow._core.flusher cimport Flusher
 from orderflow._core.journal_scan cimport CHECK_BYTES, RecordHeader
@@ -52,7 +52,9 @@ cdef struct Journal:
 
 cdef nogil:
     inline uint64_t next_client_order_id(Journal *journal) noexcept:
-        """A client order id that no run has used: epoch << 40 | counter."""
+        """A client order id that no run has used; 0 when this run has used up its own."""
+        if client_id.is_last(journal.client_order_id):
+            return 0
         journal.client_order_id += 1
         return journal.client_order_id
 
@@ -139,6 +141,8 @@ cdef nogil:
 cdef class JournalFiles(segments.SegmentFiles):
     cdef Journal journal
     cdef int _lock
+    cdef readonly uint64_t instance     # part of its client order ids (client_id.pxd)
+    cdef readonly uint64_t prefix
     cdef readonly str policy
     cdef readonly Flusher flusher       # None under `crash`
     cdef readonly tuple recovered      # what opening it had to put right, a line each

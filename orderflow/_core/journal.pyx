@@ -2,6 +2,7 @@
 import fcntl
 import json
 import os
+import secrets
 import time
 from collections import namedtuple
 from pathlib import Path
@@ -14,7 +15,7 @@ from orderflow._core.types cimport Reason
 
 import numpy as np
 
-from orderflow._core.order_table import MAXIMUM_EPOCH
+from orderflow._core.client_id import MOST_INSTANCES, MOST_RUNS, first_of, prefix_of
 from orderflow._core.journal_scan import HEADER_BYTES, KIND, NAME, JournalScan, verify
 from orderflow._core.segments import SegmentError, read_header, segment_paths, sync_directory
 from orderflow._core.types import CHILD_ORDER_DTYPE, COMMAND_DTYPE, EXECUTION_REPORT_DTYPE, PARENT_ORDER_DTYPE
@@ -41,11 +42,12 @@ class Record(namedtuple("Record", "sequence kind monotonic_ns wall_ns payload"))
         return json.loads(self.payload) if dtype is None else np.frombuffer(self.payload, dtype)[0]
 
 
-def next_epoch(directory):
-    """Take the next client-id epoch of a journal directory, durable before it is returned.
+def next_epoch(directory, instance=None):
+    """Take the next epoch of a journal directory, durable before it is returned: (instance, epoch).
 
-    The epoch file is replaced as a whole, so a crash leaves the old number or the new one. Where it is missing or
-    unreadable the headers of the segments say which epochs were used. """
+    The file `epoch` names both; it is replaced as a whole, so a crash leaves the old numbers or the new ones. Where it is
+    missing or unreadable the headers of the segments say which epochs were used, and another instance is drawn: no id of
+    it was given before. `instance` is what is taken instead of drawing one. """
     directory = Path(directory)
     path = directory / "epoch"
     used = [0]
@@ -54,24 +56,29 @@ def next_epoch(directory):
             used.append(read_header(segment, segment.read_bytes()[:HEADER_BYTES]).epoch)
         except SegmentError:
             continue            # a segment that was being created when the machine went down
+    drawn = secrets.randbelow(MOST_INSTANCES) if instance is None else instance
     try:
-        used.append(int(path.read_text()))
+        known, last = map(int, path.read_text().split())
+        used.append(last)
+        drawn = known
     except FileNotFoundError:
         pass
-    except ValueError as error:
+    except ValueError:
         if len(used) == 1:
-            raise JournalError(f"{path}: {error}; write the last epoch that was used into it") from None
+            raise JournalError(f"{path}: expected two numbers, the instance and the last epoch that was used; where "
+                               "nobody knows them begin in a new directory") from None
     epoch = max(used) + 1
-    if not 0 < epoch <= MAXIMUM_EPOCH:
-        raise JournalError(f"{path}: epoch {epoch} is outside 1 to {MAXIMUM_EPOCH}")
+    if not (0 < epoch <= MOST_RUNS and 0 <= drawn < MOST_INSTANCES):
+        raise JournalError(f"{path}: instance {drawn} is outside 0 to {MOST_INSTANCES - 1}, or epoch {epoch} outside 1 "
+                           f"to {MOST_RUNS}: begin in a new directory")
     temporary = directory / "epoch.new"
     with open(temporary, "w") as file:
-        file.write(f"{epoch}\n")
+        file.write(f"{drawn} {epoch}\n")
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
     sync_directory(directory)
-    return epoch
+    return drawn, epoch
 
 
 def lock(directory):
@@ -103,6 +110,8 @@ cdef class JournalFiles(segments.SegmentFiles):
         Told in one line what halts this journal; any thread.
     unix_offset_ns : int, optional
         Unix clock - monotonic clock, where the clock is a virtual one.
+    instance : int, optional
+        Of a new directory, where client order ids must come out the same each time; by default it is drawn.
 
     Raises
     ------
@@ -113,7 +122,7 @@ cdef class JournalFiles(segments.SegmentFiles):
     """
 
     def __init__(self, directory, *, uint64_t segment_bytes=64 << 20, str policy="crash", report=None,
-                 unix_offset_ns=None):
+                 unix_offset_ns=None, instance=None):
         if policy not in POLICIES:
             raise ValueError(f"policy {policy!r}: expected one of {', '.join(POLICIES)}")
         directory = Path(directory)
@@ -121,14 +130,16 @@ cdef class JournalFiles(segments.SegmentFiles):
         self._lock = lock(directory)
         try:
             self.recovered = recover(directory)
-            epoch = next_epoch(directory)
+            self.instance, epoch = next_epoch(directory, instance)
             super().__init__(directory, NAME, KIND, epoch, epoch << 40 | 1, segment_bytes, policy != "crash", report)
         except BaseException:
             os.close(self._lock)
             raise
         self.policy = policy
         self.journal.writer, self.journal.durability = &self.writer, &self.durability
-        self.journal.sequence = self.journal.client_order_id = self.epoch << 40
+        self.journal.sequence = self.epoch << 40
+        self.prefix = prefix_of(self.instance, self.epoch)
+        self.journal.client_order_id = first_of(self.prefix) - 1
         self.durability.written = self.durability.durable = self.journal.sequence
         self.journal.wall_offset_ns = (time.time_ns() - time.monotonic_ns() if unix_offset_ns is None
                                        else unix_offset_ns)
@@ -191,7 +202,7 @@ cdef class JournalFiles(segments.SegmentFiles):
         return Reason.OK, np.frombuffer((<const char *>order)[:sizeof(ChildOrder)], CHILD_ORDER_DTYPE).copy()[0]
 
     def next_client_order_id(self):
-        """A client order id that no run has used."""
+        """A client order id that no run has used; 0 when this one has used up its own."""
         return next_client_order_id(&self.journal)
 
     @property

@@ -100,7 +100,7 @@ cdef struct Table:
     IndexMap by_client_order_id
     IndexMap by_parent_id
     IndexMap by_trade
-    uint64_t epoch
+    uint64_t prefix             # of the client order ids of this run (client_id.pxd)
     int64_t evidence_ns         # how long an order that left is kept after its end; a parent too, while there is room
     uint32_t order_capacity
     uint32_t parent_capacity

@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 
 from orderflow._core.types import OrderStatus, ParentStatus, Reason, Side
 
-MAXIMUM_EPOCH: int
 MAXIMUM_LISTINGS: int
 
 class OutcomeFlag(IntFlag):
@@ -86,7 +85,7 @@ class OrderTable:
     def __init__(
         self,
         listings: NDArray[np.void],
-        epoch: int,
+        prefix: int,
         *,
         orders: int = 16384,
         parents: int = 1024,

@@ -12,9 +12,9 @@ from orderflow._core.types cimport Reason, Side
 
 import numpy as np
 
+from orderflow._core.client_id import MOST_INSTANCES, MOST_RUNS
 from orderflow._core.types import LISTING_DTYPE
 
-MAXIMUM_EPOCH = (1 << 24) - 1
 MAXIMUM_LISTINGS = 1 << 16      # what an InputRecord can name
 
 OrderView = namedtuple("OrderView", "slot client_order_id parent_id listing side status price quantity cumulative "
@@ -48,8 +48,8 @@ cdef class OrderTable:
     ----------
     listings : numpy structured array of LISTING_DTYPE, shape (n,)
         The engine's listing table; kept alive and read, never copied.
-    epoch : int
-        The journal's client-id epoch, 1 to 2**24 - 1. Orders of other epochs are foreign.
+    prefix : int
+        Of the journal's client order ids (client_id.prefix_of). Orders of others are foreign.
     orders, parents, fills : int
         Capacities. When they are used up new orders are refused (Reason.TABLE_FULL), and what is out is still served.
     listings_per_instrument : int
@@ -58,12 +58,12 @@ cdef class OrderTable:
         How long an ended order is kept at least, so that late reports find it.
     """
 
-    def __init__(self, listings, uint64_t epoch, *, uint32_t orders=16384, uint32_t parents=1024, uint32_t fills=65536,
+    def __init__(self, listings, uint64_t prefix, *, uint32_t orders=16384, uint32_t parents=1024, uint32_t fills=65536,
                  uint32_t listings_per_instrument=16, int64_t evidence_ns=60_000_000_000):
         if listings.dtype != LISTING_DTYPE:
             raise TypeError(f"listings: expected LISTING_DTYPE, got {listings.dtype}")
-        if not 0 < epoch <= MAXIMUM_EPOCH:
-            raise ValueError(f"epoch: {epoch} is outside 1 to {MAXIMUM_EPOCH}")
+        if not 0 < prefix < MOST_INSTANCES * (MOST_RUNS + 1):
+            raise ValueError(f"prefix: {prefix} is outside 1 to {MOST_INSTANCES * (MOST_RUNS + 1) - 1}")
         for name, value, most in (("orders", orders, 1 << 24), ("parents", parents, 1 << 24), ("fills", fills, 1 << 24),
                                   ("listings", len(listings), MAXIMUM_LISTINGS)):
             if not 0 < value <= most:
@@ -75,7 +75,7 @@ cdef class OrderTable:
         self.table.listings = <const Listing *>&raw[0]
         self.table.listing_count = len(listings)
         self.table.listings_per_instrument = listings_per_instrument
-        self.table.epoch = epoch
+        self.table.prefix = prefix
         self.table.evidence_ns = evidence_ns
         self._allocate(orders, parents, fills)
         self.refresh_listings()

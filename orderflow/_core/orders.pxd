@@ -6,7 +6,7 @@ report means is order_states' business, where orders live order_table's; this fi
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from orderflow._core cimport index_map, order_states as states, order_table, positions, wide
+from orderflow._core cimport client_id, index_map, order_states as states, order_table, positions, wide
 from orderflow._core.order_states cimport Order
 from orderflow._core.order_table cimport (
     NONE, OUTSIDE, RETIREMENTS, RETIRING, Fill, Hold, Outcome, OutcomeFlag, Table,
@@ -17,7 +17,6 @@ from orderflow._core.types cimport (
 )
 
 cdef enum:
-    EPOCH_SHIFT = 40            # client order id = epoch << 40 | counter
 
 
 cdef nogil:
@@ -189,7 +188,7 @@ cdef nogil:
         table.counts.reports += 1
         slot = order_table.find(table, report.client_order_id, report.slot)
         if slot == <uint32_t>NONE:
-            if report.client_order_id == 0 or report.client_order_id >> EPOCH_SHIFT != table.epoch:
+            if report.client_order_id == 0 or client_id.prefix(report.client_order_id) != table.prefix:
                 table.counts.foreign += 1
                 outcome.flags = OutcomeFlag.FOREIGN
                 return

@@ -216,6 +216,9 @@ cdef nogil:
             return refused(self, Reason.TABLE_FULL)     # nobody would notice that it is not answered
         memset(&child, 0, sizeof(ChildOrder))
         child.client_order_id = journal.next_client_order_id(self.journal)
+        if child.client_order_id == 0:
+            self.risk.state = TradingState.HALTED
+            return refused(self, Reason.IDS_USED_UP)
         child.parent_id = parent.parent_id
         child.sequence = self.log.sequence
         child.board_version = self.views[listing].version

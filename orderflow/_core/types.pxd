@@ -196,6 +196,7 @@ cpdef enum Reason:              # coded reasons: of risk, of the send gate, of a
     STRATEGY_CAPITAL_EXCEEDED = 55
     UNKNOWN_STRATEGY = 56
     STRATEGY_NOTIONAL_EXCEEDED = 57
+    IDS_USED_UP = 58            # this run has given all its client order ids: it takes a restart
     NEVER_ACCEPTED = 64         # asked for, and nowhere to be found long after it was sent
     RESTARTED = 65              # its run ended while it worked
 
@@ -341,7 +342,7 @@ cdef struct Command:            # 64 bytes, payload behind it in the byte ring
 
 
 cdef struct ChildOrder:         # 128 bytes: router -> exchange
-    uint64_t client_order_id    # epoch << 40 | counter; the codec spells it
+    uint64_t client_order_id    # see client_id.pxd; the codec spells it
     uint64_t parent_id
     uint64_t sequence           # router input that caused it
     uint64_t journal_sequence   # its intent, already written

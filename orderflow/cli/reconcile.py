@@ -18,7 +18,7 @@ from orderflow.cli import summary
 from orderflow.engine import Engine
 from orderflow.instrument import from_scaled
 
-#: Client order ids and journal sequences are epoch << 40 | counter.
+#: Journal sequences are epoch << 40 | counter.
 EPOCH_SHIFT = 40
 ENDS = {ExecType.REPORT_CANCELED: "cancelled", ExecType.REPORT_EXPIRED: "cancelled",
         ExecType.REPORT_REJECTED: "rejected", ExecType.REPORT_NOT_SENT: "not_sent"}

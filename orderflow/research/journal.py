@@ -36,7 +36,7 @@ from orderflow._core.types import (
 from orderflow.instrument import Listing, from_scaled
 from orderflow.run_start import RunStart
 
-EPOCH_SHIFT = 40                # of journal sequences and client order ids
+EPOCH_SHIFT = 40                # of journal sequences
 COUNTER_MASK = (1 << EPOCH_SHIFT) - 1
 UNKNOWN = 0xFFFF                # listing of an order that nobody knows
 MOST_ORDERS = 1 << 28           # of one run that are remembered
@@ -83,13 +83,13 @@ def rows(directory, epoch: int | None = None) -> Iterator[Row]:
     RunStartError
         The first record of a run cannot be read.
     """
-    run = _Run(None)
+    run = _Run(None, 0)
     number = 0
     for record in journal.read(directory):
         if record.sequence >> EPOCH_SHIFT != number:
-            number, run = record.sequence >> EPOCH_SHIFT, _Run(None)
+            number, run = record.sequence >> EPOCH_SHIFT, _Run(None, 0)
         if record.kind == RecordKind.RUN_START:
-            run = _Run(RunStart.load(record.decode()))
+            run = _Run(RunStart.load(record.decode()), number)
         fields = run.fields(record)
         if epoch is None or epoch == number:
             yield Row(number, record.sequence & COUNTER_MASK, record.wall_ns, name_of(RecordKind, record.kind), fields)
@@ -111,14 +111,19 @@ def scaled(value: int, decimals: int | None) -> Decimal | None:
 class _Run:
     """What must be known of a run to read its records."""
 
-    def __init__(self, start: RunStart | None):
+    def __init__(self, start: RunStart | None, epoch: int):
         self._start = start
+        self._prefix = client_id.prefix_of(start.instance, epoch) if start else 0
         self._listings: Sequence[Listing] = start.listings if start else ()
         self._instruments = start.instruments if start else []
         self._listing_of = array("H")       # by the counter of the client order id
         self._parent_of = array("Q")
+        self._earlier: dict[int, tuple[int, int]] = {}      # (listing, parent) of orders that were taken over
 
     def fields(self, record: Record) -> dict[str, Any]:
+        if record.kind == RecordKind.CARRIED and "order" in (carried := record.decode()):
+            order = carried["order"]
+            self._earlier[order["client_order_id"]] = order["listing"], order["parent_id"]
         if record.kind == RecordKind.PARENT:
             return self._parent(_named(record, PARENT_ORDER_DTYPE))
         if record.kind in (RecordKind.INTENT, RecordKind.CANCEL):
@@ -191,8 +196,8 @@ class _Run:
         return self._listings[index] if index < len(self._listings) else None
 
     def _remember(self, client_order_id: int, listing: int, parent: int) -> None:
-        at = client_order_id & COUNTER_MASK
-        if at >= MOST_ORDERS:
+        prefix, at = divmod(client_order_id, client_id.COUNTERS)
+        if prefix != self._prefix or at >= MOST_ORDERS:
             return
         if at >= len(self._listing_of):
             missing = at + 1 - len(self._listing_of)
@@ -201,9 +206,11 @@ class _Run:
         self._listing_of[at], self._parent_of[at] = min(listing, UNKNOWN), parent
 
     def _recall(self, client_order_id: int) -> tuple[int, int | None]:
-        """(listing, parent) of an order of this run."""
-        at = client_order_id & COUNTER_MASK
-        if not client_order_id or at >= len(self._listing_of):
+        """(listing, parent) of an order of this run, or of one that it took over."""
+        prefix, at = divmod(client_order_id, client_id.COUNTERS)
+        if client_order_id in self._earlier:
+            return self._earlier[client_order_id]
+        if prefix != self._prefix or at >= len(self._listing_of):
             return UNKNOWN, None
         return self._listing_of[at], self._parent_of[at] or None
 

@@ -3,9 +3,9 @@
 All that is constant for a listing, side and order type is one piece of text prepared when the codec is made; an order
 adds its numbers, its id, the session token and the request id. Nothing is signed: the token stands for the account.
 
-The request id is an integer, and JSON numbers are safe up to 2**53 only: one bit for the action, twelve for the low end
-of the client order id's epoch and forty for its counter. Epochs only grow, so the full one is the nearest at or below
-the highest that was sent: an answer finds its order without a table, as long as the order is younger than 4096 starts.
+The request id is an integer, and JSON numbers are safe up to 2**53 only: one bit for the action, and the lower 52 of the
+client order id. Of one instance ids only grow (client_id.pxd), so the upper bits are those nearest at or below the
+highest that was sent: an answer finds its order without a table.
 
 Kraken takes FOK over REST only (its change log, May 2026, names no WebSocket field for it), so it is refused here.
 """
@@ -38,8 +38,8 @@ cdef enum:                      # variants: what a LIMIT or MARKET order becomes
     VARIANTS = 6
 
 cdef enum:
-    COUNTER_BITS = 40           # of a client order id
-    EPOCH_BITS = 12             # of its epoch, in a request id
+    LOW_BITS = 40               # of a client order id, and
+    NEXT_BITS = 12              # those above them: what a request id has of it
     TOKEN_LIMIT = 160
     LONGEST_DEAD_MAN_S = 86400
 
@@ -49,7 +49,7 @@ cdef struct Requests:
     const int32_t *rows         # listing index -> row below, -1 = not on this connection
     const text.Piece *places    # row * 2 * VARIANTS + side * VARIANTS + variant: up to the quantity
     int64_t deadline_ns         # after sending; the engine matches nothing later; 0 = its own default (5 s)
-    uint64_t epoch              # highest of the orders sent
+    uint64_t highest            # of the upper bits of the orders sent
     uint32_t listing_count
     uint32_t token_generation   # 0 = none yet; the low bit says which of the two is valid
     text.Piece[2] tokens        # "token":"...","req_id": ; the control thread writes the one that nobody reads
@@ -57,14 +57,14 @@ cdef struct Requests:
 
 cdef nogil:
     inline uint64_t request_id(const ChildOrder *order, bint cancel) noexcept:
-        return (<uint64_t>cancel << (COUNTER_BITS + EPOCH_BITS)
-                | (order.client_order_id & ((<uint64_t>1 << (COUNTER_BITS + EPOCH_BITS)) - 1)))
+        return (<uint64_t>cancel << (LOW_BITS + NEXT_BITS)
+                | (order.client_order_id & ((<uint64_t>1 << (LOW_BITS + NEXT_BITS)) - 1)))
 
     inline uint64_t read_request_id(const Requests *requests, uint64_t number) noexcept:
         """The client order id that request_id() was made from."""
-        cdef uint64_t low = number >> COUNTER_BITS & ((1 << EPOCH_BITS) - 1)
-        cdef uint64_t epoch = requests.epoch - ((requests.epoch - low) & ((1 << EPOCH_BITS) - 1))
-        return epoch << COUNTER_BITS | (number & ((<uint64_t>1 << COUNTER_BITS) - 1))
+        cdef uint64_t low = number >> LOW_BITS & ((1 << NEXT_BITS) - 1)
+        cdef uint64_t upper = requests.highest - ((requests.highest - low) & ((1 << NEXT_BITS) - 1))
+        return upper << LOW_BITS | (number & ((<uint64_t>1 << LOW_BITS) - 1))
 
     inline int variant_of(const ChildOrder *order) noexcept:
         cdef bint post_only = (order.flags & OrderFlag.POST_ONLY) != 0
@@ -86,8 +86,8 @@ cdef nogil:
         cdef uint32_t generation = load_acquire(&requests.token_generation)
         if generation == 0:
             return EncodeStatus.ENCODE_NOT_SIGNED
-        if order.client_order_id >> COUNTER_BITS > requests.epoch:
-            requests.epoch = order.client_order_id >> COUNTER_BITS
+        if order.client_order_id >> LOW_BITS > requests.highest:
+            requests.highest = order.client_order_id >> LOW_BITS
         at = text.put_piece(at, &requests.tokens[generation & 1])
         at += fixed.write_digits(request_id(order, cancel), at)
         return <int>(text.put(at, b"}", 1) - frame)
