@@ -15,6 +15,7 @@ from orderflow._core.client_id import encode
 from orderflow._core.doorbell import Doorbell
 from orderflow._core.input_log import InputLogFiles
 from orderflow._core.journal import JournalFiles
+from orderflow._core.kill import KillCause
 from orderflow._core.loop_router import RouterLoop, StrategizerLoop
 from orderflow._core.loops import Loop
 from orderflow._core.orders import Orders
@@ -36,6 +37,7 @@ from orderflow._core.types import (
 from orderflow.carried import Carried, CarriedError, carried
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Session, SessionSettings
+from orderflow.faults import text as fault_text
 from orderflow.instrument import Instrument, Listing, decimal
 from orderflow.limits import MANUAL, Limits, RiskLimits, risk_book
 from orderflow.parents import ParentState, denied, state_of
@@ -161,6 +163,7 @@ class Engine:
         self._standstill_ns = int(standstill * 1e9)
         self._silence_s = watchdog
         self._trades = False                # not before everything was ready once
+        self._told_triggers = 0             # of the kill switch
         self.watchdog: WatchdogProcess | None = None
         self._temporary = tempfile.TemporaryDirectory(prefix="orderflow-") if directory is None else None
         self.directory = Path(self._temporary.name if self._temporary else directory)
@@ -439,7 +442,10 @@ class Engine:
     def _killed(self) -> None:
         """The switch was pulled: what had to be done is done already, natively."""
         switch = self.core.kill
-        self._report(f"killed: {', '.join(switch.killed) or 'nothing'} ({switch.cause.name}); `orderflow rearm "
+        self._told_triggers = switch.triggers
+        code, subject = self.router.fault
+        why = f": {fault_text(code, subject)}" if switch.cause == KillCause.KILLED_BY_FAULT and code else ""
+        self._report(f"killed: {', '.join(switch.killed) or 'nothing'} ({switch.cause.name}{why}); `orderflow rearm "
                      f"{self.directory}` allows it again")
 
     def _respond(self, asked: dict) -> dict:
@@ -499,6 +505,8 @@ class Engine:
         """Let time pass: real time, or the virtual clock of the direct server."""
         if self._direct:
             self.server.run_until(self.server.now_ns + int(seconds * 1e9), until)
+            if self.core.kill.triggers != self._told_triggers:
+                self._killed()          # there is no thread here that would be told
             return
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not until():

@@ -44,7 +44,7 @@ STAGES = """
 
 #: The layers of Python, lowest first. A layer imports from itself and from lower ones.
 LAYERS = ("instrument", "complaints", "config", "_core", "redaction", "credentials", "exchanges", "simulator",
-          "servers", "wiring", "parents", "run_start", "carried", "status", "watchdog", "limits", "refusals", "engine",
+          "servers", "wiring", "parents", "run_start", "carried", "status", "watchdog", "limits", "refusals", "faults", "engine",
           "research", "cli")
 #: (importing layer, module): why it may.
 ALLOWED_IMPORTS = {

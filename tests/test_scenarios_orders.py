@@ -11,8 +11,10 @@ import pytest
 
 from orderflow._core.client_id import encode
 from orderflow._core.types import OrderType, Side, TimeInForce
+from orderflow.research.simulation import INSTRUMENT
 from orderflow.simulator.order import Ending, Order, SelfTrade
 from tests.doubtful import EXCHANGES, World
+from tests.native_module import built
 
 
 @pytest.fixture
@@ -182,6 +184,28 @@ def test_scenario_33_an_order_that_meets_one_of_the_same_account(make, mode):
         assert by_hand.fills == []
     elif mode == SelfTrade.ALLOWED:
         assert by_hand.filled == by_hand.quantity
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_scenario_34_a_router_that_forgets_its_orders_is_stopped_at_the_first_share_too_many(make, name, tmp_path):
+    """The defect: what a parent has out and has had filled is forgotten, again and again, so the router orders anew."""
+    world = make(name)
+    ask = world.engine.book(name, world.engine.core.listings[0].symbol)["asks"][0]
+    listing = world.engine.core.listings[0]
+    best = Decimal(int(ask["price"])).scaleb(-listing.price_decimals)
+    there = Decimal(int(ask["quantity"])).scaleb(-listing.quantity_decimals)
+    forgetful = built("forgetful_router", tmp_path)
+    parent = world.engine.submit(INSTRUMENT, "buy", there * 2, best)        # half of it has to wait for other offers
+    world.run(60, lambda: forgetful.forget_children(world.engine.orders) or world.engine.risk.state == 0)
+    told = [each for each in world.problems if "KILLED_BY_FAULT" in each]
+    assert len(told) == 1 and f"parent order {parent}: an order for it would have made more of it" in told[0]
+    assert world.engine.risk.state.name == "HALTED" and world.engine.core.kill.killed == ["everything"]
+    assert world.engine.router.counts["refusals"]["EXCEEDS_PARENT"] == 1
+    assert 0 < world.position() == world.held() <= 2 * there
+    placed = world.placed
+    world.run(10)
+    assert world.placed == placed       # not one more
 
 
 def test_scenario_35_nonces_arrive_in_the_order_in_which_they_were_made(make):

@@ -43,6 +43,7 @@ cpdef enum KillCause:
     KILLED_BY_CALL = 1          # Engine.kill
     KILLED_BY_SOCKET = 2        # `orderflow kill`
     KILLED_BY_STANDSTILL = 3    # a native thread's heartbeat stood still
+    KILLED_BY_FAULT = 4         # the router found an invariant broken
 
 
 cpdef enum KillAnswer:          # to a request

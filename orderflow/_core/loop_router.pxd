@@ -5,7 +5,6 @@ from orderflow._core.allocation cimport Splitter
 from orderflow._core.byte_ring cimport ByteRing
 from orderflow._core.input_log cimport InputLogFiles
 from orderflow._core.journal cimport JournalFiles
-from orderflow._core.kill cimport KillLine
 from orderflow._core.latency cimport LatencyHistogram
 from orderflow._core.loops cimport Loop
 from orderflow._core.order_table cimport OrderTable
@@ -18,7 +17,6 @@ from orderflow._core.timers cimport TimerHeap
 
 cdef class RouterLoop(Loop):
     cdef RouterState state
-    cdef const KillLine *kill_line
     cdef readonly OrderTable orders
     cdef readonly RiskBook risk
     cdef readonly LatencyHistogram frame_to_decision

@@ -17,6 +17,7 @@ from orderflow._core.order_table import OrderTable
 from orderflow._core.ring import Ring
 from orderflow._core.risk import RiskBook
 from orderflow._core.strategy import Strategy
+from orderflow._core.types import FaultCode
 
 class RouterLoop(Loop):
     def __init__(
@@ -60,6 +61,8 @@ class RouterLoop(Loop):
     def replay_parent(self, payload: Buffer, now_ns: int) -> None: ...
     def replay_state(self, whose: int, state: int, now_ns: int) -> None: ...
     def replay_timer(self, key: int, now_ns: int) -> None: ...
+    @property
+    def fault(self) -> tuple[FaultCode, int]: ...
     @property
     def counts(self) -> dict[str, Any]: ...
 

@@ -16,13 +16,15 @@ from orderflow._core.ring cimport Ring
 from orderflow._core.router cimport MAXIMUM_EXCHANGES, REFUSALS, ListingState, Port
 from orderflow._core.strategizer cimport STRATEGIES, StrategizerCommand
 from orderflow._core.strategy cimport Strategy
-from orderflow._core.types cimport BoardEntry, ExecutionReport, Listing, ParentOrder, ParentReport, TradingState, Wake
+from orderflow._core.types cimport (
+    BoardEntry, ExecutionReport, FaultCode, Listing, ParentOrder, ParentReport, TradingState, Wake)
 
 import numpy as np
 
 from orderflow._core.latency import LatencyHistogram as PythonHistogram
 from orderflow._core.timers import TimerHeap as PythonTimers
 from orderflow._core.types import PARENT_ORDER_DTYPE, PARENT_REPORT_DTYPE, Reason
+from orderflow._core.types import FaultCode as PythonFaultCode
 
 cdef enum:
     BATCH = 64                      # records taken from one inbox before the others get their turn
@@ -88,7 +90,7 @@ cdef class RouterLoop(Loop):
         self.state.board = board.native
         self.state.wake_pending, self.state.strategy_pending = &wake_pending[0], &strategy_pending[0]
         self.state.reports_full = &reports_full[0]
-        self.kill_line = kill_switch.switch.line
+        self.state.kill_line, self.state.kill_bell = kill_switch.switch.line, kill_switch.bell.native
         self.state.table, self.state.risk = &self.orders.table, &self.risk.risk
         self.state.journal, self.state.log = &journal.journal, &log.log
         self.state.allocator, self.state.timers = &splitter.allocator, &self.timers.timers
@@ -141,10 +143,13 @@ cdef class RouterLoop(Loop):
         if self.state.risk.state != TradingState.HALTED and (
                 pending.is_set(self.state.reports_full)                 # a report was lost: nobody knows what is out
                 or segments.load_acquire(&self.state.journal.durability.halted)     # nothing new that is not written
-                or kill.load(&self.kill_line.everything)):
+                or kill.load(&self.state.kill_line.everything)):
             router.on_state(&self.state, TradingState.HALTED, now_ns)
-        killed = kill.load(&self.kill_line.strategies)
-        killed = killed << 32 | <uint32_t>kill.load(&self.kill_line.exchanges)
+        if (segments.load_acquire(&self.state.journal.durability.halted) == segments.Halt.FLUSH_FAILED
+                and not self.state.fault.code):
+            router.fail(&self.state, FaultCode.JOURNAL_LOST, 0, now_ns)
+        killed = kill.load(&self.state.kill_line.strategies)
+        killed = killed << 32 | <uint32_t>kill.load(&self.state.kill_line.exchanges)
         if killed != self.state.killed:
             router.on_killed(&self.state, killed, now_ns)
         for i in range(self.state.port_count):
@@ -257,11 +262,16 @@ cdef class RouterLoop(Loop):
         router.on_timer(&self.state, key, now_ns)
 
     @property
+    def fault(self):
+        """(FaultCode, parent id or client order id) of the first broken invariant since trading was allowed."""
+        return PythonFaultCode(self.state.fault.code), self.state.fault.subject
+
+    @property
     def counts(self):
         """What the router did, as a dict; refusals by the name of their Reason."""
         return {
             "parents": self.state.parents_taken, "splits": self.state.splits, "inexact": self.state.inexact_splits,
-            "asked": self.state.asked,
+            "asked": self.state.asked, "faults": self.state.faults,
             "wakes": sum(self.state.ports[i].wakes_taken for i in range(self.state.port_count)),
             "reports": sum(self.state.ports[i].reports_taken for i in range(self.state.port_count)),
             "timers": self.state.timers.count,

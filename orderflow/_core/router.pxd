@@ -20,7 +20,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64
 from libc.string cimport memset
 
 from orderflow._core cimport (
-    allocation, board, consolidated, input_log, journal, latency, order_states, order_table, orders, parents, pending,
+    allocation, board, consolidated, input_log, journal, kill, latency, order_states, order_table, orders, parents, pending,
     risk, risk_price, risk_rates, timers)
 from orderflow._core.allocation cimport Allocation, Allocator, Split
 from orderflow._core.board cimport SequenceBoard
@@ -28,6 +28,7 @@ from orderflow._core.consolidated cimport MAXIMUM_OFFERS, Offer
 from orderflow._core.doorbell cimport NativeDoorbell
 from orderflow._core.input_log cimport InputLog
 from orderflow._core.journal cimport Journal
+from orderflow._core.kill cimport KillCause, KillLine, KillScope
 from orderflow._core.latency cimport Histogram
 from orderflow._core.order_states cimport Order
 from orderflow._core.order_table cimport NONE, Outcome, OutcomeFlag, Table
@@ -38,7 +39,7 @@ from orderflow._core.risk cimport Approved
 from orderflow._core.risk_state cimport Decision, Risk
 from orderflow._core.timers cimport Timers
 from orderflow._core.types cimport (
-    BoardEntry, BookState, ChildKind, ChildOrder, ExecType, ExecutionReport, InputKind, Level, Listing, OrderStatus,
+    BoardEntry, BookState, ChildKind, ChildOrder, ExecType, ExecutionReport, Fault, FaultCode, InputKind, Level, Listing, OrderStatus,
     OrderType, ParentKind, ParentOrder, ParentReport, ParentStatus, Reason, Side, TimeInForce, TradingState, Wake)
 
 cdef enum:
@@ -98,6 +99,10 @@ cdef struct RouterState:
     Ring64 *wakes               # to the strategizer
     NativeDoorbell *strategizer_bell
     uint8_t *reports_full       # set by an exchange thread that lost a report
+    KillLine *kill_line
+    NativeDoorbell *kill_bell
+    Fault fault                 # the first since trading was allowed
+    uint64_t faults
     uint32_t *active            # slots of parents that are not done
     uint64_t *parent_timers     # by slot: handle of the timer that ends the parent
     uint64_t *child_timers      # by slot: handle of the timer that waits for the order's answer
@@ -164,6 +169,22 @@ cdef nogil:
         report.reason = reason
         report.side = order.side
         tell(self, &report)
+
+    # ------------------------------------------------------------------ what must not be
+
+    inline void fail(RouterState *self, uint32_t code, uint64_t subject, int64_t now_ns) noexcept:
+        """An invariant is broken: nothing new goes out, and what is out is cancelled, until a person has looked. This
+        thread goes on, because what is filled meanwhile must be counted."""
+        self.faults += 1
+        self.risk.state = TradingState.HALTED
+        if self.fault.code and kill.load(&self.kill_line.everything):
+            return                          # the first says most, and the rest follows from it
+        self.fault.sequence = self.log.sequence
+        self.fault.subject = subject
+        self.fault.event_ns = now_ns
+        self.fault.code = code
+        kill.pull(self.kill_line, KillScope.KILL_EVERYTHING, 0, KillCause.KILLED_BY_FAULT, now_ns)
+        self.kill_bell.ring()
 
     # ------------------------------------------------------------------ what the books say
 
@@ -242,6 +263,8 @@ cdef nogil:
         code = risk.check(self.risk, order, now_ns, &approved, &decision)
         if code != Reason.OK:
             orders.deny(self.table, <uint32_t>slot, code, now_ns, &outcome)
+            if code == Reason.EXCEEDS_PARENT:
+                fail(self, FaultCode.PARENT_EXCEEDED, parent.parent_id, now_ns)
             return refused(self, code)
         ready = journal.append_intent(self.journal, &approved, now_ns)
         if ready is NULL:
@@ -542,12 +565,16 @@ cdef nogil:
         orders.apply(self.table, report, &outcome)
         if outcome.order == <uint32_t>NONE:
             if outcome.flags & OutcomeFlag.RETIRED and report.exec_type == ExecType.REPORT_FILL:
-                self.risk.state = TradingState.HALTED   # ours, and no position has it: that must be reconciled first
+                fail(self, FaultCode.FILL_NOT_PLACED, report.client_order_id, now_ns)
             return
         order = &self.table.orders[outcome.order]
         risk.observe(self.risk, order, now_ns)
-        if outcome.flags & (OutcomeFlag.OVERFILL | OutcomeFlag.PARENT_OVERFILL | OutcomeFlag.UNREMEMBERED):
-            self.risk.state = TradingState.HALTED
+        if outcome.flags & OutcomeFlag.OVERFILL:
+            fail(self, FaultCode.ORDER_OVERFILLED, report.client_order_id, now_ns)
+        elif outcome.flags & OutcomeFlag.PARENT_OVERFILL:
+            fail(self, FaultCode.PARENT_OVERFILLED, order.child.parent_id, now_ns)
+        elif outcome.flags & OutcomeFlag.UNREMEMBERED:
+            fail(self, FaultCode.FILL_NOT_REMEMBERED, report.client_order_id, now_ns)
         if order_states.is_terminal(outcome.status) and not order_states.is_terminal(outcome.status_before):
             drop_timer(self, &self.child_timers[outcome.order])
             state = &self.states[order.child.listing]
@@ -568,6 +595,8 @@ cdef nogil:
         """Trading is allowed, reduced or halted from here on."""
         input_log.take(self.log, InputKind.INPUT_COMMAND, 0, state, now_ns)
         self.risk.state = state
+        if state == TradingState.ACTIVE:
+            self.fault.code = FaultCode.NO_FAULT_FOUND
 
     inline void on_rearm(RouterState *self, uint16_t whose, uint8_t state, int64_t now_ns) noexcept:
         """By hand: the trading state of strategy `whose` - FIRST_STRATEGY, or the profit of everything counted anew

@@ -527,9 +527,18 @@ cdef struct InputRecord:        # 32 bytes: one input taken, or one board read, 
     uint8_t reserved
 
 
-cdef struct Fault:              # a broken invariant: stops the thread
-    uint64_t sequence
-    int64_t event_ns
-    uint32_t stage
-    uint32_t code
-    int64_t detail
+cpdef enum FaultCode:
+    NO_FAULT_FOUND = 0
+    PARENT_EXCEEDED = 1         # an order would have made more of a parent than it asks for: the router is wrong
+    PARENT_OVERFILLED = 2
+    ORDER_OVERFILLED = 3        # by the exchange
+    FILL_NOT_REMEMBERED = 4     # the table has no room: the same fill would count twice
+    FILL_NOT_PLACED = 5         # of an order of ours that has left the table: no position has it
+    JOURNAL_LOST = 6            # a flush has failed, so nobody knows what is on the disk
+
+
+cdef struct Fault:              # a broken invariant of the router: everything is killed
+    uint64_t sequence           # of the input that was served
+    uint64_t subject            # parent id of the first two, client order id of the others; 0 = none
+    int64_t event_ns            # monotonic
+    uint32_t code               # FaultCode

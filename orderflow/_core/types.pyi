@@ -13,6 +13,15 @@ class BookState(IntEnum):
     LIVE = 2
     STALE = 3
 
+class FaultCode(IntEnum):
+    NO_FAULT_FOUND = 0
+    PARENT_EXCEEDED = 1
+    PARENT_OVERFILLED = 2
+    ORDER_OVERFILLED = 3
+    FILL_NOT_REMEMBERED = 4
+    FILL_NOT_PLACED = 5
+    JOURNAL_LOST = 6
+
 class BookFault(IntEnum):
     NO_FAULT = 0
     GAP = 1
