@@ -84,8 +84,8 @@ def left_by(directory: Any, epoch: int) -> tuple[RunStart, Carried, int] | None:
     run = RunStart.load(first)
     names = [exchange.name for exchange in run.exchanges]
     width = max(len(each.listings) for each in run.instruments)
-    ledger = Recovery(table(run.listings, names), prefix_of(run.instance, epoch), orders=1 << 16, parents=1 << 14, fills=1 << 18,
-                      listings_per_instrument=width)
+    ledger = Recovery(table(run.listings, names), prefix_of(run.instance, epoch), orders=1 << 16,
+                      parents=1 << 14, fills=1 << 18, listings_per_instrument=width)
     scan, before, taken = JournalScan(directory, epoch), Carried(), 0
     for text in ledger.replay(scan):
         one = Carried()
@@ -180,6 +180,7 @@ def _order(order: dict[str, Any], old: Listing, new: Listing, index: int) -> dic
 
     return order | {
         "listing": index, "price": price(order["price"]), "quantity": quantity(order["quantity"]),
+        "wanted_price": price(order["wanted_price"]), "wanted_quantity": quantity(order["wanted_quantity"]),
         "stated": quantity(order["stated"]),
         "fills": [(trade, price(at), quantity(filled)) for trade, at, filled in order["fills"]]}
 

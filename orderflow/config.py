@@ -280,13 +280,20 @@ class DislocationParameters(Struct, frozen=True):
     edge : str or int
         What must be left after all fees, as a fraction.
     leg_seconds : float
-        How long either side of a trade may work.
+        How long either side of a trade may work, and each attempt to close one that was filled alone.
+    band, unwind_band : str or int
+        How much worse than the price of the missing side it may be closed at, as fractions: first, and in the end.
+    attempts : int
+        With each of the two; then the strategy is killed.
     """
 
     instrument: str
     maximum_quantity: Number
     edge: Number = "0.0001"
     leg_seconds: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    band: Number = "0.002"
+    unwind_band: Number = "0.01"
+    attempts: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 3
 
 
 class StrategySettings(Struct, frozen=True):

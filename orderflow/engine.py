@@ -29,6 +29,7 @@ from orderflow._core.types import (
     Algorithm,
     BookState,
     CommandKind,
+    OrderFlag,
     ParentKind,
     Reason,
     Side,
@@ -331,8 +332,9 @@ class Engine:
         rings = {"parents": Ring(1024, 128), "parent_reports": Ring(8192, 128),
                  "wakes": Ring(power_of_two(len(core.listings) + WAKE_BEING_SERVED), 64)}
         strategy_pending = np.zeros(max(1, len(core.listings)), np.uint8)
-        ports = [(name, core.wakes[name], core.reports.get(name), core.orders.get(name), core.bells[name])
-                 for name in core.loops]
+        amends = {session.settings.name: session.facts.amends for session in self.sessions}
+        ports = [(name, core.wakes[name], core.reports.get(name), core.orders.get(name), core.bells[name],
+                  amends[name]) for name in core.loops]
         policy = RoutePolicy.SINGLE if self._policy == "single" else RoutePolicy.BEST
         self.router = RouterLoop(
             self.table, ports, core.board, core.wake_pending, strategy_pending, self.orders, self.risk, self.journal,
@@ -592,8 +594,11 @@ class Engine:
         return self.server.now_ns if self._direct else time.monotonic_ns()
 
     def submit(self, instrument: str, side: str, quantity: object, limit_price: object = None, *,
-               seconds: float | None = None, exchanges: Sequence[str] = ()) -> int:
-        """Submit a parent order; returns its id.
+               seconds: float | None = None, exchanges: Sequence[str] = (), resting: bool = False,
+               post_only: bool = False) -> int:
+        """Submit a parent order; returns its id. It crosses what it finds within its limit, again and again, until it
+        is filled; or, if it is `resting`, is one order at its limit price on one exchange until it is filled or
+        cancelled.
 
         One that is below the minimum quantity or the minimum notional of every exchange ends at once, for the reason
         BELOW_MINIMUM_REMAINS.
@@ -608,7 +613,11 @@ class Engine:
         seconds : float, optional
             When it ends at the latest.
         exchanges : sequence of str
-            Where it may go; empty = everywhere.
+            Where it may go; empty = everywhere. One that rests goes to one exchange.
+        resting : bool
+            Needs a limit price. It ends, with the reason, when the exchange ends its order.
+        post_only : bool
+            With `resting`: it is refused by the exchange where it would take.
 
         Raises
         ------
@@ -637,7 +646,8 @@ class Engine:
         record["instrument"] = item.index
         record["kind"] = ParentKind.SUBMIT_PARENT
         record["side"] = Side.BUY if side.lower() == "buy" else Side.SELL
-        record["algorithm"] = Algorithm.IMMEDIATE
+        record["algorithm"] = Algorithm.RESTING if resting else Algorithm.IMMEDIATE
+        record["flags"] = OrderFlag.POST_ONLY if post_only else 0
         record["created_ns"] = record["start_ns"] = self.now_ns
         record["end_ns"] = self.now_ns + int(seconds * 1e9) if seconds is not None else 0
         for place, index in enumerate(item.listings):
@@ -645,6 +655,11 @@ class Engine:
                 record["listings"] |= np.uint64(1 << place)
         if exchanges and not record["listings"]:
             raise ValueError(f"exchanges {list(exchanges)}: none of them lists {instrument}")
+        allowed = int(record["listings"]).bit_count() if exchanges else len(item.listings)
+        if resting and (limit_price is None or allowed != 1):
+            raise ValueError("resting: give a limit_price and the one exchange where it is to rest (exchanges)")
+        if post_only and not resting:
+            raise ValueError("post_only: an order that does not rest takes; use resting=True")
         if not self.strategizer.submit(record):
             raise EngineError("too many parent orders wait to be taken")
         return self._counter
@@ -657,6 +672,30 @@ class Engine:
         record["parent_id"], record["kind"] = parent_id, ParentKind.CANCEL_PARENT
         if not self.strategizer.submit(record):
             raise EngineError(f"too many parent orders wait to be taken; {parent_id} is not cancelled: ask again")
+
+    def replace(self, parent_id: int, *, quantity: object = None, limit_price: object = None) -> None:
+        """Ask for another whole quantity (what is filled included) or limit price of a parent order.
+
+        One that rests is changed in place where the exchange can do that, and otherwise cancelled and ordered anew. It
+        stays as it is where risk or the exchange refuses: `parent(...)` shows what holds. A quantity that is filled
+        already ends it. Errors as of `submit` and `cancel`.
+        """
+        state = self.parent(parent_id)
+        self._check_known(parent_id)
+        if state is None or state.done:
+            raise ValueError(f"parent order {parent_id} has ended: nothing of it can be replaced")
+        item = self.instruments[state.instrument]
+        record = np.zeros(1, PARENT_ORDER_DTYPE)[0]
+        record["parent_id"], record["kind"] = parent_id, ParentKind.REPLACE_PARENT
+        for name, value, scale in (("quantity", quantity, item.quantity), ("limit_price", limit_price, item.price)):
+            if value is not None:
+                record[name] = scale(value)
+                if record[name] <= 0:
+                    raise ValueError(f"{name} {value}: expected a positive number, or None to leave it as it is")
+        if not record["quantity"] and not record["limit_price"]:
+            raise ValueError("replace: give a quantity, a limit_price, or both")
+        if not self.strategizer.submit(record):
+            raise EngineError(f"too many parent orders wait to be taken; {parent_id} is as it was: ask again")
 
     def parent(self, parent_id: int) -> ParentState | None:
         """How a parent order stands now; None = not taken yet, or ended and its place given to another."""

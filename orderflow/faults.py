@@ -13,7 +13,8 @@ MEANINGS = {
         "parent order {subject} was filled beyond what it asks for; compare its fills with the exchange's "
         "(`orderflow journal show`)"),
     FaultCode.ORDER_OVERFILLED: (
-        "order {order} was filled beyond its quantity; compare its fills with the exchange's (`orderflow journal show`)"),
+        "order {order} was filled beyond its quantity; compare its fills with the exchange's "
+        "(`orderflow journal show`)"),
     FaultCode.FILL_NOT_REMEMBERED: (
         "a fill of order {order} found no room among those that are remembered, so the same one again would count "
         "twice; raise maximum_orders"),

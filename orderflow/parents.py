@@ -18,6 +18,8 @@ class ParentState:
 
     Attributes
     ----------
+    working : Decimal
+        What its orders that are out may still be filled.
     fees : dict of str -> Decimal
         By the asset they were charged in; positive is a cost.
     fees_quote : Decimal
@@ -37,6 +39,8 @@ class ParentState:
     quantity: Decimal
     filled: Decimal
     in_doubt: Decimal
+    working: Decimal
+    limit_price: Decimal | None
     average_price: Decimal | None
     arrival_price: Decimal | None
     children: int
@@ -75,8 +79,8 @@ def denied(core: Core, report: Any) -> ParentState:
     decimals = core.instruments[index].quantity_decimals if known else 0
     return ParentState(
         int(report["parent_id"]), name, Side(report["side"]).name, ParentStatus(report["status"]).name,
-        Reason(report["reason"]).name, from_scaled(int(report["quantity"]), decimals), Decimal(0), Decimal(0), None,
-        None, 0, {}, Decimal(0), {})
+        Reason(report["reason"]).name, from_scaled(int(report["quantity"]), decimals), Decimal(0), Decimal(0),
+        Decimal(0), None, None, None, 0, {}, Decimal(0), {})
 
 
 def state_of(core: Core, sessions: Sequence[Session], view: Any) -> ParentState:
@@ -101,5 +105,7 @@ def state_of(core: Core, sessions: Sequence[Session], view: Any) -> ParentState:
     return ParentState(
         view.parent_id, item.name, Side(view.side).name, ParentStatus(view.status).name, Reason(view.reason).name,
         from_scaled(view.quantity, item.quantity_decimals), filled, from_scaled(view.in_doubt, item.quantity_decimals),
+        from_scaled(view.working, item.quantity_decimals),
+        from_scaled(view.limit_price, item.price_decimals) if view.limit_price else None,
         average, from_scaled(view.arrival_price, item.price_decimals) if view.arrival_price else None,
         view.children, fees, fees.get(quote, Decimal(0)) + fees.get(base, Decimal(0)) * (average or 0), by_exchange)

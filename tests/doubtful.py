@@ -7,11 +7,12 @@ from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 
-from orderflow._core.types import OrderStatus
+from orderflow._core.types import OrderStatus, Side, TimeInForce
 from orderflow.engine import Engine
 from orderflow.exchanges import session_for
 from orderflow.research.simulation import DIRECT_START_NS, INSTRUMENT, LIMITS, VENUES, session_of, simulator_settings
 from orderflow.servers.direct import DirectServer
+from orderflow.simulator.agents import Action
 from orderflow.simulator.launch import build
 
 EXCHANGES = ("alpha", "gamma")
@@ -34,8 +35,8 @@ class World:
         To private REST calls, instead of the true one.
     placed : int
         Orders that were sent.
-    cancels : int
-        Cancels that were sent.
+    cancels, amends : int
+        Cancels that were sent, and changes in place.
     """
 
     def __init__(self, name, instruments=()):
@@ -75,6 +76,7 @@ class World:
             placing = '"order.place"' in text or '"add_order"' in text
             self.placed += placing
             self.cancels += '"order.cancel"' in text or '"cancel_order"' in text
+            self.amends += '"order.amend.keepPriority"' in text or '"amend_order"' in text
             if not (self.deaf and placing):
                 kind.message(venue, number, text, now_ns)
 
@@ -85,8 +87,45 @@ class World:
                     return self.answer(path)
             return kind.http(venue, method, path, query, headers, body, now_ns)
 
-        self.placed, self.cancels, self.ready = 0, 0, False
+        self.placed, self.cancels, self.sellers, self.ready = 0, 0, 0, False
+        self.amends = 0
         venue.drain, venue.message, venue.http = drain, message, http
+
+    @property
+    def book(self):
+        """The exchange's own."""
+        return self.venue.source.books[self.engine.core.listings[0].symbol]
+
+    @property
+    def tick(self):
+        """Of the exchange, scaled integer."""
+        return self.book.instrument.tick
+
+    def price(self, scaled):
+        """A price of the exchange's own, as a decimal."""
+        return Decimal(int(scaled)).scaleb(-self.book.instrument.price_decimals)
+
+    def rest(self, quantity="2", **more):
+        """A buy order that joins the twentieth bid, where nobody comes by himself; (parent id, its price as the
+        exchange has it)."""
+        price = self.book.levels(Side.BUY, 20)[-1][0]
+        parent = self.engine.submit(INSTRUMENT, "buy", quantity, self.price(price), exchanges=(self.name,),
+                                    resting=True, **more)
+        return parent, price
+
+    def resting(self):
+        """The exchange's open orders of ours."""
+        return [order for order in self.venue.desk.orders.values() if order.is_open]
+
+    def sell(self, price, quantity):
+        """Somebody else sells so much to our order at a price, behind everybody whose turn comes before."""
+        book = self.book
+        ours = sum(order.leaves for order in self.resting() if order.price == price)
+        ahead = sum(size for at, size in book.levels(Side.BUY, 500) if at >= price) - ours
+        taken = int(Decimal(quantity).scaleb(book.instrument.quantity_decimals))
+        self.sellers += 1
+        action = Action(0, (1 << 50) + self.sellers, Side.SELL, price, ahead + taken, TimeInForce.IOC, False)
+        self.venue.source._act(self.venue, book, action, self.engine.now_ns)
 
     def submit(self, quantity="2", instrument=INSTRUMENT):
         return self.engine.submit(instrument, "buy", quantity)

@@ -13,7 +13,8 @@ from Cython.Build import cythonize
 setup(script_args=["-q", "build_ext", "--inplace"], ext_modules=cythonize(
     [Extension({name!r}, [{name!r} + ".pyx"], language="c++", include_dirs=[{core!r}],
                extra_compile_args=["-std=c++20", "-O0", "-Wno-unused-function"])],
-    include_path=[{root!r}], language_level=3, quiet=True))
+    include_path=[{root!r}], quiet=True,
+    compiler_directives={{"language_level": 3, "cdivision": True, "freethreading_compatible": True}}))
 """
 
 

@@ -115,6 +115,35 @@ def test_what_is_cancelled(identity, exchange_order_id, signed, window):
     assert parameters == expected and sent["method"] == "order.cancel"
 
 
+def test_a_mode_of_self_trade_prevention_is_signed_with_the_rest():
+    sender = BinanceOrders(listing_table(SCALES), SYMBOLS, api_key=API_KEY, signer=Signer.hmac_sha256(SECRET),
+                           receive_window_ms=5000, self_trade="EXPIRE_TAKER")
+    parameters = json.loads(sender.encode_new_order(order(), 10**18))["params"]
+    assert parameters["selfTradePreventionMode"] == "EXPIRE_TAKER"
+    assert parameters["signature"] == signature_of(parameters)
+
+
+@given(st.integers(1, 2**64 - 1), positive, st.sampled_from([b"", b"12569099453"]), st.booleans(),
+       st.sampled_from([0, 5000]))
+def test_what_is_amended(identity, quantity, exchange_order_id, signed, window):
+    """"Order Amend Keep Priority": the new whole quantity."""
+    record = order(client_order_id=identity, quantity=quantity)
+    frame = codec(signed, window).encode_replace_order(record, exchange_order_id, 1660801715830 * 10**6)
+    sent = json.loads(frame)
+    parameters = sent["params"]
+    expected = {"symbol": "BTCUSDT", "timestamp": 1660801715830}
+    if exchange_order_id:
+        expected["orderId"] = int(exchange_order_id)
+    else:
+        expected["origClientOrderId"] = client_id.encode(identity)
+    if window:
+        expected["recvWindow"] = window
+    if signed:
+        expected |= {"apiKey": API_KEY, "signature": signature_of(parameters)}
+    assert Decimal(parameters.pop("newQty")).scaleb(5) == quantity
+    assert parameters == expected and sent["method"] == "order.amend.keepPriority" and len(frame) <= 1024
+
+
 def test_documented_numbers():
     """The document's own order: 0.00847 at 23416.1, without zeros that would only be sent and signed."""
     parameters = json.loads(codec().encode_new_order(order(), 0))["params"]
@@ -339,7 +368,7 @@ def test_our_own_order_is_known_by_its_id():
     ('"x":"EXPIRED","X":"EXPIRED","r":"NONE"', ExecType.REPORT_EXPIRED, Reason.OK),
     ('"x":"TRADE_PREVENTION","X":"NEW","r":"NONE"', ExecType.REPORT_STATUS, Reason.SELF_TRADE),
     ('"x":"TRADE_PREVENTION","X":"EXPIRED_IN_MATCH","r":"NONE"', ExecType.REPORT_EXPIRED, Reason.SELF_TRADE),
-    ('"x":"REPLACED","X":"NEW","r":"NONE"', ExecType.REPORT_STATUS, Reason.OK),
+    ('"x":"REPLACED","X":"NEW","r":"NONE"', ExecType.REPORT_REPLACED, Reason.OK),
     ('"x":"SOMETHING_NEW","X":"NEW","r":"NONE"', ExecType.REPORT_STATUS, Reason.EXCHANGE_OTHER),
 ])
 def test_execution_types(kinds, exec_type, reason):

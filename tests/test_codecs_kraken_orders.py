@@ -193,15 +193,33 @@ def test_an_order_that_was_placed():
     assert sender.open_order_count == 1
 
 
-@given(st.lists(st.integers(1, 2**24 - 1), min_size=1, max_size=4), st.integers(1, 2**40 - 1), st.integers(0, 4095))
+@given(st.integers(1, 2**64 - 1), positive, positive, st.booleans(), times, st.sampled_from([0, 500]))
+def test_what_is_amended(identity, price, quantity, post_only, unix_ns, deadline):
+    record = order(client_order_id=identity, price=price, quantity=quantity,
+                   flags=OrderFlag.POST_ONLY if post_only else 0)
+    frame = codec(deadline_ms=deadline).encode_replace_order(record, b"OABCDE-12345-FGHIJ", unix_ns)
+    sent = json.loads(frame, parse_float=Decimal, parse_int=Decimal)
+    parameters = sent["params"]
+    assert Decimal(parameters.pop("order_qty")).scaleb(8) == quantity
+    assert Decimal(parameters.pop("limit_price")).scaleb(2) == price
+    expected = {"cl_ord_id": client_id.encode(identity), "token": TOKEN}
+    if post_only:
+        expected["post_only"] = True
+    if deadline:
+        expected["deadline"] = stamp(unix_ns + deadline * 10**6)
+    assert parameters == expected and sent["method"] == "amend_order" and sent["req_id"] < 2**53
+
+
+@given(st.lists(st.integers(1, 2**24 - 1), min_size=1, max_size=4), st.integers(1, 2**40 - 1), st.integers(0, 2047))
 def test_an_answer_finds_its_order_by_its_number(epochs, counter, younger):
-    """Ids only grow; an order may be up to 4095 times 2**40 behind the newest."""
+    """Ids only grow; an order may be up to 2047 times 2**40 behind the newest."""
     sender = codec()
     for epoch in epochs:
         sender.encode_new_order(order(client_order_id=epoch << 40 | 1))
     identity = max(max(epochs) - younger, 0) << 40 | counter
     for encode, exec_type in ((sender.encode_new_order, ExecType.REPORT_REJECTED),
-                              (sender.encode_cancel_order, ExecType.REPORT_CANCEL_REJECTED)):
+                              (sender.encode_cancel_order, ExecType.REPORT_CANCEL_REJECTED),
+                              (sender.encode_replace_order, ExecType.REPORT_REPLACE_REJECTED)):
         request = json.loads(encode(order(client_order_id=identity)))
         report = only_report(failed("EOrder:Unknown order", request["method"], request["req_id"]), sender)
         assert (report["client_order_id"], report["exec_type"]) == (identity, exec_type)
@@ -469,7 +487,7 @@ def test_open_orders_are_found_while_many_others_end(seed):
     ('"exec_type":"canceled","reason":"Self trade"', ExecType.REPORT_CANCELED, Reason.EXCHANGE_OTHER),
     ('"exec_type":"expired"', ExecType.REPORT_EXPIRED, Reason.OK),
     ('"exec_type":"restated","order_status":"canceled"', ExecType.REPORT_CANCELED, Reason.OK),
-    ('"exec_type":"amended","order_status":"new"', ExecType.REPORT_STATUS, Reason.OK),
+    ('"exec_type":"amended","order_status":"new"', ExecType.REPORT_REPLACED, Reason.OK),
     ('"exec_type":"iceberg_refill"', ExecType.REPORT_STATUS, Reason.OK),
     ('"order_status":"new"', ExecType.REPORT_STATUS, Reason.OK),
 ])

@@ -15,6 +15,7 @@ from orderflow._core.types import (
     PARENT_REPORT_DTYPE,
     WAKE_DTYPE,
     BookState,
+    ParentKind,
     ParentStatus,
     Side,
 )
@@ -137,4 +138,36 @@ def test_what_one_leg_traded_alone_is_given_back_anywhere(desk):
     desk.report(orders[0], UNIT // 2)
     desk.report(orders[1], UNIT // 5)
     desk.wake(CHEAP)
-    assert desk.sent()[0] == [(Side.SELL, UNIT // 2 - UNIT // 5, 0, 0)]
+    assert desk.sent()[0] == [(Side.SELL, UNIT // 2 - UNIT // 5, 10_079, 0)]
+
+
+def test_a_leg_that_cannot_be_closed_is_tried_within_its_bands_and_then_given_up(desk):
+    """Twenty basis points around the missing leg's price three times, a percent three times, then a person."""
+    orders = trade(desk)
+    desk.report(orders[0], UNIT // 2)
+    desk.report(orders[1], 0)
+    for limit in [10_079] * 3 + [9_999] * 3:
+        desk.show(DEAR, 9_000, 9_100)           # the book has a gap
+        (found,), orders = desk.sent()
+        assert found == (Side.SELL, UNIT // 2, limit, 0)
+        desk.wake(CHEAP)
+        assert desk.sent()[0] == []             # one at a time
+        desk.report(orders[0], 0)
+    desk.show(DEAR, 9_000, 9_100)
+    _, (last,) = desk.sent()
+    assert last["kind"] == ParentKind.HALT_STRATEGY and desk.strategy.halted and desk.strategy.closings == 6
+    desk.show(CHEAP, 9_900, 10_000)
+    desk.show(DEAR, 10_100, 10_200)
+    assert desk.sent()[0] == []
+
+
+def test_what_is_asked_for_is_what_is_still_open_and_a_closed_leg_begins_anew(desk):
+    orders = trade(desk)
+    desk.report(orders[0], UNIT // 2)
+    desk.report(orders[1], 0)
+    for part in (UNIT // 4, UNIT // 4):
+        desk.wake(DEAR)
+        (found,), orders = desk.sent()
+        desk.report(orders[0], part)
+    assert found[1] == UNIT // 4 and desk.strategy.closings == 2 and not desk.strategy.halted
+    trade(desk)

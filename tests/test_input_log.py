@@ -105,5 +105,5 @@ def test_another_file_is_no_input_log(tmp_path):
     with JournalFiles(tmp_path, segment_bytes=SMALL):
         with pytest.raises(SegmentError, match="journal-00000001.segment: not a segment of an input log"):
             input_log.read_segment(tmp_path / "journal-00000001.segment")
-        with pytest.raises(SegmentError, match="epoch: 2 bytes are no segment header"):
+        with pytest.raises(SegmentError, match=r"epoch: \d+ bytes are no segment header"):
             input_log.read_segment(tmp_path / "epoch")

@@ -112,7 +112,7 @@ def test_show_is_a_line_a_record(made, capsys):
     assert (code, err) == (0, "") and "run_start" in lines[0] and "run_end" in lines[-1]
     assert json.loads(run(capsys, "journal", "verify", made[0], "--json")[1])["records"] == len(lines)
     order = next(line for line in lines if " intent " in line)
-    assert " NEW of0000100000001 alpha BTCUSDT BUY parent_id=1 " in order and "time_in_force=IOC" in order
+    assert " NEW of0000001000001 alpha BTCUSDT BUY parent_id=1 " in order and "time_in_force=IOC" in order
 
 
 def test_show_filters(made, capsys):
@@ -120,7 +120,7 @@ def test_show_filters(made, capsys):
     assert {each["kind"] for each in everything} >= {"RUN_START", "PARENT", "INTENT", "REPORT", "RUN_END"}
     for arguments, wanted in (
             (("--kind", "intent", "--kind", "parent"), lambda one: one["kind"] in ("INTENT", "PARENT")),
-            (("--order", "of0000100000002"), lambda one: one.get("client_order_id") == "of0000100000002"),
+            (("--order", "of0000001000002"), lambda one: one.get("client_order_id") == "of0000001000002"),
             (("--parent", "1"), lambda one: one.get("parent_id") == 1),
             (("--run", "1"), lambda one: True),
             (("--run", "2"), lambda one: False)):
@@ -189,7 +189,7 @@ def test_export_to_sqlite(made, tmp_path, capsys):
             assert count == told[table]["rows"] == sum(each["kind"] in kinds for each in everything) > 0
         reports = database.execute("SELECT * FROM reports WHERE parent_id = ?", (parent.id,)).fetchall()
         assert sums(reports) == (parent.filled, parent.fees)
-        (order,) = database.execute("SELECT * FROM orders WHERE client_order_id = 'of0000100000001'").fetchall()
+        (order,) = database.execute("SELECT * FROM orders WHERE client_order_id = 'of0000001000001'").fetchall()
         assert (order["exchange"], order["symbol"], order["time_in_force"]) == ("alpha", "BTCUSDT", "IOC")
     database.close()
 

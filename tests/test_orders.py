@@ -120,6 +120,81 @@ def test_cancel_rejected_too_late_returns_to_the_quantities(table):
     assert states(table, TOO_LATE) == [OrderStatus.PARTIAL]
 
 
+def replaced(quantity, price=100, **fields):
+    return report(ExecType.REPORT_REPLACED, last_quantity=quantity, last_price=price, **fields)
+
+
+REPLACE_REJECTED = report(ExecType.REPORT_REPLACE_REJECTED)
+
+
+def test_replace_crosses_the_last_fill_fix_4_2_d9(table):
+    """Ten thousand; the last thousand is filled while the replacement to twelve thousand is under way; too late."""
+    states(table, NEW, fill(9_000, 1))
+    assert table.request_replace(0, 100, 12_000).status == OrderStatus.PENDING_REPLACE
+    assert table.parent(0).working == 3_000     # what may be out counts
+    assert states(table, fill(1_000, 2), REPLACE_REJECTED) == [OrderStatus.PENDING_REPLACE, OrderStatus.FILLED]
+    assert (table.parent(0).filled, table.parent(0).working) == (10_000, 0)
+
+
+def test_replacement_to_what_is_filled_meanwhile_fix_4_2_d11(table):
+    """Ten thousand are replaced by seven; seven are filled before that is confirmed: it is filled with that."""
+    states(table, NEW)
+    table.request_replace(0, 100, 7_000)
+    assert states(table, fill(7_000, 1), replaced(7_000)) == [OrderStatus.PENDING_REPLACE, OrderStatus.FILLED]
+    assert (table.order(0).quantity, table.parent(0).filled, table.parent(0).working) == (7_000, 7_000, 0)
+
+
+def test_a_replacement_holds_when_it_is_confirmed_and_not_before(table):
+    states(table, NEW)
+    table.request_replace(0, 90, 15_000)
+    assert (table.order(0).price, table.order(0).quantity, table.parent(0).working) == (100, 10_000, 15_000)
+    assert states(table, replaced(15_000, 90, exchange_ns=5)) == [OrderStatus.NEW]
+    assert (table.order(0).price, table.order(0).quantity, table.parent(0).working) == (90, 15_000, 15_000)
+    table.request_replace(0, 100, 5_000)
+    assert states(table, replaced(15_000, 90, exchange_ns=5)) == [OrderStatus.PENDING_REPLACE]      # told again
+    assert states(table, REPLACE_REJECTED) == [OrderStatus.NEW] and table.parent(0).working == 15_000
+
+
+def test_a_replacement_in_doubt_is_settled_by_a_statement_of_the_whole_quantity(table):
+    states(table, NEW)
+    table.request_replace(0, 100, 15_000)
+    assert states(table, IN_DOUBT)[-1] == OrderStatus.IN_DOUBT and table.parent(0).in_doubt == 15_000
+    told = {"reconciliation": 1, "last_price": 100}
+    assert states(table, report(ExecType.REPORT_STATUS, last_quantity=15_000, **told)) == [OrderStatus.NEW]
+    assert table.order(0).quantity == 15_000
+    table.request_replace(0, 100, 20_000)
+    states(table, fill(15_000, 1))
+    assert states(table, report(ExecType.REPORT_STATUS, last_quantity=15_000, cumulative_quantity=15_000, **told)) == [
+        OrderStatus.FILLED]
+
+
+def test_unknown_order_to_a_replacement_is_doubt(table):
+    states(table, NEW)
+    table.request_replace(0, 100, 5_000)
+    rejected = report(ExecType.REPORT_REPLACE_REJECTED, reason=Reason.UNKNOWN_ORDER)
+    assert states(table, rejected) == [OrderStatus.IN_DOUBT]
+
+
+@given(st.data(), st.integers(1, 20), st.booleans())
+def test_what_is_said_of_a_replacement_may_come_in_any_order_and_twice(data, wanted, ends):
+    """Fills up to what holds in the end, the confirmation, perhaps a cancel: one end, whatever their order."""
+    parts = data.draw(st.lists(st.integers(1, 5), max_size=4).filter(lambda all_: sum(all_) <= wanted))
+    said = [NEW, replaced(wanted * 1_000, 90), *(fill(part * 1_000, 1 + i) for i, part in enumerate(parts))]
+    if ends:
+        said.append(report(ExecType.REPORT_CANCELED, cumulative_quantity=sum(parts) * 1_000))
+    told = data.draw(st.permutations(said + data.draw(st.lists(st.sampled_from(said), max_size=4))))
+    table = opened()
+    table.request_replace(0, 90, wanted * 1_000)
+    states(table, *told)
+    order, whole = table.order(0), table.parent(0)
+    filled = sum(parts)
+    assert (order.quantity, order.price, order.cumulative) == (wanted * 1_000, 90, filled * 1_000)
+    assert order.status == (OrderStatus.FILLED if filled == wanted else OrderStatus.CANCELED if ends
+                            else OrderStatus.PARTIAL if filled else OrderStatus.NEW)
+    open_still = 0 if filled == wanted or ends else wanted - filled
+    assert (whole.filled, whole.working, whole.in_doubt) == (filled * 1_000, open_still * 1_000, 0)
+
+
 def test_cancel_rejected_unknown_order_is_doubt_until_evidence(table):
     states(table, NEW, fill(2_000, 1))
     table.request_cancel(0)

@@ -283,6 +283,52 @@ def test_a_run_that_took_something_over_can_be_replayed(desk):
     assert again.equal and again.orders > 0, again.difference
 
 
+def rest(desk, name, quantity="2"):
+    """A buy order far behind the best bid; the parent order."""
+    listing = next(one for one in desk.engine.core.listings if one.exchange == name)
+    price = Decimal(int(desk.engine.book(name, listing.symbol)["bids"][15]["price"])).scaleb(-listing.price_decimals)
+    parent = desk.engine.submit(INSTRUMENT, "buy", quantity, price, exchanges=[name], resting=True)
+    desk.engine.run(2, lambda: desk.statuses()["NEW"] == 1)
+    return parent
+
+
+def open_orders(desk, name):
+    return [order for order in desk.venues[name].desk.orders.values() if order.is_open]
+
+
+@pytest.mark.parametrize("name", Desk.NAMES)
+def test_scenario_27_an_order_that_rests_is_taken_over_left_alone_and_cancelled_when_asked(desk, name):
+    desk.start(desk.path / "run")
+    rest(desk, name)
+    left = desk.crash()
+    engine = desk.start(left)
+    engine.run(30, lambda: desk.statuses()["NEW"] == 1)
+    assert desk.statuses() == {"NEW": 1} and len(open_orders(desk, name)) == 1 and len(desk.placed) == 1
+    assert engine.wait(engine.submit(INSTRUMENT, "sell", "1", exchanges=[name]), 10).filled == 1
+    taken, = [parent for parent in engine.parents() if parent.working]
+    engine.cancel(taken.id)
+    engine.wait(taken.id, 10)
+    assert open_orders(desk, name) == [] and desk.statuses()["CANCELED"] == 1
+    desk.agrees()
+
+
+def test_an_amendment_that_was_under_way_ends_in_a_cancel_after_a_restart(desk):
+    """Which of the two the exchange has, nobody knows; both count until the order is gone."""
+    engine = desk.start(desk.path / "run")
+    parent = rest(desk, "gamma")
+    desk.mute = True
+    engine.replace(parent, quantity="3")
+    engine.run(1, lambda: open_orders(desk, "gamma")[0].leaves == 3 * 10**8)
+    left = desk.crash()
+    desk.mute = False
+    engine = desk.start(left)
+    listing = next(index for index, one in enumerate(engine.core.listings) if one.exchange == "gamma")
+    assert engine.orders.parents()[0].in_doubt == 3 * 10**8 * int(engine.table[listing]["quantity_factor"])
+    desk.clear()
+    assert open_orders(desk, "gamma") == [] and len(desk.placed) == 1
+    desk.agrees()
+
+
 def test_an_open_order_on_a_listing_that_is_gone_is_no_start(desk):
     engine = desk.start(desk.path / "run")
     desk.mute = True

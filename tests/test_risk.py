@@ -164,8 +164,9 @@ def test_conservation_does_not_believe_the_routers_books():
 def test_a_parent_that_risk_was_not_told_of_gets_nothing():
     desk = Desk()
     desk.orders.open_parent(record(PARENT_ORDER_DTYPE, parent_id=99, side=Side.BUY, quantity=10**6))
-    slot = desk.orders.open_child(record(CHILD_ORDER_DTYPE, client_order_id=client_id.first_of(EPOCH) + 50, parent_id=99,
-                                         price=10_000, quantity=10_000, side=Side.BUY, order_type=OrderType.LIMIT))
+    slot = desk.orders.open_child(record(CHILD_ORDER_DTYPE, parent_id=99,
+                                         client_order_id=client_id.first_of(EPOCH) + 50, price=10_000,
+                                         quantity=10_000, side=Side.BUY, order_type=OrderType.LIMIT))
     assert desk.risk.check(desk.orders, slot, 0) == (Reason.EXCEEDS_PARENT, 0, 10_000)
 
 

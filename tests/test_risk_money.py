@@ -116,8 +116,8 @@ def take(desk, risk, orders, listing):
                                        instrument=listing))
     risk.register_parent(orders, parent)
     return orders.open_child(record(
-        CHILD_ORDER_DTYPE, client_order_id=client_id.first_of(1) + listing, parent_id=listing + 1, side=Side.BUY, quantity=7,
-        price=10_000, listing=listing, order_type=OrderType.LIMIT))
+        CHILD_ORDER_DTYPE, client_order_id=client_id.first_of(1) + listing, parent_id=listing + 1, side=Side.BUY,
+        quantity=7, price=10_000, listing=listing, order_type=OrderType.LIMIT))
 
 
 # -- loss ------------------------------------------------------------------------------------------------------------

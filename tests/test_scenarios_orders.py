@@ -11,7 +11,7 @@ import pytest
 
 from orderflow._core.client_id import encode
 from orderflow._core.types import OrderType, Side, TimeInForce
-from orderflow.research.simulation import INSTRUMENT
+from orderflow.simulator.exchange import Response
 from orderflow.simulator.order import Ending, Order, SelfTrade
 from tests.doubtful import EXCHANGES, World
 from tests.native_module import built
@@ -149,6 +149,87 @@ def test_scenario_11_whatever_is_repeated_is_applied_once(make, name):
     assert world.placed == 1
 
 
+def replacing(make, name):
+    """(world, parent, its price, what is told from now on) with an order of 2 at rest."""
+    world, held = make(name), []
+    parent, price = world.rest()
+    world.run(1, lambda: world.statuses()["NEW"] == 1)
+    world.told = lambda said: held.extend(said) or []
+    return world, parent, price, held
+
+
+@pytest.mark.parametrize("turn", range(4))
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_scenario_12_replacing_in_any_order_of_what_is_told_makes_no_more_of_it(make, name, turn):
+    """Some of the order is filled before the exchange reads the change, and some after it, where the order goes on;
+    what it tells comes turned round, last first, and twice.
+    """
+    world, parent, price, held = replacing(make, name)
+    lower = price - 3 * world.tick
+    world.sell(price, "0.5")
+    world.engine.replace(parent, quantity="2.5", limit_price=world.price(lower))
+    world.run(1, lambda: world.cancels + world.amends == 1)
+    for order in world.resting():               # Kraken's is the same order still, at its new price
+        world.sell(order.price, "0.25")
+    told = held[turn:] + held[:turn] if turn < 3 else held[::-1] + held
+    world.told = lambda said: [told.pop(0) for _ in range(len(told))] + said
+    world.run(20, lambda: [order.price for order in world.resting()] == [lower])
+    order, = world.resting()
+    world.run(1)
+    state = world.engine.parent(parent)
+    assert (state.quantity, state.filled + state.working) == (Decimal("2.5"), Decimal("2.5"))
+    assert Decimal(order.leaves).scaleb(-order.instrument.quantity_decimals) == state.working
+    world.sell(lower, state.working)
+    state = world.engine.wait(parent, 10)
+    assert state.filled == world.position() == world.held() == Decimal("2.5") and world.engine.orders.audit() == []
+    assert world.engine.router.counts["faults"] == 0
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_scenario_12_replacing_too_late(make, name):
+    """FIX 4.2 D9: all of it is filled before the change arrives."""
+    world, parent, price, held = replacing(make, name)
+    world.sell(price, "2")
+    world.engine.replace(parent, limit_price=world.price(price - world.tick))
+    world.run(1, lambda: world.cancels + world.amends == 1)
+    told = held[:]
+    world.told = lambda said: [told.pop(0) for _ in range(len(told))] + said
+    world.agrees(parent)
+    assert world.placed == 1 and world.resting() == []
+
+
+def test_scenario_12_replacing_by_what_is_filled_meanwhile(make):
+    """FIX 4.2 D11: the new quantity is what has been filled when the change arrives: the order is filled with that."""
+    world, parent, price, held = replacing(make, "gamma")
+    world.sell(price, "1")
+    world.engine.replace(parent, quantity="1")
+    world.run(1, lambda: world.amends == 1)
+    told = held[:]
+    world.told = lambda said: [told.pop(0) for _ in range(len(told))] + said
+    state = world.engine.wait(parent, 10)
+    assert (state.status, state.quantity, state.filled) == ("PARENT_DONE", 1, 1)
+    assert world.position() == world.held() == 1
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_scenario_12_a_replacement_that_nobody_answers_ends_in_a_cancel(make, name):
+    """What the exchange says is lost; the order is cancelled, because nobody knows which of the two it is."""
+    world, parent, price, held = replacing(make, name)
+    world.engine.replace(parent, quantity="1")
+    world.run(1, lambda: world.amends == 1)
+    world.told = lambda said: []
+    world.answer = lambda path: Response(503, {}, b"")
+    world.run(12)
+    world.answer, world.told = None, list
+    world.run(120, lambda: world.statuses()["NEW"] + world.statuses()["CANCELED"] and not world.statuses()["IN_DOUBT"])
+    world.run(30)
+    state = world.engine.parent(parent)
+    assert world.cancels >= 1 and state.in_doubt == 0
+    assert state.working == sum((Decimal(order.leaves).scaleb(-order.instrument.quantity_decimals)
+                                 for order in world.resting()), Decimal(0)) <= 2
+    assert world.engine.router.counts["faults"] == 0
+
+
 @pytest.mark.parametrize("name", EXCHANGES)
 def test_scenario_13_a_private_stream_that_is_silent_misses_no_fill(make, name):
     """Its connection stays open and says nothing for minutes: each order is asked for."""
@@ -189,20 +270,24 @@ def test_scenario_33_an_order_that_meets_one_of_the_same_account(make, mode):
 @pytest.mark.release
 @pytest.mark.parametrize("name", EXCHANGES)
 def test_scenario_34_a_router_that_forgets_its_orders_is_stopped_at_the_first_share_too_many(make, name, tmp_path):
-    """The defect: what a parent has out and has had filled is forgotten, again and again, so the router orders anew."""
-    world = make(name)
-    ask = world.engine.book(name, world.engine.core.listings[0].symbol)["asks"][0]
-    listing = world.engine.core.listings[0]
-    best = Decimal(int(ask["price"])).scaleb(-listing.price_decimals)
-    there = Decimal(int(ask["quantity"])).scaleb(-listing.quantity_decimals)
+    """The defect: what a parent has had filled is forgotten before each thing that is told, so the router orders
+    anew."""
+    world, held = make(name), []
     forgetful = built("forgetful_router", tmp_path)
-    parent = world.engine.submit(INSTRUMENT, "buy", there * 2, best)        # half of it has to wait for other offers
-    world.run(60, lambda: forgetful.forget_children(world.engine.orders) or world.engine.risk.state == 0)
-    told = [each for each in world.problems if "KILLED_BY_FAULT" in each]
-    assert len(told) == 1 and f"parent order {parent}: an order for it would have made more of it" in told[0]
+
+    def told(said):
+        forgetful.forget_fills(world.engine.orders)
+        held.extend(said)
+        return [held.pop(0)] if held else []
+
+    world.told = told
+    parent = world.submit("20")         # many levels, so many fills
+    world.run(60, lambda: world.engine.router.counts["faults"] > 0)
+    said = [each for each in world.problems if "KILLED_BY_FAULT" in each]
+    assert len(said) == 1 and f"parent order {parent}: an order for it would have made more of it" in said[0]
     assert world.engine.risk.state.name == "HALTED" and world.engine.core.kill.killed == ["everything"]
     assert world.engine.router.counts["refusals"]["EXCEEDS_PARENT"] == 1
-    assert 0 < world.position() == world.held() <= 2 * there
+    assert 0 < world.position() == world.held() <= 20
     placed = world.placed
     world.run(10)
     assert world.placed == placed       # not one more

@@ -2,10 +2,10 @@
 
     instance (20 bits) | run (13 bits) | counter (30 bits)
 
-The instance is drawn at random when a journal directory begins, and stays: so two engines on one account do not give the
-same id, but once in a million pairs; an engine that meets an id of its own run which it never gave halts. The run counts
-the starts on that directory, the counter the orders of a run. The upper bit is free (timer keys of the router use it).
-Instance and run together are the prefix.
+The instance is drawn at random when a journal directory begins, and stays: so two engines on one account do not give
+the same id, but once in a million pairs; an engine that meets an id of its own run which it never gave halts. The run
+counts the starts on that directory, the counter the orders of a run. The upper bit is free (timer keys of the router
+use it). Instance and run together are the prefix.
 
 As text: `of` and 13 characters of Crockford base 32 in lower case, 15 characters in all.
 

@@ -166,6 +166,12 @@ cdef class OrderCodec(Codec):
                            char *out, size_t capacity) noexcept nogil:
         return EncodeStatus.ENCODE_UNSUPPORTED
 
+    cdef int encode_replace(self, const ChildOrder *order, const char *exchange_order_id, int64_t unix_ns,
+                            char *out, size_t capacity) noexcept nogil:
+        """Change an open order in place; price and quantity of `order` are what it is to have, its filled part
+        included."""
+        return EncodeStatus.ENCODE_UNSUPPORTED
+
     cdef int decode_order_body(self, int kind, const ChildOrder *order, const char *data, size_t size,
                                int64_t receive_ns, DecodeBuffer *out) noexcept nogil:
         """A REST body (BodyKind) that may tell of an order of ours; only its client id and listing are given."""
@@ -254,4 +260,16 @@ cdef class OrderCodec(Codec):
         _read_order(record, &order)
         with nogil:
             size = self.encode_cancel(&order, identity, unix_ns, frame, min(capacity, <size_t>ORDER_FRAME_LIMIT))
+        return _take_frame(frame, size)
+
+    def encode_replace_order(self, record, bytes exchange_order_id=b"", int64_t unix_ns=0,
+                             size_t capacity=ORDER_FRAME_LIMIT):
+        """The frame that changes an open order in place, as bytes; arguments and errors as of `encode_cancel_order`."""
+        cdef ChildOrder order
+        cdef char[ORDER_FRAME_LIMIT] frame
+        cdef const char *identity = exchange_order_id
+        cdef int size
+        _read_order(record, &order)
+        with nogil:
+            size = self.encode_replace(&order, identity, unix_ns, frame, min(capacity, <size_t>ORDER_FRAME_LIMIT))
         return _take_frame(frame, size)

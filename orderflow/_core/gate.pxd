@@ -29,6 +29,7 @@ cdef struct SentOrder:
     char exchange_order_id[32]
     int64_t quantity
     int64_t filled              # as far as reports said
+    int64_t before              # quantity before the replacement that is under way; 0 = none is
     uint32_t listing
     uint32_t slot               # in the router's table
     uint32_t cancel_round       # the last one in which its cancel was written (order_entry.pxd)
@@ -71,6 +72,7 @@ cdef nogil:
         memset(entry.exchange_order_id, 0, sizeof(entry.exchange_order_id))
         entry.quantity = order.quantity
         entry.filled = 0
+        entry.before = 0
         entry.listing = order.listing
         entry.slot = order.slot
         entry.strategy = order.strategy
@@ -78,6 +80,17 @@ cdef nogil:
         entry.side = order.side
         self.sent_count += 1
         return entry
+
+    inline void expect_replaced(SentOrder *entry, int64_t quantity) noexcept:
+        """A replacement goes out: until it is answered the larger quantity is what may be filled."""
+        entry.before = entry.quantity
+        if quantity > entry.quantity:
+            entry.quantity = quantity
+
+    inline void settle_replaced(SentOrder *entry, int64_t quantity) noexcept:
+        """It was made, or refused: `quantity` is what holds."""
+        entry.quantity = quantity
+        entry.before = 0
 
     inline void forget(Gate *self, SentOrder *entry) noexcept:
         cdef uint32_t hole = <uint32_t>(entry - self.sent)
@@ -108,6 +121,11 @@ cdef nogil:
             entry.filled += report.last_quantity
         if report.cumulative_quantity > entry.filled:
             entry.filled = report.cumulative_quantity
+        if entry.before and (report.exec_type == ExecType.REPORT_REPLACED or (
+                report.exec_type == ExecType.REPORT_STATUS and report.reconciliation and report.last_quantity > 0)):
+            settle_replaced(entry, report.last_quantity)
+        elif entry.before and report.exec_type == ExecType.REPORT_REPLACE_REJECTED:
+            settle_replaced(entry, entry.before)
         if (report.exec_type == ExecType.REPORT_CANCELED or report.exec_type == ExecType.REPORT_REJECTED
                 or report.exec_type == ExecType.REPORT_EXPIRED or entry.filled >= entry.quantity):
             forget(self, entry)

@@ -33,8 +33,8 @@ cdef nogil:
         return segments.load_sequence(&self.durability.durable) >= order.journal_sequence
 
     inline bint in_vain(const HeldOrders *self, const ChildOrder *order) noexcept:
-        """Whether a new order's intent will never be durable."""
-        return (self.durability is not NULL and order.kind == ChildKind.NEW_ORDER and not is_durable(self, order)
+        """Whether the intent of an order or a replacement will never be durable."""
+        return (self.durability is not NULL and order.kind != ChildKind.CANCEL_ORDER and not is_durable(self, order)
                 and segments.load_acquire(&self.durability.halted) == Halt.FLUSH_FAILED)
 
     inline bint holds(const HeldOrders *self, uint64_t client_order_id) noexcept:

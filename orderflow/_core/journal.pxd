@@ -35,6 +35,7 @@ cpdef enum RecordKind:
     STATE = 6                   # Command: SET_TRADING_STATE
     RUN_END = 7                 # JSON
     CARRIED = 8                 # JSON: an order or position of the run before, as this one takes it over
+    REPLACE = 9                 # ChildOrder: REPLACE_ORDER
 
 
 cdef struct Journal:
@@ -118,6 +119,16 @@ cdef nogil:
         if not append(journal, RecordKind.INTENT, &approved.order, sizeof(ChildOrder), now_ns):
             return NULL
         return &approved.order
+
+    inline ChildOrder *append_replace(Journal *journal, ChildOrder *order, int64_t now_ns) noexcept:
+        """Journal a replacement that risk has allowed: the order to publish; NULL as of an intent."""
+        if order.kind != ChildKind.REPLACE_ORDER or not may_begin(journal, now_ns):
+            journal.lost += 1
+            return NULL
+        order.journal_sequence = journal.sequence + 1
+        if not append(journal, RecordKind.REPLACE, order, sizeof(ChildOrder), now_ns):
+            return NULL
+        return order
 
     inline ChildOrder *append_cancel(Journal *journal, ChildOrder *order, int64_t now_ns) noexcept:
         """Journal a cancel: the order to publish. A failed journal does not hold it up. NULL if it is no cancel."""

@@ -22,6 +22,7 @@ class RecordKind(IntEnum):
     STATE = 6
     RUN_END = 7
     CARRIED = 8
+    REPLACE = 9
 
 class Record(NamedTuple):
     sequence: int
@@ -34,6 +35,8 @@ class Record(NamedTuple):
 class JournalError(Exception): ...
 
 class JournalFiles(SegmentFiles):
+    instance: int
+    prefix: int
     recovered: tuple[str, ...]
     policy: str
     flusher: Flusher | None
@@ -45,6 +48,7 @@ class JournalFiles(SegmentFiles):
         policy: str = "crash",
         report: Callable[[str], None] | None = None,
         unix_offset_ns: int | None = None,
+        instance: int | None = None,
     ) -> None: ...
     def start_run(self, **fields: Any) -> int: ...
     def carry(self, **fields: Any) -> int: ...
@@ -61,7 +65,7 @@ class JournalFiles(SegmentFiles):
     @property
     def unsealed(self) -> int: ...
 
-def next_epoch(directory: str | os.PathLike[str]) -> int: ...
+def next_epoch(directory: str | os.PathLike[str], instance: int | None = None) -> tuple[int, int]: ...
 def lock(directory: str | os.PathLike[str]) -> int: ...
 def read(path: str | os.PathLike[str]) -> Iterator[Record]: ...
 def recover(directory: str | os.PathLike[str]) -> tuple[str, ...]: ...

@@ -23,6 +23,7 @@ from orderflow._core.types import CHILD_ORDER_DTYPE, COMMAND_DTYPE, EXECUTION_RE
 POLICIES = ("crash", "group", "sync")
 PAYLOADS = {
     RecordKind.PARENT: PARENT_ORDER_DTYPE, RecordKind.INTENT: CHILD_ORDER_DTYPE, RecordKind.CANCEL: CHILD_ORDER_DTYPE,
+    RecordKind.REPLACE: CHILD_ORDER_DTYPE,
     RecordKind.REPORT: EXECUTION_REPORT_DTYPE, RecordKind.STATE: COMMAND_DTYPE,
 }
 
@@ -45,9 +46,9 @@ class Record(namedtuple("Record", "sequence kind monotonic_ns wall_ns payload"))
 def next_epoch(directory, instance=None):
     """Take the next epoch of a journal directory, durable before it is returned: (instance, epoch).
 
-    The file `epoch` names both; it is replaced as a whole, so a crash leaves the old numbers or the new ones. Where it is
-    missing or unreadable the headers of the segments say which epochs were used, and another instance is drawn: no id of
-    it was given before. `instance` is what is taken instead of drawing one. """
+    The file `epoch` names both; it is replaced as a whole, so a crash leaves the old numbers or the new ones. Where it
+    is missing or unreadable the headers of the segments say which epochs were used, and another instance is drawn: no
+    id of it was given before. `instance` is what is taken instead of drawing one. """
     directory = Path(directory)
     path = directory / "epoch"
     used = [0]

@@ -44,6 +44,7 @@ cpdef enum KillCause:
     KILLED_BY_SOCKET = 2        # `orderflow kill`
     KILLED_BY_STANDSTILL = 3    # a native thread's heartbeat stood still
     KILLED_BY_FAULT = 4         # the router found an invariant broken
+    KILLED_BY_STRATEGY = 5      # it asked for it
 
 
 cpdef enum KillAnswer:          # to a request

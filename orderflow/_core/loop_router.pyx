@@ -37,8 +37,9 @@ cdef class RouterLoop(Loop):
     Parameters
     ----------
     table : numpy structured array of LISTING_DTYPE
-    ports : list of (name, wakes, reports, orders, bell)
-        One an exchange, in index order; `reports` and `orders` are None where it takes no orders.
+    ports : list of (name, wakes, reports, orders, bell, amends)
+        One an exchange, in index order; `reports` and `orders` are None where it takes no orders; `amends` is what it
+        can change of an order in place.
     board, wake_pending, strategy_pending
         Shared with the exchange threads and the strategizer.
     orders, risk, journal, log, splitter
@@ -99,12 +100,13 @@ cdef class RouterLoop(Loop):
         self.state.frame_to_decision = &self.frame_to_decision.histogram
         self.state.policy, self.state.child_deadline_ns = policy, child_deadline_ns
         self.state.port_count = len(ports)
-        for i, (_, wake_ring, report_ring, order_ring, port_bell) in enumerate(ports):
+        for i, (_, wake_ring, report_ring, order_ring, port_bell, amends) in enumerate(ports):
             port = &self.state.ports[i]
             port.wakes = (<Ring?>wake_ring).of64
             port.reports = (<Ring?>report_ring).of128 if report_ring is not None else NULL
             port.orders = (<Ring?>order_ring).of128 if order_ring is not None else NULL
             port.bell = (<Doorbell?>port_bell).native
+            port.amends = amends
 
     def _make_members(self, table, uint32_t n):
         """Listings instrument by instrument, and where each instrument begins."""

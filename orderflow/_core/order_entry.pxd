@@ -19,12 +19,14 @@ cdef nogil:
         cdef SentOrder *sent_order
         cdef const char *exchange_order_id = NULL
         cdef int64_t unix_ns = now_ns + self.path.unix_offset_ns
-        if order.kind == ChildKind.CANCEL_ORDER:
-            sent_order = gate.find(&self.path.gate, order.client_order_id)
-            if sent_order is not NULL and sent_order.exchange_order_id[0]:
-                exchange_order_id = sent_order.exchange_order_id
-            return (<OrderCodec>self.order_codec).encode_cancel(order, exchange_order_id, unix_ns, out, capacity)
-        return (<OrderCodec>self.order_codec).encode_new(order, unix_ns, out, capacity)
+        if order.kind == ChildKind.NEW_ORDER:
+            return (<OrderCodec>self.order_codec).encode_new(order, unix_ns, out, capacity)
+        sent_order = gate.find(&self.path.gate, order.client_order_id)
+        if sent_order is not NULL and sent_order.exchange_order_id[0]:
+            exchange_order_id = sent_order.exchange_order_id
+        if order.kind == ChildKind.REPLACE_ORDER:
+            return (<OrderCodec>self.order_codec).encode_replace(order, exchange_order_id, unix_ns, out, capacity)
+        return (<OrderCodec>self.order_codec).encode_cancel(order, exchange_order_id, unix_ns, out, capacity)
 
     inline bint transmit(ExchangeState *self, uint32_t index, const ChildOrder *order, int64_t now_ns) noexcept:
         """Encode where the frame is put together, mask in place, hand it over: one pass, no copy."""
@@ -76,8 +78,11 @@ cdef nogil:
         else:
             reason = gate.check(&self.path.gate, order, index >= 0, sync.state, sync.epoch, now_ns)
         if reason == Reason.OK:
+            entry = gate.find(&self.path.gate, order.client_order_id)
             if order.kind == ChildKind.NEW_ORDER:
                 entry = gate.remember(&self.path.gate, order)
+            elif order.kind == ChildKind.REPLACE_ORDER and entry is not NULL:
+                gate.expect_replaced(entry, order.quantity)
             if transmit(self, <uint32_t>index, order, now_ns):
                 self.path.sent += 1
                 execution_reports.answer(self, order, ExecType.REPORT_SENT, Reason.OK, now_ns)
@@ -85,8 +90,11 @@ cdef nogil:
             reason = Reason.ENCODE_FAILED
             if self.connections[index].state != ConnectionState.OPEN:
                 return                      # it may have gone out: `lose` has said IN_DOUBT for everything in the table
-            if entry is not NULL:
+            if order.kind == ChildKind.NEW_ORDER:
                 gate.forget(&self.path.gate, entry)
+            elif order.kind == ChildKind.REPLACE_ORDER and entry is not NULL:
+                gate.settle_replaced(entry, entry.before)
         self.path.not_sent += 1
         self.path.gate.refused += 1
-        execution_reports.answer(self, order, ExecType.REPORT_NOT_SENT, reason, now_ns)
+        execution_reports.answer(self, order, ExecType.REPORT_REPLACE_REJECTED
+                                 if order.kind == ChildKind.REPLACE_ORDER else ExecType.REPORT_NOT_SENT, reason, now_ns)

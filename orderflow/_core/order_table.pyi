@@ -68,6 +68,7 @@ class ParentView(NamedTuple):
     children: int
     ended_ns: int
     by_listing: list[ListingFillView]
+    limit_price: int
 
 class PositionView(NamedTuple):
     listing: int

@@ -13,11 +13,8 @@ from orderflow._core.order_table cimport (
 )
 from orderflow._core.parents cimport ListingFill, Parent
 from orderflow._core.types cimport (
-    ChildOrder, ExecType, ExecutionReport, Listing, ParentOrder, ParentStatus, OrderStatus, Reason, Side,
+    Algorithm, ChildOrder, ExecType, ExecutionReport, Listing, ParentOrder, ParentStatus, OrderStatus, Reason, Side,
 )
-
-cdef enum:
-
 
 cdef nogil:
     # --- opening -------------------------------------------------------------------------------------------------
@@ -116,6 +113,27 @@ cdef nogil:
         order.status = states.status(order)
         return True
 
+    inline void request_replace(Table *table, uint32_t slot, int64_t price, int64_t quantity, int64_t now_ns,
+                                Outcome *outcome) noexcept:
+        """Note that an order is to have another price and another whole quantity (PENDING_REPLACE): the larger quantity
+        is reserved of its parent from now on."""
+        cdef Order *order = &table.orders[slot]
+        cdef Hold before = order_table.hold_of(order)
+        order_table.begin(outcome)
+        outcome.order = slot
+        outcome.status_before = order.status
+        order.wanted_price = price
+        order.wanted_quantity = quantity
+        order.facts |= states.Fact.REPLACE_WANTED
+        order_table.settle(table, slot, &before, now_ns, outcome)
+
+    inline void change_parent(Table *table, uint32_t slot, int64_t quantity, int64_t limit_price,
+                              int64_t now_ns) noexcept:
+        """A parent asks for another quantity, or at another price."""
+        table.parents[slot].order.quantity = quantity
+        table.parents[slot].order.limit_price = limit_price
+        order_table.refresh_parent(table, slot, now_ns)
+
     # --- orders of an earlier run --------------------------------------------------------------------------------
 
     inline int64_t adopt(Table *table, const Order *known, int64_t now_ns) noexcept:
@@ -134,9 +152,11 @@ cdef nogil:
         memset(&order, 0, sizeof(ParentOrder))
         order.parent_id = known.child.parent_id
         order.instrument = table.listings[known.child.listing].instrument
-        order.quantity = known.child.quantity * table.listings[known.child.listing].quantity_factor
+        order.quantity = states.most(known) * table.listings[known.child.listing].quantity_factor
         order.side = known.child.side
         order.account = known.child.account
+        order.algorithm = Algorithm.RESTING if states.rests(known) else Algorithm.IMMEDIATE
+        order.limit_price = known.child.price * table.listings[known.child.listing].price_factor
         parent = open_parent(table, &order, 0, now_ns)
         if parent < 0:
             return parent
@@ -149,6 +169,7 @@ cdef nogil:
         memcpy(entered.exchange_order_id, known.exchange_order_id, sizeof(entered.exchange_order_id))
         entered.stated = known.stated
         entered.facts = known.facts | states.Fact.SENT
+        entered.wanted_price, entered.wanted_quantity = known.wanted_price, known.wanted_quantity
         if known.ended:
             states.end(entered, known.ended, known.reason)
         elif known.facts & states.Fact.ACKNOWLEDGED or known.stated > 0 or known.cumulative > 0:
@@ -156,6 +177,9 @@ cdef nogil:
         else:
             entered.facts |= states.Fact.ACCEPTANCE_IN_DOUBT
         order_table.settle(table, <uint32_t>slot, &before, now_ns, &outcome)
+        if states.rests(entered):
+            table.parents[parent].resting = entered.child.client_order_id
+            table.parents[parent].resting_slot = <uint32_t>slot
         close_parent(table, <uint32_t>parent, Reason.RESTARTED, now_ns)
         return slot
 
@@ -290,7 +314,7 @@ cdef nogil:
         outcome.filled = quantity
         order.cumulative += quantity
         order.notional = order.notional + wide.product(report.last_price, quantity)
-        if order.cumulative > order.child.quantity:
+        if order.cumulative > states.most(order):
             table.counts.overfills += 1
             outcome.flags |= OutcomeFlag.OVERFILL | OutcomeFlag.ANOMALY
         positions.apply(&table.positions[order.child.listing], order.child.side, report.last_price, quantity)

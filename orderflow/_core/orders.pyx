@@ -70,6 +70,13 @@ cdef class Orders(order_table.OrderTable):
         self.order(slot)
         return request_cancel(&self.table, slot)
 
+    def request_replace(self, uint32_t slot, int64_t price, int64_t quantity, int64_t now_ns=0):
+        """Note that another price and whole quantity are asked for; OutcomeView."""
+        cdef Outcome outcome
+        self.order(slot)
+        request_replace(&self.table, slot, price, quantity, now_ns, &outcome)
+        return _view(&outcome)
+
     def apply(self, record):
         """Apply one EXECUTION_REPORT_DTYPE record; OutcomeView."""
         cdef ExecutionReport report
@@ -94,6 +101,8 @@ cdef class Orders(order_table.OrderTable):
             "order_type": order.child.order_type, "time_in_force": order.child.time_in_force,
             "flags": order.child.flags, "account": order.child.account, "strategy": order.child.strategy,
             "price": order.child.price, "quantity": order.child.quantity, "decided_ns": order.child.decided_ns,
+            "wanted_price": order.wanted_price if order.facts & states.Fact.REPLACE_WANTED else 0,
+            "wanted_quantity": order.wanted_quantity if order.facts & states.Fact.REPLACE_WANTED else 0,
             "stated": order.stated, "ended": order.ended, "reason": order.reason,
             "acknowledged": bool(order.facts & states.Fact.ACKNOWLEDGED),
             "cancel_wanted": bool(order.facts & states.Fact.CANCEL_WANTED),
@@ -109,7 +118,7 @@ cdef class Orders(order_table.OrderTable):
 
     def adopt(self, uint64_t parent_id, int64_t now_ns, *, client_order_id, listing, side, order_type, time_in_force,
               flags, account, strategy, price, quantity, decided_ns, stated, ended, reason, acknowledged,
-              cancel_wanted, str exchange_order_id, fills):
+              cancel_wanted, str exchange_order_id, fills, wanted_price=0, wanted_quantity=0):
         """Take over an order of the run before, as `known` describes it; the slot. Refused if it cannot be.
 
         Parameters
@@ -120,6 +129,8 @@ cdef class Orders(order_table.OrderTable):
             On this run's monotonic clock.
         fills : list of (trade id, price, quantity)
             That positions hold already; told again they are not applied again.
+        wanted_price, wanted_quantity : int
+            Of a replacement that was under way; 0 = none was.
         """
         cdef Order order
         cdef ExecutionReport report
@@ -135,6 +146,9 @@ cdef class Orders(order_table.OrderTable):
             order.facts |= states.Fact.ACKNOWLEDGED
         if cancel_wanted:
             order.facts |= states.Fact.CANCEL_WANTED
+        if wanted_quantity:
+            order.facts |= states.Fact.REPLACE_WANTED
+            order.wanted_price, order.wanted_quantity = wanted_price, wanted_quantity
         memcpy(order.exchange_order_id, <const char *>name, min(<size_t>len(name), sizeof(order.exchange_order_id) - 1))
         cdef uint32_t slot = _slot(adopt(&self.table, &order, now_ns))
         memset(&report, 0, sizeof(ExecutionReport))
@@ -203,7 +217,7 @@ cdef class Orders(order_table.OrderTable):
             wrong.append(f"order {slot}: cumulative {order.cumulative}, but its fills sum to {cumulative}")
         if order.status != states.status(order):
             wrong.append(f"order {slot}: status {order.status}, but its facts say {states.status(order)}")
-        if (order.status == OrderStatus.FILLED) != (order.cumulative >= order.child.quantity):
+        if (order.status == OrderStatus.FILLED) != (order.cumulative >= states.most(order)):
             wrong.append(f"order {slot}: status {order.status}, {order.cumulative} of {order.child.quantity} filled")
         if order.cumulative < 0 or hold.working < 0 or hold.in_doubt < 0:
             wrong.append(f"order {slot}: a negative quantity")

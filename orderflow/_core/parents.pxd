@@ -25,6 +25,11 @@ cdef struct Parent:
     int64_t in_doubt            # reserved by children of which nobody knows
     int64_t retired             # part of `filled` whose children have left the order table
     int64_t arrival_price       # mid when it arrived
+    int64_t wanted_quantity     # another one was asked for; 0 = none. Its price is the next field
+    int64_t wanted_price
+    int64_t before_quantity     # `order.quantity` before it was raised for a replacement under way; 0 = it was not
+    uint64_t resting            # client order id of its order (Algorithm.RESTING), 0 = none
+    uint32_t resting_slot
     int64_t ended_ns            # monotonic; of the last change to DONE
     uint32_t next               # free list, or the queue of ended parents
     uint32_t children           # ever opened
@@ -32,6 +37,7 @@ cdef struct Parent:
     uint8_t closing             # no new children: cancelled, out of time, or nothing left to do
     uint8_t reason              # why it is closing, Reason
     uint8_t queued
+    uint8_t withdrawing         # its resting order is to go
 
 
 cdef nogil:

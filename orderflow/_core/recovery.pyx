@@ -53,18 +53,29 @@ cdef class Recovery(orders.Orders):
 
     cdef void take(self, const RecordView *view) noexcept nogil:
         cdef const ParentOrder *parent
+        cdef const ChildOrder *child
         cdef Outcome outcome
         cdef uint32_t slot
         if view.header.kind == journal.RecordKind.PARENT:
             parent = <const ParentOrder *>view.payload
             if parent.kind == ParentKind.SUBMIT_PARENT:
                 self.enter_parent(parent, view.header.monotonic_ns)
+            elif parent.kind == ParentKind.REPLACE_PARENT:
+                slot = order_table.find_parent(&self.table, parent.parent_id)
+                if slot != <uint32_t>NONE and parent.quantity > self.table.parents[slot].order.quantity:
+                    self.table.parents[slot].order.quantity = parent.quantity
         elif view.header.kind == journal.RecordKind.INTENT:
             self.enter_child(<const ChildOrder *>view.payload, view.header.monotonic_ns)
         elif view.header.kind == journal.RecordKind.CANCEL:
             slot = order_table.find(&self.table, (<const ChildOrder *>view.payload).client_order_id, <uint32_t>NONE)
             if slot != <uint32_t>NONE:
                 orders.request_cancel(&self.table, slot)
+        elif view.header.kind == journal.RecordKind.REPLACE:
+            child = <const ChildOrder *>view.payload
+            slot = order_table.find(&self.table, child.client_order_id, <uint32_t>NONE)
+            if slot != <uint32_t>NONE:
+                orders.request_replace(&self.table, slot, child.price, child.quantity, view.header.monotonic_ns,
+                                       &outcome)
         elif view.header.kind == journal.RecordKind.REPORT:
             orders.apply(&self.table, <const ExecutionReport *>view.payload, &outcome)
 

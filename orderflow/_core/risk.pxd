@@ -24,7 +24,7 @@ The controls, in the order in which they are asked, and where each of them stand
 All checks together are a few dozen comparisons of integers, products in 128 bits. Router thread only. """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from orderflow._core cimport risk_exposure, risk_money, risk_own_orders, risk_price, risk_rates, wide
+from orderflow._core cimport order_states, risk_exposure, risk_money, risk_own_orders, risk_price, risk_rates, wide
 from orderflow._core.fixed cimport int128
 from orderflow._core.order_states cimport Order
 from orderflow._core.risk_state cimport (
@@ -45,6 +45,20 @@ cdef struct Approved:           # written by `check` only
 cdef nogil:
     # --- the check -----------------------------------------------------------------------------------------------
 
+    inline bint judge(Risk *risk, const Order *order, int64_t now_ns, Decision *decision) noexcept:
+        """Every control, in order; `decision` has the first that refuses."""
+        cdef const ChildOrder *child = &order.child
+        return (risk_exposure.check_state(risk, child, decision) and risk_exposure.check_size(risk, child, decision)
+                and risk_price.check_price(risk, child, now_ns, decision)
+                and risk_exposure.check_feed(risk, child, now_ns, decision)
+                and risk_exposure.check_parent(risk, order, decision)
+                and risk_exposure.check_position(risk, child, decision)
+                and risk_own_orders.check_own_orders(risk, child, now_ns, decision)
+                and risk_money.check_value(risk, child, decision)
+                and risk_money.check_loss(risk, child, now_ns, decision)
+                and risk_money.check_capital(risk, child, decision)
+                and risk_rates.check_rates(risk, child, now_ns, decision))
+
     inline uint8_t check(Risk *risk, const Order *order, int64_t now_ns, Approved *approved,
                          Decision *decision) noexcept:
         """Judge a child order that was just opened (CREATED). Reason.OK seals it in `approved` and commits its
@@ -54,16 +68,7 @@ cdef nogil:
         """
         cdef const ChildOrder *child = &order.child
         refuse(decision, Reason.OK, 0, 0)
-        if not (risk_exposure.check_state(risk, child, decision) and risk_exposure.check_size(risk, child, decision)
-                and risk_price.check_price(risk, child, now_ns, decision)
-                and risk_exposure.check_feed(risk, child, now_ns, decision)
-                and risk_exposure.check_parent(risk, order, decision)
-                and risk_exposure.check_position(risk, child, decision)
-                and risk_own_orders.check_own_orders(risk, child, now_ns, decision)
-                and risk_money.check_value(risk, child, decision)
-                and risk_money.check_loss(risk, child, now_ns, decision)
-                and risk_money.check_capital(risk, child, decision)
-                and risk_rates.check_rates(risk, child, now_ns, decision)):
+        if not judge(risk, order, now_ns, decision):
             note_refusal(risk, order, now_ns, decision)
             return decision.code
         commit(risk, order, now_ns)
@@ -73,6 +78,40 @@ cdef nogil:
         approved.seal = seal_of(&approved.order)
         risk.approved += 1
         return Reason.OK
+
+    inline uint8_t check_replace(Risk *risk, const Order *order, int64_t price, int64_t quantity, int64_t now_ns,
+                                 Decision *decision) noexcept:
+        """Judge another price and whole quantity for an order that is out: what is left of it then, as if it were a new
+        order instead of the old one. Less of it at the same price always passes.
+
+        Reason.OK commits the larger of the two quantities; any other leaves limits and books as they were.
+        """
+        cdef Held *held = &risk.held[order.child.slot]
+        cdef Order changed = order[0]
+        cdef int64_t committed = held.committed
+        refuse(decision, Reason.OK, 0, 0)
+        if price == order.child.price and quantity <= order.child.quantity:
+            return Reason.OK
+        changed.child.price = price
+        changed.child.quantity = quantity - order.cumulative
+        risk_own_orders.delist(risk, order.child.slot)
+        book(risk, held, held.filled, held.filled)
+        if not judge(risk, &changed, now_ns, decision):
+            book(risk, held, committed, held.filled)
+            risk_own_orders.enlist(risk, order.child.slot)
+            note_refusal(risk, order, now_ns, decision)
+            return decision.code
+        book(risk, held, quantity if quantity > committed else committed, held.filled)
+        if risk_own_orders.improves(order.child.side, price, held.price):
+            held.price = price              # until it is known which holds, the one that would meet more
+        held.quantity = quantity
+        risk_own_orders.enlist(risk, order.child.slot)
+        risk_rates.count_message(risk, order.child.strategy, now_ns)
+        return Reason.OK
+
+    inline void change_parent(Risk *risk, uint32_t slot, int64_t quantity) noexcept:
+        """A parent order asks for another quantity."""
+        risk.commitments[slot].quantity = quantity
 
     inline void note_refusal(Risk *risk, const Order *order, int64_t now_ns, const Decision *decision) noexcept:
         """So that whoever waits for the parent can be told."""
@@ -171,7 +210,7 @@ cdef nogil:
     inline void observe(Risk *risk, const Order *order, int64_t now_ns) noexcept:
         """Take in what is known of an order now; call it after every report that concerns it."""
         cdef Held *held = &risk.held[order.child.slot]
-        cdef int64_t most = order.child.quantity
+        cdef int64_t most = order_states.most(order)
         cdef int64_t filled
         cdef int128 notional
         if held.client_order_id != order.child.client_order_id:
@@ -181,6 +220,10 @@ cdef nogil:
             most = order.stated
         if most < order.cumulative:
             most = order.cumulative
+        if held.price != order.child.price and not order.facts & order_states.Fact.REPLACE_WANTED:
+            risk_own_orders.delist(risk, order.child.slot)      # it was replaced, or that was refused
+            held.price, held.quantity = order.child.price, order.child.quantity
+            risk_own_orders.enlist(risk, order.child.slot)
         filled = held.filled
         notional = order.notional - held.notional
         held.notional = order.notional

@@ -14,14 +14,17 @@ that its part needs. A listing is looked at again only when its book has changed
 levels that we have just taken are still displayed until then. What cannot be sent now waits for the next change, until
 the parent's time is up or no listing takes so little.
 
+A parent that rests (Algorithm.RESTING) has one order at its limit price, or none; what is to be done for it is decided
+in passive.pxd, after every report, command and timer that may have changed what is out or what is wanted.
+
 Every function: router thread only.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from orderflow._core cimport (
-    allocation, board, consolidated, input_log, journal, kill, latency, order_states, order_table, orders, parents, pending,
-    risk, risk_price, risk_rates, timers)
+    allocation, board, consolidated, input_log, journal, kill, latency, order_states, order_table, orders, parents,
+    passive, pending, risk, risk_price, risk_rates, timers)
 from orderflow._core.allocation cimport Allocation, Allocator, Split
 from orderflow._core.board cimport SequenceBoard
 from orderflow._core.consolidated cimport MAXIMUM_OFFERS, Offer
@@ -33,14 +36,16 @@ from orderflow._core.latency cimport Histogram
 from orderflow._core.order_states cimport Order
 from orderflow._core.order_table cimport NONE, Outcome, OutcomeFlag, Table
 from orderflow._core.parents cimport Parent
+from orderflow._core.passive cimport Plan, Step
 from orderflow._core.placeable cimport Cap
 from orderflow._core.ring cimport Ring64, Ring128
 from orderflow._core.risk cimport Approved
 from orderflow._core.risk_state cimport Decision, Risk
 from orderflow._core.timers cimport Timers
 from orderflow._core.types cimport (
-    BoardEntry, BookState, ChildKind, ChildOrder, ExecType, ExecutionReport, Fault, FaultCode, InputKind, Level, Listing, OrderStatus,
-    OrderType, ParentKind, ParentOrder, ParentReport, ParentStatus, Reason, Side, TimeInForce, TradingState, Wake)
+    Algorithm, BoardEntry, BookState, ChildKind, ChildOrder, ExecType, ExecutionReport, Fault, FaultCode, InputKind,
+    Level, Listing, OrderStatus, OrderType, ParentKind, ParentOrder, ParentReport, ParentStatus, Reason, Side,
+    TimeInForce, TradingState, Wake)
 
 cdef enum:
     MAXIMUM_EXCHANGES = 32
@@ -71,12 +76,13 @@ cdef struct Port:               # one exchange as the router sees it
     NativeDoorbell *bell
     uint64_t wakes_taken
     uint64_t reports_taken
+    uint8_t amends              # Amends
 
 
 cdef struct ListingState:
     uint64_t spent_version      # of the book when our last order there ended; nothing newer was seen yet
     uint32_t spent_epoch
-    uint32_t under_way          # children of ours that have not provably ended
+    uint32_t under_way          # children of ours that block it (see `blocks`)
 
 
 cdef struct RouterState:
@@ -221,8 +227,8 @@ cdef nogil:
     # ------------------------------------------------------------------ children
 
     inline uint8_t send_child(RouterState *self, uint32_t parent_slot, uint32_t listing, int64_t quantity,
-                              int64_t price, int64_t now_ns, int64_t cause_ns) noexcept:
-        """One IOC order: order table, risk, journal, exchange thread. Reason.OK, or who refused."""
+                              int64_t price, uint8_t time_in_force, int64_t now_ns, int64_t cause_ns) noexcept:
+        """One order: order table, risk, journal, exchange thread. Reason.OK, or who refused."""
         cdef const ParentOrder *parent = &self.table.parents[parent_slot].order
         cdef Port *port = &self.ports[self.listings[listing].exchange]
         cdef ChildOrder child
@@ -255,7 +261,8 @@ cdef nogil:
         child.kind = ChildKind.NEW_ORDER
         child.side = parent.side
         child.order_type = OrderType.LIMIT
-        child.time_in_force = TimeInForce.IOC
+        child.time_in_force = time_in_force
+        child.flags = parent.flags
         slot = orders.open_child(self.table, &child)
         if slot < 0:
             return refused(self, <uint8_t>-slot)
@@ -272,7 +279,10 @@ cdef nogil:
             orders.deny(self.table, <uint32_t>slot, Reason.JOURNAL_FAILED, now_ns, &outcome)
             self.risk.state = TradingState.HALTED
             return refused(self, Reason.JOURNAL_FAILED)
-        self.states[listing].under_way += 1
+        self.states[listing].under_way += blocks(order, order.status)
+        if order_states.rests(order):
+            self.table.parents[parent_slot].resting = child.client_order_id
+            self.table.parents[parent_slot].resting_slot = <uint32_t>slot
         self.child_timers[slot] = timers.schedule(self.timers, now_ns + ANSWER_NS, CHILD_TIMER | child.client_order_id)
         if not port.orders.push(ready):
             own_report(self, order, ExecType.REPORT_NOT_SENT, Reason.TABLE_FULL, now_ns)
@@ -281,6 +291,12 @@ cdef nogil:
         if cause_ns:
             latency.record(self.frame_to_decision, now_ns - cause_ns)
         return Reason.OK
+
+    inline bint blocks(const Order *order, uint8_t status) noexcept:
+        """Whether its listing takes no other order for as long: what it takes is displayed still, or nobody knows what
+        it does. One that is known to rest does not."""
+        return not order_states.is_terminal(status) and (
+            not order_states.rests(order) or status == OrderStatus.IN_DOUBT)
 
     inline void tell_exchange(RouterState *self, const Order *order, uint8_t kind) noexcept:
         """About an order that is out. When the ring is full it is not said: questions are asked again."""
@@ -319,8 +335,10 @@ cdef nogil:
         risk.adopt_parent(self.risk, order.parent, &self.table.parents[order.parent].order)
         risk.observe(self.risk, order, now_ns)
         if not order_states.is_terminal(order.status):
-            self.states[order.child.listing].under_way += 1
+            self.states[order.child.listing].under_way += blocks(order, order.status)
             tell_exchange(self, order, ChildKind.ADOPT_ORDER)
+        if order.facts & order_states.Fact.REPLACE_WANTED:
+            self.table.parents[order.parent].withdrawing = 1    # which of the two it is nobody knows
         pursue(self, slot, False, now_ns)
 
     inline void ask(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
@@ -350,6 +368,191 @@ cdef nogil:
         report.exec_type = exec_type
         report.reason = reason
         apply_report(self, &report, now_ns)
+
+    # ------------------------------------------------------------------ orders that rest
+
+    inline uint32_t only_listing(const RouterState *self, const ParentOrder *order) noexcept:
+        """The one listing that a parent may use; NONE if it is not one."""
+        cdef uint32_t begin = self.first[order.instrument]
+        cdef uint32_t found = <uint32_t>NONE
+        cdef uint32_t k
+        for k in range(self.first[order.instrument + 1] - begin):
+            if order.listings == 0 or (order.listings >> k) & 1:
+                if found != <uint32_t>NONE:
+                    return <uint32_t>NONE
+                found = self.members[begin + k]
+        return found
+
+    inline void rest(RouterState *self, uint32_t slot, int64_t now_ns, int64_t cause_ns) noexcept:
+        """One step from what is out for a resting parent towards what is wanted of it."""
+        cdef Parent *parent = &self.table.parents[slot]
+        cdef uint32_t index = only_listing(self, &parent.order)
+        cdef uint32_t at = <uint32_t>NONE
+        cdef const Order *order = NULL
+        cdef Plan plan
+        if parent.resting:
+            at = order_table.find(self.table, parent.resting, parent.resting_slot)
+        if at != <uint32_t>NONE:
+            order = &self.table.orders[at]
+            index = order.child.listing
+        if index == <uint32_t>NONE:
+            return                          # taken over from an earlier run, and its order has left the table
+        passive.plan(parent, order, &self.listings[index], self.ports[self.listings[index].exchange].amends, &plan)
+        if plan.step == Step.CANCEL:
+            cancel_child(self, at, now_ns)
+        elif plan.step == Step.AMEND:
+            amend_child(self, slot, at, plan.price, plan.quantity, now_ns)
+        elif plan.step == Step.TAKE:
+            take_wanted(self, slot, now_ns)
+            if order is NULL or order_states.is_terminal(order.status):
+                rest(self, slot, now_ns, cause_ns)
+        elif plan.step == Step.END:
+            if plan.reason == Reason.OK:
+                plan.reason = (Reason.TRADING_HALTED if self.risk.state == TradingState.HALTED
+                               else Reason.EXCHANGE_OTHER)
+            end_parent(self, slot, plan.reason, now_ns)
+        elif plan.step == Step.PLACE:
+            place_resting(self, slot, index, &plan, now_ns, cause_ns)
+
+    inline void place_resting(RouterState *self, uint32_t slot, uint32_t index, const Plan *plan, int64_t now_ns,
+                              int64_t cause_ns) noexcept:
+        cdef Parent *parent = &self.table.parents[slot]
+        if self.killed >> (32 + parent.order.strategy) & 1:
+            return
+        if too_little(self, &parent.order, parents.remaining(parent)):
+            if parent.working == 0 and parent.in_doubt == 0:
+                end_parent(self, slot, Reason.BELOW_MINIMUM_REMAINS, now_ns)
+        elif usable(self, index):
+            send_child(self, slot, index, plan.quantity, plan.price, TimeInForce.GTC, now_ns, cause_ns)
+
+    inline void want(RouterState *self, uint32_t slot, const ParentOrder *order, int64_t now_ns) noexcept:
+        """A parent is to have another quantity or limit price."""
+        cdef Parent *parent = &self.table.parents[slot]
+        parent.wanted_quantity = order.quantity if order.quantity > 0 else parent.order.quantity
+        parent.wanted_price = order.limit_price if order.limit_price > 0 else parent.order.limit_price
+        if parent.order.algorithm != Algorithm.RESTING:
+            take_wanted(self, slot, now_ns)
+        route(self, slot, now_ns, order.cause_receive_ns)
+
+    inline void take_wanted(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
+        """What was wanted is so now; a quantity is never less than what is filled or out."""
+        cdef Parent *parent = &self.table.parents[slot]
+        cdef int64_t least = parent.filled + parent.working + parent.in_doubt
+        cdef int64_t quantity = parent.wanted_quantity if parent.wanted_quantity > least else least
+        orders.change_parent(self.table, slot, quantity, parent.wanted_price, now_ns)
+        risk.change_parent(self.risk, slot, quantity)
+        parent.wanted_quantity = parent.before_quantity = 0
+        tell_parent(self, slot, NULL, now_ns)
+        drop_if_done(self, slot)
+
+    inline void give_up_wanted(RouterState *self, uint32_t slot, uint8_t reason, int64_t now_ns) noexcept:
+        """It was refused: the parent is what it was, and whoever asked is told why."""
+        cdef Parent *parent = &self.table.parents[slot]
+        cdef ParentReport report
+        if parent.wanted_quantity == 0:
+            return
+        if parent.before_quantity:
+            orders.change_parent(self.table, slot, parent.before_quantity, parent.order.limit_price, now_ns)
+            risk.change_parent(self.risk, slot, parent.before_quantity)
+        parent.wanted_quantity = parent.before_quantity = 0
+        memset(&report, 0, sizeof(ParentReport))
+        parents.describe(parent, now_ns, &report)
+        report.reason = reason
+        tell(self, &report)
+
+    inline bint push_child(RouterState *self, uint32_t slot, const ChildOrder *child, int64_t now_ns) noexcept:
+        """A cancel or a replacement, journalled, to its exchange thread; its answer is waited for. False: no room."""
+        cdef Port *port = &self.ports[self.listings[child.listing].exchange]
+        drop_timer(self, &self.child_timers[slot])
+        self.child_timers[slot] = timers.schedule(self.timers, now_ns + ANSWER_NS,
+                                                  CHILD_TIMER | child.client_order_id)
+        if port.orders is NULL or not port.orders.push(child):
+            return False
+        port.bell.ring()
+        return True
+
+    inline void cancel_child(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
+        """Cancel an order at the exchange, unless that was asked a moment ago. Before it is acknowledged too: its
+        cancel names our id, and one that overtakes it is refused and sent again."""
+        cdef Order *order = &self.table.orders[slot]
+        if order.facts & order_states.Fact.CANCEL_WANTED or (order.cancels and self.child_timers[slot]):
+            return
+        orders.request_cancel(self.table, slot)
+        send_cancel(self, slot, now_ns)
+
+    inline void send_cancel(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
+        cdef Order *order = &self.table.orders[slot]
+        cdef ChildOrder child = order.child
+        child.kind = ChildKind.CANCEL_ORDER
+        child.sequence = self.log.sequence
+        child.decided_ns = now_ns
+        child.deadline_ns = 0
+        order.cancels += order.cancels < 255
+        risk_rates.count_message(self.risk, child.strategy, now_ns)
+        if not push_child(self, slot, journal.append_cancel(self.journal, &child, now_ns), now_ns):
+            own_report(self, order, ExecType.REPORT_NOT_SENT, Reason.TABLE_FULL, now_ns)
+
+    inline void amend_child(RouterState *self, uint32_t slot, uint32_t at, int64_t price, int64_t quantity,
+                            int64_t now_ns) noexcept:
+        """Another price and whole quantity for a parent's order, in place. A parent that is to have more has it from
+        now on, until that is refused: fills of the larger order may come before its confirmation."""
+        cdef Parent *parent = &self.table.parents[slot]
+        cdef Order *order = &self.table.orders[at]
+        cdef ChildOrder child = order.child
+        cdef Decision decision
+        cdef Outcome outcome
+        cdef uint8_t code
+        if parent.wanted_quantity > parent.order.quantity:
+            if parent.before_quantity == 0:
+                parent.before_quantity = parent.order.quantity
+            orders.change_parent(self.table, slot, parent.wanted_quantity, parent.order.limit_price, now_ns)
+            risk.change_parent(self.risk, slot, parent.wanted_quantity)
+        code = risk.check_replace(self.risk, order, price, quantity, now_ns, &decision)
+        if code != Reason.OK:
+            give_up_wanted(self, slot, refused(self, code), now_ns)
+            return
+        child.kind = ChildKind.REPLACE_ORDER
+        child.price = price
+        child.quantity = quantity
+        child.sequence = self.log.sequence
+        child.decided_ns = now_ns
+        child.deadline_ns = now_ns + self.child_deadline_ns
+        child.board_version = self.views[child.listing].version
+        child.book_epoch = self.views[child.listing].epoch
+        if journal.append_replace(self.journal, &child, now_ns) is NULL:
+            risk.observe(self.risk, order, now_ns)
+            self.risk.state = TradingState.HALTED
+            give_up_wanted(self, slot, refused(self, Reason.JOURNAL_FAILED), now_ns)
+            return
+        orders.request_replace(self.table, at, price, quantity, now_ns, &outcome)
+        risk.observe(self.risk, order, now_ns)
+        if not push_child(self, at, &child, now_ns):
+            own_report(self, order, ExecType.REPORT_REPLACE_REJECTED, Reason.TABLE_FULL, now_ns)
+
+    inline void settle_timer(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
+        """An order that rests is left alone; one whose cancel did not go out is looked at again soon."""
+        cdef const Order *order = &self.table.orders[slot]
+        if not order_states.rests(order) or not passive.is_quiet(order):
+            return
+        drop_timer(self, &self.child_timers[slot])
+        if order.cancels:
+            self.child_timers[slot] = timers.schedule(
+                self.timers, now_ns + (<int64_t>FIRST_ASK_NS << (order.cancels if order.cancels < DOUBLINGS
+                                                                 else <uint8_t>DOUBLINGS)),
+                CHILD_TIMER | order.child.client_order_id)
+
+    inline void chase(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
+        """The cancel or the replacement of an order that rests was not answered, or a cancel could not be sent. A
+        cancel is sent again, which costs nothing but a message; and it ends what is unclear about a replacement."""
+        cdef Order *order = &self.table.orders[slot]
+        if order_states.is_terminal(order.status):
+            return
+        if order.status == OrderStatus.PENDING_CANCEL or order.status == OrderStatus.PENDING_REPLACE:
+            ask(self, slot, now_ns)
+            orders.request_cancel(self.table, slot)
+            send_cancel(self, slot, now_ns)
+        elif order_table.parent_of(self.table, order) is not NULL:
+            rest(self, order.parent, now_ns, 0)
 
     # ------------------------------------------------------------------ routing
 
@@ -438,6 +641,9 @@ cdef nogil:
         cdef Allocation out
         cdef int64_t remaining = parents.remaining(parent)
         cdef uint32_t count, k
+        if parent.order.algorithm == Algorithm.RESTING:
+            rest(self, slot, now_ns, cause_ns)
+            return
         if parent.closing or remaining <= 0 or self.killed >> (32 + parent.order.strategy) & 1:
             return
         if too_little(self, &parent.order, remaining):
@@ -455,7 +661,8 @@ cdef nogil:
         self.inexact_splits += not out.exact
         for k in range(count):
             if splits[k].quantity > 0:
-                send_child(self, slot, offers[k].listing.index, splits[k].quantity, splits[k].price, now_ns, cause_ns)
+                send_child(self, slot, offers[k].listing.index, splits[k].quantity, splits[k].price, TimeInForce.IOC,
+                           now_ns, cause_ns)
 
     inline void route_instrument(RouterState *self, uint32_t instrument, int64_t now_ns, int64_t cause_ns) noexcept:
         cdef uint32_t i = 0
@@ -468,9 +675,13 @@ cdef nogil:
                 i += 1                      # otherwise it ended, and the last one stands here now
 
     inline void end_parent(RouterState *self, uint32_t slot, uint8_t reason, int64_t now_ns) noexcept:
-        """No more children; IOC orders under way end by themselves and what is in doubt stays reserved."""
+        """No more children; IOC orders under way end by themselves, one that rests is cancelled, and what is in doubt
+        stays reserved."""
         drop_timer(self, &self.parent_timers[slot])
         orders.close_parent(self.table, slot, reason, now_ns)
+        self.table.parents[slot].withdrawing = 1
+        if self.table.parents[slot].order.algorithm == Algorithm.RESTING:
+            rest(self, slot, now_ns, 0)
         tell_parent(self, slot, NULL, now_ns)
         drop_if_done(self, slot)
 
@@ -517,15 +728,30 @@ cdef nogil:
         input_log.take(self.log, InputKind.INPUT_PARENT, 0, self.parents_taken, now_ns)
         journal.append_parent(self.journal, order, now_ns)
         known = order_table.find_parent(self.table, order.parent_id)
+        if known != <uint32_t>NONE and order.strategy and order.strategy != self.table.parents[known].order.strategy:
+            known = <uint32_t>NONE          # another strategy's; index 0, which is a person, may touch any
         if order.kind == ParentKind.CANCEL_PARENT:
             if known != <uint32_t>NONE and self.table.parents[known].status != ParentStatus.PARENT_DONE:
                 end_parent(self, known, Reason.CANCELLED_BY_USER, now_ns)
+            return
+        if order.kind == ParentKind.REPLACE_PARENT:
+            if known != <uint32_t>NONE and not self.table.parents[known].closing:
+                want(self, known, order, now_ns)
+            return
+        if order.kind == ParentKind.HALT_STRATEGY:
+            kill.pull(self.kill_line, KillScope.KILL_STRATEGY, order.strategy, KillCause.KILLED_BY_STRATEGY, now_ns)
+            self.kill_bell.ring()
             return
         if order.instrument >= self.instrument_count:
             deny_parent(self, order, Reason.UNKNOWN_LISTING, now_ns)
             return
         if self.lagged:
             deny_parent(self, order, Reason.LAGGED, now_ns)
+            return
+        if order.algorithm == Algorithm.RESTING and (order.limit_price <= 0
+                                                     or only_listing(self, order) == <uint32_t>NONE):
+            deny_parent(self, order, Reason.PRICE_NOT_POSITIVE if order.limit_price <= 0 else Reason.UNKNOWN_LISTING,
+                        now_ns)
             return
         refusal.code = Reason.OK
         if not risk_rates.check_repeat(self.risk, order, now_ns, &refusal):
@@ -575,20 +801,24 @@ cdef nogil:
             fail(self, FaultCode.PARENT_OVERFILLED, order.child.parent_id, now_ns)
         elif outcome.flags & OutcomeFlag.UNREMEMBERED:
             fail(self, FaultCode.FILL_NOT_REMEMBERED, report.client_order_id, now_ns)
+        state = &self.states[order.child.listing]
+        state.under_way += blocks(order, outcome.status)
+        state.under_way -= blocks(order, outcome.status_before)
         if order_states.is_terminal(outcome.status) and not order_states.is_terminal(outcome.status_before):
             drop_timer(self, &self.child_timers[outcome.order])
-            state = &self.states[order.child.listing]
-            if state.under_way:
-                state.under_way -= 1
             state.spent_epoch = self.views[order.child.listing].epoch
             state.spent_version = self.views[order.child.listing].version
         pursue(self, outcome.order, was_unclear, now_ns)
+        settle_timer(self, outcome.order, now_ns)
         if outcome.parent == <uint32_t>NONE:
             return
+        if report.exec_type == ExecType.REPORT_REPLACE_REJECTED and not order_states.is_terminal(outcome.status):
+            give_up_wanted(self, outcome.parent, report.reason, now_ns)
         if outcome.filled or outcome.parent_status != outcome.parent_before:
             tell_parent(self, outcome.parent, report if outcome.filled else NULL, now_ns)
         drop_if_done(self, outcome.parent)
-        if outcome.parent_status == ParentStatus.PARENT_WORKING:
+        if (outcome.parent_status == ParentStatus.PARENT_WORKING
+                or self.table.parents[outcome.parent].order.algorithm == Algorithm.RESTING):
             route(self, outcome.parent, now_ns, 0)
 
     inline void on_state(RouterState *self, uint8_t state, int64_t now_ns) noexcept:
@@ -624,6 +854,8 @@ cdef nogil:
             self.child_timers[slot] = 0
             if order_states.is_unclear(&self.table.orders[slot]):
                 ask(self, slot, now_ns)
+            elif order_states.rests(&self.table.orders[slot]) and passive.is_acknowledged(&self.table.orders[slot]):
+                chase(self, slot, now_ns)
             elif not order_states.is_terminal(self.table.orders[slot].status):
                 own_report(self, &self.table.orders[slot], ExecType.REPORT_IN_DOUBT, Reason.UNKNOWN_OUTCOME, now_ns)
             return

@@ -16,7 +16,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from orderflow._core.types cimport (
-    BoardEntry, Algorithm, Listing, ParentKind, ParentOrder, ParentReport)
+    BoardEntry, Algorithm, Listing, OrderFlag, ParentKind, ParentOrder, ParentReport)
 
 cdef enum:
     STRATEGY_ORDERS = 64        # parent orders that one call may emit
@@ -57,6 +57,32 @@ cdef nogil:
         order.created_ns = order.start_ns = context.now_ns
         return order
 
+    inline ParentOrder *ask(StrategyContext *context, uint64_t parent_id, uint8_t kind) noexcept:
+        """Something about a parent order of this strategy that is out already; NULL = too many in one call."""
+        cdef ParentOrder *order = submit(context, 0, 0, 0, 0)
+        if order is not NULL:
+            order.parent_id = parent_id
+            order.kind = kind
+        return order
+
+    inline bint cancel(StrategyContext *context, uint64_t parent_id) noexcept:
+        """End a parent order: nothing new for it, and what rests is cancelled. False: too many in one call."""
+        return ask(context, parent_id, ParentKind.CANCEL_PARENT) is not NULL
+
+    inline bint replace(StrategyContext *context, uint64_t parent_id, int64_t quantity, int64_t limit_price) noexcept:
+        """Another whole quantity or limit price for a parent order, instrument scale; 0 = as it is. False: too many in
+        one call."""
+        cdef ParentOrder *order = ask(context, parent_id, ParentKind.REPLACE_PARENT)
+        if order is NULL:
+            return False
+        order.quantity, order.limit_price = quantity, limit_price
+        return True
+
+    inline bint halt(StrategyContext *context) noexcept:
+        """Give up: this strategy is killed, its orders are cancelled, and a person has to look. False: too many orders
+        in one call."""
+        return ask(context, 0, ParentKind.HALT_STRATEGY) is not NULL
+
     inline ParentOrder *submit_at(StrategyContext *context, uint32_t listing, uint8_t side, int64_t quantity,
                                   int64_t limit_price) noexcept:
         """The same for one listing alone and in its scale, the one that its board entry has: nothing goes elsewhere."""
@@ -69,6 +95,15 @@ cdef nogil:
             for i in range(listing):
                 place += context.listings[i].instrument == where.instrument
             order.listings = <uint64_t>1 << place
+        return order
+
+    inline ParentOrder *rest_at(StrategyContext *context, uint32_t listing, uint8_t side, int64_t quantity,
+                                int64_t limit_price, bint post_only) noexcept:
+        """One order that rests at its price on one listing, in its scale, until it is filled, replaced or cancelled."""
+        cdef ParentOrder *order = submit_at(context, listing, side, quantity, limit_price)
+        if order is not NULL:
+            order.algorithm = Algorithm.RESTING
+            order.flags = OrderFlag.POST_ONLY if post_only else 0
         return order
 
 

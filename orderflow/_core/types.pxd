@@ -96,8 +96,10 @@ cpdef enum ExecType:            # why an ExecutionReport was sent
     REPORT_EXPIRED = 7
     REPORT_CANCEL_REJECTED = 8
     REPORT_IN_DOUBT = 9         # silence, lost connection or unreadable answer after sending
-    REPORT_STATUS = 10          # a statement of state without an event (reconciliation)
+    REPORT_STATUS = 10          # a statement of state without an event; numbers as of REPLACED, 0 = not told
     REPORT_ASKED = 11           # a question about the order is answered: OK = whole, UNKNOWN_OUTCOME = not
+    REPORT_REPLACED = 12        # last_price and last_quantity: what its price and whole quantity are now
+    REPORT_REPLACE_REJECTED = 13
 
 
 cpdef enum Liquidity:
@@ -112,11 +114,14 @@ cpdef enum ChildKind:
     ASK_ORDER = 3               # what became of it?
     FORGET_ORDER = 4            # it was never accepted
     ADOPT_ORDER = 5             # one of an earlier run may still be out
+    REPLACE_ORDER = 6           # `price` and `quantity` are what it is to have, filled part included
 
 
 cpdef enum ParentKind:
     SUBMIT_PARENT = 1
     CANCEL_PARENT = 2
+    REPLACE_PARENT = 3          # `quantity` and `limit_price` are what it is to have; 0 = as it is
+    HALT_STRATEGY = 4           # it asks to be killed: it does not know how to go on
 
 
 cpdef enum ParentStatus:
@@ -129,6 +134,13 @@ cpdef enum ParentStatus:
 
 cpdef enum Algorithm:
     IMMEDIATE = 1               # cross now, re-route the rest until end_ns or the limit price
+    RESTING = 2                 # one order at the limit price on the one listing that is allowed, until it is filled
+
+
+cpdef enum Amends:              # what an exchange can change of an order in place
+    AMENDS_NOTHING = 0
+    AMENDS_QUANTITY_DOWN = 1
+    AMENDS_PRICE_AND_QUANTITY = 2
 
 
 cpdef enum TradingState:
@@ -408,7 +420,7 @@ cdef struct ParentOrder:        # 128 bytes: strategizer -> router
     uint8_t side
     uint8_t algorithm
     uint8_t urgency
-    uint8_t flags
+    uint8_t flags               # OrderFlag, of its children
     uint8_t reserved[43]
     uint64_t ring_stamp
 

@@ -92,6 +92,8 @@ class ExecType(IntEnum):
     REPORT_IN_DOUBT = 9
     REPORT_STATUS = 10
     REPORT_ASKED = 11
+    REPORT_REPLACED = 12
+    REPORT_REPLACE_REJECTED = 13
 
 class Liquidity(IntEnum):
     UNKNOWN_LIQUIDITY = 0
@@ -104,10 +106,13 @@ class ChildKind(IntEnum):
     ASK_ORDER = 3
     FORGET_ORDER = 4
     ADOPT_ORDER = 5
+    REPLACE_ORDER = 6
 
 class ParentKind(IntEnum):
     SUBMIT_PARENT = 1
     CANCEL_PARENT = 2
+    REPLACE_PARENT = 3
+    HALT_STRATEGY = 4
 
 class ParentStatus(IntEnum):
     PARENT_WORKING = 1
@@ -118,6 +123,12 @@ class ParentStatus(IntEnum):
 
 class Algorithm(IntEnum):
     IMMEDIATE = 1
+    RESTING = 2
+
+class Amends(IntEnum):
+    AMENDS_NOTHING = 0
+    AMENDS_QUANTITY_DOWN = 1
+    AMENDS_PRICE_AND_QUANTITY = 2
 
 class TradingState(IntEnum):
     HALTED = 0

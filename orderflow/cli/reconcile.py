@@ -83,7 +83,7 @@ def journalled(directory: Path, engine: Engine) -> Journalled:
     for record in read(directory):
         if record.sequence >> EPOCH_SHIFT != engine.journal.epoch:
             continue
-        if record.kind in (RecordKind.INTENT, RecordKind.CANCEL):
+        if record.kind in (RecordKind.INTENT, RecordKind.CANCEL, RecordKind.REPLACE):
             digest.update(record.payload)
         if record.kind == RecordKind.INTENT:
             child = record.decode()

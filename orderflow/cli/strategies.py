@@ -41,7 +41,9 @@ def _dislocation(key: str, strategy: StrategySettings) -> Callable[[dict[str, In
                               f"{', '.join(instruments)}")
         try:
             return Dislocation(item.index, item.quantity(parameters.maximum_quantity),
-                               to_scaled(parameters.edge, 8, "edge"), int(parameters.leg_seconds * 1e9))
+                               to_scaled(parameters.edge, 8, "edge"), int(parameters.leg_seconds * 1e9),
+                               to_scaled(parameters.band, 8, "band"),
+                               to_scaled(parameters.unwind_band, 8, "unwind_band"), parameters.attempts)
         except ValueError as error:
             raise ConfigError(f"{key}: {error}") from None
 

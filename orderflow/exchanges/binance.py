@@ -15,7 +15,7 @@ from orderflow._core.codecs.binance_orders import BinanceOrders
 from orderflow._core.integrity import SyncRule
 from orderflow._core.secret import reveal
 from orderflow._core.signing import Signer
-from orderflow._core.types import BodyKind, Role
+from orderflow._core.types import Amends, BodyKind, Role
 from orderflow.credentials import Credentials
 from orderflow.exchanges.actions import (
     Action,
@@ -54,6 +54,8 @@ RENEW_AFTER_NS = 84_600_000_000_000
 #: Id of what needs no look at its answer; subscriptions count from 1.
 QUIET_ID = 0
 USER_STREAM = "user-stream"
+#: An order of ours that would meet another of the account ends; the one that rests stays. Risk refuses most before.
+SELF_TRADE = "EXPIRE_TAKER"
 #: "Order does not exist."
 UNKNOWN_ORDER = -2013
 #: Entries that a list has at most; where it has so many there may be more.
@@ -73,7 +75,8 @@ class BinanceSession(Session):
     """
 
     title = "Binance"
-    facts = Facts(shared_book_ids=True, growing_trade_ids=True, renew_after_ns=RENEW_AFTER_NS)
+    facts = Facts(shared_book_ids=True, growing_trade_ids=True, renew_after_ns=RENEW_AFTER_NS,
+                  amends=Amends.AMENDS_QUANTITY_DOWN)      # order.amend.keepPriority
 
     def __init__(self, settings: SessionSettings, market: str):
         self.market = market
@@ -86,6 +89,7 @@ class BinanceSession(Session):
         self.limits = ALLOWED[market]
         self.snapshot_weight = 250 if market == "spot" else 20
         self._requests = NumberedRequests()
+        self._self_trade = ""              # before metadata
 
     # -- metadata -----------------------------------------------------------------------------------------------
 
@@ -104,8 +108,11 @@ class BinanceSession(Session):
             When a symbol is not offered; the message names it.
         """
         known = {entry["symbol"]: entry for entry in json.loads(bodies["exchangeInfo"])["symbols"]}
+        offered = dict(self.offered(known))
+        self._self_trade = SELF_TRADE if all(
+            SELF_TRADE in entry.get("allowedSelfTradePreventionModes", ()) for entry in offered.values()) else ""
         result = []
-        for symbol, entry in self.offered(known):
+        for symbol, entry in offered.items():
             digits = WireDigits()
             depth = json.loads(bodies.get(f"depth {symbol}", b"{}"))
             digits.observe_levels(depth.get("bids", ()))
@@ -164,7 +171,8 @@ class BinanceSession(Session):
         credentials = self._credentials()
         self.assets = sorted({asset for item in self.indices.values() for asset in (item.base, item.quote)} | {"BNB"})
         self._signer = Signer.of(credentials.secret)
-        return BinanceOrders(table, symbols, api_key=reveal(credentials.key), signer=self._signer, assets=self.assets)
+        return BinanceOrders(table, symbols, api_key=reveal(credentials.key), signer=self._signer, assets=self.assets,
+                             self_trade=self._self_trade)
 
     def _credentials(self) -> Credentials:
         if self.settings.credentials is None:

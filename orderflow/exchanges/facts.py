@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from orderflow._core.types import Amends
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -18,12 +20,15 @@ class Facts:
         When a connection is to be replaced because the exchange will end it; 0 = the document names no end.
     kept_levels : int
         The exchange tells of so many of the best levels a side and of none beyond; 0 = of all.
+    amends : Amends
+        What can be changed of an order in place, so that it keeps its id and no other is out beside it.
     """
 
     shared_book_ids: bool = False
     growing_trade_ids: bool = False
     renew_after_ns: int = 0
     kept_levels: int = 0
+    amends: Amends = Amends.AMENDS_NOTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from orderflow._core.codecs.kraken import KrakenMarketData
 from orderflow._core.codecs.kraken_orders import KrakenOrders
 from orderflow._core.secret import Secret, reveal
-from orderflow._core.types import BodyKind, Role
+from orderflow._core.types import Amends, BodyKind, Role
 from orderflow.exchanges.actions import (
     Action,
     Endpoint,
@@ -59,7 +59,7 @@ class KrakenSession(Session):
     path = "/v2"
     codec = KrakenMarketData
     channels = tuple(CHANNELS.values())
-    facts = Facts(growing_trade_ids=True)
+    facts = Facts(growing_trade_ids=True, amends=Amends.AMENDS_PRICE_AND_QUANTITY)      # amend_order
     #: REST: below what the smallest account may do (a counter up to 15 that falls by one in three seconds).
     limits = Limits(connects=Limit(150, 600_000_000_000), requests=Limit(20, 60_000_000_000))
 

@@ -126,7 +126,7 @@ class _Run:
             self._earlier[order["client_order_id"]] = order["listing"], order["parent_id"]
         if record.kind == RecordKind.PARENT:
             return self._parent(_named(record, PARENT_ORDER_DTYPE))
-        if record.kind in (RecordKind.INTENT, RecordKind.CANCEL):
+        if record.kind in (RecordKind.INTENT, RecordKind.CANCEL, RecordKind.REPLACE):
             return self._order(_named(record, CHILD_ORDER_DTYPE))
         if record.kind == RecordKind.REPORT:
             return self._report(_named(record, EXECUTION_REPORT_DTYPE))

@@ -53,7 +53,7 @@ cdef nogil:
                 fields.note(c, found, BODY_TRADE)
             elif json.equal(&key, "price"):
                 fields.note(c, found, BODY_PRICE)
-            elif json.equal(&key, "qty"):
+            elif json.equal(&key, "qty") or json.equal(&key, "origQty"):
                 fields.note(c, found, BODY_QUANTITY)
             elif json.equal(&key, "commission"):
                 fields.note(c, found, BODY_FEE)
@@ -128,6 +128,11 @@ cdef nogil:
         read_side(c, &found, report)
         fields.read_decimal(c, &found, BODY_EXECUTED, reports.listings[order.listing].quantity_decimals,
                             &report.cumulative_quantity)
+        if report.exec_type == ExecType.REPORT_STATUS and fields.has_value(&found, BODY_QUANTITY):
+            fields.read_decimal(c, &found, BODY_QUANTITY, reports.listings[order.listing].quantity_decimals,
+                                &report.last_quantity)
+            fields.read_decimal(c, &found, BODY_PRICE, reports.listings[order.listing].price_decimals,
+                                &report.last_price)
         if c.status == json.GOOD:
             outbox.publish(c, out, report)
 

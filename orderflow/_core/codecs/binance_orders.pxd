@@ -16,13 +16,16 @@ cdef class BinanceOrders(OrderCodec):
     cdef assets.Asset *asset_names
     cdef Signer place_signer
     cdef Signer cancel_signer
+    cdef Signer amend_signer
     cdef Signer sweep_signer
 
     cdef int _prepare_heads(self, api_key, Signer signer) except -1
-    cdef int _prepare_tails(self, dict window) except -1
+    cdef int _prepare_tails(self, dict window, dict self_trade) except -1
     cdef int encode_new(self, const ChildOrder *order, int64_t unix_ns, char *out, size_t capacity) noexcept nogil
     cdef int encode_cancel(self, const ChildOrder *order, const char *exchange_order_id, int64_t unix_ns,
                            char *out, size_t capacity) noexcept nogil
+    cdef int encode_replace(self, const ChildOrder *order, const char *exchange_order_id, int64_t unix_ns,
+                            char *out, size_t capacity) noexcept nogil
     cdef int decode_order_body(self, int kind, const ChildOrder *order, const char *data, size_t size,
                                int64_t receive_ns, DecodeBuffer *out) noexcept nogil
     cdef int encode_cancel_all(self, uint32_t listing, int64_t unix_ns, char *out, size_t capacity) noexcept nogil

@@ -10,5 +10,6 @@ class BinanceOrders(OrderCodec):
         api_key: str | None = None,
         signer: Signer | None = None,
         receive_window_ms: int = 0,
+        self_trade: str = "",
         assets: Sequence[str] = (),
     ) -> None: ...

@@ -59,6 +59,9 @@ cdef class BinanceOrders(OrderCodec):
         Signs every request; given if and only if `api_key` is.
     receive_window_ms : int
         How late a request may reach the exchange before it refuses it, 1 to 60000; 0 leaves it to the exchange (5000).
+    self_trade : str
+        What the exchange does with an order of ours that would meet another of the same account
+        (selfTradePreventionMode); "" leaves it to the account.
     assets : sequence of str
         Names for `ExecutionReport.fee_asset`, which is the index here; frequent ones first.
 
@@ -68,7 +71,7 @@ cdef class BinanceOrders(OrderCodec):
         A text with characters that would need escaping, numbers of more than 18 decimals, key without signer.
     """
 
-    def configure(self, *, api_key=None, signer=None, receive_window_ms=0, assets=()):  # no-cython-lint
+    def configure(self, *, api_key=None, signer=None, receive_window_ms=0, self_trade="", assets=()):  # no-cython-lint
         if (api_key is None) != (signer is None):
             raise ValueError("api_key and signer belong together: both, or neither after session.logon")
         if not 0 <= receive_window_ms <= 60000:
@@ -77,7 +80,9 @@ cdef class BinanceOrders(OrderCodec):
             check_text("api_key", api_key, binance_requests.KEY_LIMIT)
         self._prepare_heads(api_key, signer)
         window = {"recvWindow": str(receive_window_ms)} if receive_window_ms else {}
-        self._prepare_tails(window)
+        if self_trade:
+            check_text("self_trade", self_trade, 24)
+        self._prepare_tails(window, {"selfTradePreventionMode": self_trade} if self_trade else {})
         self.asset_names = copy_assets(assets)
         self.reports.assets.names = self.asset_names
         self.reports.assets.count = len(assets)
@@ -93,6 +98,9 @@ cdef class BinanceOrders(OrderCodec):
                   f"apiKey={api_key}&newClientOrderId={CLIENT_ID_HOLE}&newOrderRespType=ACK")
         _set_head(&self.requests.cancel, f'{{"id":"{ID_HOLE}","method":"order.cancel","params":{{{key_field}',
                   f"apiKey={api_key}&or")
+        _set_head(&self.requests.amend,
+                  f'{{"id":"{ID_HOLE}","method":"order.amend.keepPriority","params":{{{key_field}"newQty":"',
+                  f"apiKey={api_key}&newQty=")
         # Its answer is the session's: what became of each order comes over the user stream.
         _set_head(&self.requests.sweep, f'{{"id":"cancel-all","method":"openOrders.cancelAll","params":{{{key_field}',
                   f"apiKey={api_key}")
@@ -100,12 +108,14 @@ cdef class BinanceOrders(OrderCodec):
             self.place_signer = signer.prepare(f"apiKey={api_key}&newClientOrderId=of".encode())
             self.cancel_signer = signer.prepare(f"apiKey={api_key}&or".encode())
             self.requests.place_key = self.place_signer.key
+            self.amend_signer = signer.prepare(f"apiKey={api_key}&newQty=".encode())
+            self.requests.amend_key = self.amend_signer.key
             self.sweep_signer = signer.prepare(f"apiKey={api_key}&".encode())
             self.requests.cancel_key = self.cancel_signer.key
             self.requests.sweep_key = self.sweep_signer.key
         return 0
 
-    cdef int _prepare_tails(self, dict window) except -1:
+    cdef int _prepare_tails(self, dict window, dict self_trade) except -1:
         cdef int row, side, variant
         cdef dict symbols = self.symbols_by_listing()
         self.rows = <int32_t *>calloc(max(self.listing_count, 1), sizeof(int32_t))
@@ -125,7 +135,7 @@ cdef class BinanceOrders(OrderCodec):
             _set_tail(&self.sweeps[row], {**window, "symbol": symbol}, "")
             for side, side_text in enumerate(("BUY", "SELL")):
                 for variant, (type_text, force) in enumerate(VARIANT_TEXTS):
-                    parameters = {**window, "side": side_text, "symbol": symbol, "type": type_text}
+                    parameters = {**window, **self_trade, "side": side_text, "symbol": symbol, "type": type_text}
                     if force:
                         parameters["timeInForce"] = force
                     _set_tail(&self.places[(row * 2 + side) * binance_requests.VARIANTS + variant], parameters, '",')
@@ -154,6 +164,12 @@ cdef class BinanceOrders(OrderCodec):
         if capacity < ORDER_FRAME_LIMIT:
             return EncodeStatus.ENCODE_NO_ROOM
         return binance_requests.cancel(&self.requests, order, exchange_order_id, unix_ns, out)
+
+    cdef int encode_replace(self, const ChildOrder *order, const char *exchange_order_id, int64_t unix_ns,
+                            char *out, size_t capacity) noexcept nogil:
+        if capacity < ORDER_FRAME_LIMIT:
+            return EncodeStatus.ENCODE_NO_ROOM
+        return binance_requests.amend(&self.requests, order, exchange_order_id, unix_ns, out)
 
     cdef int encode_cancel_all(self, uint32_t listing, int64_t unix_ns, char *out, size_t capacity) noexcept nogil:
         if capacity < ORDER_FRAME_LIMIT:

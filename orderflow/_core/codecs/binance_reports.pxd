@@ -1,11 +1,11 @@
 """What Binance says about orders: answers to our requests, and execution reports of the user stream.
 
 An answer to order.place is REPORT_NEW (it is often the first to bring the exchange's id) or a reject. A good answer to
-order.cancel is ignored: the execution report CANCELED comes on the same socket behind the order's last fills, whereas
-the answer may overtake them. An answer that does not prove that nothing happened is REPORT_IN_DOUBT: any 5xx, -1006 and
--1007 ("execution status unknown"), -1000 and -1001 (an error inside Binance), and "Duplicate order sent.", since our
-ids are never reused and the order they duplicate is then an earlier send of ours. (Binance, "Errors", "WebSocket API,
-response format", "User data stream", spot API documentation.)
+order.cancel or order.amend.keepPriority is ignored: the execution report CANCELED or REPLACED comes on the same socket
+behind the order's last fills, whereas the answer may overtake them. An answer that does not prove that nothing happened
+is REPORT_IN_DOUBT: any 5xx, -1006 and -1007 ("execution status unknown"), -1000 and -1001 (an error inside Binance),
+and "Duplicate order sent.", since our ids are never reused and the order they duplicate is then an earlier send of
+ours. (Binance, "Errors", "WebSocket API, response format", "User data stream", spot API documentation.)
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
@@ -88,6 +88,11 @@ cdef nogil:
         """Beyond the one order: the session must slow down, set its clock or stop."""
         return reason == Reason.RATE_LIMITED or reason == Reason.CLOCK_SKEW or reason == Reason.PERMISSION
 
+    inline uint8_t rejection_of(char action) noexcept:
+        if action == b"n":
+            return ExecType.REPORT_REJECTED
+        return ExecType.REPORT_REPLACE_REJECTED if action == b"a" else ExecType.REPORT_CANCEL_REJECTED
+
     inline void decode_error(json.Cursor *c, const fields.Fields *answer, char action, int64_t status,
                              ExecutionReport *report, DecodeBuffer *out) noexcept:
         cdef json.Cursor error, value
@@ -111,7 +116,7 @@ cdef nogil:
         if report.reason == Reason.UNKNOWN_OUTCOME or (report.reason == Reason.DUPLICATE_ORDER and action == b"n"):
             report.exec_type = ExecType.REPORT_IN_DOUBT
         else:
-            report.exec_type = ExecType.REPORT_REJECTED if action == b"n" else ExecType.REPORT_CANCEL_REJECTED
+            report.exec_type = rejection_of(action)
         outbox.publish(c, out, report)
         if concerns_session(report.reason):
             outbox.add_message(c, out, MessageKind.SESSION, -1)
@@ -273,10 +278,10 @@ cdef nogil:
             if fields.has_value(found, letter(b"r")) and fields.read_text(c, found, letter(b"r"), &value, &text):
                 report.reason = reject_reason(&text)
             return ExecType.REPORT_REJECTED
-        if json.equal(&text, "TRADE_PREVENTION"):       # less of it is left, but it lives
-            report.reason = Reason.SELF_TRADE
-        elif not json.equal(&text, "REPLACED"):         # an amend; anything else is news to this codec
-            report.reason = Reason.EXCHANGE_OTHER
+        if json.equal(&text, "REPLACED"):
+            return ExecType.REPORT_REPLACED
+        # Of TRADE_PREVENTION less is left, but it lives; anything else is news to this codec.
+        report.reason = Reason.SELF_TRADE if json.equal(&text, "TRADE_PREVENTION") else Reason.EXCHANGE_OTHER
         return ExecType.REPORT_STATUS
 
     inline void decode_execution(json.Cursor *c, const Reports *reports, const fields.Fields *found, int64_t receive_ns,
@@ -314,6 +319,9 @@ cdef nogil:
                 fields.read_decimal(c, found, letter(b"z"), listing.quantity_decimals, &report.cumulative_quantity)
             if report.exec_type == ExecType.REPORT_FILL:
                 read_fill(c, reports, found, listing, report)
+            elif report.exec_type == ExecType.REPORT_REPLACED:
+                fields.read_decimal(c, found, letter(b"p"), listing.price_decimals, &report.last_price)
+                fields.read_decimal(c, found, letter(b"q"), listing.quantity_decimals, &report.last_quantity)
         if c.status == json.GOOD:
             out.fault_listing = -1
             outbox.publish(c, out, report)

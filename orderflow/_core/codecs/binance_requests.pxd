@@ -5,8 +5,8 @@ quantity once per listing, side and order type. An order adds its ids, two numbe
 signature is over the same values sorted by name and joined by "&" (Binance, "WebSocket API, request security"), so that
 text is written beside the frame, and the key is prepared with its constant beginning. In the frame the order is free.
 
-The request id says everything the answer must be matched with, so nothing is remembered: an action (`n`ew or `c`ancel),
-then client order id, listing, router slot and side in base 32: 29 of the 36 characters allowed.
+The request id says everything the answer must be matched with, so nothing is remembered: an action (`n`ew, `c`ancel or
+`a`mend), then client order id, listing, router slot and side in base 32: 29 of the 36 characters allowed.
 
 Answers are asked for as ACK, the fastest; fills come over the user stream.
 """
@@ -56,9 +56,11 @@ cdef struct Requests:
     const Tail *sweeps          # row
     Head place
     Head cancel
+    Head amend
     Head sweep
     const signing.Key *place_key    # NULL: the session is logged on, requests are not signed
     const signing.Key *cancel_key
+    const signing.Key *amend_key
     const signing.Key *sweep_key
     uint32_t listing_count
     char[PAYLOAD_SIZE] payload
@@ -75,7 +77,7 @@ cdef nogil:
     inline bint read_request_id(const char *name, size_t size, ChildOrder *order, char *action) noexcept:
         """Fills in what put_request_id wrote; false if it is not one of ours."""
         cdef uint64_t listing, slot, side
-        if size != REQUEST_ID or (name[0] != b"n" and name[0] != b"c"):
+        if size != REQUEST_ID or (name[0] != b"n" and name[0] != b"c" and name[0] != b"a"):
             return False
         if not (client_id.read_base32(name + 1, client_id.DIGITS, &order.client_order_id)
                 and client_id.read_base32(name + 14, LISTING_DIGITS, &listing)
@@ -159,23 +161,21 @@ cdef nogil:
                       &requests.places[(row * 2 + order.side - 1) * VARIANTS + variant],
                       unix_ns, payload, at, frame)
 
-    inline int cancel(Requests *requests, const ChildOrder *order, const char *exchange_order_id, int64_t unix_ns,
-                      char *frame) noexcept:
-        """order.cancel; by the exchange's id where it is known, which Binance finds fastest, else by ours."""
-        cdef int32_t row = row_of(requests, order)
-        cdef char *at = frame
-        cdef char *payload = requests.payload
+    inline size_t digits_of(const char *exchange_order_id) noexcept:
+        """Length of an id of this exchange, which is a number; 0 if it is none."""
         cdef size_t size = 0
-        if row < 0:
-            return EncodeStatus.ENCODE_UNKNOWN_LISTING
-        if exchange_order_id is not NULL:
-            while size < 20 and fixed.is_digit(exchange_order_id[size]):
-                size += 1
-            if exchange_order_id[size] != 0:            # not a number, so not an id of this exchange
-                size = 0
-        at = text.put(at, requests.cancel.frame, requests.cancel.frame_size)
-        put_request_id(frame + ID_AT, b"c", order)
-        payload = text.put(payload, requests.cancel.payload, requests.cancel.payload_size)
+        if exchange_order_id is NULL:
+            return 0
+        while size < 20 and fixed.is_digit(exchange_order_id[size]):
+            size += 1
+        return 0 if exchange_order_id[size] else size
+
+    inline int finish_named(Requests *requests, const signing.Key *key, const ChildOrder *order,
+                            const char *exchange_order_id, int64_t unix_ns, char *payload, char *at,
+                            char *frame) noexcept:
+        """From the order's id on, which both texts have up to "or": the exchange's where it is known, which Binance
+        finds fastest, else ours."""
+        cdef size_t size = digits_of(exchange_order_id)
         if size:
             at = text.put(text.put(at, b'"orderId":', 10), exchange_order_id, size)
             payload = text.put(text.put(payload, b"derId=", 6), exchange_order_id, size)
@@ -186,7 +186,38 @@ cdef nogil:
             payload = text.put(payload, b"igClientOrderId=", 16)
             client_id.write(order.client_order_id, payload)
             payload += client_id.TEXT_LENGTH
-        return finish(requests, requests.cancel_key, &requests.cancels[row], unix_ns, payload, at, frame)
+        return finish(requests, key, &requests.cancels[row_of(requests, order)], unix_ns, payload, at, frame)
+
+    inline int cancel(Requests *requests, const ChildOrder *order, const char *exchange_order_id, int64_t unix_ns,
+                      char *frame) noexcept:
+        """order.cancel into `frame`; its size or an EncodeStatus."""
+        cdef char *at
+        if row_of(requests, order) < 0:
+            return EncodeStatus.ENCODE_UNKNOWN_LISTING
+        at = text.put(frame, requests.cancel.frame, requests.cancel.frame_size)
+        put_request_id(frame + ID_AT, b"c", order)
+        return finish_named(requests, requests.cancel_key, order, exchange_order_id, unix_ns,
+                            text.put(requests.payload, requests.cancel.payload, requests.cancel.payload_size), at,
+                            frame)
+
+    inline int amend(Requests *requests, const ChildOrder *order, const char *exchange_order_id, int64_t unix_ns,
+                     char *frame) noexcept:
+        """order.amend.keepPriority: a smaller whole quantity; the price stays."""
+        cdef char *at
+        cdef char *payload
+        cdef char[fixed.TEXT_SIZE] number
+        cdef uint32_t size
+        if row_of(requests, order) < 0:
+            return EncodeStatus.ENCODE_UNKNOWN_LISTING
+        if order.quantity <= 0:
+            return EncodeStatus.ENCODE_NOT_POSITIVE
+        size = fixed.write_trimmed(order.quantity, requests.listings[order.listing].quantity_decimals, number)
+        at = text.put(frame, requests.amend.frame, requests.amend.frame_size)
+        put_request_id(frame + ID_AT, b"a", order)
+        at = text.put(text.put(at, number, size), b'",', 2)
+        payload = text.put(requests.payload, requests.amend.payload, requests.amend.payload_size)
+        payload = text.put(text.put(payload, number, size), b"&or", 3)
+        return finish_named(requests, requests.amend_key, order, exchange_order_id, unix_ns, payload, at, frame)
 
     inline int sweep(Requests *requests, uint32_t listing, int64_t unix_ns, char *frame) noexcept:
         """openOrders.cancelAll of one symbol: all orders of the account, whoever sent them."""

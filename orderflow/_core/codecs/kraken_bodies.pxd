@@ -121,6 +121,11 @@ cdef nogil:
         fields.enter(&found, BODY_DESCRIPTION, &inner)
         note_entry(&inner, &description)
         report.side = side_of(&inner, &description)
+        if report.exec_type == ExecType.REPORT_STATUS and fields.has_value(&found, BODY_QUANTITY):
+            fields.read_decimal(c, &found, BODY_QUANTITY, reports.listings[order.listing].quantity_decimals,
+                                &report.last_quantity)
+            fields.read_decimal(&inner, &description, BODY_PRICE, reports.listings[order.listing].price_decimals,
+                                &report.last_price)
         if report.exec_type == ExecType.REPORT_CANCELED or report.exec_type == ExecType.REPORT_EXPIRED:
             report.reason = Reason.EXCHANGE_OTHER if fields.has_value(&found, BODY_REASON) else Reason.OK
         if fields.settle(c, &inner):

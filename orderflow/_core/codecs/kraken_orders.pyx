@@ -138,6 +138,12 @@ cdef class KrakenOrders(OrderCodec):
             return EncodeStatus.ENCODE_NO_ROOM
         return kraken_requests.cancel(&self.requests, order, out)
 
+    cdef int encode_replace(self, const ChildOrder *order, const char *exchange_order_id, int64_t unix_ns,
+                            char *out, size_t capacity) noexcept nogil:
+        if capacity < ORDER_FRAME_LIMIT:
+            return EncodeStatus.ENCODE_NO_ROOM
+        return kraken_requests.amend(&self.requests, order, unix_ns, out)
+
     cdef int encode_cancel_all(self, uint32_t listing, int64_t unix_ns, char *out, size_t capacity) noexcept nogil:
         return EncodeStatus.ENCODE_NO_ROOM if capacity < ORDER_FRAME_LIMIT else kraken_requests.sweep(
             &self.requests, out)

@@ -1,8 +1,9 @@
-"""What Kraken says about orders: answers to add_order and cancel_order, and the `executions` channel.
+"""What Kraken says about orders: answers to add_order, amend_order and cancel_order, and the `executions` channel.
 
-Rejects come only as answers. A good answer to add_order is REPORT_NEW; a good answer to cancel_order is ignored, since
-`canceled` follows on the channel behind the order's last trades. Errors that do not prove that nothing happened
-(services unavailable, busy or failing inside, and any family of errors not listed here) are REPORT_IN_DOUBT.
+Rejects come only as answers. A good answer to add_order is REPORT_NEW; one to amend_order or cancel_order is ignored,
+since `amended` or `canceled` follows on the channel behind the order's last trades. Errors that do not prove that
+nothing happened (services unavailable, busy or failing inside, and any family of errors not listed here) are
+REPORT_IN_DOUBT.
 
 The channel names a field only where it matters, so client id, symbol and side of later lines come from open_orders.pxd.
 The quantities decide, not the status: a trade that completes its order may still say partially_filled, and `filled`
@@ -58,6 +59,8 @@ cdef enum:                      # fields of a line of executions, and of the res
     LINE_TIME = 11
     LINE_FEES = 12
     LINE_REASON = 13
+    LINE_WHOLE = 14
+    LINE_LIMIT = 15
 
 cdef enum:                      # what a line says about the life of its order
     LIFE_NOTHING = 0
@@ -149,6 +152,10 @@ cdef nogil:
                 fields.note(c, found, LINE_FEES)
             elif json.equal(&key, "reason"):
                 fields.note(c, found, LINE_REASON)
+            elif json.equal(&key, "order_qty"):
+                fields.note(c, found, LINE_WHOLE)
+            elif json.equal(&key, "limit_price"):
+                fields.note(c, found, LINE_LIMIT)
             else:
                 json.skip_value(c)
 
@@ -183,17 +190,22 @@ cdef nogil:
         report.exec_type = ExecType.REPORT_NEW
         outbox.publish(c, out, report)
 
-    inline void decode_error(json.Cursor *c, const fields.Fields *frame, bint cancel, ExecutionReport *report,
+    inline uint8_t rejection_of(const json.Text *method) noexcept:
+        """ExecType of the refusal of a request about an order; 0 if the method is another."""
+        if json.equal(method, "add_order"):
+            return ExecType.REPORT_REJECTED
+        if json.equal(method, "amend_order"):
+            return ExecType.REPORT_REPLACE_REJECTED
+        return ExecType.REPORT_CANCEL_REJECTED if json.equal(method, "cancel_order") else 0
+
+    inline void decode_error(json.Cursor *c, const fields.Fields *frame, uint8_t rejection, ExecutionReport *report,
                              DecodeBuffer *out) noexcept:
         cdef json.Cursor value
         cdef json.Text error
         if not fields.read_text(c, frame, FRAME_ERROR, &value, &error):
             return
         report.reason = error_reason(&error)
-        if report.reason == Reason.UNKNOWN_OUTCOME:
-            report.exec_type = ExecType.REPORT_IN_DOUBT
-        else:
-            report.exec_type = ExecType.REPORT_CANCEL_REJECTED if cancel else ExecType.REPORT_REJECTED
+        report.exec_type = ExecType.REPORT_IN_DOUBT if report.reason == Reason.UNKNOWN_OUTCOME else rejection
         outbox.publish(c, out, report)
         if concerns_session(report.reason):
             outbox.add_message(c, out, MessageKind.SESSION, -1)
@@ -205,12 +217,12 @@ cdef nogil:
         cdef json.Text method
         cdef ExecutionReport *report
         cdef int64_t number = 0
-        cdef bint cancel
+        cdef uint8_t rejection
         cdef bint success = False
         if not fields.read_text(c, frame, FRAME_METHOD, &value, &method):
             return
-        cancel = json.equal(&method, "cancel_order")
-        if not ((cancel or json.equal(&method, "add_order")) and fields.has_value(frame, FRAME_REQUEST)
+        rejection = rejection_of(&method)
+        if not (rejection and fields.has_value(frame, FRAME_REQUEST)
                 and fields.has(frame, FRAME_SUCCESS)):
             outbox.add_message(c, out, MessageKind.IGNORED if json.equal(&method, "pong") else MessageKind.SESSION, -1)
             return
@@ -221,8 +233,8 @@ cdef nogil:
             return
         report.client_order_id = kraken_requests.read_request_id(reports.requests, <uint64_t>number)
         if not success:
-            decode_error(c, frame, cancel, report, out)
-        elif cancel:
+            decode_error(c, frame, rejection, report, out)
+        elif rejection != ExecType.REPORT_REJECTED:
             outbox.add_message(c, out, MessageKind.IGNORED, -1)
         else:
             decode_placed(c, reports, frame, report, out)
@@ -247,6 +259,8 @@ cdef nogil:
             return ExecType.REPORT_EXPIRED
         if is_text(c, found, LINE_TYPE, "new") and not snapshot:
             return ExecType.REPORT_NEW
+        if is_text(c, found, LINE_TYPE, "amended") and not snapshot:
+            return ExecType.REPORT_REPLACED
         return ExecType.REPORT_STATUS
 
     inline uint8_t end_reason(json.Cursor *c, const fields.Fields *found) noexcept:
@@ -371,6 +385,18 @@ cdef nogil:
         if c.status == json.GOOD and (report.last_quantity <= 0 or trade_id <= 0):
             json.fail(c, DecodeStatus.BAD_FIELD)
 
+    inline void read_whole(json.Cursor *c, const Reports *reports, const fields.Fields *found,
+                           ExecutionReport *report) noexcept:
+        """Price and whole quantity that the order has now, where the line says so."""
+        cdef const Listing *listing
+        if report.listing == NO_LISTING:
+            return
+        listing = &reports.listings[report.listing]
+        if fields.has_value(found, LINE_WHOLE):
+            fields.read_decimal(c, found, LINE_WHOLE, listing.quantity_decimals, &report.last_quantity)
+        if fields.has_value(found, LINE_LIMIT):
+            fields.read_decimal(c, found, LINE_LIMIT, listing.price_decimals, &report.last_price)
+
     inline void decode_line(json.Cursor *c, Reports *reports, bint snapshot, int64_t receive_ns,
                             DecodeBuffer *out) noexcept:
         cdef fields.Fields found
@@ -396,6 +422,8 @@ cdef nogil:
         else:
             if report.exec_type == ExecType.REPORT_CANCELED or report.exec_type == ExecType.REPORT_EXPIRED:
                 report.reason = end_reason(c, &found)
+            elif report.exec_type == ExecType.REPORT_REPLACED or report.reconciliation:
+                read_whole(c, reports, &found, report)
             outbox.publish(c, out, report)
         if c.status == json.GOOD:
             out.fault_listing = -1

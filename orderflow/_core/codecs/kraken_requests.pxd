@@ -3,8 +3,8 @@
 All that is constant for a listing, side and order type is one piece of text prepared when the codec is made; an order
 adds its numbers, its id, the session token and the request id. Nothing is signed: the token stands for the account.
 
-The request id is an integer, and JSON numbers are safe up to 2**53 only: one bit for the action, and the lower 52 of the
-client order id. Of one instance ids only grow (client_id.pxd), so the upper bits are those nearest at or below the
+The request id is an integer, and JSON numbers are safe up to 2**53 only: two bits for the action, and the lower 51 of
+the client order id. Of one instance ids only grow (client_id.pxd), so the upper bits are those nearest at or below the
 highest that was sent: an answer finds its order without a table.
 
 Kraken takes FOK over REST only (its change log, May 2026, names no WebSocket field for it), so it is refused here.
@@ -28,6 +28,11 @@ cdef extern from *:
     uint32_t load_acquire "orderflow_load_acquire"(const uint32_t *word) noexcept nogil
     void store_release "orderflow_store_release"(uint32_t *word, uint32_t value) noexcept nogil
 
+cdef enum Action:               # of a request
+    PLACE = 0
+    CANCEL = 1
+    AMEND = 2
+
 cdef enum:                      # variants: what a LIMIT or MARKET order becomes
     LIMIT_GTC = 0
     LIMIT_GTC_POST = 1
@@ -39,7 +44,7 @@ cdef enum:                      # variants: what a LIMIT or MARKET order becomes
 
 cdef enum:
     LOW_BITS = 40               # of a client order id, and
-    NEXT_BITS = 12              # those above them: what a request id has of it
+    NEXT_BITS = 11              # those above them: what a request id has of it
     TOKEN_LIMIT = 160
     LONGEST_DEAD_MAN_S = 86400
 
@@ -56,8 +61,8 @@ cdef struct Requests:
 
 
 cdef nogil:
-    inline uint64_t request_id(const ChildOrder *order, bint cancel) noexcept:
-        return (<uint64_t>cancel << (LOW_BITS + NEXT_BITS)
+    inline uint64_t request_id(const ChildOrder *order, Action action) noexcept:
+        return (<uint64_t>action << (LOW_BITS + NEXT_BITS)
                 | (order.client_order_id & ((<uint64_t>1 << (LOW_BITS + NEXT_BITS)) - 1)))
 
     inline uint64_t read_request_id(const Requests *requests, uint64_t number) noexcept:
@@ -82,14 +87,14 @@ cdef nogil:
             return LIMIT_GTD_POST if post_only else LIMIT_GTD
         return EncodeStatus.ENCODE_UNSUPPORTED
 
-    inline int finish(Requests *requests, const ChildOrder *order, bint cancel, char *at, char *frame) noexcept:
+    inline int finish(Requests *requests, const ChildOrder *order, Action action, char *at, char *frame) noexcept:
         cdef uint32_t generation = load_acquire(&requests.token_generation)
         if generation == 0:
             return EncodeStatus.ENCODE_NOT_SIGNED
         if order.client_order_id >> LOW_BITS > requests.highest:
             requests.highest = order.client_order_id >> LOW_BITS
         at = text.put_piece(at, &requests.tokens[generation & 1])
-        at += fixed.write_digits(request_id(order, cancel), at)
+        at += fixed.write_digits(request_id(order, action), at)
         return <int>(text.put(at, b"}", 1) - frame)
 
     inline int place(Requests *requests, const ChildOrder *order, int64_t unix_ns, char *frame) noexcept:
@@ -119,14 +124,38 @@ cdef nogil:
         at = text.put(at, b',"cl_ord_id":"', 14)
         client_id.write(order.client_order_id, at)
         at = text.put(at + client_id.TEXT_LENGTH, b'",', 2)
-        return finish(requests, order, False, at, frame)
+        return finish(requests, order, Action.PLACE, at, frame)
 
     inline int cancel(Requests *requests, const ChildOrder *order, char *frame) noexcept:
         """cancel_order by our own id."""
         cdef char *at = text.put(frame, b'{"method":"cancel_order","params":{"cl_ord_id":["', 49)
         client_id.write(order.client_order_id, at)
         at = text.put(at + client_id.TEXT_LENGTH, b'"],', 3)
-        return finish(requests, order, True, at, frame)
+        return finish(requests, order, Action.CANCEL, at, frame)
+
+    inline int amend(Requests *requests, const ChildOrder *order, int64_t unix_ns, char *frame) noexcept:
+        """amend_order by our own id: another whole quantity, another price, or both."""
+        cdef int32_t row = requests.rows[order.listing] if order.listing < requests.listing_count else -1
+        cdef const Listing *listing
+        cdef char *at
+        if row < 0:
+            return EncodeStatus.ENCODE_UNKNOWN_LISTING
+        if order.quantity <= 0 or order.price <= 0:
+            return EncodeStatus.ENCODE_NOT_POSITIVE
+        listing = &requests.listings[order.listing]
+        at = text.put(frame, b'{"method":"amend_order","params":{"cl_ord_id":"', 47)
+        client_id.write(order.client_order_id, at)
+        at = text.put(at + client_id.TEXT_LENGTH, b'","order_qty":', 14)
+        at += fixed.write_trimmed(order.quantity, listing.quantity_decimals, at)
+        at = text.put(at, b',"limit_price":', 15)
+        at += fixed.write_trimmed(order.price, listing.price_decimals, at)
+        if order.flags & OrderFlag.POST_ONLY:
+            at = text.put(at, b',"post_only":true', 17)
+        if requests.deadline_ns:
+            at = text.put_rfc3339(text.put(at, b',"deadline":"', 13), unix_ns + requests.deadline_ns)
+            at = text.put(at, b'"', 1)
+        at = text.put(at, b",", 1)
+        return finish(requests, order, Action.AMEND, at, frame)
 
     inline int finish_account(const Requests *requests, char *at, char *frame) noexcept:
         """The token, and a request id that no order and no subscription has."""

@@ -2,7 +2,12 @@ from orderflow._core.strategy import Strategy
 
 class Dislocation(Strategy):
     def __init__(
-        self, instrument: int, maximum_quantity: int, edge: int = 10000, leg_ns: int = 1000000000
+        self, instrument: int, maximum_quantity: int, edge: int = 10000, leg_ns: int = 1000000000, band: int = 200000,
+        unwind_band: int = 1000000, attempts: int = 3,
     ) -> None: ...
     @property
     def trades(self) -> int: ...
+    @property
+    def closings(self) -> int: ...
+    @property
+    def halted(self) -> bool: ...

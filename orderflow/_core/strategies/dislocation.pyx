@@ -4,13 +4,20 @@
 
 per unit, both legs taken at once as parent orders that are bound to one listing each and end quickly. The quantity is
 what both best levels hold, within a cap. Legs may fill unequally: what was bought and not sold (or the other way round)
-is the leg risk of every such strategy, and it is closed at once, wherever that is cheapest, before the next trade.
-Nothing is done while a leg is open, and a book is traded at again only when it has changed: fills are heard of before
-the book that they took from is. Source of the rule: the no-arbitrage band of two markets with proportional fees.
+is the leg risk of every such strategy, and it is closed at once, wherever that is cheapest, before the next trade:
+
+    legged ──> hedge within `band` of the price that the missing leg had, `attempts` times
+           ──> give back within `unwind_band`, `attempts` times
+           ──> halt: it is killed, and a person decides
+
+A gap in the books is waited for or costs what the bands say, never more. What an attempt asks for is what has provably
+been filled on one side only: while a leg is in doubt there is none. Nothing is done while a leg is open, and a book is
+traded at again only when it has changed: fills are heard of before the book that they took from is. Source of the rule:
+the no-arbitrage band of two markets with proportional fees.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from orderflow._core.strategy cimport Strategy, StrategyContext, submit, submit_at
+from orderflow._core.strategy cimport Strategy, StrategyContext, halt, submit, submit_at
 from orderflow._core.types cimport BoardEntry, BookState, ParentOrder, ParentReport, ParentStatus, Side
 
 cdef enum:
@@ -20,6 +27,10 @@ cdef enum:
 cdef extern from *:
     """
     namespace orderflow {
+    // price * fraction, the fraction in 1e-8, rounded down.
+    inline long long scaled(long long price, long long fraction) noexcept {
+        return (long long)((__int128)price * fraction / 100000000);
+    }
     // Whether bid * (1 - sell fee) > ask * (1 + buy fee) * (1 + edge), all fractions in 1e-8, exactly.
     inline bool pays(long long bid, long long sell_fee, long long ask, long long buy_fee, long long edge) noexcept {
         const __int128 unit = 100000000;
@@ -27,6 +38,7 @@ cdef extern from *:
     }
     }
     """
+    int64_t scaled "orderflow::scaled"(int64_t price, int64_t fraction) noexcept nogil
     bint pays "orderflow::pays"(int64_t bid, int64_t sell_fee, int64_t ask, int64_t buy_fee,
                                 int64_t edge) noexcept nogil
 
@@ -43,7 +55,19 @@ cdef class Dislocation(Strategy):
     edge : int
         What must be left after fees, as a fraction in 1e-8 (1 bp = 10_000).
     leg_ns : int
-        How long a leg may work.
+        How long a leg may work, and each attempt to close one.
+    band, unwind_band : int
+        How much worse than the price of the missing leg it may be closed, as fractions in 1e-8: first, and in the end.
+    attempts : int
+        With each of the two.
+
+    Attributes
+    ----------
+    trades : int
+    closings : int
+        Attempts to close a leg.
+    halted : bool
+        It has given up, and does nothing until the next start.
     """
     cdef uint32_t instrument
     cdef int64_t maximum_quantity
@@ -55,18 +79,30 @@ cdef class Dislocation(Strategy):
     cdef int sides[2]
     cdef uint32_t taken[2]          # listings of the last trade, and what of their books it was that was traded at
     cdef uint32_t publications[2]
+    cdef int64_t prices[2]          # of the legs when they were decided on, instrument scale
+    cdef int64_t band
+    cdef int64_t unwind_band
+    cdef uint32_t attempts
+    cdef uint32_t tried             # since the last leg was closed
     cdef readonly uint64_t trades
+    cdef readonly uint64_t closings
+    cdef readonly bint halted
 
     def __init__(self, uint32_t instrument, int64_t maximum_quantity, int64_t edge=10_000,
-                 int64_t leg_ns=1_000_000_000):
+                 int64_t leg_ns=1_000_000_000, int64_t band=200_000, int64_t unwind_band=1_000_000,
+                 uint32_t attempts=3):
         super().__init__("dislocation")
         if maximum_quantity <= 0 or leg_ns <= 0:
             raise ValueError("maximum_quantity and leg_ns must be positive")
+        if not 0 <= band <= unwind_band < FEE_UNIT or attempts == 0:
+            raise ValueError("band, unwind_band and attempts: expected 0 <= band <= unwind_band < 1e8, and one attempt "
+                             "at least")
+        self.band, self.unwind_band, self.attempts = band, unwind_band, attempts
         self.instrument, self.maximum_quantity, self.edge, self.leg_ns = instrument, maximum_quantity, edge, leg_ns
 
     cdef void on_signal(self, StrategyContext *context, const BoardEntry *entry) noexcept nogil:
         cdef uint32_t cheap, dear
-        if self.legs[0] or self.legs[1]:
+        if self.halted or self.legs[0] or self.legs[1]:
             return
         if self.imbalance:
             self.close(context)
@@ -120,6 +156,8 @@ cdef class Dislocation(Strategy):
                                        a.asks[0].price))
         self.leg(context, 1, submit_at(context, dear, Side.SELL, quantity // context.listings[dear].quantity_factor,
                                        b.bids[0].price))
+        self.prices[0] = a.asks[0].price * context.listings[cheap].price_factor
+        self.prices[1] = b.bids[0].price * context.listings[dear].price_factor
         self.taken[0], self.taken[1] = cheap, dear
         self.publications[0], self.publications[1] = a.publication, b.publication
         self.trades += 1
@@ -147,8 +185,22 @@ cdef class Dislocation(Strategy):
         for i in range(context.listing_count):
             if context.listings[i].instrument == self.instrument:
                 least = min(least, self.least(context, i))
-        if quantity >= least:                   # less than any exchange takes stays until it is more
-            self.leg(context, 0, submit(context, self.instrument, side, quantity, 0))
+        if quantity < least:                    # less than any exchange takes stays until it is more
+            self.tried = 0
+            return
+        if self.tried == 2 * self.attempts:
+            self.halted = halt(context)
+            return
+        self.leg(context, 0, submit(context, self.instrument, side, quantity, self.worst(side)))
+        self.tried += 1
+        self.closings += 1
+
+    cdef int64_t worst(self, uint8_t side) noexcept nogil:
+        """The price of the leg that is missing, and a band beyond it."""
+        cdef int64_t band = self.band if self.tried < self.attempts else self.unwind_band
+        if side == Side.BUY:
+            return scaled(self.prices[0], FEE_UNIT + band)
+        return scaled(self.prices[1], FEE_UNIT - band)
 
     cdef void on_report(self, StrategyContext *context, const ParentReport *report) noexcept nogil:
         cdef int which
@@ -161,3 +213,5 @@ cdef class Dislocation(Strategy):
             self.imbalance += more if self.sides[which] == Side.BUY else -more
             if report.status == ParentStatus.PARENT_DONE or report.status == ParentStatus.PARENT_DENIED:
                 self.legs[which] = 0
+                if self.imbalance == 0:
+                    self.tried = 0

@@ -21,6 +21,23 @@ class Market:
         limit_price: str | int | Decimal | None = None,
         seconds: float | None = None,
     ) -> int: ...
+    def rest(
+        self,
+        listing: int,
+        side: str,
+        quantity: str | int | Decimal,
+        limit_price: str | int | Decimal,
+        post_only: bool = False,
+        seconds: float | None = None,
+    ) -> int: ...
+    def cancel(self, parent_id: int) -> None: ...
+    def replace(
+        self,
+        parent_id: int,
+        instrument: str,
+        quantity: str | int | Decimal | None = None,
+        limit_price: str | int | Decimal | None = None,
+    ) -> None: ...
     def call_at(self, when_ns: int) -> None: ...
     def book(self, listing: int) -> np.void: ...
 

@@ -2,14 +2,14 @@
 
 One of the two places that do (the other is the transport's fallback); nothing but the strategizer thread waits for it.
 """
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 import sys
 import traceback
 
 import numpy as np
 
-from orderflow._core.strategy cimport Strategy, StrategyContext, submit
+from orderflow._core.strategy cimport Strategy, StrategyContext, cancel, replace, rest_at, submit
 from orderflow._core.types cimport BoardEntry, ParentOrder, ParentReport
 
 from orderflow._core.board import BOARD_ENTRY_DTYPE
@@ -47,6 +47,30 @@ cdef class Market:
         if seconds is not None:
             order.end_ns = self.context.now_ns + <int64_t>(seconds * 1e9)
         return order.parent_id
+
+    def rest(self, uint32_t listing, str side, quantity, limit_price, bint post_only=False, seconds=None):
+        """Emit a parent order that is one order at its price on one listing until it is filled, replaced or cancelled;
+        returns its id. Decimals as text, Decimal or int."""
+        where = self.listings[listing]
+        cdef ParentOrder *order = rest_at(self.context, listing, Side[side.upper()], where.quantity(quantity),
+                                          where.price(limit_price), post_only)
+        if order is NULL:
+            raise RuntimeError("too many parent orders in one call")
+        if seconds is not None:
+            order.end_ns = self.context.now_ns + <int64_t>(seconds * 1e9)
+        return order.parent_id
+
+    def cancel(self, uint64_t parent_id):
+        """End a parent order of this strategy."""
+        if not cancel(self.context, parent_id):
+            raise RuntimeError("too many parent orders in one call")
+
+    def replace(self, uint64_t parent_id, str instrument, quantity=None, limit_price=None):
+        """Another whole quantity or limit price for a parent order of this strategy; None = as it is."""
+        item = self.instruments[instrument]
+        if not replace(self.context, parent_id, item.quantity(quantity) if quantity is not None else 0,
+                       item.price(limit_price) if limit_price is not None else 0):
+            raise RuntimeError("too many parent orders in one call")
 
     def call_at(self, int64_t when_ns):
         """Ask for on_timer at a monotonic time."""
