@@ -17,6 +17,7 @@ from typing import Any
 from orderflow._core.client_id import prefix_of
 from orderflow._core.journal_scan import JournalScan, epoch_of, paths_of
 from orderflow._core.recovery import Recovery
+from orderflow._core.segments import SegmentError
 from orderflow.instrument import Listing, table
 from orderflow.run_start import RunStart
 
@@ -67,6 +68,28 @@ class Carried:
         for position in self.positions:
             orders.set_position(**{**position, "fees": {int(asset): fee for asset, fee in position["fees"].items()}})
         return [orders.adopt(now_ns=now_ns, **order) for order in self.orders]
+
+
+def check_kind(directory: Any, paper: bool) -> None:
+    """Whether a journal is of the kind of a run that is to be written to it: paper, or trading.
+
+    Raises
+    ------
+    CarriedError
+        It is of the other kind; the message says what to do.
+    """
+    try:
+        epochs = {each for each in map(epoch_of, paths_of(directory)) if each > 0}
+        runs = (first for epoch in sorted(epochs, reverse=True) if (first := _first(directory, epoch)) is not None)
+        last = next(runs, None)
+    except SegmentError:
+        return                                  # no journal yet, or one that cannot be read: whoever opens it says so
+    if last is not None and bool(last.get("paper", False)) != paper:
+        if paper:
+            raise CarriedError("this is the journal of an engine that trades, and paper must never be mixed up with "
+                               "that; name another directory for it (--directory)")
+        raise CarriedError("this is a journal of paper trading, whose orders and positions exist on paper only; name "
+                           "another directory to trade in")
 
 
 def left_by(directory: Any, epoch: int) -> tuple[RunStart, Carried, int] | None:

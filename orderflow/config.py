@@ -27,6 +27,8 @@ MOST_STRATEGIES = 15
 Number = str | int
 #: Of a time-out.
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=120)]
+#: Of a way: both together are shorter than the router's patience for an answer.
+PaperSeconds = Annotated[float, msgspec.Meta(ge=0, le=2)]
 #: Of which zero means never, or for ever.
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=65_536)]
@@ -87,6 +89,9 @@ class ExchangeSettings(Struct, frozen=True):
     reconnect_after_seconds : float, optional
         When a market data connection is replaced; the new one's books are in step before the old one is closed. 0 =
         never; by default shortly before the exchange would end it, where its document says so (Binance: 24 hours).
+    paper_order_seconds, paper_report_seconds : float
+        With `run --paper`: until the market data that we receive tells of the book that an order met, and from then to
+        its report.
     """
 
     protocol: str
@@ -108,6 +113,8 @@ class ExchangeSettings(Struct, frozen=True):
     subscribe_seconds: Seconds = 10.0
     lines: Annotated[int, msgspec.Meta(ge=1, le=2)] = 1
     reconnect_after_seconds: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    paper_order_seconds: PaperSeconds = 0.02
+    paper_report_seconds: PaperSeconds = 0.02
 
 
 class EngineSettings(Struct, frozen=True):

@@ -27,6 +27,7 @@ from orderflow._core.strategy import Strategy
 from orderflow._core.types import (
     PARENT_ORDER_DTYPE,
     Algorithm,
+    Amends,
     BookState,
     CommandKind,
     OrderFlag,
@@ -35,7 +36,7 @@ from orderflow._core.types import (
     Side,
     TradingState,
 )
-from orderflow.carried import Carried, CarriedError, carried
+from orderflow.carried import Carried, CarriedError, carried, check_kind
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.faults import text as fault_text
@@ -147,6 +148,9 @@ class Engine:
             raise EngineError(f"journal {journal!r}: the direct server has no real time in which a disk could be "
                               "waited for; use \"crash\"")
         self.sessions = list(sessions)
+        self.paper = any(session.settings.paper is not None for session in self.sessions)
+        if self.paper and any(session.settings.trade for session in self.sessions):
+            raise EngineError("some exchanges trade and others trade on paper: one engine does one of the two")
         self.server = server
         self.problems: list[str] = []       # the newest, one line each
         self._told = report
@@ -246,6 +250,7 @@ class Engine:
         self._strategies = [item if isinstance(item, Strategy) else PythonStrategy(item) for item in made]
         self._name_strategies()
         core.kill.name_strategies(self.strategy_names[1:])
+        self._check_kind()
         journal = JournalFiles(self.directory, segment_bytes=JOURNAL_BYTES, policy=self._journal_policy,
                                report=self._report, unix_offset_ns=0 if self._direct else None,
                                instance=0 if self._direct else None)    # the same run gives the same ids there
@@ -262,6 +267,13 @@ class Engine:
         if self._record:
             self._recorder = Recorder(self.directory, list(core.loops.values()), self._report)
             self._recorder.start()
+
+    def _check_kind(self) -> None:
+        """Paper and money never share a journal; a start that is refused has changed nothing."""
+        try:
+            check_kind(self.directory, self.paper)
+        except CarriedError as error:
+            raise EngineError(f"{self.directory}: {error}") from None
 
     def _taken_over(self, core: Core, journal: JournalFiles) -> Carried:
         """Open orders and positions of the run before."""
@@ -332,7 +344,8 @@ class Engine:
         rings = {"parents": Ring(1024, 128), "parent_reports": Ring(8192, 128),
                  "wakes": Ring(power_of_two(len(core.listings) + WAKE_BEING_SERVED), 64)}
         strategy_pending = np.zeros(max(1, len(core.listings)), np.uint8)
-        amends = {session.settings.name: session.facts.amends for session in self.sessions}
+        amends = {session.settings.name: Amends.AMENDS_NOTHING if self.paper else session.facts.amends
+                  for session in self.sessions}
         ports = [(name, core.wakes[name], core.reports.get(name), core.orders.get(name), core.bells[name],
                   amends[name]) for name in core.loops]
         policy = RoutePolicy.SINGLE if self._policy == "single" else RoutePolicy.BEST
@@ -429,7 +442,7 @@ class Engine:
         """The kill thread, and the sockets by which other processes reach this engine."""
         core = self.core
         wire_kill_switch(core, self.threads)
-        if self._silence_s and core.orders:
+        if self._silence_s and core.orders and not self.paper:      # on paper nothing is out when the engine is gone
             self.watchdog = WatchdogProcess(
                 self.directory, self.sessions, core.listings, self.server.ca_file, self.server.timeouts,
                 self._silence_s, self._report)

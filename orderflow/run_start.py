@@ -66,6 +66,8 @@ class RunStart:
         Whether the frames were kept beside the journal.
     instance : int
         Of the journal directory: part of the client order ids (_core/client_id.pxd).
+    paper : bool
+        Whether its orders were filled by a model (docs/paper.md); a run that does not say traded.
     """
 
     version: str
@@ -77,6 +79,7 @@ class RunStart:
     table_sha256: str
     recorded: bool = False
     instance: int = 0
+    paper: bool = False
 
     @classmethod
     def of(cls, core: Core, sessions: Sequence[Session], *, policy: str, limits: dict[str, Any],
@@ -87,7 +90,8 @@ class RunStart:
                         session.settings.name in core.orders, session.settings.name in core.twins)
             for session in sessions]
         return cls(orderflow.__version__, policy, exchanges, list(core.listings), list(strategies), limits,
-                   hashlib.sha256(core.table.tobytes()).hexdigest(), recorded, instance)
+                   hashlib.sha256(core.table.tobytes()).hexdigest(), recorded, instance,
+                   any(session.settings.paper is not None for session in sessions))
 
     @classmethod
     def load(cls, fields: dict[str, Any]) -> RunStart:
@@ -104,7 +108,8 @@ class RunStart:
                        [_listing(each) for each in fields["listings"]],
                        [str(each) for each in fields["strategies"]],
                        dict(fields["limits"]), str(fields["table_sha256"]), bool(fields["recorded"]),
-                       int(fields.get("instance", 0)))     # ids of older runs had none
+                       int(fields.get("instance", 0)),      # ids of older runs had none
+                       bool(fields.get("paper", False)))
         except KeyError as error:
             raise RunStartError(f"RUN_START has no {error.args[0]!r}: it was written by another version "
                                 "of orderflow") from None

@@ -22,14 +22,15 @@ ENDED = (OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED, OrderSt
 def status_of(engine: Any) -> dict[str, Any]:
     """The document of a running engine (orderflow.engine.Engine).
 
-    `killed` names what the kill switch stops, `trading_state` is the router's; `orders` counts what the order table
-    holds, `open_orders` names the first hundred of those that have not ended.
+    `paper`: its orders are filled by a model; `killed` names what the kill switch stops, `trading_state` is the
+    router's; `orders` counts what the order table holds, `open_orders` names the first hundred of those that have not
+    ended.
     """
     waiting = [view for view in engine.orders.orders() if view.status not in ENDED]
     switch = engine.core.kill
     return {
         "pid": os.getpid(), "directory": str(engine.directory), "epoch": engine.journal.epoch,
-        "server": engine.server.name,
+        "server": engine.server.name, "paper": engine.paper,
         "watchdog": "none" if engine.watchdog is None else "running" if engine.watchdog.running else "ENDED",
         "killed": switch.killed, "kill_cause": switch.cause.name,
         "trading_state": engine.risk.state.name, "not_ready": engine.not_ready(),

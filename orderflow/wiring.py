@@ -15,6 +15,7 @@ from orderflow._core.doorbell import Doorbell, WaitPolicy
 from orderflow._core.kill import KillSwitch
 from orderflow._core.loops import ExchangeLoop, Loop, NativeThread
 from orderflow._core.ring import Ring
+from orderflow.exchanges.paper import paper_exchange
 from orderflow.exchanges.session import Session
 from orderflow.instrument import Instrument, Listing, instruments_of, table
 from orderflow.servers.control import Conversation
@@ -84,7 +85,7 @@ def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borr
     tape_records : int
         Room of each exchange's tape; 0 = no tape.
     trade : bool
-        Make order paths for the sessions that trade.
+        Make order paths for the sessions that trade, on paper or not.
     unix_offset_ns : int, optional
         Unix clock - monotonic clock, where the clock is a virtual one.
     control_bell : Doorbell, optional
@@ -115,7 +116,8 @@ def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borr
             core.twins[name] = copy.deepcopy(session)
         speakers = [session, core.twins[name]] if name in core.twins else [session]
         order_codec = session.order_codec(rows, symbols) if trade else None
-        if order_codec is not None:
+        on_paper = trade and session.settings.paper is not None
+        if order_codec is not None or on_paper:
             core.orders[name], core.reports[name] = Ring(ORDER_RING, 128), Ring(REPORT_RING, 128)
         core.loops[name] = ExchangeLoop(
             name, index, rows, own, session.rule, [speaker.market_codec(rows, symbols) for speaker in speakers],
@@ -128,6 +130,8 @@ def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borr
             silence_ns=session.settings.silence_ns if watch_silence else 0,
             shared_book_ids=session.facts.shared_book_ids, growing_trade_ids=session.facts.growing_trade_ids,
             kept_levels=session.facts.kept_levels)
+        if on_paper:
+            core.loops[name].trade_on_paper(paper_exchange(session, listings))
     return core
 
 

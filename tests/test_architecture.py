@@ -26,8 +26,8 @@ STAGES = """
     consolidated placeable allocation
     queue_ladder resting matching
     latency
-    pending kill gate held_orders exchange_state events recording publication execution_reports evidence connections
-    order_entry cancelling
+    pending kill gate held_orders paper_levels paper_queue paper_reports paper
+    exchange_state events recording publication execution_reports evidence connections order_entry cancelling
     market_data exchange router strategizer
     codecs/assets codecs/fields codecs/outbox codecs/text codecs/prepared
     codecs/binance_times codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_bodies

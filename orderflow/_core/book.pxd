@@ -54,6 +54,10 @@ cdef nogil:
         """The best level; False and a level of zeros if the side is empty."""
         return ladder.best(side_of(book, side), out)
 
+    inline bint behind(Book *book, uint8_t side, int64_t price, Level *out) noexcept:
+        """The best level that is worse than `price`; False if there is none."""
+        return ladder.behind(side_of(book, side), price, out)
+
     inline uint32_t top(Book *book, uint8_t side, Level *out, uint32_t number) noexcept:
         """The best `number` levels, best first; returns how many there are."""
         return ladder.top(side_of(book, side), out, number)

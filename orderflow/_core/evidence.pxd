@@ -11,7 +11,7 @@ whole: a call that failed, or a body that could not be read. Exchange thread onl
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from orderflow._core cimport events, execution_reports
+from orderflow._core cimport events, execution_reports, paper
 from orderflow._core.codec cimport DecodeStatus, OrderCodec
 from orderflow._core.events cimport EXCERPT
 from orderflow._core.exchange_state cimport CONNECTIONS, ExchangeState
@@ -22,6 +22,9 @@ from orderflow._core.types cimport (
 cdef nogil:
     inline void ask(ExchangeState *self, const ChildOrder *order, int64_t now_ns) noexcept:
         """Let the session ask. What finds no room is asked for again by the router's timer."""
+        if self.path.paper is not NULL:
+            paper.send(self.path.paper, order, now_ns)
+            return
         events.tell(self, EventKind.ORDER_QUESTION, CONNECTIONS, order.listing, <int64_t>order.client_order_id,
                     order.decided_ns + self.path.unix_offset_ns, NULL, 0, now_ns)
 

@@ -15,8 +15,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy
 
 from orderflow._core cimport (
-    cancelling, connections, events, evidence, exchange_state, execution_reports, integrity, market_data, publication,
-    recording)
+    cancelling, connections, events, evidence, exchange_state, execution_reports, integrity, market_data, paper,
+    publication, recording)
 from orderflow._core.arbitration cimport LINES
 from orderflow._core.codec cimport Codec, DecodeStatus
 from orderflow._core.events cimport EXCERPT
@@ -107,6 +107,8 @@ cdef nogil:
         self.connections[connection].frames += 1
         self.connections[connection].bytes += size
         self.connections[connection].received_ns = now_ns
+        if self.path.paper is not NULL:
+            paper.arrive(self.path.paper, now_ns)       # with the book as it was until now
         if not orders:
             recording.record(self, RecordedKind.RECORDED_FRAME, connection, NO_LISTING, 0, data, size, now_ns)
         codec = self.order_codec if orders else self.market_codecs[self.connections[connection].line]

@@ -15,6 +15,7 @@ from orderflow._core.integrity cimport BookSync
 from orderflow._core.kill cimport KillProgress
 from orderflow._core.latency cimport Histogram
 from orderflow._core.masking cimport MaskKeys
+from orderflow._core.paper cimport Paper
 from orderflow._core.ring cimport Ring64, Ring128
 from orderflow._core.signals cimport SignalState
 from orderflow._core.tape cimport Tape
@@ -25,6 +26,7 @@ from orderflow._core.websocket cimport Reader
 
 cdef enum:
     CONNECTIONS = 6             # per exchange
+    PAPER_CONNECTION = CONNECTIONS - 1  # of a paper exchange: open, and nobody reads or writes it
     NO_LISTING = 0xFFFFFFFF
 
 
@@ -75,6 +77,7 @@ cdef struct Cancelling:         # kill: what is to be cancelled, and how far tha
 cdef struct OrderPath:          # what an exchange that takes orders has besides
     Ring128 *orders             # from the router
     Ring128 *reports            # to the router
+    Paper *paper                # takes the orders instead of a connection; NULL = they go to the exchange
     HeldOrders held             # those that wait until their intent is durable
     Gate gate
     Cancelling cancelling

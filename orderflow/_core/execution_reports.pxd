@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
-from orderflow._core cimport events, gate, pending
+from orderflow._core cimport events, gate, paper, paper_reports, pending
 from orderflow._core.exchange_state cimport CONNECTIONS, ExchangeState
 from orderflow._core.gate cimport SENT_CAPACITY
 from orderflow._core.types cimport ChildOrder, EventKind, ExecType, ExecutionReport, Reason
@@ -39,6 +39,23 @@ cdef nogil:
         what.exec_type = exec_type
         what.reason = reason
         report(self, &what)
+
+    inline int take_paper(ExchangeState *self, int64_t now_ns) noexcept:
+        """What the paper exchange says, as far as it has come back by now; how many reports."""
+        cdef ExecutionReport *what
+        cdef int count = 0
+        paper.arrive(self.path.paper, now_ns + 1)
+        what = paper_reports.due(&self.path.paper.reports, now_ns)
+        while what is not NULL:
+            on_report(self, what, now_ns)
+            self.path.paper.reports.taken += 1
+            count += 1
+            what = paper_reports.due(&self.path.paper.reports, now_ns)
+        if self.path.paper.reports.lost:
+            self.path.paper.reports.lost = 0
+            pending.set_flag(self.path.reports_full)
+            events.tell(self, EventKind.REPORTS_FULL, CONNECTIONS, 0, 0, 0, NULL, 0, now_ns)
+        return count
 
     inline void doubt_all(ExchangeState *self, int64_t now_ns) noexcept:
         """The order connection is gone: nobody knows what became of what was sent."""

@@ -307,6 +307,22 @@ cdef nogil:
         out.quantity = window.get(&side.near, side.best)
         return True
 
+    inline bint behind(Ladder *side, int64_t price, Level *out) noexcept:
+        """The best level that is worse than `price`, which is positive and need not be one; False if there is none."""
+        cdef int64_t cost = flip(side, price)
+        cdef int64_t rank = (cost - (side.tick - 1 if side.sign else 0)) // side.tick + 1   # the floor, and one more
+        cdef uint32_t at = find_far(side, cost + 1)
+        rank = NO_RANK if side.best == NO_RANK else window.next_rank(&side.near, max(rank, side.best))
+        if at < side.far_count and (rank == NO_RANK or side.far[at].price < rank * side.tick):
+            out.price = flip(side, side.far[at].price)
+            out.quantity = side.far[at].quantity
+            return True
+        if rank == NO_RANK:
+            return False
+        out.price = flip(side, rank * side.tick)
+        out.quantity = window.get(&side.near, rank)
+        return True
+
     inline uint32_t top(Ladder *side, Level *out, uint32_t number) noexcept:
         """The best `number` levels, best first; returns how many there are."""
         cdef int64_t rank = side.best

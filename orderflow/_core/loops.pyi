@@ -13,6 +13,7 @@ from orderflow._core.doorbell import Doorbell
 from orderflow._core.journal import JournalFiles
 from orderflow._core.kill import KillSwitch
 from orderflow._core.latency import LatencyHistogram
+from orderflow._core.paper import PaperExchange
 from orderflow._core.ring import Ring
 
 class Loop:
@@ -76,6 +77,9 @@ class ExchangeLoop(Loop):
         payload: bytes = b"",
         line: int = 0,
     ) -> bool: ...
+    def trade_on_paper(self, taker: PaperExchange) -> None: ...
+    @property
+    def paper_due_ns(self) -> int | None: ...
     def next_event(self) -> tuple[np.void, bytes] | None: ...
     def push_frame(self, connection: int, epoch: int, payload: Buffer, receive_ns: int = 0) -> bool: ...
     @property

@@ -17,8 +17,8 @@ from libc.string cimport memcpy, memset
 from posix.stdlib cimport posix_memalign
 
 from orderflow._core cimport (
-    cancelling, clock, connections, exchange, held_orders, kill, known_depth, latency, market_data, masking,
-    order_entry, pending, transport, websocket)
+    cancelling, clock, connections, exchange, execution_reports, held_orders, kill, known_depth, latency, market_data,
+    masking, order_entry, paper, pending, transport, websocket)
 from orderflow._core.arbitration cimport LINES, Feed
 from orderflow._core.book cimport OrderBook
 from orderflow._core.board cimport Board
@@ -26,7 +26,8 @@ from orderflow._core.byte_ring cimport ByteRing, ByteRingStatus
 from orderflow._core.codec cimport CODEC_PADDING, Codec, DecodeOutput
 from orderflow._core.doorbell cimport POLLIN, POLLOUT, Doorbell, WaitPolicy, pollfd, relax
 from orderflow._core.exchange cimport POLL_NS
-from orderflow._core.exchange_state cimport CONNECTIONS, Connection, ConnectionState, ListingSignalState
+from orderflow._core.exchange_state cimport (
+    CONNECTIONS, PAPER_CONNECTION, Connection, ConnectionState, ListingSignalState)
 from orderflow._core.gate cimport SENT_CAPACITY, SentOrder
 from orderflow._core.held_orders cimport HELD_CAPACITY
 from orderflow._core.integrity cimport KEPT_RESIDENT, BookSync
@@ -34,11 +35,12 @@ from orderflow._core.journal cimport JournalFiles
 from orderflow._core.kill cimport KillSwitch
 from orderflow._core.latency cimport LatencyHistogram
 from orderflow._core.masking cimport MASK_SEED_SIZE
+from orderflow._core.paper cimport PaperExchange
 from orderflow._core.ring cimport Ring
 from orderflow._core.signals cimport ListingSignals
 from orderflow._core.transport cimport TransportKind, TransportStatus
 from orderflow._core.types cimport (
-    ChildOrder, Command, CommandKind, Event, LossReason, Recorded, RecordedKind, Side)
+    ChildOrder, Command, CommandKind, Event, LossReason, Recorded, RecordedKind, Role, Side)
 from orderflow._core.websocket cimport Frame, FrameReader, FrameStatus, Opcode
 
 import os
@@ -314,6 +316,8 @@ cdef class ExchangeLoop(Loop):
                     and self.state.connections[i].transport is not NULL):
                 work += self.receive(i, now_ns)
         work += self.take_frames(now_ns)
+        if self.state.path.paper is not NULL:
+            work += execution_reports.take_paper(&self.state, now_ns)
         if now_ns - self.state.polled_ns >= POLL_NS:
             self.state.polled_ns = now_ns
             exchange.on_timer(&self.state, now_ns)
@@ -455,6 +459,8 @@ cdef class ExchangeLoop(Loop):
         return False
 
     cdef int64_t wake_ns(self) noexcept nogil:
+        if self.state.path.paper is not NULL:
+            return min(self.state.polled_ns + POLL_NS, paper.next_ns(self.state.path.paper))
         return self.state.polled_ns + POLL_NS
 
     cdef uint32_t wait_for(self, pollfd *fds, uint32_t capacity) noexcept nogil:
@@ -502,6 +508,28 @@ cdef class ExchangeLoop(Loop):
         journal.flusher.ring_when_durable(self.bell)
         self.kept_alive.append(journal)
         self.state.path.held.durability = &journal.durability
+
+    def trade_on_paper(self, PaperExchange taker):
+        """Give every order to a fill model of our own instead of a connection; before the thread runs."""
+        cdef Connection *connection = &self.state.connections[PAPER_CONNECTION]
+        if self.state.path.orders is NULL or taker.listing_count != self.state.listing_count:
+            raise ValueError(f"{self.name} takes no orders, or other listings than the paper exchange")
+        taker.paper.listings = taker.paper.reports.listings = self.state.listings
+        taker.paper.books = self.state.books
+        taker.paper.unix_offset_ns = taker.paper.reports.unix_offset_ns = self.state.path.unix_offset_ns
+        connection.role, connection.state = Role.ORDERS, ConnectionState.OPEN
+        self.state.path.connection = PAPER_CONNECTION
+        self.state.path.cancelling.is_exclusive, self.state.path.cancelling.dead_man_ns = False, 0
+        self.state.path.paper = &taker.paper
+        self.kept_alive.append(taker)
+
+    @property
+    def paper_due_ns(self):
+        """When something arrives at the paper exchange, or comes back; None = nothing is on its way. Direct server."""
+        cdef int64_t at = 0x7FFFFFFFFFFFFFFF
+        if self.state.path.paper is not NULL:
+            at = paper.next_ns(self.state.path.paper)
+        return at if at != 0x7FFFFFFFFFFFFFFF else None
 
     def next_event(self):
         """(event, payload) or None. Control thread only."""

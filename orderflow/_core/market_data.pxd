@@ -2,7 +2,7 @@
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from orderflow._core cimport (
-    arbitration, events, exchange_state, integrity, known_depth, publication, quotes, recording, signals, tape)
+    arbitration, events, exchange_state, integrity, known_depth, paper, publication, quotes, recording, signals, tape)
 from orderflow._core.arbitration cimport LINES, Feed
 from orderflow._core.codec cimport Codec, DecodeStatus
 from orderflow._core.events cimport EXCERPT
@@ -20,6 +20,8 @@ cdef nogil:
         signals.trade(self.signals[message.listing].state, message.side, message.quantity, epoch, now_ns,
                       self.signals[message.listing].values)
         tape.trade(self.tape, message, epoch, now_ns)
+        if self.path.paper is not NULL:
+            paper.on_trade(self.path.paper, self.books[message.listing], message, now_ns)
 
     inline void on_quote(ExchangeState *self, BookSync *sync, const Message *message, int64_t now_ns) noexcept:
         """The exchange's own best bid and ask: shown while it is ahead of the book, and kept in case it is."""

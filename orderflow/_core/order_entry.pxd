@@ -2,7 +2,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from orderflow._core cimport (
-    connections, evidence, exchange_state, execution_reports, gate, held_orders, masking, transport, websocket)
+    connections, evidence, exchange_state, execution_reports, gate, held_orders, masking, paper, transport, websocket)
 from orderflow._core.byte_ring cimport ByteRingStatus
 from orderflow._core.codec cimport ORDER_FRAME_LIMIT, OrderCodec
 from orderflow._core.exchange_state cimport Connection, ConnectionState, ExchangeState
@@ -34,6 +34,8 @@ cdef nogil:
         cdef char *payload
         cdef uint32_t size
         cdef int written
+        if self.path.paper is not NULL:
+            return paper.send(self.path.paper, order, now_ns)
         if connection.transport is NULL:
             if self.frames_out.reserve(ORDER_FRAME_LIMIT, &payload) != ByteRingStatus.BYTE_RING_OK:
                 return False

@@ -6,7 +6,7 @@ function: exchange thread only.
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 
-from orderflow._core cimport arbitration, board, book, events, known_depth, pending, quotes, signals, tape
+from orderflow._core cimport arbitration, board, book, events, known_depth, paper, pending, quotes, signals, tape
 from orderflow._core.arbitration cimport LINES, Feed
 from orderflow._core.exchange_state cimport ExchangeState
 from orderflow._core.integrity cimport BookSync, Verdict
@@ -54,6 +54,8 @@ cdef nogil:
             quote(self, sync, &entry, now_ns)
         entry.signals = self.signals[listing].values[0]
         board.publish(self.board, listing, &entry)
+        if self.path.paper is not NULL:
+            paper.on_book(self.path.paper, sync, now_ns)
         if pending.raise_flag(&self.wake_pending[listing]):
             return                              # the router has not looked since the last one: it will see this too
         wake.version = sync.version

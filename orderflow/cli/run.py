@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from orderflow.research.market_data import MarketData
     from orderflow.servers.connect import Timeouts
 
+#: What a paper run says of itself, first and last.
+PAPER = "PAPER TRADING: orders are filled by a model, none is sent to an exchange"
 #: Between two looks at the engine, and between two lines about its books where there is no terminal.
 STEP_S, LINE_S = 0.1, 5.0
 #: Parent orders that had not ended: so many are named.
@@ -41,6 +43,10 @@ MONEY = ("maximum_position", "maximum_order_quantity", "maximum_order_notional",
 def command(
     configuration: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to connect to.")],
     seconds: Annotated[float | None, typer.Option(min=0.0, help="Leave after so long instead of on Ctrl-C.")] = None,
+    paper: Annotated[bool, typer.Option("--paper", help="Fill orders by a model: none is sent, no keys are read.")]
+    = False,
+    directory: Annotated[Path | None, typer.Option("--directory", metavar="DIR", help="Of the journal, instead of "
+                                                   "engine.directory.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object at the end.")] = False,
 ) -> int:
     """Connect to the exchanges of a configuration, keep their books and run its strategies until Ctrl-C.
@@ -50,6 +56,9 @@ def command(
     `trade = true` need them.
 
     Trading starts only with what must be limited: total_limits.maximum_capital and maximum_loss.
+
+    With --paper exchanges with `trade = true` trade on paper: real market data, orders filled by the model of
+    docs/paper.md, the same limits. Its journal is one of its own.
 
     Exit code 1: an exchange could not be reached, a book was not LIVE at the end, a parent order had not ended, or a
     strategy raised.
@@ -63,14 +72,19 @@ def command(
         check_required_limits(settings)
     except ConfigError as error:
         raise ConfigError(f"{configuration}: {error}") from None
+    if paper and not any(exchange.trade for exchange in settings.exchanges.values()):
+        raise BadUsage(f"--paper: no exchange of {configuration} trades; set trade = true for those that should, on "
+                       "paper they need no keys")
     problems: list[str] = []
     with tempfile.TemporaryDirectory(prefix="orderflow-") as temporary:
-        directory = _made(settings.engine.directory or temporary)
-        engine = engine_of(settings, directory, problems.append, configuration.parent)
+        directory = _made(str(directory or settings.engine.directory or temporary))
+        engine = engine_of(settings, directory, problems.append, configuration.parent, paper)
         try:
             engine.start(settings.engine.start_timeout)
         except (EngineError, JournalError) as error:
             raise CheckFailed(str(error)) from None
+        if paper and not as_json:
+            output.text(PAPER)
         if not as_json:
             output.text(f"Directory {directory} (for orderflow status and orderflow kill)")
         try:
@@ -113,10 +127,10 @@ def unfinished(found: dict) -> list[dict]:
     return [one for one in found["parents"] if one["status"] not in ("PARENT_DONE", "PARENT_DENIED")]
 
 
-def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()) -> Engine:
+def engine_of(settings: Settings, directory: Path, report, folder: Path = Path(), paper: bool = False) -> Engine:
     """The engine that the settings describe, not started; BadUsage names what is missing in the environment.
 
-    `folder` is where the configuration is: strategies may be written beside it.
+    `folder` is where the configuration is: strategies may be written beside it. `paper`: what trades does so on paper.
     """
     from orderflow._core.doorbell import Doorbell
     from orderflow.cli.strategies import makers
@@ -125,7 +139,7 @@ def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()
     from orderflow.servers.sync import SyncServer
 
     strategies = makers(settings, folder)
-    sessions = [session_of(name, exchange, exchange.trade, engine=settings.engine)
+    sessions = [session_of(name, exchange, exchange.trade, engine=settings.engine, paper=paper)
                 for name, exchange in settings.exchanges.items()]
     chosen = settings.engine
     authorities = {exchange.ca_file for exchange in settings.exchanges.values()} - {""}
@@ -240,7 +254,8 @@ def document(engine: Engine, problems: list[str]) -> dict:
     """What `--json` prints, without the orders; money as decimal text, times in nanoseconds."""
     from orderflow.cli import summary
 
-    return {"server": engine.server.name, "exchanges": summary.exchanges(engine), "not_ready": engine.not_ready(),
+    return {"server": engine.server.name, "paper": engine.paper, "exchanges": summary.exchanges(engine),
+            "not_ready": engine.not_ready(),
             "parents": [summary.parent(state) for state in engine.parents()],
             "position": summary.positions(engine),
             "changed": {asset: summary.text(amount) for asset, amount in sorted(summary.flows(engine).items())},
@@ -276,7 +291,7 @@ def lines(found: dict) -> list[str]:
     rows = [("exchange", "protocol", "books", "frames", "gaps", "resyncs")]
     rows += [(one["name"], one["protocol"], ", ".join(f"{name} {state}" for name, state in one["books"].items()),
               f"{one['frames']:,}", str(one["gaps"]), str(one["resyncs"])) for one in found["exchanges"]]
-    written: list[str] = [""]
+    written: list[str] = ["", PAPER] if found["paper"] else [""]
     summary.table(rows, left=3, write=written.append)
     if found["parents"]:
         written += ["", *trading_lines(found)]

@@ -106,7 +106,10 @@ class LiveScreen:
     # -- parts ------------------------------------------------------------------------------------------------------
 
     def _head(self, passed_s: float, seconds: float | None) -> Text:
-        text = Text(f" {self.title}", style="bold", no_wrap=True)
+        text = Text(no_wrap=True)
+        if isinstance(self.engine, Engine) and self.engine.paper:
+            text.append(" PAPER TRADING ", style="bold black on yellow")
+        text.append(f" {self.title}", style="bold")
         end = f" of {seconds:.0f}" if seconds else ""
         clock = f"{passed_s:5.1f}{end} s "
         text.append(" " * max(1, min(WIDTH, self._console.width) - text.cell_len - len(clock)) + clock, style="dim")

@@ -28,7 +28,7 @@ def credentials_of(name: str, exchange: ExchangeSettings, engine: EngineSettings
 
 
 def session_of(name: str, exchange: ExchangeSettings, trade: bool, renewed: bool = True,
-               engine: EngineSettings | None = None) -> Session:
+               engine: EngineSettings | None = None, paper: bool = False) -> Session:
     """The session of one exchange of a configuration.
 
     Parameters
@@ -41,13 +41,18 @@ def session_of(name: str, exchange: ExchangeSettings, trade: bool, renewed: bool
         Whether a connection may be replaced before the exchange ends it.
     engine : EngineSettings, optional
         Where credentials may come from besides the environment and the exchange's own file.
+    paper : bool
+        Trade on paper, where it is to trade: no order connection, and no credentials are looked for.
     """
     from orderflow.exchanges import session_for
+    from orderflow.exchanges.paper import PaperSettings
     from orderflow.exchanges.session import SessionSettings
 
     return session_for(exchange.protocol, SessionSettings(
-        name, exchange.rest, exchange.stream, exchange.orders, exchange.symbols, exchange.depth, trade=trade,
-        credentials=credentials_of(name, exchange, engine, trade), account_is_exclusive=exchange.account_is_exclusive,
+        name, exchange.rest, exchange.stream, exchange.orders, exchange.symbols, exchange.depth,
+        trade=trade and not paper, credentials=None if paper else credentials_of(name, exchange, engine, trade),
+        paper=PaperSettings(int(exchange.paper_order_seconds * 1e9), int(exchange.paper_report_seconds * 1e9))
+        if paper and trade else None, account_is_exclusive=exchange.account_is_exclusive,
         dead_man_ns=exchange.dead_man_seconds * 10**9, order_rate=(exchange.orders_per_10_seconds, 10_000_000_000),
         silence_ns=int(exchange.silence_seconds * 1e9), login_ns=int(exchange.login_seconds * 1e9),
         subscribe_ns=int(exchange.subscribe_seconds * 1e9), lines=exchange.lines,

@@ -9,6 +9,9 @@ from orderflow.cli import GOOD, output
 from orderflow.cli.application import BadUsage
 from orderflow.cli.kill import DIRECTORY
 
+#: Before the engine of a paper run.
+PAPER = "PAPER (no order leaves this machine): "
+
 
 def command(
     directory: DIRECTORY,
@@ -35,9 +38,10 @@ def command(
 def lines(found: dict) -> list[str]:
     """The same for people."""
     orders, killed = found["orders"], found["killed"]
-    written = [f"Engine {found['pid']} in {found['directory']}: {found['trading_state']}"
+    written = [f"{PAPER if found['paper'] else ''}Engine {found['pid']} in {found['directory']}: "
+               + found["trading_state"]
                + (f", KILLED: {', '.join(killed)} ({found['kill_cause']})" if killed else "")]
-    if found["watchdog"] != "running":
+    if found["watchdog"] != "running" and not found["paper"]:
         written.append(f"Watchdog: {found['watchdog']}")
     rows = [("exchange", "orders", "books", "frames", "open", "sent", "refused")]
     for one in found["exchanges"]:

@@ -75,7 +75,7 @@ class BinanceSession(Session):
     """
 
     title = "Binance"
-    facts = Facts(shared_book_ids=True, growing_trade_ids=True, renew_after_ns=RENEW_AFTER_NS,
+    facts = Facts(shared_book_ids=True, growing_trade_ids=True, renew_after_ns=RENEW_AFTER_NS, fees_in="received",
                   amends=Amends.AMENDS_QUANTITY_DOWN)      # order.amend.keepPriority
 
     def __init__(self, settings: SessionSettings, market: str):

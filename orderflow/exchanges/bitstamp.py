@@ -47,7 +47,7 @@ class BitstampSession(Session):
     channels = (BOOKS, TRADES)
     limits = Limits(requests=Limit(10_000, 600_000_000_000))
     rule = SyncRule.NEWER
-    facts = Facts(growing_trade_ids=True, renew_after_ns=RENEW_AFTER_NS)
+    facts = Facts(growing_trade_ids=True, renew_after_ns=RENEW_AFTER_NS, fees_in="quote")
 
     def metadata(self) -> list[Request]:
         """One answer tells of all markets."""

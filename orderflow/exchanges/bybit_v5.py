@@ -59,7 +59,7 @@ class BybitSession(Session):
         self.depth = min((depth for depth in DEPTHS if depth >= (settings.depth or DEFAULT_DEPTH)), default=DEPTHS[-1])
         self.channels = (f"orderbook.{self.depth}", "publicTrade")
         #: A trade's id is a UUID on some of its markets.
-        self.facts = Facts(shared_book_ids=True, kept_levels=self.depth)
+        self.facts = Facts(shared_book_ids=True, kept_levels=self.depth, fees_in="received")
 
     def metadata(self) -> list[Request]:
         """Instruments Info of each symbol: the list of all comes in pages."""

@@ -63,7 +63,7 @@ class CoinbaseSession(Session):
     production_rest = "https://api.exchange.coinbase.com"
     production_stream = "wss://ws-feed.exchange.coinbase.com"
     codec = CoinbaseMarketData
-    facts = Facts(growing_trade_ids=True)
+    facts = Facts(growing_trade_ids=True, fees_in="quote")
     limits = Limits(connects=Limit(8, 1_000_000_000), messages=Limit(100, 1_000_000_000), by_address=True)
 
     def __init__(self, settings: SessionSettings):

@@ -40,7 +40,7 @@ class CoinbaseAdvancedSession(Session):
     production_stream = "wss://advanced-trade-ws.coinbase.com"
     channels = ("level2", "market_trades")
     #: What it numbers are the frames of a connection.
-    facts = Facts(growing_trade_ids=True)
+    facts = Facts(growing_trade_ids=True, fees_in="quote")
     limits = Limits(connects=Limit(8, 1_000_000_000), messages=Limit(MESSAGES_PER_SECOND, 1_000_000_000),
                     by_address=True)
 

@@ -8,7 +8,7 @@ from orderflow._core.types import Amends
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What an exchange's documents say of its market data, as data.
+    """What an exchange's documents say of its market data and of its fees, as data.
 
     Attributes
     ----------
@@ -22,6 +22,9 @@ class Facts:
         The exchange tells of so many of the best levels a side and of none beyond; 0 = of all.
     amends : Amends
         What can be changed of an order in place, so that it keeps its id and no other is out beside it.
+    fees_in : str
+        What a spot trade pays its fee in, unless an account has chosen otherwise: "received", the asset that it
+        receives, or "quote"; empty = not known here.
     """
 
     shared_book_ids: bool = False
@@ -29,6 +32,7 @@ class Facts:
     renew_after_ns: int = 0
     kept_levels: int = 0
     amends: Amends = Amends.AMENDS_NOTHING
+    fees_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class GeminiSession(Session):
     codec = GeminiMarketData
     channels = ("l2",)          # trades come with it
     acknowledges = False
-    facts = Facts(growing_trade_ids=True)
+    facts = Facts(growing_trade_ids=True, fees_in="quote")
 
     def metadata(self) -> list[Request]:
         """Details of each symbol: the list of all has nothing but names."""

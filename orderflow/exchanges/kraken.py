@@ -59,7 +59,8 @@ class KrakenSession(Session):
     path = "/v2"
     codec = KrakenMarketData
     channels = tuple(CHANNELS.values())
-    facts = Facts(growing_trade_ids=True, amends=Amends.AMENDS_PRICE_AND_QUANTITY)      # amend_order
+    facts = Facts(growing_trade_ids=True, fees_in="quote",
+                  amends=Amends.AMENDS_PRICE_AND_QUANTITY)      # amend_order
     #: REST: below what the smallest account may do (a counter up to 15 that falls by one in three seconds).
     limits = Limits(connects=Limit(150, 600_000_000_000), requests=Limit(20, 60_000_000_000))
 

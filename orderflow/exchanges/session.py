@@ -29,6 +29,7 @@ from orderflow.exchanges.actions import (
     Subscription,
 )
 from orderflow.exchanges.facts import Facts, Limits
+from orderflow.exchanges.paper import PaperSettings
 from orderflow.instrument import Listing
 
 
@@ -71,6 +72,8 @@ class SessionSettings:
     renew_after_ns : int, optional
         When a market data connection is replaced by a new one, whose books are in step before the old one is closed;
         0 = never, None = as the exchange's document says (`Facts.renew_after_ns`).
+    paper : PaperSettings, optional
+        Trade on paper: `trade` is False then.
     """
 
     name: str
@@ -92,6 +95,7 @@ class SessionSettings:
     limits: Limits | None = None
     lines: int = 1
     renew_after_ns: int | None = None
+    paper: PaperSettings | None = None
 
 
 class Session:

@@ -85,6 +85,7 @@ class DirectServer:
             self._settle()
             due = [exchange.next_ns() for exchange in self.exchanges.values()]
             due += [at for at in (conversation.next_due_ns() for conversation in self.conversations) if at is not None]
+            due += [at for one in self.conversations if (at := one.loop.paper_due_ns) is not None]
             due += [at for at, *_ in self._late]
             self.now_ns = min(until_ns, max(self.now_ns + 1, min([self.now_ns + TICK_NS, *due])))
         self._settle()

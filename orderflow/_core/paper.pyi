@@ -1,0 +1,6 @@
+from collections.abc import Sequence
+
+class PaperExchange:
+    def __init__(self, fees: Sequence[tuple[int, int, bool] | None], order_ns: int, report_ns: int) -> None: ...
+    @property
+    def counts(self) -> dict[str, int]: ...
