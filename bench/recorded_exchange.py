@@ -33,6 +33,11 @@ EXCHANGE_INFO = json.dumps({"symbols": [{
     "quotePrecision": 8, "filters": FILTERS}]}).encode()
 
 
+def shown():
+    """What its clock shows."""
+    return {"serverTime": time.time_ns() // 1_000_000}
+
+
 class Recording:
     """Depth frames before and after the snapshot, and the snapshot itself: `early`, `late`, `snapshot`; bytes."""
 
@@ -46,6 +51,8 @@ class Recording:
 
     def rest(self, url):
         """Body of a REST answer."""
+        if url.endswith("/time"):
+            return json.dumps(shown()).encode()
         return EXCHANGE_INFO if "exchangeInfo" in url else self.snapshot
 
     def answers(self, text):
@@ -53,7 +60,8 @@ class Recording:
         request = json.loads(text)
         if request["method"] == "SUBSCRIBE":
             return [json.dumps({"result": None, "id": request["id"]}).encode(), *self.early]
-        return [json.dumps({"id": request["id"], "status": 200, "result": {"subscriptionId": 0}}).encode()]
+        result = shown() if request["method"] == "time" else {"subscriptionId": 0}
+        return [json.dumps({"id": request["id"], "status": 200, "result": result}).encode()]
 
 
 def session(rest="http://recorded", stream="ws://recorded", orders="ws://recorded/orders"):
@@ -99,7 +107,7 @@ class MemoryServer:
                 self._perform(self.conversation.connected(effect.line, 0, self.now_ns, time.time_ns()))
             elif isinstance(effect, Fetch):
                 self._perform(self.conversation.answered(effect.request, 200, self.recording.rest(effect.request.url),
-                                                         time.time_ns()))
+                                                         self.now_ns, time.time_ns()))
 
     def stop(self):
         """Nothing is open."""

@@ -42,7 +42,7 @@ class Server:
             threading.Thread(target=self.talk, args=(connection,), daemon=True).start()
 
     def talk(self, connection):
-        """One REST call, or an upgrade and the session's one request."""
+        """One REST call, or an upgrade and the session's first requests: what it wants to hear of, what time it is."""
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             byte = connection.recv(1)   # one at a time: nothing of what follows may be swallowed
@@ -61,7 +61,7 @@ class Server:
         key = base64.b64encode(hashlib.sha1(headers[b"sec-websocket-key"] + GUID).digest())
         connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                            b"Sec-WebSocket-Accept: " + key + b"\r\n\r\n")
-        if not path.startswith("/limit"):
+        for _ in range(0 if path.startswith("/limit") else 2 if path.endswith("/orders") else 1):
             for answer in self.recording.answers(read_text(connection)):
                 connection.sendall(self.wire.frame(answer))
         with self.ready:

@@ -10,7 +10,7 @@ import msgspec
 
 from orderflow.complaints import complaint
 from orderflow.exchanges import SESSIONS
-from orderflow.instrument import decimal
+from orderflow.instrument import decimal, time_of_day_ns
 from orderflow.redaction import redacted
 
 #: A dead-man switch fires no sooner.
@@ -83,6 +83,9 @@ class ExchangeSettings(Struct, frozen=True):
         How long it may take from an open order connection to one that takes orders, before it is opened again.
     subscribe_seconds : float
         How long a subscription may wait for its acknowledgement before it is asked for again; each time twice as long.
+    maximum_clock_offset_seconds : float
+        How far its clock may be from this machine's: beyond it orders there may only reduce. Orders are signed with its
+        time, however far that is. 0 = any.
     lines : int
         2 = take all market data twice, over connections of their own: what arrives first counts, and while one is away
         the other's books are read.
@@ -111,6 +114,7 @@ class ExchangeSettings(Struct, frozen=True):
     silence_seconds: Annotated[float, msgspec.Meta(ge=0)] = 60.0
     login_seconds: Seconds = 10.0
     subscribe_seconds: Seconds = 10.0
+    maximum_clock_offset_seconds: NotNegative = 2.0
     lines: Annotated[int, msgspec.Meta(ge=1, le=2)] = 1
     reconnect_after_seconds: Annotated[float, msgspec.Meta(ge=0)] | None = None
     paper_order_seconds: PaperSeconds = 0.02
@@ -231,7 +235,8 @@ class StrategyLimitSettings(Struct, frozen=True):
     maximum_capital, maximum_order_notional : dict of str -> str or int
         As of an exchange.
     maximum_loss, maximum_drawdown : dict of str -> str or int
-        From the start, and from the peak, realised and unrealised; then it may only reduce until it is armed again.
+        From the start of the day, and from its peak, realised and unrealised; then it may only reduce until it is armed
+        again.
     loss_seconds : float
         How long that must stand at fresh prices before it stays.
     messages_per_10_seconds : int
@@ -266,6 +271,9 @@ class TotalLimitSettings(Struct, frozen=True):
         As of a strategy; where an exchange trades, one for every currency that instruments with limits are priced in.
     maximum_drawdown, loss_seconds, messages_per_10_seconds
         As of a strategy.
+    day_begins : str
+        When profit, of everything and of every strategy, is counted anew: a time of day in UTC; "" = never. What has
+        tripped stays so.
     """
 
     maximum_capital: Amounts = {}
@@ -273,6 +281,7 @@ class TotalLimitSettings(Struct, frozen=True):
     maximum_drawdown: Amounts = {}
     loss_seconds: NotNegative = 1.0
     messages_per_10_seconds: Count = 500
+    day_begins: str = "00:00"
 
 
 class DislocationParameters(Struct, frozen=True):
@@ -448,6 +457,10 @@ def _check_money(settings: Settings) -> None:
                     raise ConfigError(str(error)) from None
                 if value <= 0:
                     raise ConfigError(f"{key}: {value} should be positive")
+    try:
+        time_of_day_ns(settings.total_limits.day_begins, "total_limits.day_begins")
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def check_required_limits(settings: Settings) -> None:

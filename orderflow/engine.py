@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ from orderflow.carried import Carried, CarriedError, carried, check_kind
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.faults import text as fault_text
-from orderflow.instrument import Instrument, Listing, decimal
+from orderflow.instrument import Instrument, Listing, decimal, time_of_day_ns
 from orderflow.limits import MANUAL, Limits, RiskLimits, risk_book
 from orderflow.parents import ParentState, denied, state_of
 from orderflow.refusals import Scales
@@ -263,6 +264,8 @@ class Engine:
             if isinstance(strategy, PythonStrategy):
                 strategy.bind(core.listings, core.instruments)
         self.conversations = conversations(core, self.sessions, self._report, getattr(self.server, "hosts", HOSTS))
+        for place, conversation in enumerate(self.conversations):
+            conversation.clock.restrict = partial(self.router.set_exchange_state, place)
         self.threads = self._threads()
         if self._record:
             self._recorder = Recorder(self.directory, list(core.loops.values()), self._report)
@@ -336,6 +339,7 @@ class Engine:
             raise EngineError(f"{self.directory}: an order that the run before left cannot be taken over ({error}); "
                               "raise maximum_orders and maximum_parents") from None
         try:
+            day_begins = time_of_day_ns(self._limits.total.day_begins, "total day_begins")
             self.risk = risk_book(self.table, core.listings, core.instruments, list(core.loops), self.strategy_names,
                                   self._limits, **self._room)
         except ValueError as error:
@@ -352,7 +356,8 @@ class Engine:
         self.router = RouterLoop(
             self.table, ports, core.board, core.wake_pending, strategy_pending, self.orders, self.risk, self.journal,
             self.logs["router"], Splitter(self.table, depth=BOARD_DEPTH), rings["parents"], rings["parent_reports"],
-            rings["wakes"], core.bells["router"], core.bells["strategizer"], core.report_lost, core.kill, policy=policy)
+            rings["wakes"], core.bells["router"], core.bells["strategizer"], core.report_lost, core.kill, policy=policy,
+            day_begins_ns=day_begins, now_ns=now_ns, unix_offset_ns=0 if self._direct else None)
         self.strategizer = StrategizerLoop(
             self.table, self._strategies, core.board, strategy_pending, self.logs["strategizer"], rings["wakes"],
             rings["parent_reports"], rings["parents"], core.bells["strategizer"], core.bells["router"])

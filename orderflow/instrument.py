@@ -6,6 +6,7 @@ chooses that scale and converts.
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
@@ -21,6 +22,16 @@ PRODUCT_BITS = 120
 HEADROOM = 128
 FEE_SCALE = 10**8
 NOTIONAL_SCALE = 10**8
+
+
+def time_of_day_ns(text: str, name: str) -> int:
+    """A time of day, "17:30", as nanoseconds after midnight; -1 for "". ValueError says of `name` what it should be."""
+    if not text:
+        return -1
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
+        raise ValueError(f'{name}: {text!r} is no time of day; write it like "00:00" or "17:30" (UTC), or "" for none')
+    hours, minutes = text.split(":")
+    return (int(hours) * 60 + int(minutes)) * 60 * 10**9
 
 
 def decimal(value: object, name: str) -> Decimal:

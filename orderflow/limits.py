@@ -79,7 +79,8 @@ class StrategyLimits:
     maximum_capital, maximum_order_notional : dict of str -> str
         As of an exchange.
     maximum_loss, maximum_drawdown : dict of str -> str
-        From the start and from the peak, realised and unrealised; then it may only reduce until it is armed again.
+        From the start of the day and from its peak, realised and unrealised; then it may only reduce until it is armed
+        again.
     loss_seconds : float
         How long that must stand at fresh prices before it stays.
     messages_per_10_seconds : int
@@ -115,6 +116,9 @@ class TotalLimits:
         As of a strategy; in a currency that is not named nothing may be begun, and nothing lost.
     maximum_drawdown, loss_seconds, messages_per_10_seconds
         As of a strategy.
+    day_begins : str
+        When profit, of everything and of every strategy, is counted anew: a time of day in UTC, "00:00"; "" = never.
+        What has tripped stays so until it is armed again.
     """
 
     maximum_capital: Mapping[str, str] = field(default_factory=dict)
@@ -122,6 +126,7 @@ class TotalLimits:
     maximum_drawdown: Mapping[str, str] = field(default_factory=dict)
     loss_seconds: float = 1.0
     messages_per_10_seconds: int = 500
+    day_begins: str = "00:00"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ MEANINGS = {
     Reason.LISTING_HALTED: ("trading state", "listing_state", "needed"),
     Reason.STRATEGY_HALTED: ("trading state", "strategy_state", "needed"),
     Reason.TRADING_REDUCING: ("instrument quantity", "open_quantity", "reducible_quantity"),
+    Reason.EXCHANGE_REDUCING: ("instrument quantity", "open_quantity", "reducible_quantity"),
     Reason.STRATEGY_REDUCING: ("instrument quantity", "open_quantity", "reducible_quantity"),
     Reason.FILLS_TOO_FREQUENT: ("count", "fills", "maximum_fills"),
     Reason.REJECTS_TOO_FREQUENT: ("count", "rejects", "maximum_rejects"),

@@ -53,6 +53,7 @@ def _exchange(engine: Any, session: Any) -> dict[str, Any]:
              "books": {item.symbol: BookState(int(engine.core.board.read(index)["book_state"])).name
                        for index, item in enumerate(engine.core.listings) if item.exchange == name}}
     if found["trades"]:
+        found["clock"] = next(one for one in engine.conversations if one.name == name).clock.status(engine.now_ns)
         progress = engine.core.kill.progress(name)
         found["kill"] = {"cancels": progress["cancels"], "left": progress["left"],
                          "answer": progress["answer"].name, "done_ns": progress["done_ns"]}

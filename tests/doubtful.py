@@ -21,7 +21,7 @@ PRIVATE = ("/api/v3/order", "/api/v3/openOrders", "/api/v3/allOrders", "/api/v3/
 
 
 class World:
-    """See the module.
+    """See the module. `of_session` replaces settings of the session.
 
     Attributes
     ----------
@@ -39,12 +39,13 @@ class World:
         Cancels that were sent, and changes in place.
     """
 
-    def __init__(self, name, instruments=()):
+    def __init__(self, name, instruments=(), clock_offset=0.0, **of_session):
         venue = next(venue for venue in VENUES if venue.name == name)
         self.name = name
         settings = simulator_settings(venue, 11, DIRECT_START_NS)
         account = replace(settings.accounts[0], balances=settings.accounts[0].balances | {"ETH": "10000"})
-        self.venue = build(replace(settings, accounts=(account,), instruments=instruments or settings.instruments))
+        self.venue = build(replace(settings, accounts=(account,), instruments=instruments or settings.instruments,
+                                   clock_offset=clock_offset))
         self.problems, self.asked = [], Counter()
         self.mute = self.deaf = False
         self.told = list
@@ -52,8 +53,9 @@ class World:
         self._watch()
         session = session_of(venue, f"http://{name}", f"ws://{name}")
         if instruments:
-            session = session_for(venue.protocol, replace(session.settings, symbols=tuple(
-                one.symbol for one in instruments)))
+            of_session["symbols"] = tuple(one.symbol for one in instruments)
+        if of_session:
+            session = session_for(venue.protocol, replace(session.settings, **of_session))
         server = DirectServer({name: self.venue}, DIRECT_START_NS, self.problems.append)
         limits = replace(LIMITS, instruments={f"{one}-USDT": LIMITS.instruments[INSTRUMENT] for one in ("BTC", "ETH")})
         self.engine = Engine([session], server, limits=limits, fees={name: (venue.maker_fee, venue.taker_fee)},

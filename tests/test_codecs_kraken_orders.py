@@ -271,7 +271,7 @@ def test_errors(text, reason, method):
 
 @pytest.mark.parametrize(("frame", "kind"), [
     (b'{"method":"cancel_order","req_id":44,"success":true,"result":{"order_id":"O"}}', MessageKind.IGNORED),
-    (b'{"method":"pong","req_id":42,"time_in":"2026-05-05T10:00:00.123Z"}', MessageKind.IGNORED),
+    (b'{"method":"pong","req_id":42,"time_in":"2026-05-05T10:00:00.123Z"}', MessageKind.SESSION),
     (b'{"channel":"heartbeat"}', MessageKind.IGNORED),
     (b'{"method":"subscribe","success":true,"result":{"channel":"executions"}}', MessageKind.SESSION),
     (b'{"method":"cancel_all_orders_after","req_id":45,"success":true,"result":{}}', MessageKind.SESSION),

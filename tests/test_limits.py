@@ -256,7 +256,7 @@ class Storm:
                     waiting += self.conversation.connected(effect.line, 0, now_ns, now_ns)
             elif isinstance(effect, Fetch):
                 self.strict.calls.append((now_ns, effect.request))
-                waiting += self.conversation.answered(effect.request, 200, b"{}", now_ns)
+                waiting += self.conversation.answered(effect.request, 200, b"{}", now_ns, now_ns)
 
     def run(self, seconds):
         until, now = self.loop.now_ns + int(seconds * SECOND_NS), self.loop.now_ns

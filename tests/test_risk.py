@@ -105,6 +105,28 @@ def test_reducing_lets_only_the_position_shrink():
     assert desk.send(side=Side.SELL)[1].code == Reason.OK
 
 
+def test_an_exchange_that_may_only_reduce_lets_only_the_position_there_shrink():
+    """Whatever is held elsewhere. The second listing counts ten times coarser."""
+    desk = Desk(listings(exchange=[0, 1]))
+    held, decision = desk.send()
+    assert decision.code == Reason.OK
+    desk.fill(held, 10_000, 1)
+    desk.risk.set_exchange_state(0, TradingState.REDUCING)
+    assert [desk.risk.exchange_state(number) for number in (0, 1)] == [TradingState.REDUCING, TradingState.ACTIVE]
+    assert desk.send()[1] == (Reason.EXCHANGE_REDUCING, 0, 10_000)
+    assert desk.send(listing=1, quantity=1_000, price=1_000)[1].code == Reason.OK
+    assert desk.send(side=Side.SELL, quantity=10_010)[1] == (Reason.EXCHANGE_REDUCING, 10_000, 10_010)
+    assert desk.send(side=Side.SELL, quantity=6_000)[1].code == Reason.OK
+    assert desk.send(side=Side.SELL, quantity=4_010)[1] == (Reason.EXCHANGE_REDUCING, 10_000, 10_010)
+    desk.risk.set_exchange_state(1, TradingState.REDUCING)
+    assert desk.send(listing=1, side=Side.SELL, quantity=1_000, price=1_000)[1] == (Reason.EXCHANGE_REDUCING, 0, 10_000)
+    for number in (0, 1):
+        desk.risk.set_exchange_state(number, TradingState.ACTIVE)
+    assert desk.send(listing=1, side=Side.SELL, quantity=1_000, price=1_000)[1].code == Reason.OK
+    with pytest.raises(IndexError, match="exchange 2"):
+        desk.risk.set_exchange_state(2, TradingState.ACTIVE)
+
+
 def test_unknown_listing():
     """Unreachable through the order table, which refuses it first: so a table of more listings than risk knows."""
     desk = Desk()

@@ -233,7 +233,7 @@ def test_an_answer_that_no_document_describes_ends_nothing(make):
     told = []
     gamma = engine.conversations[2]
     gamma.report = told.append
-    gamma.answered(Request("token", "POST", "http://gamma"), 200, b"<html>down for maintenance</html>", 0)
+    gamma.answered(Request("token", "POST", "http://gamma"), 200, b"<html>down for maintenance</html>", 0, 0)
     assert "the answer to token was not understood" in told[0] and "<html>" in told[0]
     parent = engine.wait(engine.submit(INSTRUMENT, "buy", "5", seconds=3))
     assert parent.filled == 5

@@ -154,6 +154,8 @@ cdef nogil:
             self.path.gate.stopped = command.value == TradingState.HALTED
             if command.value == TradingState.HALTED and self.path.orders is not NULL:
                 cancelling.on_kill(self, now_ns)
+        elif command.kind == CommandKind.SET_CLOCK:
+            self.path.unix_offset_ns = command.value
         elif command.kind == CommandKind.ORDER_BODY:
             evidence.on_body(self, command, payload, size, now_ns)
         elif command.kind == CommandKind.ORDER_ASKED:

@@ -25,7 +25,12 @@ cdef class RouterLoop(Loop):
     cdef ByteRing commands
     cdef list kept_alive
     cdef object names
+    cdef int64_t day_begins_ns          # after midnight UTC; negative = no day ever ends
+    cdef int64_t day_ends_ns            # monotonic
+    cdef int64_t unix_offset_ns
+    cdef bint virtual_clock
 
+    cdef void find_day(self, int64_t now_ns) noexcept nogil
     cdef int take_port(self, uint32_t port, int64_t now_ns) noexcept nogil
 
 

@@ -1,5 +1,5 @@
 """The router's loop and the strategizer's loop: memory, set-up, and one look at every inbox per step."""
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
@@ -29,6 +29,8 @@ from orderflow._core.types import FaultCode as PythonFaultCode
 cdef enum:
     BATCH = 64                      # records taken from one inbox before the others get their turn
     MOST_TIMERS = 1 << 24
+    HOUR_NS = 3_600_000_000_000
+    DAY_NS = 86_400_000_000_000
 
 
 cdef class RouterLoop(Loop):
@@ -53,13 +55,20 @@ cdef class RouterLoop(Loop):
         How long an order may wait for its turn in the exchange thread.
     timer_capacity : int
         0 = a timer for every order and parent order that the table holds, so that none lacks its own.
+    day_begins_ns : int
+        When a day begins, after midnight UTC by the clock of this machine: profit is counted anew then. Negative = never.
+    now_ns : int
+        Monotonic.
+    unix_offset_ns : int, optional
+        Unix clock - monotonic clock; given where the clock is a virtual one.
     """
 
     def __init__(self, table, list ports, Board board, unsigned char[::1] wake_pending,
                  unsigned char[::1] strategy_pending, orders, risk, JournalFiles journal, InputLogFiles log,
                  Splitter splitter, Ring parents, Ring parent_reports, Ring wakes, Doorbell bell,
                  Doorbell strategizer_bell, unsigned char[::1] reports_full, KillSwitch kill_switch,
-                 int policy=router.RoutePolicy.BEST, int64_t child_deadline_ns=250_000_000, uint32_t timer_capacity=0):
+                 int policy=router.RoutePolicy.BEST, int64_t child_deadline_ns=250_000_000, uint32_t timer_capacity=0,
+                 int64_t day_begins_ns=-1, int64_t now_ns=0, unix_offset_ns=None):
         cdef uint32_t n = len(table)
         cdef uint32_t i
         cdef Port *port
@@ -99,6 +108,9 @@ cdef class RouterLoop(Loop):
         self.state.wakes, self.state.strategizer_bell = wakes.of64, strategizer_bell.native
         self.state.frame_to_decision = &self.frame_to_decision.histogram
         self.state.policy, self.state.child_deadline_ns = policy, child_deadline_ns
+        self.day_begins_ns, self.virtual_clock = day_begins_ns, unix_offset_ns is not None
+        self.unix_offset_ns = unix_offset_ns if self.virtual_clock else 0
+        self.find_day(now_ns)
         self.state.port_count = len(ports)
         for i, (_, wake_ring, report_ring, order_ring, port_bell, amends) in enumerate(ports):
             port = &self.state.ports[i]
@@ -163,6 +175,10 @@ cdef class RouterLoop(Loop):
             router.on_parent(&self.state, order, now_ns)
             self.state.parents.release()
             taken += 1
+        if now_ns >= self.day_ends_ns:
+            router.on_timer(&self.state, router.DAY_TIMER, now_ns)
+            self.find_day(now_ns)
+            work += 1
         while timers.expire(self.state.timers, now_ns, &key):
             router.on_timer(&self.state, key, now_ns)
             work += 1
@@ -170,6 +186,18 @@ cdef class RouterLoop(Loop):
         if work + taken:
             latency.record(&self.step_time.histogram, clock.monotonic_ns() - now_ns)
         return work + taken
+
+    cdef void find_day(self, int64_t now_ns) noexcept nogil:
+        """When the day ends, by the unix clock as it stands now. A clock that is set back a little ends no day twice."""
+        cdef int64_t unix_ns
+        if self.day_begins_ns < 0:
+            self.day_ends_ns = INT64_MAX
+            return
+        if not self.virtual_clock:
+            self.unix_offset_ns = clock.unix_ns() - clock.monotonic_ns()
+        unix_ns = now_ns + self.unix_offset_ns + (<int64_t>HOUR_NS if self.day_ends_ns else 0)
+        unix_ns += <int64_t>DAY_NS - (unix_ns - self.day_begins_ns) % <int64_t>DAY_NS
+        self.day_ends_ns = unix_ns - self.unix_offset_ns
 
     cdef int take_port(self, uint32_t index, int64_t now_ns) noexcept nogil:
         """Reports first, so that the next split knows what is filled; both in batches, so that neither starves."""
@@ -205,7 +233,7 @@ cdef class RouterLoop(Loop):
         return False
 
     cdef int64_t wake_ns(self) noexcept nogil:
-        return timers.next_deadline(self.state.timers)
+        return min(timers.next_deadline(self.state.timers), self.day_ends_ns)
 
     def run_once(self, int64_t now_ns):
         """One step at a given time: the direct server. Returns how much was done."""
@@ -228,6 +256,10 @@ cdef class RouterLoop(Loop):
     def set_strategy_state(self, uint16_t strategy, uint8_t state):
         """Queue a TradingState of one strategy; ACTIVE arms it again. Control thread only."""
         return self.set_state((strategy + router.FIRST_STRATEGY) << 8 | state)
+
+    def set_exchange_state(self, uint16_t exchange, uint8_t state):
+        """Queue a TradingState of one exchange: REDUCING or ACTIVE. Control thread only."""
+        return self.set_state((exchange + router.FIRST_EXCHANGE) << 8 | state)
 
     def rearm_total(self):
         """Queue that the profit of everything is counted anew. Control thread only."""

@@ -114,14 +114,18 @@ cdef nogil:
         risk.commitments[slot].quantity = quantity
 
     inline void note_refusal(Risk *risk, const Order *order, int64_t now_ns, const Decision *decision) noexcept:
-        """So that whoever waits for the parent can be told."""
-        cdef Refusal *refusal = &risk.refusals[order.parent]
         risk.refused += 1
+        risk.refusals[order.parent].count += 1
+        explain(risk, order.parent, order.child.listing, now_ns, decision)
+
+    inline void explain(Risk *risk, uint32_t parent, uint32_t listing, int64_t now_ns,
+                        const Decision *decision) noexcept:
+        """So that whoever waits for the parent can be told what it waits for."""
+        cdef Refusal *refusal = &risk.refusals[parent]
         refusal.limit = decision.limit
         refusal.actual = decision.actual
         refusal.now_ns = now_ns
-        refusal.count += 1
-        refusal.listing = order.child.listing
+        refusal.listing = listing
         refusal.code = decision.code
 
     inline uint64_t seal_of(const ChildOrder *order) noexcept:
@@ -293,6 +297,20 @@ cdef nogil:
         risk_rates.forget(&chosen.rejects)
         for i in range(risk.currency_count):
             risk_money.rearm(risk_money.strategy_money(risk, strategy, i))
+
+    inline void set_exchange(Risk *risk, uint32_t exchange, uint8_t state) noexcept:
+        """An exchange may only reduce (any other state than ACTIVE), or not only."""
+        risk.reducing &= ~(<uint64_t>1 << exchange)
+        if state != TradingState.ACTIVE:
+            risk.reducing |= <uint64_t>1 << exchange
+
+    inline void begin_day(Risk *risk) noexcept:
+        """Count the profit of everything and of every strategy anew. Who was stopped by hand or by a limit stays so."""
+        cdef uint32_t i, s
+        for i in range(risk.currency_count):
+            risk_money.begin_day(risk_money.total_money(risk, i))
+            for s in range(risk.strategy_count):
+                risk_money.begin_day(risk_money.strategy_money(risk, s, i))
 
     inline void rearm_total(Risk *risk) noexcept:
         """Begin to count the profit of everything anew."""

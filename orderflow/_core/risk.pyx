@@ -418,6 +418,20 @@ cdef class RiskBook:
         self._check_index("strategy", strategy, self.risk.strategy_count)
         set_strategy(&self.risk, strategy, <uint8_t>state)
 
+    def set_exchange_state(self, uint32_t exchange, int state):
+        """TradingState of an exchange: REDUCING or ACTIVE."""
+        self._check_index("exchange", exchange, self.risk.exchange_count)
+        set_exchange(&self.risk, exchange, <uint8_t>state)
+
+    def exchange_state(self, uint32_t exchange):
+        """TradingState of an exchange, as risk has it."""
+        self._check_index("exchange", exchange, self.risk.exchange_count)
+        return TradingState.REDUCING if self.risk.reducing >> exchange & 1 else TradingState.ACTIVE
+
+    def begin_day(self):
+        """Count every profit anew; what has tripped stays so."""
+        begin_day(&self.risk)
+
     def rearm_total(self):
         """Begin to count the profit of everything anew."""
         rearm_total(&self.risk)

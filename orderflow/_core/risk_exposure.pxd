@@ -1,10 +1,11 @@
 """What an order may be and add to: trading states, its size, its book, its parent and the position.
 
-A state of REDUCING lets an order pass when it and everything that is open on its side can only shrink the position.
+A state of REDUCING lets an order pass when it and everything that is open on its side can only shrink the position: of
+an exchange, the position on that listing, whatever is held elsewhere.
 A position is judged by its worst case: all that is open on this side filled, in doubt included, and nothing on the
 other. A parent's children count in full until they have provably ended.
 """
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from orderflow._core cimport wide
 from orderflow._core.fixed cimport int128
@@ -39,6 +40,11 @@ cdef nogil:
             if not check_reduces(exposure.net, exposure.open_buys, exposure.open_sells, child.side, quantity,
                                  Reason.TRADING_REDUCING, decision):
                 return False
+        if is_reducing(risk, child.listing):
+            stake = &risk.books[child.listing].stake
+            if not check_reduces(stake.net, stake.open_buys, stake.open_sells, child.side, quantity,
+                                 Reason.EXCHANGE_REDUCING, decision):
+                return False
         if strategy.state == TradingState.REDUCING:
             stake = stake_of(risk, child.strategy, limits.instrument)
             return check_reduces(stake.net, stake.open_buys, stake.open_sells, child.side, quantity,
@@ -60,6 +66,20 @@ cdef nogil:
         if adding > reducible:
             return refuse(decision, code, reducible if reducible > 0 else 0, adding)
         return True
+
+    inline bint is_reducing(const Risk *risk, uint32_t listing) noexcept:
+        """Whether the exchange of a listing may only reduce."""
+        return risk.reducing >> risk.books[listing].exchange & 1
+
+    inline int128 reducible(const Risk *risk, uint32_t listing, uint8_t side) noexcept:
+        """How much an order may have that can only shrink the position on its listing; instrument scale, at least 0."""
+        cdef const Stake *stake = &risk.books[listing].stake
+        cdef int128 most
+        if side == Side.BUY:
+            most = -stake.net - stake.open_buys
+        else:
+            most = stake.net - stake.open_sells
+        return most if most > 0 else 0
 
     inline bint check_size(const Risk *risk, const ChildOrder *child, Decision *decision) noexcept:
         cdef const ListingLimits *limits = &risk.limits[child.listing]

@@ -8,12 +8,12 @@ to it (it closes a position) is never refused here, however much is in use.
 
 **Profit** is cash plus position: what sells brought less what buys and fees cost, plus the net position at the
 reference price. That is realised and unrealised profit together without an average price. A fee counts at the listing's
-taker fee, in whatever asset it will be charged. It is counted from the start of the run, or since it was armed again
-by hand, and never begins anew by itself.
+taker fee, in whatever asset it will be charged. It is counted from the start of the run or of the day, or since it was
+armed again by hand, whichever was last.
 
 **Losing too much** leaves only orders that reduce. While the numbers say so it is refused what does not reduce; when
 they have said so for `stand_ns` at marks that were fresh all that time, it trips and stays so until it is armed again
-by hand. One bad quote is gone by then, and a mark that has grown old never trips. The peak of a drawdown is held to
+by hand, over the end of the day too. One bad quote is gone by then, and a mark that has grown old never trips. The peak of a drawdown is held to
 the same rule: the largest profit that stood for a whole `stand_ns`.
 
 Every stake keeps what it was last valued at, and the sums are corrected by the difference: no drift, and one
@@ -274,6 +274,12 @@ cdef nogil:
                 return False
         refuse(decision, Reason.OK, 0, 0)
         return True
+
+    inline void begin_day(Money *money) noexcept:
+        """Count anew; what has tripped stays so."""
+        cdef uint8_t tripped = money.tripped
+        rearm(money)
+        money.tripped = tripped
 
     inline void rearm(Money *money) noexcept:
         """Begin to count profit anew."""

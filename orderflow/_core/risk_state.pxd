@@ -188,6 +188,7 @@ cdef struct Risk:
     uint64_t approved
     uint64_t refused
     uint64_t strangers          # orders observed that were never approved
+    uint64_t reducing           # bit e: on exchange e only what reduces the position there passes
     uint8_t state               # TradingState of everything
 
 

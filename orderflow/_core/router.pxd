@@ -24,11 +24,12 @@ from libc.string cimport memset
 
 from orderflow._core cimport (
     allocation, board, consolidated, input_log, journal, kill, latency, order_states, order_table, orders, parents,
-    passive, pending, risk, risk_price, risk_rates, timers)
+    passive, pending, risk, risk_exposure, risk_price, risk_rates, timers)
 from orderflow._core.allocation cimport Allocation, Allocator, Split
 from orderflow._core.board cimport SequenceBoard
 from orderflow._core.consolidated cimport MAXIMUM_OFFERS, Offer
 from orderflow._core.doorbell cimport NativeDoorbell
+from orderflow._core.fixed cimport int128
 from orderflow._core.input_log cimport InputLog
 from orderflow._core.journal cimport Journal
 from orderflow._core.kill cimport KillCause, KillLine, KillScope
@@ -40,7 +41,7 @@ from orderflow._core.passive cimport Plan, Step
 from orderflow._core.placeable cimport Cap
 from orderflow._core.ring cimport Ring64, Ring128
 from orderflow._core.risk cimport Approved
-from orderflow._core.risk_state cimport Decision, Risk
+from orderflow._core.risk_state cimport Decision, Risk, refuse
 from orderflow._core.timers cimport Timers
 from orderflow._core.types cimport (
     Algorithm, BoardEntry, BookState, ChildKind, ChildOrder, ExecType, ExecutionReport, Fault, FaultCode, InputKind,
@@ -52,6 +53,7 @@ cdef enum:
     REFUSALS = 64               # codes of Reason
     EVERYTHING = 1              # whom a command of the input log concerns; 0 = the trading state
     FIRST_STRATEGY = 2
+    FIRST_EXCHANGE = 0x100
     KILLED = 0xFFFF             # which exchanges and strategies are killed
     ANSWER_NS = 5_000_000_000   # an order that nobody answered for so long is in doubt
     FIRST_ASK_NS = 250_000_000  # what is on its way may still come; then the exchange is asked,
@@ -60,8 +62,10 @@ cdef enum:
 cdef extern from *:
     """
     #define ORDERFLOW_CHILD_TIMER (UINT64_C(1) << 63)
+    #define ORDERFLOW_DAY_TIMER (UINT64_C(1) << 62)
     """
     const uint64_t CHILD_TIMER "ORDERFLOW_CHILD_TIMER"     # timer keys: those of child orders carry it, of parents not
+    const uint64_t DAY_TIMER "ORDERFLOW_DAY_TIMER"         # the key of the day's end
 
 
 cpdef enum RoutePolicy:
@@ -583,6 +587,25 @@ cdef nogil:
             caps[k].funds = INT64_MAX
         return count
 
+    inline void restrain(RouterState *self, uint32_t slot, const Offer *offers, Cap *caps, uint32_t count,
+                         int64_t remaining, int64_t now_ns) noexcept:
+        """Where an exchange may only reduce, no more is sent than that, and the rest goes elsewhere. Risk would refuse
+        it, again with every change of the book; so it is told as a refusal."""
+        cdef uint8_t side = self.table.parents[slot].order.side
+        cdef Decision decision
+        cdef int128 most
+        cdef uint32_t k
+        if not self.risk.reducing:
+            return
+        for k in range(count):
+            if not offers[k].usable or not risk_exposure.is_reducing(self.risk, offers[k].listing.index):
+                continue
+            most = risk_exposure.reducible(self.risk, offers[k].listing.index, side)
+            if most < remaining:
+                refuse(&decision, Reason.EXCHANGE_REDUCING, most, remaining)
+                risk.explain(self.risk, slot, offers[k].listing.index, now_ns, &decision)
+                caps[k].quantity = <int64_t>(most / offers[k].listing.quantity_factor)
+
     inline void choose_single(RouterState *self, Parent *parent, Offer *offers, Cap *caps, uint32_t count,
                               int64_t quantity) noexcept:
         """Policy SINGLE: keep the one listing that fills most, and of those the cheapest, for the parent's whole
@@ -651,6 +674,7 @@ cdef nogil:
                 end_parent(self, slot, Reason.BELOW_MINIMUM_REMAINS, now_ns)
             return
         count = gather(self, &parent.order, offers, caps)
+        restrain(self, slot, offers, caps, count, remaining, now_ns)
         if self.policy == RoutePolicy.SINGLE and parent.children == 0:
             choose_single(self, parent, offers, caps, count, remaining)
         allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
@@ -830,10 +854,12 @@ cdef nogil:
 
     inline void on_rearm(RouterState *self, uint16_t whose, uint8_t state, int64_t now_ns) noexcept:
         """By hand: the trading state of strategy `whose` - FIRST_STRATEGY, or the profit of everything counted anew
-        (EVERYTHING)."""
+        (EVERYTHING). Of exchange `whose` - FIRST_EXCHANGE by its clock, too: REDUCING or ACTIVE."""
         input_log.take(self.log, InputKind.INPUT_COMMAND, whose, state, now_ns)
         if whose == EVERYTHING:
             risk.rearm_total(self.risk)
+        elif whose >= FIRST_EXCHANGE:
+            risk.set_exchange(self.risk, <uint32_t>(whose - FIRST_EXCHANGE), state)
         else:
             risk.set_strategy(self.risk, <uint32_t>(whose - FIRST_STRATEGY), state)
 
@@ -844,9 +870,12 @@ cdef nogil:
         self.killed = killed
 
     inline void on_timer(RouterState *self, uint64_t key, int64_t now_ns) noexcept:
-        """A parent's time is up, or an order has not been answered."""
+        """A parent's time is up, an order has not been answered, or a day has ended."""
         cdef uint32_t slot
         input_log.take(self.log, InputKind.INPUT_TIMER, 0, key, now_ns)
+        if key == DAY_TIMER:
+            risk.begin_day(self.risk)
+            return
         if key & CHILD_TIMER:
             slot = order_table.find(self.table, key & ~CHILD_TIMER, <uint32_t>NONE)
             if slot == <uint32_t>NONE:

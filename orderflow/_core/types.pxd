@@ -209,6 +209,7 @@ cpdef enum Reason:              # coded reasons: of risk, of the send gate, of a
     UNKNOWN_STRATEGY = 56
     STRATEGY_NOTIONAL_EXCEEDED = 57
     IDS_USED_UP = 58            # this run has given all its client order ids: it takes a restart
+    EXCHANGE_REDUCING = 59      # only what reduces the position there passes
     NEVER_ACCEPTED = 64         # asked for, and nowhere to be found long after it was sent
     RESTARTED = 65              # its run ended while it worked
 
@@ -225,6 +226,7 @@ cpdef enum CommandKind:         # control (Python) -> a native thread
     KEEP_ALIVE = 8              # payload: text to send when nothing was sent for `value` nanoseconds
     ORDER_BODY = 10             # payload: REST body on an order; value: client order id, argument: BodyKind
     ORDER_ASKED = 11            # these were all; argument: whether every call was answered
+    SET_CLOCK = 12              # value: what the exchange's unix clock shows less what our monotonic clock shows
 
 
 cpdef enum BodyKind:            # what a REST body about orders is

@@ -195,6 +195,7 @@ class Reason(IntEnum):
     UNKNOWN_STRATEGY = 56
     STRATEGY_NOTIONAL_EXCEEDED = 57
     IDS_USED_UP = 58
+    EXCHANGE_REDUCING = 59
     NEVER_ACCEPTED = 64
     RESTARTED = 65
 
@@ -210,6 +211,7 @@ class CommandKind(IntEnum):
     KEEP_ALIVE = 8
     ORDER_BODY = 10
     ORDER_ASKED = 11
+    SET_CLOCK = 12
 
 class BodyKind(IntEnum):
     ORDER_STATE = 1

@@ -46,6 +46,8 @@ def lines(found: dict) -> list[str]:
     rows = [("exchange", "orders", "books", "frames", "open", "sent", "refused")]
     for one in found["exchanges"]:
         state = "killed" if one["killed"] else "ready" if one["can_trade"] else "no connection"
+        if one.get("clock", {}).get("reducing"):
+            state += ", reducing: clock"
         rows.append((one["name"], state if one["trades"] else "not traded",
                      ", ".join(f"{symbol} {book}" for symbol, book in one["books"].items()), f"{one['frames']:,}",
                      str(one["open_orders"]), str(one["sent"]), str(one["refused_by_gate"])))

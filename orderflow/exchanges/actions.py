@@ -185,6 +185,22 @@ class Reconnect:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockRead:
+    """What the exchange's clock showed when it took up our question and when it answered: unix nanoseconds, cut to
+    multiples of `resolution_ns`. `number` is that of the question (`Session.clock_frame`), 0 of an answer over REST."""
+
+    received_ns: int
+    answered_ns: int
+    resolution_ns: int
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClockRefused:
+    """The exchange refused a time of ours: its clock is to be read at once."""
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """Tell the user; nothing else can be done about it here."""
 
@@ -208,4 +224,5 @@ def by_channel(wanted: Sequence[Subscription]) -> dict[str, tuple[Subscription, 
             for channel in dict.fromkeys(one.channel for one in wanted)}
 
 
-Action = Send | Fetch | SnapshotBody | OrderBody | KeepAlive | Open | Ready | Answered | Reconnect | Problem
+Action = (Send | Fetch | SnapshotBody | OrderBody | KeepAlive | Open | Ready | Answered | Reconnect | ClockRead
+          | ClockRefused | Problem)

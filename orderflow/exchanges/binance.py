@@ -19,6 +19,8 @@ from orderflow._core.types import Amends, BodyKind, Role
 from orderflow.credentials import Credentials
 from orderflow.exchanges.actions import (
     Action,
+    ClockRead,
+    ClockRefused,
     Endpoint,
     Fetch,
     NumberedRequests,
@@ -33,7 +35,7 @@ from orderflow.exchanges.actions import (
     answered,
 )
 from orderflow.exchanges.facts import Facts, Limit, Limits
-from orderflow.exchanges.session import Session, SessionSettings
+from orderflow.exchanges.session import CLOCK, Session, SessionSettings
 from orderflow.instrument import Listing, WireDigits, choose_scales, significant_decimals
 
 #: market -> (REST base, REST prefix, stream base, depth stream, snapshot limit)
@@ -56,12 +58,15 @@ QUIET_ID = 0
 USER_STREAM = "user-stream"
 #: An order of ours that would meet another of the account ends; the one that rests stays. Risk refuses most before.
 SELF_TRADE = "EXPIRE_TAKER"
-#: "Order does not exist."
-UNKNOWN_ORDER = -2013
+#: Id of a question for the time, before its number.
+CLOCK_ID = "clock-"
+#: "Order does not exist.", and a timestamp that is ahead or too old.
+UNKNOWN_ORDER, TIME_REFUSED = -2013, -1021
 #: Entries that a list has at most; where it has so many there may be more.
 PAGE = 1000
 #: The exchange's clock and ours may differ by so much.
 CLOCKS_NS = 60_000_000_000
+MILLISECOND_NS = 1_000_000
 #: What is asked about an order: path, weight ("Spot REST API").
 ORDER_CALLS = {"order": ("/order", 4), "open orders": ("/openOrders", 6), "order history": ("/allOrders", 20),
                "trades": ("/myTrades", 20)}
@@ -231,14 +236,18 @@ class BinanceSession(Session):
         return []
 
     def _order_frame(self, message: dict) -> list[Action]:
-        if message.get("id") == USER_STREAM:
+        identity = message.get("id")
+        refused: list[Action] = [ClockRefused()] if (message.get("error") or {}).get("code") == TIME_REFUSED else []
+        if identity == USER_STREAM:
             if message.get("status") == 200:
                 return [Ready("orders")]
-            return [Problem(f"the user stream was refused: {message.get('error')}"),
+            return [*refused, Problem(f"the user stream was refused: {message.get('error')}"),
                     Reconnect("orders", "it cannot hear of its orders")]
+        if isinstance(identity, str) and identity.startswith(CLOCK_ID) and message.get("status") == 200:
+            return [_clock_read(message["result"], int(identity.removeprefix(CLOCK_ID)))]
         if message.get("event", message).get("e") in ("eventStreamTerminated", "serverShutdown"):
             return [Reconnect("orders", "the exchange ended the user stream")]
-        return []
+        return refused
 
     # -- orders -------------------------------------------------------------------------------------------------
 
@@ -258,7 +267,8 @@ class BinanceSession(Session):
                     Fetch(self._order_call("order history", question, unix_ns, startTime=since, limit=PAGE))]
         if status != 200:
             shown = body[:200].decode(errors="replace")
-            return [Problem(f"asked for {request.purpose} about {question.name}: {shown} (status {status})")]
+            refused: list[Action] = [ClockRefused()] if code == TIME_REFUSED else []
+            return [*refused, Problem(f"asked for {request.purpose} about {question.name}: {shown} (status {status})")]
         if request.purpose == "order":
             actions: list[Action] = [OrderBody(question, BodyKind.ORDER_STATE, body)]
             if Decimal(found["executedQty"]):
@@ -285,6 +295,19 @@ class BinanceSession(Session):
         return Request(purpose, "GET", f"{self.rest}{self.prefix}{path}?{query}&{signature}",
                        (("X-MBX-APIKEY", reveal(credentials.key)),), secret=True, weight=weight, question=question)
 
+    # -- its clock ----------------------------------------------------------------------------------------------
+
+    def clock_call(self) -> Request:
+        """"Check server time"; milliseconds."""
+        return Request(CLOCK, "GET", f"{self.rest}{self.prefix}/time")
+
+    def clock_read(self, body: bytes) -> ClockRead:
+        return _clock_read(json.loads(body))
+
+    def clock_frame(self, number: int) -> Send:
+        """The same over the WebSocket API."""
+        return Send("orders", json.dumps({"id": f"{CLOCK_ID}{number}", "method": "time"}))
+
     # -- books --------------------------------------------------------------------------------------------------
 
     def snapshot_url(self, symbol: str) -> str:
@@ -297,3 +320,8 @@ class BinanceSession(Session):
     def leave(self, symbol: str, unix_ns: int) -> list[Action]:
         return [Send("market", json.dumps({"method": "UNSUBSCRIBE", "params": [f"{symbol.lower()}@{self.depth_stream}"],
                                            "id": QUIET_ID}))]
+
+
+def _clock_read(answer: dict, number: int = 0) -> ClockRead:
+    shown_ns = int(answer["serverTime"]) * MILLISECOND_NS
+    return ClockRead(shown_ns, shown_ns, MILLISECOND_NS, number)

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from urllib.parse import urlencode
 
@@ -14,6 +15,7 @@ from orderflow._core.secret import Secret, reveal
 from orderflow._core.types import Amends, BodyKind, Role
 from orderflow.exchanges.actions import (
     Action,
+    ClockRead,
     Endpoint,
     Fetch,
     OrderBody,
@@ -27,7 +29,7 @@ from orderflow.exchanges.actions import (
     answered,
 )
 from orderflow.exchanges.facts import Facts, Limit, Limits
-from orderflow.exchanges.session import Session, SessionSettings
+from orderflow.exchanges.session import CLOCK, Session, SessionSettings
 from orderflow.exchanges.steps import LARGEST_PRICE, LARGEST_QUANTITY, OLDER_DIGITS
 from orderflow.instrument import Listing, choose_scales
 
@@ -40,6 +42,8 @@ CHANNELS = {1: "book", 2: "trade"}
 OPEN, CLOSED, TRADES = "open orders", "closed orders", "trades"
 METHODS = {OPEN: "OpenOrders", CLOSED: "ClosedOrders", TRADES: "QueryTrades"}
 TRADES_AT_ONCE = 20
+SECOND_NS, MICROSECOND_NS = 1_000_000_000, 1_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def signature(secret: Secret, path: str, nonce: str, body: str) -> str:
@@ -47,6 +51,13 @@ def signature(secret: Secret, path: str, nonce: str, body: str) -> str:
     decoded secret ("Spot REST", "Authentication")."""
     digest = hashlib.sha256((nonce + body).encode()).digest()
     return base64.b64encode(secret.hmac("sha512", path.encode() + digest)).decode()
+
+
+def unix_time(text: str) -> tuple[int, int]:
+    """Unix nanoseconds of an RFC 3339 time, and the unit of its last digit. ValueError for anything else."""
+    digits = len(text.partition(".")[2].rstrip("Z"))
+    found = (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1) * MICROSECOND_NS
+    return found, 10 ** (9 - min(digits, 6))
 
 
 class KrakenSession(Session):
@@ -181,8 +192,11 @@ class KrakenSession(Session):
         return actions
 
     def frame(self, connection: str, text: bytes, unix_ns: int) -> list[Action]:
-        """Answers to subscriptions."""
+        """Answers to subscriptions, and to questions for the time."""
         message = json.loads(text)
+        if message.get("method") == "pong" and "req_id" in message:
+            received_ns, resolution_ns = unix_time(message["time_in"])
+            return [ClockRead(received_ns, unix_time(message["time_out"])[0], resolution_ns, message["req_id"])]
         if message.get("method") == "subscribe":
             about = message.get("result") or {"channel": CHANNELS.get(message.get("req_id")), **message}
             said = answered(connection, (Subscription(about.get("channel") or "", about.get("symbol") or ""),))
@@ -197,6 +211,21 @@ class KrakenSession(Session):
     def leave(self, symbol: str, unix_ns: int) -> list[Action]:
         params = {"channel": "book", "symbol": [symbol], "depth": self.depth}
         return [Send("market", json.dumps({"method": "unsubscribe", "params": params}))]
+
+    # Its clock decides nothing but whether an order is past its deadline; tokens are signed with a nonce, which is made
+    # of the time and only has to grow.
+
+    def clock_call(self) -> Request:
+        """"Get Server Time": whole seconds."""
+        return Request(CLOCK, "GET", f"{self.rest}/0/public/Time")
+
+    def clock_read(self, body: bytes) -> ClockRead:
+        shown_ns = int(json.loads(body)["result"]["unixtime"]) * SECOND_NS
+        return ClockRead(shown_ns, shown_ns, SECOND_NS)
+
+    def clock_frame(self, number: int) -> Send:
+        """A ping: the pong says when that was received and when it was answered, in microseconds."""
+        return Send("orders", json.dumps({"method": "ping", "req_id": number}))
 
     def answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
         """The token of the order connection; Kraken's books need no REST."""

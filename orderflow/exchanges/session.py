@@ -18,6 +18,7 @@ from orderflow._core.types import BookFault, Role
 from orderflow.credentials import Credentials
 from orderflow.exchanges.actions import (
     Action,
+    ClockRead,
     Endpoint,
     Fetch,
     OrderQuestion,
@@ -31,6 +32,11 @@ from orderflow.exchanges.actions import (
 from orderflow.exchanges.facts import Facts, Limits
 from orderflow.exchanges.paper import PaperSettings
 from orderflow.instrument import Listing
+
+#: Purpose of the call that asks an exchange for its time.
+CLOCK = "clock"
+#: What a session raises on something that no document describes. It must not end the thread that serves them all.
+MISUNDERSTOOD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 class SessionError(Exception):
@@ -63,6 +69,8 @@ class SessionSettings:
         Whether nobody else trades on the account: only then are mass cancels and dead-man switches used.
     dead_man_ns : int
         After how long without us the exchange cancels everything, where it offers that; 0 = not used.
+    maximum_clock_offset_ns : int
+        How far the exchange's clock may be from this machine's; beyond it orders there may only reduce. 0 = any.
     limits : Limits, optional
         Instead of those that the session knows.
     orders_only : bool
@@ -92,6 +100,7 @@ class SessionSettings:
     silence_ns: int = 60_000_000_000
     login_ns: int = 10_000_000_000
     subscribe_ns: int = 10_000_000_000
+    maximum_clock_offset_ns: int = 2_000_000_000
     limits: Limits | None = None
     lines: int = 1
     renew_after_ns: int | None = None
@@ -99,7 +108,8 @@ class SessionSettings:
 
 
 class Session:
-    """How to talk to one exchange; a subclass per protocol says what is its own. Times are unix nanoseconds.
+    """How to talk to one exchange; a subclass per protocol says what is its own. Times are unix nanoseconds, of the
+    exchange's clock where that is read.
 
     What stands here is how most exchanges are: one market data connection that is subscribed when it opens, books whose
     snapshot comes in the stream, or from REST where `snapshot_url` names one, no orders.
@@ -282,6 +292,20 @@ class Session:
         that the answer is of no use: nothing may be concluded. That the exchange does not know the order counts
         only when it was asked for wherever it may be: by its id, among the open orders, in the history."""
         raise NotImplementedError
+
+    # -- its clock ------------------------------------------------------------------------------------------------
+
+    def clock_call(self) -> Request | None:
+        """The REST call that asks what time it is there, with purpose CLOCK; None where no time is signed."""
+        return None
+
+    def clock_read(self, body: bytes) -> ClockRead:
+        """What its answer says."""
+        raise NotImplementedError
+
+    def clock_frame(self, number: int) -> Send | None:
+        """The same question over the order connection, where that has one; `frame` gives ClockRead of that number."""
+        return None
 
     # -- connections that come and go -----------------------------------------------------------------------------
 

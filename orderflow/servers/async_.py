@@ -258,5 +258,6 @@ class AsyncServer:
 
     async def _fetch(self, conversation: Conversation, request: Request) -> None:
         status, body, retry_after = await call_async(self._client, request)
-        self._perform(conversation, conversation.answered(request, status, body, time.time_ns(), retry_after))
+        self._perform(conversation, conversation.answered(request, status, body, time.monotonic_ns(), time.time_ns(),
+                                                          retry_after))
         self.bell.ring()            # what is due now may be another than before

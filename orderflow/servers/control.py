@@ -20,6 +20,8 @@ from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, 
 from orderflow.exchanges.actions import (
     Action,
     Answered,
+    ClockRead,
+    ClockRefused,
     Fetch,
     KeepAlive,
     Open,
@@ -32,12 +34,13 @@ from orderflow.exchanges.actions import (
     Send,
     SnapshotBody,
 )
-from orderflow.exchanges.session import Session
+from orderflow.exchanges.session import CLOCK, MISUNDERSTOOD, Session
 from orderflow.redaction import redacted
 from orderflow.servers.acknowledgements import named
 from orderflow.servers.effects import Connect, Effect, Release
+from orderflow.servers.exchange_clock import ExchangeClock
 from orderflow.servers.health import Health, describe, lost
-from orderflow.servers.hosts import Hosts
+from orderflow.servers.hosts import SECOND_NS, Hosts
 from orderflow.servers.lines import Line, Lines
 from orderflow.servers.outgoing import Outgoing
 from orderflow.servers.questions import Questions
@@ -45,9 +48,6 @@ from orderflow.servers.resyncs import FIRST_PAUSE_NS, GOOD_NS, LONGEST_PAUSE_NS,
 
 if TYPE_CHECKING:
     from orderflow.servers.capture_writer import CaptureWriter
-
-#: What a session raises on something that no document describes. It must not end the thread that serves them all.
-MISUNDERSTOOD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 class Conversation:
@@ -90,6 +90,8 @@ class Conversation:
         self._now_ns = self._unix_offset_ns = 0
         self._stopping = False
         self.capture: CaptureWriter | None = None       # told what goes out and where to; frames come natively
+        self.clock = ExchangeClock(session, self.tell, lambda offset_ns: self.loop.command(
+            CommandKind.SET_CLOCK, value=offset_ns))
 
     # -- what the driver calls ------------------------------------------------------------------------------------
 
@@ -98,6 +100,7 @@ class Conversation:
         if self._stopping:
             return
         self._now_ns = now_ns
+        yield from self._act(self._clock_questions(), 0)
         for pair in self.lines.pairs:
             pair.renew(now_ns)
         for index, line in enumerate(self.lines):
@@ -109,12 +112,12 @@ class Conversation:
             for listing, fault in resyncs.due(now_ns):
                 if not self._is_asked_for(number, listing, fault):
                     yield from self._act(self._sessions[number].need_snapshot(
-                        listing, fault, now_ns + self._unix_offset_ns), number, listing)
+                        listing, fault, self._unix_ns), number, listing)
         yield from self._release()
 
     def next_due_ns(self) -> int | None:
         """When `due` has something to do; None = nothing is planned."""
-        due = [planned.due_ns for planned in (*self.lines, *self.lines.pairs, *self._resyncs)]
+        due = [planned.due_ns for planned in (*self.lines, *self.lines.pairs, *self._resyncs, self.clock)]
         due.append(self._outgoing.due_ns(self._now_ns))
         waiting = [at for at in due if at is not None]
         return min(waiting) if waiting and not self._stopping else None
@@ -122,20 +125,21 @@ class Conversation:
     def connected(self, index: int, transport: int, now_ns: int, unix_ns: int) -> list[Effect]:
         """A connection is open. `transport` is the native transport's address, 0 for one fed through a ring."""
         line = self.lines[index]
-        self._now_ns = now_ns
+        self._now_ns, self._unix_offset_ns = now_ns, unix_ns - now_ns
         self.lines.opened(line, now_ns, self._random.random())
         if line.endpoint.role == Role.ORDERS:
             line.login_due_ns = now_ns + self.session.settings.login_ns
+            self.clock.ask_soon(now_ns)     # before the login: if its time is refused, the right one is known already
         self.health.connects += 1
         if self.capture is not None and line.endpoint.role == Role.MARKET_DATA:
             self.capture.opened(index, line.epoch, line.url or line.endpoint.url)
         self._command(CommandKind.CONNECTION_OPENED, index, role=line.endpoint.role, value=transport,
                       argument=int(line.carries_books), line=line.number)
         try:
-            actions = self._session_of(line).opened(line.endpoint.name, unix_ns)
+            actions = self._session_of(line).opened(line.endpoint.name, self._unix_ns)
         except MISUNDERSTOOD as error:
             actions = [Reconnect(line.endpoint.name, f"it could not be set up ({error!r})")]
-        return self._act(actions, line.number)
+        return self._act([*self._clock_questions(), *actions], line.number)
 
     def connect_failed(self, index: int, problem: str, now_ns: int) -> None:
         """An attempt failed; another is planned."""
@@ -148,25 +152,27 @@ class Conversation:
         says which one: the end of an old connection may come after the next has opened."""
         self.loop.command(CommandKind.CONNECTION_ENDED, connection=index, epoch=epoch, value=code)
 
-    def answered(self, request: Request, status: int, body: bytes, unix_ns: int,
+    def answered(self, request: Request, status: int, body: bytes, now_ns: int, unix_ns: int,
                  retry_after: str = "") -> list[Effect]:
         """A REST call was answered; status 0 = it failed, `body` says how."""
-        self._now_ns = unix_ns - self._unix_offset_ns
+        self._now_ns, self._unix_offset_ns = now_ns, unix_ns - now_ns
         is_snapshot = request.listing >= 0
         number = self._asked_by(request)
         self._outgoing.answered()
         refused = self._refused(request, status, retry_after, unix_ns)
+        if request.purpose == CLOCK:
+            return self._act(self.clock.answered(request, status, body), 0)
         if number is None:
             return self._release()      # asked for by a connection that is gone; the new one asks itself
         if request.question is not None:        # signed for one moment: if it was refused it is not repeated as it is
-            return self._order_answered(request, status, body, unix_ns)
+            return self._order_answered(request, status, body)
         if is_snapshot and refused:
             self._outgoing.fetch(request)
             return self._release()
         if self.capture is not None and is_snapshot and status == 200:
             self.capture.answered(request.url, body, request.listing)
         try:
-            actions = self._sessions[number].answer(request, status, body, unix_ns)
+            actions = self._sessions[number].answer(request, status, body, self._unix_ns)
         except MISUNDERSTOOD as error:
             shown = "" if request.secret else f": {body[:120].decode(errors='replace')}"
             actions = [Problem(f"the answer to {request.purpose} was not understood ({error!r}){shown}")]
@@ -209,18 +215,24 @@ class Conversation:
         self._now_ns, self._unix_offset_ns = now_ns, unix_ns - now_ns
         while (taken := self.loop.next_event()) is not None:
             try:
-                effects += self._event(taken[0], taken[1], now_ns, unix_ns)
+                effects += self._event(taken[0], taken[1], now_ns)
             except MISUNDERSTOOD as error:
                 self.tell(f"a session frame was not understood ({error!r}): {taken[1][:120].decode(errors='replace')}")
         return effects
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
-    def _event(self, event, payload: bytes, now_ns: int, unix_ns: int) -> list[Effect]:
+    @property
+    def _unix_ns(self) -> int:
+        """The time that the exchange wants to hear in requests."""
+        return self._now_ns + self.clock.unix_offset_ns(self._unix_offset_ns)
+
+    def _event(self, event, payload: bytes, now_ns: int) -> list[Effect]:
         kind, index = int(event["kind"]), int(event["connection"])
         if kind == EventKind.SESSION_FRAME:
             line = self.lines[index]
-            return self._act(self._session_of(line).frame(line.endpoint.name, payload, unix_ns), line.number)
+            return self._act(self._session_of(line).frame(line.endpoint.name, payload, self._unix_ns), line.number,
+                             heard_ns=int(event["now_ns"]))
         if kind == EventKind.SNAPSHOT_NEEDED:
             resyncs = self._resyncs[self.lines[index].number]
             resyncs.needed(int(event["listing"]), BookFault(int(event["value"])), now_ns)
@@ -240,19 +252,36 @@ class Conversation:
         return []
 
     def _ask_next(self) -> list[Effect]:
-        """Ask about the next order, if no other question is open."""
-        question = self._questions.next(self._now_ns)
+        """Ask about the next order, if no other question is open. What is asked before the exchange's time is known is
+        asked then, or by the router again."""
+        question = self._questions.next(self._now_ns) if self.clock.may_sign(self._now_ns) else None
         if question is None:
             return []
-        for request in self.session.order_calls(question, self._now_ns + self._unix_offset_ns):
+        for request in self.session.order_calls(question, self._unix_ns):
             self._questions.calling()
             self._outgoing.fetch(request)
         return self._release()
 
-    def _order_answered(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Effect]:
+    def _clock_questions(self) -> list[Send | Fetch]:
+        """What asks for the exchange's time, if that is due."""
+        connected = any(line.endpoint.role == Role.ORDERS and line.state == "open" for line in self.lines)
+        return self.clock.ask(connected, self._now_ns, self._unix_offset_ns)
+
+    def _clock_read(self, reading: ClockRead, heard_ns: int) -> list[Effect]:
+        """What time it is there. What waited for that goes on."""
+        was_known = self.clock.offset.known
+        self.clock.read(reading, heard_ns, self._unix_offset_ns)
+        if was_known or not self.clock.offset.known:
+            return []
+        for line in self.lines:
+            if line.endpoint.role == Role.ORDERS and line.state == "closed":
+                line.attempt_ns = min(line.attempt_ns, self._now_ns)
+        return self._ask_next()
+
+    def _order_answered(self, request: Request, status: int, body: bytes) -> list[Effect]:
         """A part of what the exchange knows of an order: to the native loop, which is told too when that was all."""
         try:
-            actions = self.session.order_answer(request, status, body, unix_ns)
+            actions = self.session.order_answer(request, status, body, self._unix_ns)
         except MISUNDERSTOOD as error:
             actions = [Problem(f"the answer to {request.purpose} was not understood ({error!r})")]
         useful = bool(actions)
@@ -267,6 +296,8 @@ class Conversation:
             elif isinstance(action, Problem):
                 useful = False
                 self.tell(action.message)
+            elif isinstance(action, ClockRefused):
+                self.clock.refused(self._now_ns)
         self._questions.answered(request, useful)
         finished = self._questions.finished()
         if finished is not None:
@@ -277,7 +308,10 @@ class Conversation:
         return self._release()
 
     def _attempt(self, index: int, line: Line, now_ns: int) -> Iterator[Effect]:
-        """Connect, when the exchange allows another attempt."""
+        """Connect, when the exchange allows another attempt, and its time is known where a login is signed with it."""
+        if line.endpoint.role == Role.ORDERS and not self.clock.may_sign(now_ns):
+            line.attempt_ns = now_ns + SECOND_NS        # at the latest
+            return
         host = line.endpoint.url or self.session.rest       # who is asked for the address is whose limit counts
         allowed_ns = self.hosts.connect(host, self.limits.connects, now_ns)
         if allowed_ns:
@@ -306,8 +340,7 @@ class Conversation:
             return self._act([Reconnect(line.endpoint.name, f"{named(late)}: never acknowledged (phase 'subscribe')")],
                              line.number)
         self.tell(f"{line.name} connection: no answer in phase 'subscribe' to {named(late)}; asked for again")
-        return self._act(self._session_of(line).subscribe(line.endpoint.name, late, now_ns + self._unix_offset_ns),
-                         line.number)
+        return self._act(self._session_of(line).subscribe(line.endpoint.name, late, self._unix_ns), line.number)
 
     def _is_asked_for(self, number: int, listing: int, fault: BookFault) -> bool:
         """Whether a resync would ask for nothing but a subscription whose answer is waited for: its timer asks again,
@@ -338,12 +371,16 @@ class Conversation:
         """What the exchange's limits let pass now."""
         for index, line in enumerate(self.lines):
             for message, listing in self._outgoing.messages(index, self._now_ns):
+                self.clock.leaves(message, self._now_ns)
                 self._witness(index, message)
                 self._command(CommandKind.SEND_FRAME, index, payload=message.text.encode())
                 line.unanswered.asked(message.awaits, self._now_ns)
                 if listing >= 0:
                     self._resyncs[line.number].sent(listing, self._now_ns)
-        found: list[Effect] = [Fetch(request) for request in self._outgoing.requests(self._now_ns)]
+        found: list[Effect] = []
+        for request in self._outgoing.requests(self._now_ns):
+            self.clock.leaves(request, self._now_ns)
+            found.append(Fetch(request))
         self.health.held_back = self._outgoing.held_back
         return found
 
@@ -362,6 +399,8 @@ class Conversation:
     def _lost(self, index: int, reason: LossReason, detail: int, now_ns: int) -> list[Effect]:
         line = self.lines[index]
         self._outgoing.forget(index)
+        if line.endpoint.role == Role.ORDERS:
+            self.clock.ask_soon(now_ns)
         if line.carries_books:
             self._forget_resyncs(line)
         if not line.leaving:
@@ -400,8 +439,9 @@ class Conversation:
         if pair is None or not pair.replace(line):
             self._command(CommandKind.CLOSE_CONNECTION, index)
 
-    def _act(self, actions: Iterable[Action], number: int, listing: int = -1) -> list[Effect]:
-        """Do what the session of a line asks for; `listing` is the one whose book it resyncs, if it does."""
+    def _act(self, actions: Iterable[Action], number: int, listing: int = -1, heard_ns: int = 0) -> list[Effect]:
+        """Do what the session of a line asks for; `listing` is the one whose book it resyncs, if it does; `heard_ns` is
+        when that was heard which it answers to, else it is now."""
         effects: list[Effect] = []
         place, resyncs = self.lines.place, self._resyncs[number]
         for action in actions:
@@ -435,6 +475,10 @@ class Conversation:
                 self.lines[place(action.connection, number)].unanswered.answered(action.subscriptions)
             elif isinstance(action, Reconnect):
                 self._reopen(place(action.connection, number), action.reason)
+            elif isinstance(action, ClockRead):
+                effects += self._clock_read(action, heard_ns or self._now_ns)
+            elif isinstance(action, ClockRefused):
+                self.clock.refused(self._now_ns)
             elif isinstance(action, Problem):
                 self.tell(action.message)
         return effects + self._release()

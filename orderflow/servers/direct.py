@@ -158,7 +158,7 @@ class DirectServer:
 
     def _answer(self, conversation: Conversation, request: Request, answer: Response) -> None:
         self._perform(conversation, conversation.answered(request, answer.status, answer.body, self.now_ns,
-                                                          retry_after(answer)))
+                                                          self.now_ns, retry_after(answer)))
 
     def _answer_late(self) -> bool:
         """Answers that were asked for some time ago and are due now."""

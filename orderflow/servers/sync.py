@@ -175,4 +175,5 @@ class SyncServer:
     def _fetch(self, conversation: Conversation, request: Request) -> None:
         status, body, retry_after = call(self._client, request)
         self._later(lambda: self._perform(
-            conversation, conversation.answered(request, status, body, time.time_ns(), retry_after)))
+            conversation, conversation.answered(request, status, body, time.monotonic_ns(), time.time_ns(),
+                                                retry_after)))

@@ -13,7 +13,7 @@ from orderflow.simulator.agents import Temper
 from orderflow.simulator.capture import Playback
 from orderflow.simulator.certificates import Authority
 from orderflow.simulator.dialects import dialect
-from orderflow.simulator.exchange import Exchange
+from orderflow.simulator.exchange import SECOND_NS, Exchange
 from orderflow.simulator.faults import FaultPlan
 from orderflow.simulator.faulty import FaultyExchange
 from orderflow.simulator.instruments import SimulatedInstrument, default_instruments
@@ -32,7 +32,8 @@ class SimulatorSettings:
     from `seed`. `origin_ns` is the unix time at which simulated time begins: exchanges that are to share the hidden
     price have the same one. `port` and `tls_port` 0 let the system choose. `funds` is what an account without balances
     has of every asset that is traded. `faults` is what goes wrong. `truth` is a file for what truly happened to orders,
-    as JSON lines (truth.py), written when the exchange is stopped.
+    as JSON lines (truth.py), written when the exchange is stopped. `clock_offset` is by how many seconds its clock is
+    ahead of the true time from the start, negative = behind; a fault may set it anew.
     """
     name: str
     protocol: str
@@ -51,6 +52,7 @@ class SimulatorSettings:
     prices: dict[str, float] | None = None
     faults: FaultPlan | None = None
     truth: str = ""
+    clock_offset: float = 0.0
 
 
 def build(settings: SimulatorSettings) -> Exchange | FaultyExchange:
@@ -59,6 +61,7 @@ def build(settings: SimulatorSettings) -> Exchange | FaultyExchange:
     Raises ValueError, CaptureError or OSError whose message names the setting or the file.
     """
     exchange = _build_right(settings)
+    exchange.skew_ns = int(settings.clock_offset * SECOND_NS)
     return exchange if settings.faults is None else FaultyExchange(exchange, settings.faults)
 
 

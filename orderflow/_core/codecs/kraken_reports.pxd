@@ -212,7 +212,7 @@ cdef nogil:
 
     inline void decode_answer(json.Cursor *c, Reports *reports, const fields.Fields *frame, int64_t receive_ns,
                               DecodeBuffer *out) noexcept:
-        """Pongs say nothing; answers to the session's own requests, and those without a request id, are for it."""
+        """Answers to the session's own requests, pongs among them, and those without a request id are for it."""
         cdef json.Cursor value
         cdef json.Text method
         cdef ExecutionReport *report
@@ -224,7 +224,7 @@ cdef nogil:
         rejection = rejection_of(&method)
         if not (rejection and fields.has_value(frame, FRAME_REQUEST)
                 and fields.has(frame, FRAME_SUCCESS)):
-            outbox.add_message(c, out, MessageKind.IGNORED if json.equal(&method, "pong") else MessageKind.SESSION, -1)
+            outbox.add_message(c, out, MessageKind.SESSION, -1)
             return
         report = outbox.new_report(c, out, receive_ns)
         if report is NULL or not (fields.read_int64(c, frame, FRAME_REQUEST, &number)

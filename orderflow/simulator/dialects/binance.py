@@ -163,10 +163,6 @@ class Binance(BinancePublishing):
             status, answer, more = error.status, compact(error.body).encode(), error.headers
         return Response(status, JSON_HEADERS | more, answer)
 
-    def stamp(self, at_ns: int) -> int:
-        """A time as the exchange tells it: milliseconds of its own clock."""
-        return (at_ns + self.skew_ns) // 1_000_000
-
     def request(self, method: str, path: str, query: str, headers, body: bytes) -> tuple[int, bytes]:
         """Answer a REST request: (status, body). RequestError for a refusal."""
         name = path.removeprefix(self.rest_root)

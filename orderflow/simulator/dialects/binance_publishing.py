@@ -47,9 +47,13 @@ class BinancePublishing(Exchange):
         for connection in self.listeners(stream):
             self.send(connection, combined if connection.combined else payload)
 
+    def stamp(self, at_ns: int) -> int:
+        """A time as the exchange tells it: milliseconds of its own clock."""
+        return (at_ns + self.skew_ns) // MILLISECOND_NS
+
     def publish_trades(self, book: MarketBook, trades, at_ns: int) -> None:
         symbol = book.instrument.symbol
-        stamp = at_ns // MILLISECOND_NS
+        stamp = self.stamp(at_ns)
         made = [Trade(*values, "true" if side == Side.SELL else "false") for *values, side in zip(
             *(trades[name].tolist() for name in ("trade_id", "price", "quantity", "taker_side")), strict=True)]
         stream = symbol.lower() + "@trade"
@@ -69,7 +73,7 @@ class BinancePublishing(Exchange):
             values = (f'"s":"{book.instrument.symbol}","b":"{book.price_text(bid)}",'
                       f'"B":"{book.quantity_text(bid_quantity)}","a":"{book.price_text(ask)}",'
                       f'"A":"{book.quantity_text(ask_quantity)}"')
-            self.publish(stream, self.touch_text(book, at_ns // MILLISECOND_NS, values))
+            self.publish(stream, self.touch_text(book, self.stamp(at_ns), values))
 
     def publish_book(self, book: MarketBook, at_ns: int) -> None:
         symbol = book.instrument.symbol
@@ -88,8 +92,8 @@ class BinancePublishing(Exchange):
             if diff.last_id != book.update_id:
                 stream = symbol.lower() + name
                 if stream in self.subscribers:
-                    self.publish(stream, self.depth_text(book, at_ns // MILLISECOND_NS, diff.last_id + 1,
-                                                         diff.last_id, _changes_text(book, diff.changed)))
+                    self.publish(stream, self.depth_text(book, self.stamp(at_ns), diff.last_id + 1, diff.last_id,
+                                                         _changes_text(book, diff.changed)))
                 diff.last_id = book.update_id
             diff.changed.clear()
 

@@ -61,7 +61,7 @@ class KrakenPublishing(Exchange):
             day.volume, day.notional = day.volume + quantity, day.notional + price * quantity
             made.append(f'{{"symbol":"{symbol}","side":"{"buy" if side == Side.BUY else "sell"}",'
                         f'"price":{book.price_text(price)},"qty":{book.quantity_text(quantity)},"ord_type":"market",'
-                        f'"trade_id":{number},"timestamp":"{timestamp(at_ns)}"}}')
+                        f'"trade_id":{number},"timestamp":"{timestamp(at_ns + self.skew_ns)}"}}')
         day.recent = [*day.recent, *made][-50:]
         text = f'{{"channel":"trade","type":"update","data":[{",".join(made)}]}}'
         for connection in self.listeners(Subscription("trade", symbol)):
@@ -90,7 +90,7 @@ class KrakenPublishing(Exchange):
             return
         text = (f'{{"channel":"book","type":"update","data":[{{"symbol":"{book.instrument.symbol}",'
                 f'"bids":[{_levels(book, bids)}],"asks":[{_levels(book, asks)}],"checksum":{_check(book, new)},'
-                f'"timestamp":"{timestamp(at_ns)}"}}]}}')
+                f'"timestamp":"{timestamp(at_ns + self.skew_ns)}"}}]}}')
         for connection in self.listeners(subscription):
             self.send(connection, text)
 
@@ -109,7 +109,7 @@ class KrakenPublishing(Exchange):
             self.send(connection, f'{{"channel":"book","type":"snapshot","data":[{{"symbol":"{subscription.symbol}",'
                                   f'"bids":[{_levels(book, view.bids.items())}],'
                                   f'"asks":[{_levels(book, view.asks.items())}],"checksum":{_check(book, view)},'
-                                  f'"timestamp":"{timestamp(self.now_ns)}"}}]}}')
+                                  f'"timestamp":"{timestamp(self.now_ns + self.skew_ns)}"}}]}}')
 
     def _view(self, book: MarketBook, depth: int) -> _View:
         return _View(dict(book.levels(Side.BUY, depth)), dict(book.levels(Side.SELL, depth)), book.update_id)

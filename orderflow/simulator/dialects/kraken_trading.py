@@ -159,8 +159,9 @@ class KrakenTrading(KrakenAccounts):
         self._switches.pop(account.index, None)
         if seconds:
             self._switches[account.index] = self.now_ns + seconds * SECOND_NS
-        return {"currentTime": timestamp(self.now_ns),
-                "triggerTime": timestamp(self.now_ns + seconds * SECOND_NS) if seconds else "0"}
+        at_ns = self.now_ns + self.skew_ns
+        return {"currentTime": timestamp(at_ns),
+                "triggerTime": timestamp(at_ns + seconds * SECOND_NS) if seconds else "0"}
 
     def advance(self, now_ns: int) -> None:
         super().advance(now_ns)
