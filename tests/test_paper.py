@@ -47,6 +47,13 @@ def test_a_frame_that_comes_after_its_arrival_is_too_late_for_it(desk):
     assert desk.run(20)[-1] == (15, "FILL", 1, 10010, 1000, "TAKER")
 
 
+def test_a_frame_of_the_very_moment_comes_first(desk):
+    desk.order(1, BUY, 1000, 10010, IOC)
+    desk.ms = 10
+    desk.book({}, {10010: 0})
+    assert desk.run(20)[-1] == (15, "EXPIRED", 1, "NO_LIQUIDITY")
+
+
 def test_a_cancel_races_with_what_happens_on_its_way(desk):
     desk.order(1, SELL, 2000, 10020)
     desk.run(100)

@@ -21,15 +21,26 @@ from orderflow.engine import Engine, EngineError
 from orderflow.exchanges import session_for
 from orderflow.exchanges.paper import PaperSettings
 from orderflow.exchanges.session import SessionSettings
+from orderflow.limits import Limits, RiskLimits, TotalLimits
 from orderflow.research.replay import replay
-from orderflow.research.simulation import DIRECT_START_NS, INSTRUMENT, LIMITS, VENUES, session_of, simulator_settings
+from orderflow.research.simulation import (
+    DIRECT_START_NS,
+    FREE,
+    INSTRUMENT,
+    LIMITS,
+    VENUES,
+    session_of,
+    simulator_settings,
+)
 from orderflow.run_start import RunStart
 from orderflow.servers.async_ import AsyncServer
 from orderflow.servers.direct import DirectServer
 from orderflow.servers.sync import SyncServer
-from orderflow.simulator.launch import build
+from orderflow.simulator.instruments import default_instruments
+from orderflow.simulator.launch import SimulatorSettings, build
 from orderflow.simulator.server import SimulatedExchange
 from orderflow.status import status_of
+from tests.virtual import STREAMS
 
 NAMES = ("alpha", "gamma")
 NEAR = PaperSettings()
@@ -168,6 +179,26 @@ def test_a_paper_run_replays_to_the_same_orders(market, tmp_path):
     market.end()
     found = replay(tmp_path)
     assert found.equal and found.orders >= 2
+
+
+@pytest.mark.parametrize("protocol", ["bybit_v5", "coinbase", "coinbase_adv", "bitstamp", "gemini"])
+def test_exchanges_that_take_no_orders_of_ours_yet_can_be_traded_on_paper(protocol):
+    """Of each at the fee, and in the asset, that it takes."""
+    venue = build(SimulatorSettings("test", protocol, seed=3, origin_ns=DIRECT_START_NS - 5 * 10**9))
+    symbol = default_instruments(protocol)[0].symbol
+    session = session_for(protocol, SessionSettings("test", rest="http://test", stream=STREAMS.get(protocol, "ws://test"),
+                                                    symbols=(symbol,), paper=NEAR))
+    server = DirectServer({"test": venue}, DIRECT_START_NS, print)
+    [listing] = session.listings(server.fetch_now("test", session.metadata()))
+    wide = Limits(maximum_position="1000", maximum_order_quantity="1000", maximum_order_notional="100000000")
+    limits = RiskLimits({listing.instrument: wide}, every_strategy=FREE, total=TotalLimits(
+        maximum_capital={listing.quote: "1000000000"}, maximum_loss={listing.quote: "100000000"}))
+    with Engine([session], server, limits=limits, fees={"test": ("0.001", "0.002")}) as engine:
+        state = engine.wait(engine.submit(listing.instrument, "buy", "0.05", seconds=60))
+        assert (state.status, state.filled) == ("PARENT_DONE", Decimal("0.05"))
+        asset = listing.base if protocol == "bybit_v5" else listing.quote
+        amount = state.filled * (1 if asset == listing.base else state.average_price)
+        assert state.fees.keys() == {asset} and abs(state.fees[asset] - amount * Decimal("0.002")) < Decimal("1e-6")
 
 
 def test_limits_are_those_of_trading(market):

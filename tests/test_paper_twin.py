@@ -7,22 +7,25 @@ from tests.paper_desk import BUY, MILLISECOND_NS, SELL, PaperDesk
 from tests.reference import paper as reference
 
 #: Prices lie close together, so that orders, levels and trades meet; quantities are small, so that levels are emptied.
-PRICES = st.integers(9996, 10004)
-QUANTITIES = st.integers(1, 12)
+PRICES = st.integers(9997, 10003)
+QUANTITIES = st.integers(1, 8)
 SIDES = st.sampled_from([BUY, SELL])
 GAPS = st.sampled_from([0, 0, 1, 3, 7, 40, 1500])
-BOOK = st.fixed_dictionaries({"what": st.just("book"), "middle": PRICES, "bids": st.lists(QUANTITIES, max_size=5),
-                              "asks": st.lists(QUANTITIES, max_size=5), "late": st.integers(0, 2)})
+SIDE = st.lists(QUANTITIES, min_size=3, max_size=4) | st.lists(QUANTITIES, max_size=4)
+BOOK = st.fixed_dictionaries({"what": st.just("book"), "middle": st.sampled_from([10000] * 4 + [9999, 10001, 9998]),
+                              "bids": SIDE, "asks": SIDE, "late": st.integers(0, 2)})
 TRADE = st.fixed_dictionaries({"what": st.just("trade"), "taker": SIDES, "price": PRICES, "quantity": QUANTITIES,
                                "late": st.integers(0, 5)})
 ORDER = st.fixed_dictionaries({
     "what": st.just("order"), "side": SIDES, "price": PRICES, "quantity": QUANTITIES,
-    "order_type": st.sampled_from([OrderType.LIMIT] * 6 + [OrderType.MARKET]),
+    "order_type": st.sampled_from([OrderType.LIMIT] * 12 + [OrderType.MARKET]),
     "time_in_force": st.sampled_from([TimeInForce.GTC] * 5 + [TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD]),
     "post_only": st.sampled_from([False] * 4 + [True]), "lives_ms": st.integers(0, 200)})
 CANCEL = st.fixed_dictionaries({"what": st.just("cancel"), "number": st.integers(1, 12)})
 GAP = st.fixed_dictionaries({"what": st.just("gap")})
-EVENTS = st.lists(st.tuples(GAPS, st.one_of(BOOK, BOOK, TRADE, TRADE, ORDER, ORDER, CANCEL, GAP)), max_size=60)
+EVENT = st.integers(0, 29).flatmap(lambda kind: (BOOK, TRADE, ORDER)[kind % 3] if kind < 27 else
+                                   (CANCEL, CANCEL, GAP)[kind - 27])
+EVENTS = st.lists(st.tuples(GAPS, EVENT), min_size=10, max_size=80)
 FEES = st.integers(-2000, 100_000)
 
 

@@ -322,9 +322,11 @@ def test_an_amendment_that_was_under_way_ends_in_a_cancel_after_a_restart(desk):
     left = desk.crash()
     desk.mute = False
     engine = desk.start(left)
-    listing = next(index for index, one in enumerate(engine.core.listings) if one.exchange == "gamma")
-    assert engine.orders.parents()[0].in_doubt == 3 * 10**8 * int(engine.table[listing]["quantity_factor"])
+    taken, = [record.decode()["order"] for record in read(engine.directory)
+              if record.kind == RecordKind.CARRIED and "order" in record.decode()]
+    assert (taken["quantity"], taken["wanted_quantity"]) == (2 * 10**8, 3 * 10**8)
     desk.clear()
+    assert desk.statuses() == {"CANCELED": 1}
     assert open_orders(desk, "gamma") == [] and len(desk.placed) == 1
     desk.agrees()
 

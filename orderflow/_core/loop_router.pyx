@@ -56,7 +56,8 @@ cdef class RouterLoop(Loop):
     timer_capacity : int
         0 = a timer for every order and parent order that the table holds, so that none lacks its own.
     day_begins_ns : int
-        When a day begins, after midnight UTC by the clock of this machine: profit is counted anew then. Negative = never.
+        When a day begins, after midnight UTC by the clock of this machine: profit is counted anew then. Negative =
+        never.
     now_ns : int
         Monotonic.
     unix_offset_ns : int, optional
@@ -188,7 +189,7 @@ cdef class RouterLoop(Loop):
         return work + taken
 
     cdef void find_day(self, int64_t now_ns) noexcept nogil:
-        """When the day ends, by the unix clock as it stands now. A clock that is set back a little ends no day twice."""
+        """When the day ends, by the unix clock as it stands now. One that is set back a little ends no day twice."""
         cdef int64_t unix_ns
         if self.day_begins_ns < 0:
             self.day_ends_ns = INT64_MAX

@@ -13,8 +13,8 @@ armed again by hand, whichever was last.
 
 **Losing too much** leaves only orders that reduce. While the numbers say so it is refused what does not reduce; when
 they have said so for `stand_ns` at marks that were fresh all that time, it trips and stays so until it is armed again
-by hand, over the end of the day too. One bad quote is gone by then, and a mark that has grown old never trips. The peak of a drawdown is held to
-the same rule: the largest profit that stood for a whole `stand_ns`.
+by hand, over the end of the day too. One bad quote is gone by then, and a mark that has grown old never trips. The peak
+of a drawdown is held to the same rule: the largest profit that stood for a whole `stand_ns`.
 
 Every stake keeps what it was last valued at, and the sums are corrected by the difference: no drift, and one
 multiplication per stake of an instrument whose reference price moved. Amounts are held within +-2**118, so that no sum
