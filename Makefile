@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 NATIVE := $(shell find orderflow -name '*.pyx' -o -name '*.pxd' -o -name '*.hpp')
 
-# A file of tests at a time on every processor, and one more, because some wait; no benchmark is measured where others run.
-PARALLEL := --numprocesses $(shell expr $$(nproc) + 1) --dist loadfile --no-loadscope-reorder -p no:benchmark
+# A file of tests at a time on every processor; no benchmark is measured where others run.
+PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder -p no:benchmark
 
 .PHONY: demo build test lint bench soak scenarios asan tsan clean
 
