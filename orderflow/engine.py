@@ -44,6 +44,7 @@ from orderflow.faults import text as fault_text
 from orderflow.instrument import Instrument, Listing, decimal, time_of_day_ns
 from orderflow.limits import MANUAL, Limits, RiskLimits, risk_book
 from orderflow.parents import ParentState, denied, state_of
+from orderflow.problems import Problems
 from orderflow.refusals import Scales
 from orderflow.refusals import text as refusal_text
 from orderflow.run_start import RunStart, RunStartError
@@ -71,8 +72,6 @@ JOURNAL_BYTES = 8 << 20
 LOG_BYTES = 4 << 20
 #: Denied parent orders that `Engine.parent` remembers.
 MOST_DENIALS = 1024
-#: Problems that `Engine.problems` remembers.
-MOST_PROBLEMS = 1000
 #: Room for the fills that the order table remembers, for each order that it holds.
 FILLS_PER_ORDER = 4
 
@@ -153,8 +152,7 @@ class Engine:
         if self.paper and any(session.settings.trade for session in self.sessions):
             raise EngineError("some exchanges trade and others trade on paper: one engine does one of the two")
         self.server = server
-        self.problems: list[str] = []       # the newest, one line each
-        self._told = report
+        self._report = Problems(report)
         self._limits = limits if isinstance(limits, RiskLimits) else RiskLimits(dict(limits or {}))
         self._given_names = list(strategy_names)
         self.strategy_names = [MANUAL]      # in the order of their numbers
@@ -214,12 +212,10 @@ class Engine:
         self.trade()
         return self
 
-    def _report(self, problem: str) -> None:
-        """Keep a problem, and pass it on to who wants to hear of it."""
-        self.problems.append(problem)
-        del self.problems[:-MOST_PROBLEMS]
-        if self._told is not None:
-            self._told(problem)
+    @property
+    def problems(self) -> list[str]:
+        """What went wrong, one line each; the newest MOST_PROBLEMS."""
+        return self._report.newest
 
     def _fetch_listings(self) -> list[Listing]:
         listings: list[Listing] = []
@@ -544,6 +540,7 @@ class Engine:
         self.server.stop()
         if self._control is not None:
             self._control.stop()            # before the threads: their heartbeats end now
+            self._control = None            # it holds this engine
             if self.watchdog is not None:
                 self.watchdog.say_goodbye()     # the beats have ended, and that is in order
         if self.threads is not None:

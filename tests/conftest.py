@@ -1,4 +1,5 @@
 """What several test files share."""
+import gc
 import json
 import os
 from pathlib import Path
@@ -30,6 +31,13 @@ def feeds():
 def hosts_of_its_own(monkeypatch):
     """What a host allowed, refused or counted in one test is nothing to the next one."""
     monkeypatch.setattr(HOSTS, "_hosts", {})
+
+
+@pytest.fixture(autouse=True, scope="module")
+def memory_of_its_own():
+    """Doubles of engines and exchanges that know each other are collected before the next file's begin."""
+    yield
+    gc.collect()
 
 
 def pytest_addoption(parser):

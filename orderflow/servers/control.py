@@ -10,6 +10,7 @@ decided here. Control thread only.
 from __future__ import annotations
 
 import random
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -74,8 +75,10 @@ class Conversation:
         self.loop = loop
         self.name = session.settings.name
         self.report = report
+        me = weakref.proxy(self)        # what belongs to a conversation does not keep it, and the native loop, alive
         self.lines = Lines([endpoint for endpoint in session.endpoints() if endpoint.role == Role.ORDERS
-                            or not session.settings.orders_only], session.settings.subscribe_ns, self._retire)
+                            or not session.settings.orders_only], session.settings.subscribe_ns,
+                           lambda line: me._retire(line))
         self._sessions = [session]
         if twin is not None:
             self._sessions.append(twin)
@@ -90,7 +93,7 @@ class Conversation:
         self._now_ns = self._unix_offset_ns = 0
         self._stopping = False
         self.capture: CaptureWriter | None = None       # told what goes out and where to; frames come natively
-        self.clock = ExchangeClock(session, self.tell, lambda offset_ns: self.loop.command(
+        self.clock = ExchangeClock(session, lambda problem: me.tell(problem), lambda offset_ns: loop.command(
             CommandKind.SET_CLOCK, value=offset_ns))
 
     # -- what the driver calls ------------------------------------------------------------------------------------
