@@ -29,8 +29,10 @@ def connected(protocol, port, symbols, path="", **settings):
 
 
 def true_books(exchange, symbols, depth):
-    """Bids and asks of the matching engines as (price, quantity) Decimals, best first, by symbol."""
+    """Bids and asks of the matching engines as (price, quantity) Decimals, best first, by symbol; all that is due by
+    their clock has happened."""
     def look():
+        exchange.exchange.advance(exchange.now_ns)
         books = exchange.exchange.source.books
         return {symbol: [[(Decimal(books[symbol].price_text(price)), Decimal(books[symbol].quantity_text(quantity)))
                           for price, quantity in books[symbol].levels(side, depth)] for side in (Side.BUY, Side.SELL)]

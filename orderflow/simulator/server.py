@@ -152,6 +152,11 @@ class SimulatedExchange:
         await web.SockSite(runner, listener, ssl_context=context).start()
         return listener.getsockname()[1]
 
+    @property
+    def now_ns(self) -> int:
+        """The exchange's clock, unix time."""
+        return self._clock()
+
     async def _request(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("upgrade", "").lower() == "websocket" and self.exchange.accepts(request.path):
             return await self._websocket(request)
