@@ -17,6 +17,8 @@ from orderflow.redaction import redacted
 SHORTEST_DEAD_MAN_S = 5
 #: An engine that says nothing for less than this is not frozen: a busy machine stops it for as long.
 SHORTEST_SILENCE_S = 2
+#: Accounts are not compared more often.
+SHORTEST_RECONCILE_S = 1.0
 #: Connections are not renewed more often.
 SHORTEST_LIFE_S = 60.0
 #: Strategies that can be named in a configuration without a module.
@@ -86,6 +88,13 @@ class ExchangeSettings(Struct, frozen=True):
     maximum_clock_offset_seconds : float
         How far its clock may be from this machine's: beyond it orders there may only reduce. Orders are signed with its
         time, however far that is. 0 = any.
+    reconcile_seconds : float, optional
+        How often open orders, balances and trades of the account are compared with ours, besides after every connect. 0
+        = not besides; by default as often as a third of the REST calls that the exchange allows permits, and at most
+        every ten seconds.
+    unexplained_balances : "halt" or "accept"
+        What a balance does that fills do not explain, as after a deposit: halt the instruments of that asset until they
+        are armed again by hand, or be told and taken for right.
     lines : int
         2 = take all market data twice, over connections of their own: what arrives first counts, and while one is away
         the other's books are read.
@@ -115,6 +124,8 @@ class ExchangeSettings(Struct, frozen=True):
     login_seconds: Seconds = 10.0
     subscribe_seconds: Seconds = 10.0
     maximum_clock_offset_seconds: NotNegative = 2.0
+    reconcile_seconds: Annotated[float, msgspec.Meta(ge=0, le=86400)] | None = None
+    unexplained_balances: Literal["halt", "accept"] = "halt"
     lines: Annotated[int, msgspec.Meta(ge=1, le=2)] = 1
     reconnect_after_seconds: Annotated[float, msgspec.Meta(ge=0)] | None = None
     paper_order_seconds: PaperSeconds = 0.02
@@ -397,6 +408,9 @@ def check(settings: Settings) -> Settings:
                 raise ConfigError(str(error)) from None
             if not -1 < fee < 1:
                 raise ConfigError(f"{key}.{field}: {fee} is a fraction of the notional, so between -1 and 1")
+        if exchange.reconcile_seconds and exchange.reconcile_seconds < SHORTEST_RECONCILE_S:
+            raise ConfigError(f"{key}.reconcile_seconds: {exchange.reconcile_seconds:g} is too often for what "
+                              f"exchanges allow; at least {SHORTEST_RECONCILE_S:g}, or 0 for only after a connect")
         _check_renewal(f"{key}.reconnect_after_seconds", exchange.reconnect_after_seconds)
         if 0 < exchange.dead_man_seconds < SHORTEST_DEAD_MAN_S:
             raise ConfigError(f"{key}.dead_man_seconds: {exchange.dead_man_seconds} is too short for a connection that "

@@ -38,6 +38,7 @@ from orderflow._core.types import (
     TradingState,
 )
 from orderflow.carried import Carried, CarriedError, carried, check_kind
+from orderflow.differences import Difference, account_book, difference_of
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.faults import text as fault_text
@@ -72,6 +73,10 @@ JOURNAL_BYTES = 8 << 20
 LOG_BYTES = 4 << 20
 #: Denied parent orders that `Engine.parent` remembers.
 MOST_DENIALS = 1024
+#: Differences that `Engine.differences` remembers.
+MOST_DIFFERENCES = 100
+#: The exchange's clock and ours may differ by so much.
+CLOCKS_NS = 60_000_000_000
 #: Room for the fills that the order table remembers, for each order that it holds.
 FILLS_PER_ORDER = 4
 
@@ -168,6 +173,7 @@ class Engine:
         self._silence_s = watchdog
         self._trades = False                # not before everything was ready once
         self._told_triggers = 0             # of the kill switch
+        self.differences: list[Difference] = []     # between exchanges' books and ours that stand, the newest last
         self.watchdog: WatchdogProcess | None = None
         self._temporary = tempfile.TemporaryDirectory(prefix="orderflow-") if directory is None else None
         self.directory = Path(self._temporary.name if self._temporary else directory)
@@ -252,7 +258,12 @@ class Engine:
                                report=self._report, unix_offset_ns=0 if self._direct else None,
                                instance=0 if self._direct else None)    # the same run gives the same ids there
         self._files.append(journal)
-        self._build_router(core, journal, self._taken_over(core, journal), self.now_ns)
+        taken = self._taken_over(core, journal)
+        self._build_router(core, journal, taken, self.now_ns)
+        reconciled = {session.settings.name: session for session in self.sessions
+                      if session.settings.trade and session.settings.name in core.orders and session.round_steps(0)}
+        for name, session in reconciled.items():
+            core.loops[name].compare_account(account_book(session, core.table, core.listings, journal.instance))
         if self._journal_policy == "sync":
             for loop in core.loops.values():
                 loop.wait_for_journal(journal)
@@ -262,10 +273,36 @@ class Engine:
         self.conversations = conversations(core, self.sessions, self._report, getattr(self.server, "hosts", HOSTS))
         for place, conversation in enumerate(self.conversations):
             conversation.clock.restrict = partial(self.router.set_exchange_state, place)
+            if conversation.rounds is not None:
+                conversation.differs = partial(self._differs, reconciled[conversation.name])
+                conversation.rounds.since_ns = self._oldest_order_ns(conversation.name)
         self.threads = self._threads()
         if self._record:
             self._recorder = Recorder(self.directory, list(core.loops.values()), self._report)
             self._recorder.start()
+
+    def _oldest_order_ns(self, exchange: str) -> int:
+        """When the oldest order that the run before left there was decided, unix nanoseconds; 0 = it left none."""
+        wall_offset_ns = 0 if self._direct else time.time_ns() - time.monotonic_ns()
+        orders = [self.orders.known(slot) for slot in self.orders.unfinished]
+        decided = [order["decided_ns"] + wall_offset_ns for order in orders
+                   if self.core.listings[order["listing"]].exchange == exchange]
+        return max(1, min(decided) - CLOCKS_NS) if decided else 0
+
+    def _differs(self, session: Session, payload: bytes, accepted: bool) -> None:
+        """An exchange's books and ours differ, and the router knows."""
+        found = difference_of(payload, session, self.core.listings)
+        if accepted:
+            self._report(f"{found}; it is taken for right (exchanges.{found.exchange}.unexplained_balances = "
+                         "\"accept\")")
+            return
+        self.differences.append(found)
+        del self.differences[:-MOST_DIFFERENCES]
+        for name in found.instruments:
+            self._report(f"{found}: {name} takes no new order until `orderflow rearm {self.directory} --instrument "
+                         f"{name}` says that the exchange is right")
+        if not found.instruments:
+            self._report(f"{found}; nothing that is traded here is concerned")
 
     def _check_kind(self) -> None:
         """Paper and money never share a journal; a start that is refused has changed nothing."""
@@ -418,9 +455,10 @@ class Engine:
         self._report(f"{problem}; the others go on")
 
     def not_ready(self) -> list[str]:
-        """Exchanges that are not subscribed, or trade and cannot take orders."""
+        """Exchanges that are not subscribed, or trade and cannot take orders: not connected, or not reconciled yet."""
         late = {conversation.name for conversation in self.conversations if not conversation.ready}
-        return sorted(late | {name for name in self.core.orders if not self.core.loops[name].can_trade})
+        return sorted(late | {name for name in self.core.orders
+                              if not (self.core.loops[name].can_trade and self.core.loops[name].reconciled)})
 
     def trade(self) -> None:
         """Let orders pass: risk and every gate ACTIVE. The engine does so itself once it is ready."""
@@ -432,8 +470,13 @@ class Engine:
         sent, or will when their order connection is back. Until `rearm`. ValueError for a name that there is not."""
         self.core.kill.pull(exchange, strategy)
 
-    def rearm(self, exchange: str | None = None, strategy: str | None = None) -> list[str]:
-        """Allow again what was killed, or one exchange or strategy of it; by hand only. What is killed still."""
+    def rearm(self, exchange: str | None = None, strategy: str | None = None,
+              instrument: str | None = None) -> list[str]:
+        """Allow again what was killed, or one exchange or strategy of it; or an instrument that was halted because an
+        exchange's books and ours differ (`rearm_instrument`). By hand only. What is killed still."""
+        if instrument is not None:
+            self.rearm_instrument(instrument)
+            return self.core.kill.killed
         self.core.kill.rearm(exchange, strategy)
         if exchange is None and strategy is None and self._trades and "everything" not in self.core.kill.killed:
             self._set_trading_state(TradingState.ACTIVE)
@@ -466,11 +509,12 @@ class Engine:
 
     def _respond(self, asked: dict) -> dict:
         """Answer a request of another process: status or rearm."""
-        command, exchange, strategy = (asked.get(key) for key in ("command", "exchange", "strategy"))
+        command, exchange, strategy, instrument = (
+            asked.get(key) for key in ("command", "exchange", "strategy", "instrument"))
         if command == "status":
             return status_of(self)
         if command == "rearm":
-            return {"killed": self.rearm(exchange or None, strategy or None)}
+            return {"killed": self.rearm(exchange or None, strategy or None, instrument or None)}
         raise Refused(f"{command!r}: expected status or rearm")
 
     def _set_trading_state(self, state: TradingState) -> None:
@@ -497,6 +541,25 @@ class Engine:
         again."""
         if not self.router.rearm_total():
             raise EngineError("risk was not told: too many commands wait; ask again")
+
+    def rearm_instrument(self, instrument: str) -> None:
+        """What the exchanges have of an instrument is right, though fills do not explain it: it trades again, by hand.
+        Its assets and orders are compared with what is found now. ValueError names what there is; EngineError: ask
+        again."""
+        if instrument not in self.instruments:
+            raise ValueError(f"instrument {instrument!r}: there are {', '.join(self.instruments)}")
+        item = self.instruments[instrument]
+        deaf = [] if self.router.rearm_instrument(item.index) else ["router"]
+        for index in item.listings:
+            loop = self.core.loops[self.core.listings[index].exchange]
+            if loop.account is not None and not loop.command(CommandKind.ACCEPT_ACCOUNT, listing=index):
+                deaf.append(loop.name)
+        if deaf:
+            raise EngineError(f"{', '.join(deaf)} was not told: too many commands wait; ask again")
+        self.differences[:] = [one for one in self.differences if instrument not in one.instruments]
+        for conversation in self.conversations:
+            if conversation.rounds is not None:
+                conversation.rounds.soon(self.now_ns)
 
     def strategy_state(self, strategy: str) -> tuple[str, str]:
         """(state, reason) of a strategy by the names of their TradingState and Reason; OK while it is ACTIVE."""
@@ -732,8 +795,12 @@ class Engine:
         if last.code == Reason.OK:
             return None
         instrument = self.core.instruments[view.instrument]
-        return refusal_text(last.code, last.limit, last.actual, Scales(
+        told = refusal_text(last.code, last.limit, last.actual, Scales(
             self.core.listings[last.listing], instrument, self.risk.money_decimals_of(view.instrument)))
+        if last.code not in (Reason.BALANCE_UNEXPLAINED, Reason.ORDER_UNEXPLAINED):
+            return told
+        why = [str(one) for one in self.differences if instrument.name in one.instruments]
+        return f"{told} ({why[0]})" if why else told
 
     def _check_known(self, parent_id: int) -> None:
         if not 0 < parent_id <= self._counter and self.parent(parent_id) is None:

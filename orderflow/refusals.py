@@ -10,7 +10,7 @@ from orderflow._core.types import BookState, Reason, TradingState
 from orderflow.instrument import Instrument, Listing, canonical, from_scaled
 
 #: code -> (what the numbers are, name of the actual one, name of the limit). Whose scale a number has is in its kind:
-#: of the listing or of the instrument; money is of its currency.
+#: of the listing or of the instrument; money is of its currency, an amount of an asset.
 MEANINGS = {
     Reason.QUANTITY_NOT_POSITIVE: ("listing quantity", "quantity", "minimum_quantity"),
     Reason.QUANTITY_OFF_LOT: ("listing quantity", "quantity", "lot"),
@@ -47,6 +47,8 @@ MEANINGS = {
     Reason.DRAWDOWN_EXCEEDS_MAXIMUM: ("money", "drawdown", "maximum_drawdown"),
     Reason.STRATEGY_LOSS_EXCEEDED: ("money", "loss", "maximum_loss"),
     Reason.STRATEGY_DRAWDOWN_EXCEEDED: ("money", "drawdown", "maximum_drawdown"),
+    Reason.BALANCE_UNEXPLAINED: ("amount", "balance", "expected"),
+    Reason.ORDER_UNEXPLAINED: ("count", "open", "expected"),
     Reason.UNKNOWN_LISTING: ("count", "listing", "listings"),
     Reason.UNKNOWN_STRATEGY: ("count", "strategy", "strategies"),
 }
@@ -67,6 +69,7 @@ class Scales:
             "listing notional": self.listing.price_decimals + self.listing.quantity_decimals,
             "instrument quantity": self.instrument.quantity_decimals,
             "instrument price": self.instrument.price_decimals, "money": self.money_decimals, "seconds": 9, "count": 0,
+            "amount": 18,
         }[kind]
 
 

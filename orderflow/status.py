@@ -24,7 +24,7 @@ def status_of(engine: Any) -> dict[str, Any]:
 
     `paper`: its orders are filled by a model; `killed` names what the kill switch stops, `trading_state` is the
     router's; `orders` counts what the order table holds, `open_orders` names the first hundred of those that have not
-    ended.
+    ended; `differences` are those between exchanges' books and ours for which instruments are halted.
     """
     waiting = [view for view in engine.orders.orders() if view.status not in ENDED]
     switch = engine.core.kill
@@ -39,6 +39,9 @@ def status_of(engine: Any) -> dict[str, Any]:
                    "in_doubt": sum(view.status == OrderStatus.IN_DOUBT for view in waiting)},
         "open_orders": [_order(engine, view) for view in waiting[:MOST_ORDERS]],
         "positions": _positions(engine), "refusals": engine.router.counts["refusals"],
+        "differences": [{"exchange": one.exchange, "reason": one.reason, "instruments": list(one.instruments),
+                         "what": one.what, "expected": one.expected, "found": one.found, "text": str(one)}
+                        for one in engine.differences],
         "problems": engine.problems[-MOST_PROBLEMS:]}
 
 
@@ -54,6 +57,8 @@ def _exchange(engine: Any, session: Any) -> dict[str, Any]:
                        for index, item in enumerate(engine.core.listings) if item.exchange == name}}
     if found["trades"]:
         found["clock"] = next(one for one in engine.conversations if one.name == name).clock.status(engine.now_ns)
+        if loop.account is not None:
+            found["reconciliation"] = {"reconciled": loop.reconciled, **loop.account.counts}
         progress = engine.core.kill.progress(name)
         found["kill"] = {"cancels": progress["cancels"], "left": progress["left"],
                          "answer": progress["answer"].name, "done_ns": progress["done_ns"]}

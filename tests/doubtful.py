@@ -18,10 +18,11 @@ from orderflow.simulator.launch import build
 EXCHANGES = ("alpha", "gamma")
 PRIVATE = ("/api/v3/order", "/api/v3/openOrders", "/api/v3/allOrders", "/api/v3/myTrades", "/0/private/OpenOrders",
            "/0/private/ClosedOrders", "/0/private/QueryTrades")
+ACCOUNT = ("/api/v3/account", "/0/private/Balance", "/0/private/TradesHistory")
 
 
 class World:
-    """See the module. `of_session` replaces settings of the session.
+    """See the module. `account_answer` is there from the beginning; `of_session` replaces settings of the session.
 
     Attributes
     ----------
@@ -33,13 +34,16 @@ class World:
         No order arrives at the exchange.
     answer : callable(path), optional
         To private REST calls, instead of the true one.
+    account_answer : callable(path), optional
+        To the calls about the account that no question about an order makes, instead of the true one; None from it =
+        the true one.
     placed : int
         Orders that were sent.
     cancels, amends : int
         Cancels that were sent, and changes in place.
     """
 
-    def __init__(self, name, instruments=(), clock_offset=0.0, **of_session):
+    def __init__(self, name, instruments=(), clock_offset=0.0, account_answer=None, **of_session):
         venue = next(venue for venue in VENUES if venue.name == name)
         self.name = name
         settings = simulator_settings(venue, 11, DIRECT_START_NS)
@@ -49,11 +53,12 @@ class World:
         self.problems, self.asked = [], Counter()
         self.mute = self.deaf = False
         self.told = list
-        self.answer = None
+        self.answer, self.account_answer = None, account_answer
         self._watch()
         session = session_of(venue, f"http://{name}", f"ws://{name}")
         if instruments:
             of_session["symbols"] = tuple(one.symbol for one in instruments)
+        of_session.setdefault("reconcile_ns", 0)    # what is tested is mostly what happens between rounds
         if of_session:
             session = session_for(venue.protocol, replace(session.settings, **of_session))
         server = DirectServer({name: self.venue}, DIRECT_START_NS, self.problems.append)
@@ -64,6 +69,8 @@ class World:
         self.orders = next(index for index, line in enumerate(self.engine.conversations[0].lines)
                            if line.endpoint.name == "orders")
         self.ready = True
+        self.asked.clear()                  # by the first round
+        server.hosts._hosts.clear()         # and what it took of what the exchange allows
 
     def _watch(self):
         kind, venue = type(self.venue), self.venue
@@ -87,6 +94,10 @@ class World:
                 self.asked[path.rpartition("/")[2]] += 1
                 if self.answer is not None:
                     return self.answer(path)
+            if path in ACCOUNT and self.account_answer is not None:
+                answer = self.account_answer(path)
+                if answer is not None:
+                    return answer
             return kind.http(venue, method, path, query, headers, body, now_ns)
 
         self.placed, self.cancels, self.sellers, self.ready = 0, 0, 0, False

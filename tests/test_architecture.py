@@ -26,14 +26,14 @@ STAGES = """
     consolidated placeable allocation
     queue_ladder resting matching
     latency
-    pending kill gate held_orders paper_levels paper_queue paper_reports paper
-    exchange_state events recording publication execution_reports evidence connections order_entry cancelling
-    market_data exchange router strategizer
+    pending kill gate account reconciliation held_orders paper_levels paper_queue paper_reports paper
+    exchange_state events recording publication execution_reports evidence rounds connections order_entry
+    cancelling market_data exchange router strategizer
     codecs/assets codecs/fields codecs/outbox codecs/text codecs/prepared
     codecs/binance_times codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_bodies
-    codecs/binance_orders
+    codecs/binance_account codecs/binance_orders
     codecs/open_orders codecs/kraken codecs/kraken_requests codecs/kraken_reports codecs/kraken_bodies
-    codecs/kraken_orders
+    codecs/kraken_account codecs/kraken_orders
     codecs/pair_books codecs/okx codecs/bybit_v5 codecs/hyperliquid codecs/deribit codecs/kraken_futures codecs/bitstamp
     codecs/gate codecs/two_sides codecs/side_changes codecs/coinbase_levels codecs/coinbase codecs/coinbase_adv
     codecs/gemini codecs/level_ids codecs/bitmex codecs/channels codecs/bitfinex_levels
@@ -45,7 +45,7 @@ STAGES = """
 #: The layers of Python, lowest first. A layer imports from itself and from lower ones.
 LAYERS = ("instrument", "complaints", "config", "_core", "redaction", "credentials", "exchanges", "simulator",
           "servers", "wiring", "parents", "run_start", "carried", "status", "watchdog", "limits", "refusals", "faults",
-          "engine", "research", "cli")
+          "differences", "engine", "research", "cli")
 #: (importing layer, module): why it may.
 ALLOWED_IMPORTS = {
     ("instrument", "orderflow._core.types"): "numpy dtypes are derived from the structs, and declared nowhere else",

@@ -198,6 +198,7 @@ class Heard:
     """Stands for the native loop: tells what it is told to tell, and notes what is sent through it."""
 
     borrows = False
+    account = None          # takes no orders
 
     def __init__(self, strict, symbols):
         self.strict, self.symbols, self.now_ns, self.events = strict, symbols, 0, []

@@ -91,6 +91,9 @@ cdef nogil:
             at = (at + 1) & table.mask
 
 
+cdef int make_symbols(SymbolTable *table, dict symbols, uint32_t listing_count) except -1
+
+
 cdef class DecodeOutput:
     """Owns a DecodeBuffer and shows what the last decode found."""
     cdef DecodeBuffer buffer
@@ -119,5 +122,7 @@ cdef class OrderCodec(Codec):
                             char *out, size_t capacity) noexcept nogil
     cdef int decode_order_body(self, int kind, const ChildOrder *order, const char *data, size_t size,
                                int64_t receive_ns, DecodeBuffer *out) noexcept nogil
+    cdef int decode_account_body(self, int kind, const char *data, size_t size, int64_t receive_ns,
+                                 DecodeBuffer *out) noexcept nogil
     cdef int encode_cancel_all(self, uint32_t listing, int64_t unix_ns, char *out, size_t capacity) noexcept nogil
     cdef int encode_dead_man(self, int64_t seconds, int64_t unix_ns, char *out, size_t capacity) noexcept nogil

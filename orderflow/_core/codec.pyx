@@ -57,6 +57,36 @@ cdef class DecodeOutput:
         return self.buffer.fault_listing, self.buffer.fault_offset
 
 
+cdef int make_symbols(SymbolTable *table, dict symbols, uint32_t listing_count) except -1:
+    """A table of spellings and the indices of their listings; its slots are to be given back with free()."""
+    cdef uint32_t size = 16
+    while size < 4 * len(symbols):
+        size *= 2
+    table.slots = <Symbol *>calloc(size, sizeof(Symbol))
+    if table.slots is NULL:
+        raise MemoryError()
+    table.mask = size - 1
+    for name, index in symbols.items():
+        _add_symbol(table, name.encode(), index, listing_count)
+    return 0
+
+
+cdef int _add_symbol(SymbolTable *table, bytes name, int32_t index, uint32_t listing_count) except -1:
+    if not 0 < len(name) <= SYMBOL_SIZE:
+        raise ValueError(f"symbol {name!r}: 1 to {SYMBOL_SIZE} bytes are possible")
+    if not 0 <= index < <int32_t>listing_count:
+        raise ValueError(f"symbol {name!r}: listing {index} is not in the table of {listing_count}")
+    cdef const char *text = name
+    cdef uint32_t length = len(name)
+    cdef uint32_t at = <uint32_t>symbol_hash(text, length) & table.mask
+    while table.slots[at].length:
+        at = (at + 1) & table.mask
+    memcpy(table.slots[at].name, text, length)
+    table.slots[at].length = length
+    table.slots[at].listing = index
+    return 0
+
+
 cdef class Codec:
     """Base of all codecs.
 
@@ -77,33 +107,11 @@ cdef class Codec:
         if len(listings):
             raw = listings.view(np.uint8)
             self.listings = <const Listing *>&raw[0]
-        cdef uint32_t size = 16
-        while size < 4 * len(symbols):
-            size *= 2
-        self.symbols.slots = <Symbol *>calloc(size, sizeof(Symbol))
-        if self.symbols.slots is NULL:
-            raise MemoryError()
-        self.symbols.mask = size - 1
-        for name, index in symbols.items():
-            self._add(name.encode(), index)
+        make_symbols(&self.symbols, symbols, self.listing_count)
         self.configure(**options)
 
     def configure(self):
         """Codec-specific options; the base takes none."""
-
-    def _add(self, bytes name, int32_t index):
-        if not 0 < len(name) <= SYMBOL_SIZE:
-            raise ValueError(f"symbol {name!r}: 1 to {SYMBOL_SIZE} bytes are possible")
-        if not 0 <= index < <int32_t>self.listing_count:
-            raise ValueError(f"symbol {name!r}: listing {index} is not in the table of {self.listing_count}")
-        cdef const char *text = name
-        cdef uint32_t length = len(name)
-        cdef uint32_t at = <uint32_t>symbol_hash(text, length) & self.symbols.mask
-        while self.symbols.slots[at].length:
-            at = (at + 1) & self.symbols.mask
-        memcpy(self.symbols.slots[at].name, text, length)
-        self.symbols.slots[at].length = length
-        self.symbols.slots[at].listing = index
 
     def symbols_by_listing(self):
         """The exchange's spelling of each listing of this connection: dict of int -> str."""
@@ -197,6 +205,22 @@ cdef class OrderCodec(Codec):
         with nogil:
             status = self.decode_order_body(kind, &order, data, size, receive_ns, &out.buffer)
         return DecodeStatus(status)
+
+    cdef int decode_account_body(self, int kind, const char *data, size_t size, int64_t receive_ns,
+                                 DecodeBuffer *out) noexcept nogil:
+        """A REST body (BodyKind) on the whole account, whoever's orders and trades it tells of."""
+        return DecodeStatus.UNKNOWN_MESSAGE
+
+    def decode_account(self, int kind, bytes body, DecodeOutput out, int64_t receive_ns=0):
+        """Decode a REST body on the account (BodyKind); returns a DecodeStatus."""
+        cdef bytes padded = body + bytes(CODEC_PADDING)
+        cdef const char *data = padded
+        cdef size_t size = len(body)
+        cdef int status
+        with nogil:
+            status = self.decode_account_body(kind, data, size, receive_ns, &out.buffer)
+        return DecodeStatus(status)
+
     cdef int encode_cancel_all(self, uint32_t listing, int64_t unix_ns, char *out, size_t capacity) noexcept nogil:
         """Cancel everything that is open of a listing, or of the account, whoever's it is."""
         return EncodeStatus.ENCODE_UNSUPPORTED

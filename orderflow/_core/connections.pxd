@@ -6,7 +6,8 @@ doubt, before anyone can read them again. Every function: exchange thread only.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 from orderflow._core cimport (
-    arbitration, events, exchange_state, execution_reports, integrity, publication, recording, transport, websocket)
+    arbitration, events, exchange_state, execution_reports, integrity, publication, reconciliation, recording,
+    transport, websocket)
 from orderflow._core.byte_ring cimport ByteRingStatus
 from orderflow._core.exchange_state cimport NO_LISTING, Connection, ConnectionState, ExchangeState
 from orderflow._core.integrity cimport BookSync
@@ -32,6 +33,7 @@ cdef nogil:
         connection.state = ConnectionState.OPEN
         if command.role == Role.ORDERS:
             self.path.connection = -1       # until the session says that it is logged in: TRADING_READY
+            forget_account(self)
         connection.received_ns = connection.sent_ns = connection.pinged_ns = now_ns
         connection.loss = 0
         if connection.transport is not NULL:
@@ -73,6 +75,7 @@ cdef nogil:
         connection.loss_detail = detail
         if connection.role == Role.ORDERS and self.path.reports is not NULL:
             self.path.connection = -1
+            forget_account(self)
             execution_reports.doubt_all(self, now_ns)
         if connection.carries_books:
             recording.record(self, RecordedKind.RECORDED_LOST, index, NO_LISTING, reason, NULL, 0, now_ns)
@@ -83,6 +86,12 @@ cdef nogil:
                     if self.feeds is not NULL:
                         publication.point_tapes(self, i)
         leave(self, index, now_ns)
+
+    inline void forget_account(ExchangeState *self) noexcept:
+        """Nobody listens to what happens on the account: nothing new leaves until it was compared again."""
+        if self.path.account is not NULL:
+            reconciliation.abandon(self.path.account)
+            self.path.gate.waits = 1
 
     inline void leave(ExchangeState *self, uint32_t index, int64_t now_ns) noexcept:
         """Give the transport back, then say what happened; tried again while the control thread is too far behind. In

@@ -16,7 +16,7 @@ from libc.string cimport memcpy
 
 from orderflow._core cimport (
     cancelling, connections, events, evidence, exchange_state, execution_reports, integrity, market_data, paper,
-    publication, recording)
+    publication, recording, rounds)
 from orderflow._core.arbitration cimport LINES
 from orderflow._core.codec cimport Codec, DecodeStatus
 from orderflow._core.events cimport EXCERPT
@@ -160,6 +160,14 @@ cdef nogil:
             evidence.on_body(self, command, payload, size, now_ns)
         elif command.kind == CommandKind.ORDER_ASKED:
             evidence.on_asked(self, command, now_ns)
+        elif command.kind == CommandKind.ROUND_BEGIN:
+            rounds.on_begin(self, command, now_ns)
+        elif command.kind == CommandKind.ACCOUNT_BODY:
+            rounds.on_body(self, command, payload, size, now_ns)
+        elif command.kind == CommandKind.ROUND_END:
+            rounds.on_end(self, command, now_ns)
+        elif command.kind == CommandKind.ACCEPT_ACCOUNT:
+            rounds.on_accept(self, command.listing)
         elif command.kind == CommandKind.CLOSE_CONNECTION:
             if command.epoch == self.connections[index].epoch:
                 if command.value and self.path.connection == <int32_t>index:
@@ -168,12 +176,14 @@ cdef nogil:
                 connections.lose(self, index, LossReason.ASKED_TO_CLOSE, 0, now_ns)
 
     inline void on_timer(ExchangeState *self, int64_t now_ns) noexcept:
-        """Every POLL_NS: keep-alives, connections and books of which nothing is heard, snapshots that never came,
-        events that found no room."""
+        """Every POLL_NS: keep-alives, a round that settles, connections and books of which nothing is heard, snapshots
+        that never came, events that found no room."""
         cdef Connection *connection
         cdef uint32_t i
         if self.path.orders is not NULL:
             cancelling.keep_alive(self, now_ns)
+        if self.path.account is not NULL:
+            rounds.look(self, now_ns)
         for i in range(<uint32_t>CONNECTIONS):
             connection = &self.connections[i]
             if connection.state == ConnectionState.LEAVING:

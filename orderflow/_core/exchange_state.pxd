@@ -4,6 +4,7 @@ Every stage of the thread below is handed this one struct. Only the exchange thr
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from orderflow._core.account cimport Account
 from orderflow._core.arbitration cimport LINES, Feed
 from orderflow._core.board cimport SequenceBoard
 from orderflow._core.byte_ring cimport NativeByteRing
@@ -78,6 +79,7 @@ cdef struct OrderPath:          # what an exchange that takes orders has besides
     Ring128 *orders             # from the router
     Ring128 *reports            # to the router
     Paper *paper                # takes the orders instead of a connection; NULL = they go to the exchange
+    Account *account            # what is compared with the exchange's books; NULL = nothing is
     HeldOrders held             # those that wait until their intent is durable
     Gate gate
     Cancelling cancelling

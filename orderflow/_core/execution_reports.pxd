@@ -1,10 +1,10 @@
 """What became of our orders, as the exchange says or as we know ourselves: to the router. Exchange thread only."""
 from libc.stdint cimport int64_t, uint8_t, uint32_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
-from orderflow._core cimport events, gate, paper, paper_reports, pending
+from orderflow._core cimport account, events, gate, paper, paper_reports, pending
 from orderflow._core.exchange_state cimport CONNECTIONS, ExchangeState
-from orderflow._core.gate cimport SENT_CAPACITY
+from orderflow._core.gate cimport SENT_CAPACITY, SentOrder
 from orderflow._core.types cimport ChildOrder, EventKind, ExecType, ExecutionReport, Reason
 
 
@@ -22,8 +22,38 @@ cdef nogil:
         if self.path.reports is NULL:
             return
         what.receive_ns = now_ns
-        gate.observe(&self.path.gate, what)
+        if self.path.account is NULL:
+            gate.observe(&self.path.gate, what, what.cumulative_quantity < 0 and not what.reconciliation)
+        else:
+            account_for(self, what, now_ns)
         report(self, what)
+
+    inline bint shows_life(const ExecutionReport *what) noexcept:
+        """Whether a report proves that the exchange has the order."""
+        return (what.exec_type == ExecType.REPORT_NEW or what.exec_type == ExecType.REPORT_FILL
+                or what.exec_type == ExecType.REPORT_STATUS or what.exec_type == ExecType.REPORT_REPLACED)
+
+    inline void account_for(ExchangeState *self, ExecutionReport *what, int64_t now_ns) noexcept:
+        """The same where the account is compared with the exchange's books: each fill counts once, and an order that
+        ends is remembered by the exchange's id."""
+        cdef SentOrder *entry = NULL
+        cdef SentOrder before
+        cdef bint counts = False
+        if what.exec_type == ExecType.REPORT_FILL or (what.exec_type == ExecType.REPORT_STATUS and what.fee
+                                                      and what.trade_id):
+            counts = account.take_fill(self.path.account, what)
+        if what.client_order_id:
+            entry = gate.find(&self.path.gate, what.client_order_id)
+        if entry is NULL:
+            return
+        if entry.heard_ns == 0 and shows_life(what):
+            entry.heard_ns = now_ns
+        if entry.exchange_order_id[0] == 0:
+            memcpy(entry.exchange_order_id, what.exchange_order_id, sizeof(entry.exchange_order_id))
+        before = entry[0]
+        gate.observe(&self.path.gate, what, counts)
+        if gate.find(&self.path.gate, what.client_order_id) is NULL:
+            account.remember_ended(self.path.account, &before, now_ns)
 
     inline void answer(ExchangeState *self, const ChildOrder *order, uint8_t exec_type, uint8_t reason,
                        int64_t now_ns) noexcept:

@@ -1,8 +1,9 @@
 """The send gate: the last look before an order becomes bytes, and the table of what went out.
 
 The router decided on a book that it saw some microseconds ago; here, in the thread that owns the connection, it is
-asked once more: may this exchange be sent anything, is the connection the one that was meant, is the own book still
-LIVE, is there a rate token, has the deadline passed. A refusal costs nothing: it goes back as NOT_SENT.
+asked once more: may this exchange be sent anything, is the connection the one that was meant, have our books been
+compared with the exchange's since, is the own book still LIVE, is there a rate token, has the deadline passed. A
+refusal costs nothing: it goes back as NOT_SENT.
 
 The table holds every order that was sent and has not been seen to end. It is what kill cancels from, without the router
 or Python, and what becomes IN_DOUBT when the connection is lost. Open addressing by client order id; deletion moves the
@@ -29,12 +30,17 @@ cdef struct SentOrder:
     char exchange_order_id[32]
     int64_t quantity
     int64_t filled              # as far as reports said
+    int64_t counted             # sum of the fills that were told, each once
     int64_t before              # quantity before the replacement that is under way; 0 = none is
+    int64_t heard_ns            # when the exchange first showed that it has it; 0 = not yet
+    uint64_t listed_round       # of reconciliation, in which it was among the open orders
     uint32_t listing
     uint32_t slot               # in the router's table
     uint32_t cancel_round       # the last one in which its cancel was written (order_entry.pxd)
     uint16_t strategy
     uint8_t side
+    uint8_t misses              # rounds in a row that did not list it
+    uint8_t differs             # that was told
 
 
 cdef struct Gate:
@@ -44,6 +50,7 @@ cdef struct Gate:
     uint32_t sent_count
     uint8_t trading_state       # TradingState of this exchange
     uint8_t stopped             # HALTED was commanded; as the boot state it cancels nothing
+    uint8_t waits               # until a round of reconciliation has found our books and the exchange's equal
     TokenBucket orders
     uint64_t refused
 
@@ -72,12 +79,17 @@ cdef nogil:
         memset(entry.exchange_order_id, 0, sizeof(entry.exchange_order_id))
         entry.quantity = order.quantity
         entry.filled = 0
+        entry.counted = 0
         entry.before = 0
+        entry.heard_ns = 0
+        entry.listed_round = 0
         entry.listing = order.listing
         entry.slot = order.slot
         entry.strategy = order.strategy
         entry.cancel_round = 0
         entry.side = order.side
+        entry.misses = 0
+        entry.differs = 0
         self.sent_count += 1
         return entry
 
@@ -107,18 +119,20 @@ cdef nogil:
                 hole = at
         self.sent[hole].client_order_id = 0
 
-    inline void observe(Gate *self, ExecutionReport *report) noexcept:
-        """Keep the table in step with what the exchange says, and tell the router its slot."""
+    inline void observe(Gate *self, ExecutionReport *report, bint counts) noexcept:
+        """Keep the table in step with what the exchange says, and tell the router its slot. `counts`: of a fill, that
+        it was not told before."""
         cdef SentOrder *entry = find(self, report.client_order_id) if report.client_order_id else NULL
         if entry is NULL:
             return
         report.slot = entry.slot
         if entry.exchange_order_id[0] == 0:
             memcpy(entry.exchange_order_id, report.exchange_order_id, sizeof(entry.exchange_order_id))
-        # Of a fill that states the sum, the sum: the order of reports, and repeated ones, change nothing then.
-        if (report.exec_type == ExecType.REPORT_FILL and report.cumulative_quantity < 0
-                and not report.reconciliation):                 # which repeats fills
-            entry.filled += report.last_quantity
+        # What is stated and what the fills add up to, whichever is more: either may be told first.
+        if report.exec_type == ExecType.REPORT_FILL and counts:
+            entry.counted += report.last_quantity
+            if entry.counted > entry.filled:
+                entry.filled = entry.counted
         if report.cumulative_quantity > entry.filled:
             entry.filled = report.cumulative_quantity
         if entry.before and (report.exec_type == ExecType.REPORT_REPLACED or (
@@ -145,6 +159,8 @@ cdef nogil:
             return Reason.OK if take_token(&self.orders, now_ns, 0) else Reason.RATE_LIMITED
         if self.trading_state == TradingState.HALTED or is_stopped(self, order.strategy):
             return Reason.TRADING_HALTED
+        if self.waits:
+            return Reason.NOT_RECONCILED
         if book_state != BookState.LIVE:
             return Reason.BOOK_NOT_LIVE
         if order.book_epoch != book_epoch:

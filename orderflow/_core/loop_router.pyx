@@ -262,6 +262,10 @@ cdef class RouterLoop(Loop):
         """Queue a TradingState of one exchange: REDUCING or ACTIVE. Control thread only."""
         return self.set_state((exchange + router.FIRST_EXCHANGE) << 8 | state)
 
+    def rearm_instrument(self, uint16_t instrument):
+        """Queue that the exchanges are right about an instrument whose books differed. Control thread only."""
+        return self.set_state((instrument + router.FIRST_INSTRUMENT) << 8)
+
     def rearm_total(self):
         """Queue that the profit of everything is counted anew. Control thread only."""
         return self.set_state(router.EVERYTHING << 8)

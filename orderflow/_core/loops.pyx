@@ -36,6 +36,7 @@ from orderflow._core.kill cimport KillSwitch
 from orderflow._core.latency cimport LatencyHistogram
 from orderflow._core.masking cimport MASK_SEED_SIZE
 from orderflow._core.paper cimport PaperExchange
+from orderflow._core.reconciliation cimport AccountBook
 from orderflow._core.ring cimport Ring
 from orderflow._core.signals cimport ListingSignals
 from orderflow._core.transport cimport TransportKind, TransportStatus
@@ -522,6 +523,21 @@ cdef class ExchangeLoop(Loop):
         self.state.path.cancelling.is_exclusive, self.state.path.cancelling.dead_man_ns = False, 0
         self.state.path.paper = &taker.paper
         self.kept_alive.append(taker)
+
+    def compare_account(self, AccountBook book):
+        """Compare what fills make of the account with what the exchange says of it, in rounds, and let no new order out
+        before that was equal; before the thread runs."""
+        if self.state.path.orders is NULL or self.order_codec is None:
+            raise ValueError(f"{self.name} takes no orders, so there is no account to compare")
+        self.account = book
+        self.state.path.account = &book.account
+        self.state.path.gate.waits = 1
+        self.kept_alive.append(book)
+
+    @property
+    def reconciled(self):
+        """Whether new orders need not wait for a round of reconciliation."""
+        return not self.state.path.gate.waits
 
     @property
     def paper_due_ns(self):

@@ -31,10 +31,11 @@ from orderflow._core.risk_state cimport (
     Commitment, Decision, Drift, Exposure, Feed, Held, ListingBooks, ListingLimits, Money, Refusal, Risk, Stake,
     Strategy, refuse, stake_of)
 from orderflow._core.types cimport (
-    ChildOrder, Listing, OrderStatus, ParentOrder, Reason, Side, TimeInForce, TradingState)
+    ChildOrder, ExecutionReport, Listing, OrderStatus, ParentOrder, Reason, Side, TimeInForce, TradingState)
 
 cdef enum:
     PASSED = 0xA5               # ChildOrder.risk_code of an approved order; 0 = nobody looked at it
+    AMOUNT_DECIMALS = 18        # of amounts of an asset, whatever listing they are about
 
 
 cdef struct Approved:           # written by `check` only
@@ -303,6 +304,32 @@ cdef nogil:
         risk.reducing &= ~(<uint64_t>1 << exchange)
         if state != TradingState.ACTIVE:
             risk.reducing |= <uint64_t>1 << exchange
+
+    inline void halt_instrument(Risk *risk, const ExecutionReport *report) noexcept:
+        """An exchange's books of a listing and ours differ (REPORT_DIFFERS): its instrument waits for a person. What
+        was found first is kept."""
+        cdef Exposure *exposure
+        cdef int128 expected = report.last_price
+        cdef int128 found = report.last_quantity
+        cdef int decimals = report.fee_decimals
+        if report.listing >= risk.listing_count or (report.reason != Reason.BALANCE_UNEXPLAINED
+                                                    and report.reason != Reason.ORDER_UNEXPLAINED):
+            return
+        exposure = &risk.exposures[risk.limits[report.listing].instrument]
+        if exposure.differs:
+            return
+        while decimals < AMOUNT_DECIMALS and report.reason == Reason.BALANCE_UNEXPLAINED:
+            expected = expected * 10
+            found = found * 10
+            decimals += 1
+        exposure.differs = report.reason
+        exposure.expected = expected
+        exposure.found = found
+
+    inline void rearm_instrument(Risk *risk, uint32_t instrument) noexcept:
+        """By hand: what the exchanges have of it is taken for right."""
+        if instrument < risk.instrument_count:
+            risk.exposures[instrument].differs = Reason.OK
 
     inline void begin_day(Risk *risk) noexcept:
         """Count the profit of everything and of every strategy anew. Who was stopped by hand or by a limit stays so."""

@@ -428,6 +428,13 @@ cdef class RiskBook:
         self._check_index("exchange", exchange, self.risk.exchange_count)
         return TradingState.REDUCING if self.risk.reducing >> exchange & 1 else TradingState.ACTIVE
 
+    def difference(self, uint32_t instrument):
+        """DecisionView(code, limit, actual) of what an exchange's books of an instrument and ours differ in: what was
+        expected and what was found, amounts in 1e-18; code OK = they do not."""
+        self._check_index("instrument", instrument, self.risk.instrument_count)
+        cdef const Exposure *exposure = &self.risk.exposures[instrument]
+        return DecisionView(<Reason>exposure.differs, exposure.expected, exposure.found)
+
     def begin_day(self):
         """Count every profit anew; what has tripped stays so."""
         begin_day(&self.risk)

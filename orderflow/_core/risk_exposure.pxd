@@ -1,5 +1,8 @@
 """What an order may be and add to: trading states, its size, its book, its parent and the position.
 
+An instrument of which an exchange's books and ours differ takes no new order, wherever it would go: what is held of it
+is not known (rounds.pxd).
+
 A state of REDUCING lets an order pass when it and everything that is open on its side can only shrink the position: of
 an exchange, the position on that listing, whatever is held elsewhere.
 A position is judged by its worst case: all that is open on this side filled, in doubt included, and nothing on the
@@ -32,6 +35,9 @@ cdef nogil:
             return refuse(decision, Reason.TRADING_HALTED, TradingState.ACTIVE, risk.state)
         if limits.state == TradingState.HALTED:
             return refuse(decision, Reason.LISTING_HALTED, TradingState.ACTIVE, limits.state)
+        if risk.exposures[limits.instrument].differs:
+            exposure = &risk.exposures[limits.instrument]
+            return refuse(decision, exposure.differs, exposure.expected, exposure.found)
         if strategy.state == TradingState.HALTED:
             return refuse_halted(strategy, decision)
         quantity = wide.product(child.quantity, limits.quantity_factor)

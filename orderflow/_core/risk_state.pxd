@@ -70,8 +70,11 @@ cdef struct Exposure:           # of one instrument, in its scale
     int64_t reference_age_ns    # how old it may be
     int64_t collar              # largest distance from the reference on the aggressive side, fraction in 1e-8
     int64_t money_factor        # reference price * quantity * this = money of its currency
+    int128 expected             # of what the exchange's books and ours differ in, and what it shows; amounts in 1e-18
+    int128 found
     uint32_t currency
     uint32_t holders            # bit s: strategy s has a position or something open
+    uint8_t differs             # Reason why it is halted until it is re-armed by hand; OK = it is not
 
 
 cdef struct Drift:              # where the reference price of one instrument has been

@@ -54,6 +54,7 @@ cdef enum:
     EVERYTHING = 1              # whom a command of the input log concerns; 0 = the trading state
     FIRST_STRATEGY = 2
     FIRST_EXCHANGE = 0x100
+    FIRST_INSTRUMENT = 0x1000
     KILLED = 0xFFFF             # which exchanges and strategies are killed
     ANSWER_NS = 5_000_000_000   # an order that nobody answered for so long is in doubt
     FIRST_ASK_NS = 250_000_000  # what is on its way may still come; then the exchange is asked,
@@ -810,6 +811,9 @@ cdef nogil:
         cdef uint32_t slot
         cdef bint was_unclear
         journal.append_report(self.journal, report, now_ns)
+        if report.exec_type == ExecType.REPORT_DIFFERS:
+            risk.halt_instrument(self.risk, report)
+            return
         slot = order_table.find(self.table, report.client_order_id, report.slot)
         was_unclear = slot != <uint32_t>NONE and order_states.is_unclear(&self.table.orders[slot])
         orders.apply(self.table, report, &outcome)
@@ -854,10 +858,13 @@ cdef nogil:
 
     inline void on_rearm(RouterState *self, uint16_t whose, uint8_t state, int64_t now_ns) noexcept:
         """By hand: the trading state of strategy `whose` - FIRST_STRATEGY, or the profit of everything counted anew
-        (EVERYTHING). Of exchange `whose` - FIRST_EXCHANGE by its clock, too: REDUCING or ACTIVE."""
+        (EVERYTHING), or instrument `whose` - FIRST_INSTRUMENT, whose books differed. Of exchange `whose` -
+        FIRST_EXCHANGE by its clock, too: REDUCING or ACTIVE."""
         input_log.take(self.log, InputKind.INPUT_COMMAND, whose, state, now_ns)
         if whose == EVERYTHING:
             risk.rearm_total(self.risk)
+        elif whose >= FIRST_INSTRUMENT:
+            risk.rearm_instrument(self.risk, <uint32_t>(whose - FIRST_INSTRUMENT))
         elif whose >= FIRST_EXCHANGE:
             risk.set_exchange(self.risk, <uint32_t>(whose - FIRST_EXCHANGE), state)
         else:

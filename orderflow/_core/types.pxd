@@ -100,6 +100,8 @@ cpdef enum ExecType:            # why an ExecutionReport was sent
     REPORT_ASKED = 11           # a question about the order is answered: OK = whole, UNKNOWN_OUTCOME = not
     REPORT_REPLACED = 12        # last_price and last_quantity: what its price and whole quantity are now
     REPORT_REPLACE_REJECTED = 13
+    REPORT_BALANCE = 14         # the account holds `fee` of `fee_asset`, at `fee_decimals`; it never leaves its thread
+    REPORT_DIFFERS = 15         # books there and ours; last_price: expected, last_quantity: found, at `fee_decimals`
 
 
 cpdef enum Liquidity:
@@ -210,6 +212,9 @@ cpdef enum Reason:              # coded reasons: of risk, of the send gate, of a
     STRATEGY_NOTIONAL_EXCEEDED = 57
     IDS_USED_UP = 58            # this run has given all its client order ids: it takes a restart
     EXCHANGE_REDUCING = 59      # only what reduces the position there passes
+    NOT_RECONCILED = 61         # nobody has compared our books with the exchange's since it was connected
+    BALANCE_UNEXPLAINED = 62    # of an asset of the instrument, by fills; until it is re-armed by hand
+    ORDER_UNEXPLAINED = 63      # the exchange has an order of ours open that had ended here
     NEVER_ACCEPTED = 64         # asked for, and nowhere to be found long after it was sent
     RESTARTED = 65              # its run ended while it worked
 
@@ -227,12 +232,19 @@ cpdef enum CommandKind:         # control (Python) -> a native thread
     ORDER_BODY = 10             # payload: REST body on an order; value: client order id, argument: BodyKind
     ORDER_ASKED = 11            # these were all; argument: whether every call was answered
     SET_CLOCK = 12              # value: what the exchange's unix clock shows less what our monotonic clock shows
+    ROUND_BEGIN = 13            # of reconciliation; value: its number
+    ACCOUNT_BODY = 14           # payload: REST body on the account; value: the round's number, argument: BodyKind
+    ROUND_END = 15              # these were all; value: the round's number, argument: whether every call was answered
+    ACCEPT_ACCOUNT = 16         # by hand: what the exchange has of `listing`'s instrument is right
 
 
-cpdef enum BodyKind:            # what a REST body about orders is
+cpdef enum BodyKind:            # what a REST body about orders, or about the account, is
     ORDER_STATE = 1             # the one that was asked for
     ORDER_LIST = 2              # orders, among which it may be
     ORDER_TRADES = 3            # trades of that order alone
+    ACCOUNT_ORDERS = 4          # open orders of the account, whoever's
+    ACCOUNT_BALANCES = 5        # what it holds
+    ACCOUNT_TRADES = 6          # its trades, whoever's
 
 
 cpdef enum Role:                # what a connection is for
@@ -264,6 +276,15 @@ cpdef enum EventKind:           # exchange thread -> control (Python)
     REPORTS_FULL = 7
     LINE_CHANGED = 8            # the same of a line's book that is not the one shown; `connection` says which
     ORDER_QUESTION = 9          # what became of an order? `value`: client order id, `detail`: unix ns of its decision
+    ROUND_BEGUN = 10            # of reconciliation; `value`: its number: what is asked from now on may be compared
+    ROUND_DONE = 11             # `value`: its number, `detail`: Verdict
+    ACCOUNT_DIFFERS = 12        # payload: an ExecutionReport, as the router gets it
+
+
+cpdef enum Verdict:             # of a round of reconciliation
+    INCOMPLETE = 0              # nothing is concluded from it
+    EQUAL = 1                   # but for what was found to differ before, and told
+    DIFFERS = 2                 # to be looked at again, before anything is concluded
 
 
 cpdef enum LossReason:

@@ -94,6 +94,8 @@ class ExecType(IntEnum):
     REPORT_ASKED = 11
     REPORT_REPLACED = 12
     REPORT_REPLACE_REJECTED = 13
+    REPORT_BALANCE = 14
+    REPORT_DIFFERS = 15
 
 class Liquidity(IntEnum):
     UNKNOWN_LIQUIDITY = 0
@@ -196,6 +198,9 @@ class Reason(IntEnum):
     STRATEGY_NOTIONAL_EXCEEDED = 57
     IDS_USED_UP = 58
     EXCHANGE_REDUCING = 59
+    NOT_RECONCILED = 61
+    BALANCE_UNEXPLAINED = 62
+    ORDER_UNEXPLAINED = 63
     NEVER_ACCEPTED = 64
     RESTARTED = 65
 
@@ -212,11 +217,18 @@ class CommandKind(IntEnum):
     ORDER_BODY = 10
     ORDER_ASKED = 11
     SET_CLOCK = 12
+    ROUND_BEGIN = 13
+    ACCOUNT_BODY = 14
+    ROUND_END = 15
+    ACCEPT_ACCOUNT = 16
 
 class BodyKind(IntEnum):
     ORDER_STATE = 1
     ORDER_LIST = 2
     ORDER_TRADES = 3
+    ACCOUNT_ORDERS = 4
+    ACCOUNT_BALANCES = 5
+    ACCOUNT_TRADES = 6
 
 class Role(IntEnum):
     MARKET_DATA = 0
@@ -240,6 +252,14 @@ class EventKind(IntEnum):
     REPORTS_FULL = 7
     LINE_CHANGED = 8
     ORDER_QUESTION = 9
+    ROUND_BEGUN = 10
+    ROUND_DONE = 11
+    ACCOUNT_DIFFERS = 12
+
+class Verdict(IntEnum):
+    INCOMPLETE = 0
+    EQUAL = 1
+    DIFFERS = 2
 
 class LossReason(IntEnum):
     PEER_CLOSED = 1

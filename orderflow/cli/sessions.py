@@ -57,6 +57,8 @@ def session_of(name: str, exchange: ExchangeSettings, trade: bool, renewed: bool
         silence_ns=int(exchange.silence_seconds * 1e9), login_ns=int(exchange.login_seconds * 1e9),
         subscribe_ns=int(exchange.subscribe_seconds * 1e9),
         maximum_clock_offset_ns=int(exchange.maximum_clock_offset_seconds * 1e9), lines=exchange.lines,
+        reconcile_ns=None if exchange.reconcile_seconds is None else int(exchange.reconcile_seconds * 1e9),
+        accept_unexplained=exchange.unexplained_balances == "accept",
         renew_after_ns=_renew_after_ns(exchange) if renewed else 0))
 
 

@@ -48,6 +48,8 @@ def lines(found: dict) -> list[str]:
         state = "killed" if one["killed"] else "ready" if one["can_trade"] else "no connection"
         if one.get("clock", {}).get("reducing"):
             state += ", reducing: clock"
+        if one["can_trade"] and not one.get("reconciliation", {}).get("reconciled", True):
+            state += ", waits: not reconciled"
         rows.append((one["name"], state if one["trades"] else "not traded",
                      ", ".join(f"{symbol} {book}" for symbol, book in one["books"].items()), f"{one['frames']:,}",
                      str(one["open_orders"]), str(one["sent"]), str(one["refused_by_gate"])))
@@ -57,6 +59,7 @@ def lines(found: dict) -> list[str]:
                 f"filled {one['filled']}: {one['status']} ({one['client_order_id']})" for one in found["open_orders"]]
     written += [f"Position {instrument}: " + ", ".join(f"{net} on {name}" for name, net in parts.items())
                 for instrument, parts in found["positions"].items()]
+    written += [f"Halted {', '.join(one['instruments']) or 'nothing'}: {one['text']}" for one in found["differences"]]
     if found["refusals"]:
         written.append("Refused by risk: " + ", ".join(f"{count} {name}" for name, count in found["refusals"].items()))
     if found["not_ready"]:

@@ -30,11 +30,33 @@ class OrderQuestion:
     sent_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class RoundStep:
+    """One thing that an exchange is asked in a round of reconciliation.
+
+    Attributes
+    ----------
+    kind : BodyKind
+        ACCOUNT_ORDERS, ACCOUNT_BALANCES or ACCOUNT_TRADES.
+    listing : int
+        Of which listing, -1 = of the account.
+    since_ns : int
+        Trades since then, unix nanoseconds of the exchange's clock.
+    page : int
+        Where what one answer holds did not suffice: where the next begins, as the session counts; 0 = the beginning.
+    """
+
+    kind: BodyKind
+    listing: int = -1
+    since_ns: int = 0
+    page: int = 0
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
     """One REST call. `purpose` comes back with the answer; `listing` is that of a book's snapshot, else -1. The answer
     to a `secret` one (a token) is not shown; headers and body of a call never are. `weight` is what it counts for in
-    the exchange's limit; `question` is what it helps to answer."""
+    the exchange's limit; `question` is what it helps to answer, `step` what it asks in a round of reconciliation."""
 
     purpose: str
     method: str
@@ -45,6 +67,7 @@ class Request:
     secret: bool = False
     weight: int = 1
     question: OrderQuestion | None = None
+    step: RoundStep | None = None
 
     def __repr__(self) -> str:
         return f"Request({self.purpose!r}, {self.method} {redacted(self.url)}, listing={self.listing})"
@@ -145,6 +168,21 @@ class OrderBody:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountBody:
+    """Hand this REST body to the exchange thread, which decodes it as a part of a round of reconciliation."""
+
+    step: RoundStep
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AskMore:
+    """The answer to a step of a round did not hold all: ask this next."""
+
+    step: RoundStep
+
+
+@dataclass(frozen=True, slots=True)
 class KeepAlive:
     """Let the exchange thread send this text whenever nothing was sent for so long (no Python is needed for it)."""
 
@@ -224,5 +262,5 @@ def by_channel(wanted: Sequence[Subscription]) -> dict[str, tuple[Subscription, 
             for channel in dict.fromkeys(one.channel for one in wanted)}
 
 
-Action = (Send | Fetch | SnapshotBody | OrderBody | KeepAlive | Open | Ready | Answered | Reconnect | ClockRead
-          | ClockRefused | Problem)
+Action = (Send | Fetch | SnapshotBody | OrderBody | AccountBody | AskMore | KeepAlive | Open | Ready | Answered
+          | Reconnect | ClockRead | ClockRefused | Problem)

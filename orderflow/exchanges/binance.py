@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -18,7 +19,9 @@ from orderflow._core.signing import Signer
 from orderflow._core.types import Amends, BodyKind, Role
 from orderflow.credentials import Credentials
 from orderflow.exchanges.actions import (
+    AccountBody,
     Action,
+    AskMore,
     ClockRead,
     ClockRefused,
     Endpoint,
@@ -30,6 +33,7 @@ from orderflow.exchanges.actions import (
     Ready,
     Reconnect,
     Request,
+    RoundStep,
     Send,
     Subscription,
     answered,
@@ -70,6 +74,12 @@ MILLISECOND_NS = 1_000_000
 #: What is asked about an order: path, weight ("Spot REST API").
 ORDER_CALLS = {"order": ("/order", 4), "open orders": ("/openOrders", 6), "order history": ("/allOrders", 20),
                "trades": ("/myTrades", 20)}
+#: What is asked about the account in a round: path, weight, and what it is called.
+ROUND_CALLS = {BodyKind.ACCOUNT_ORDERS: ("/openOrders", 6, "the open orders"),
+               BodyKind.ACCOUNT_BALANCES: ("/account", 20, "the balances"),
+               BodyKind.ACCOUNT_TRADES: ("/myTrades", 20, "the trades")}
+#: Of the open orders of all symbols at once.
+ALL_OPEN_WEIGHT = 80
 ORDERS = "wss://ws-api.binance.com:443/ws-api/v3"
 
 
@@ -286,14 +296,60 @@ class BinanceSession(Session):
         return actions
 
     def _order_call(self, purpose: str, question: OrderQuestion, unix_ns: int, **parameters: object) -> Request:
-        """Signed over the query ("Request security")."""
         path, weight = ORDER_CALLS[purpose]
+        return self._signed(purpose, path, unix_ns, {"symbol": self.indices[question.listing].symbol, **parameters},
+                            weight=weight, question=question)
+
+    def _signed(self, purpose: str, path: str, unix_ns: int, parameters: dict[str, object], *, weight: int,
+                question: OrderQuestion | None = None, step: RoundStep | None = None) -> Request:
+        """A call that is signed over its query ("Request security")."""
         credentials = self._credentials()
-        query = urlencode({"symbol": self.indices[question.listing].symbol, **parameters,
-                           "timestamp": unix_ns // 1_000_000})
+        query = urlencode({**parameters, "timestamp": unix_ns // 1_000_000})
         signature = urlencode({"signature": self._signer.sign(query)})
         return Request(purpose, "GET", f"{self.rest}{self.prefix}{path}?{query}&{signature}",
-                       (("X-MBX-APIKEY", reveal(credentials.key)),), secret=True, weight=weight, question=question)
+                       (("X-MBX-APIKEY", reveal(credentials.key)),), secret=True, weight=weight,
+                       question=question, step=step)
+
+    # -- the account --------------------------------------------------------------------------------------------
+
+    def round_steps(self, since_ns: int) -> list[RoundStep]:
+        """Open orders and trades go by symbol; of many symbols the open orders of all are cheaper."""
+        listings = list(self.indices)
+        apart = len(listings) * ROUND_CALLS[BodyKind.ACCOUNT_ORDERS][1] < ALL_OPEN_WEIGHT
+        return [*(RoundStep(BodyKind.ACCOUNT_ORDERS, listing) for listing in (listings if apart else [-1])),
+                RoundStep(BodyKind.ACCOUNT_BALANCES),
+                *(RoundStep(BodyKind.ACCOUNT_TRADES, listing, since_ns) for listing in listings)]
+
+    def round_weight(self, step: RoundStep) -> int:
+        if step.kind == BodyKind.ACCOUNT_ORDERS and step.listing < 0:
+            return ALL_OPEN_WEIGHT
+        return ROUND_CALLS[step.kind][1]
+
+    def round_call(self, step: RoundStep, unix_ns: int) -> Request:
+        """Trades after the first page go by their ids."""
+        path, _, purpose = ROUND_CALLS[step.kind]
+        parameters: dict[str, object] = {"symbol": self.indices[step.listing].symbol} if step.listing >= 0 else {}
+        if step.kind == BodyKind.ACCOUNT_BALANCES:
+            parameters["omitZeroBalances"] = "true"
+        elif step.kind == BodyKind.ACCOUNT_TRADES:
+            begin = {"fromId": step.page} if step.page else {"startTime": max(0, step.since_ns) // 1_000_000}
+            parameters |= {**begin, "limit": PAGE}
+        return self._signed(purpose, path, unix_ns, parameters, weight=self.round_weight(step), step=step)
+
+    def round_answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
+        """A page of trades that is full may not be the last one."""
+        step = request.step
+        assert step is not None
+        found = json.loads(body) if body[:1] in (b"{", b"[") else {}
+        if status != 200 or isinstance(found, dict) != (step.kind == BodyKind.ACCOUNT_BALANCES):
+            refused: list[Action] = [ClockRefused()] if isinstance(found, dict) and found.get(
+                "code") == TIME_REFUSED else []
+            return [*refused, Problem(f"asked for {request.purpose}: {body[:200].decode(errors='replace')} (status "
+                                      f"{status})")]
+        actions: list[Action] = [AccountBody(step, body)]
+        if step.kind == BodyKind.ACCOUNT_TRADES and len(found) == PAGE:
+            actions.append(AskMore(replace(step, page=int(found[-1]["id"]) + 1)))
+        return actions
 
     # -- its clock ----------------------------------------------------------------------------------------------
 

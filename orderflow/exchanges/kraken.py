@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from urllib.parse import urlencode
@@ -14,7 +15,9 @@ from orderflow._core.codecs.kraken_orders import KrakenOrders
 from orderflow._core.secret import Secret, reveal
 from orderflow._core.types import Amends, BodyKind, Role
 from orderflow.exchanges.actions import (
+    AccountBody,
     Action,
+    AskMore,
     ClockRead,
     Endpoint,
     Fetch,
@@ -24,6 +27,7 @@ from orderflow.exchanges.actions import (
     Ready,
     Reconnect,
     Request,
+    RoundStep,
     Send,
     Subscription,
     answered,
@@ -42,6 +46,13 @@ CHANNELS = {1: "book", 2: "trade"}
 OPEN, CLOSED, TRADES = "open orders", "closed orders", "trades"
 METHODS = {OPEN: "OpenOrders", CLOSED: "ClosedOrders", TRADES: "QueryTrades"}
 TRADES_AT_ONCE = 20
+#: What is asked about the account in a round: method, weight ("ledger/trade history calls increase the counter by 2"),
+#: and what it is called.
+ROUND_CALLS = {BodyKind.ACCOUNT_ORDERS: ("OpenOrders", 1, "the open orders"),
+               BodyKind.ACCOUNT_BALANCES: ("Balance", 1, "the balances"),
+               BodyKind.ACCOUNT_TRADES: ("TradesHistory", 2, "the trades")}
+#: Trades of one answer, the newest first.
+TRADES_PAGE = 50
 SECOND_NS, MICROSECOND_NS = 1_000_000_000, 1_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -80,6 +91,8 @@ class KrakenSession(Session):
         self.orders = settings.orders or ORDERS
         self.depth = settings.depth or 1000
         self._trades: list[str] = []        # still to be asked for, of the question that is open
+        self._rest_names: dict[str, tuple[str, ...]] = {}   # how REST spells pairs, by ours
+        self._rest_assets: dict[str, str] = {}              # and assets
 
     def metadata(self) -> list[Request]:
         """AssetPairs."""
@@ -94,11 +107,13 @@ class KrakenSession(Session):
             When a symbol is not offered; the message names it.
         """
         pairs = {}
-        for entry in json.loads(bodies["AssetPairs"], parse_float=Decimal)["result"].values():
+        for key, entry in json.loads(bodies["AssetPairs"], parse_float=Decimal)["result"].items():
             name = entry.get("wsname")
             if name:
                 base, quote = (MODERN.get(part, part) for part in name.split("/"))
                 pairs[f"{base}/{quote}"] = entry
+                self._rest_names[f"{base}/{quote}"] = tuple({key, entry.get("altname") or key, name})
+                self._rest_assets |= {base: entry.get("base") or base, quote: entry.get("quote") or quote}
         result = []
         for symbol, entry in self.offered(pairs):
             base, quote = symbol.split("/")
@@ -124,7 +139,11 @@ class KrakenSession(Session):
         except ValueError as error:
             raise self.error(str(error)) from None
         self.assets = sorted({asset for item in self.indices.values() for asset in (item.base, item.quote)})
-        self._order_codec = KrakenOrders(table, symbols, assets=self.assets)
+        self._order_codec = KrakenOrders(
+            table, symbols, assets=self.assets,
+            rest_symbols={name: index for symbol, index in symbols.items()
+                          for name in self._rest_names.get(symbol, ())},
+            rest_assets=[self._rest_assets.get(asset, asset) for asset in self.assets])
         return self._order_codec
 
     def endpoints(self) -> list[Endpoint]:
@@ -133,7 +152,7 @@ class KrakenSession(Session):
         return [*super().endpoints(), orders] if self.settings.trade else super().endpoints()
 
     def _private(self, purpose: str, method: str, unix_ns: int, question: OrderQuestion | None = None,
-                 **parameters: str) -> Request:
+                 step: RoundStep | None = None, **parameters: str) -> Request:
         """A signed call."""
         path = f"/0/private/{method}"
         credentials = self.settings.credentials
@@ -141,7 +160,8 @@ class KrakenSession(Session):
         body = urlencode({"nonce": nonce, **parameters})
         headers = (("API-Key", reveal(credentials.key)), ("API-Sign", signature(self._secret, path, nonce, body)),
                    ("Content-Type", "application/x-www-form-urlencoded"))
-        return Request(purpose, "POST", f"{self.rest}{path}", headers, body.encode(), secret=True, question=question)
+        return Request(purpose, "POST", f"{self.rest}{path}", headers, body.encode(), secret=True, question=question,
+                       weight=1 if step is None else self.round_weight(step), step=step)
 
     def order_calls(self, question: OrderQuestion, unix_ns: int) -> list[Request]:
         """Among the open ones, by the id that we gave it. What follows goes after the answer: calls that overtook each
@@ -172,6 +192,33 @@ class KrakenSession(Session):
 
     def _order_call(self, purpose: str, question: OrderQuestion, unix_ns: int) -> Request:
         return self._private(purpose, METHODS[purpose], unix_ns, question, cl_ord_id=question.name, trades="true")
+
+    def round_steps(self, since_ns: int) -> list[RoundStep]:
+        """All of it is of the account."""
+        return [RoundStep(BodyKind.ACCOUNT_ORDERS), RoundStep(BodyKind.ACCOUNT_BALANCES),
+                RoundStep(BodyKind.ACCOUNT_TRADES, since_ns=since_ns)]
+
+    def round_weight(self, step: RoundStep) -> int:
+        return ROUND_CALLS[step.kind][1]
+
+    def round_call(self, step: RoundStep, unix_ns: int) -> Request:
+        """Of trades, those after a time in seconds, so many of the newest passed over."""
+        method, _, purpose = ROUND_CALLS[step.kind]
+        wanted = {} if step.kind != BodyKind.ACCOUNT_TRADES else {
+            "start": str(max(0, step.since_ns) // SECOND_NS), "ofs": str(step.page)}
+        return self._private(purpose, method, unix_ns, None, step, **wanted)
+
+    def round_answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
+        """Trades that came while we turned the pages move the older ones on: some are told twice, none is missed."""
+        step = request.step
+        assert step is not None
+        answer: dict = json.loads(body) if status == 200 else {"error": [body[:200].decode(errors="replace")]}
+        if answer.get("error"):
+            return [Problem(f"asked for {request.purpose}: {answer['error']}")]
+        actions: list[Action] = [AccountBody(step, body)]
+        if step.kind == BodyKind.ACCOUNT_TRADES and len(answer["result"]["trades"]) == TRADES_PAGE:
+            actions.append(AskMore(replace(step, page=step.page + TRADES_PAGE)))
+        return actions
 
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
         """The order connection needs a token first."""

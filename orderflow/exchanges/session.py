@@ -25,6 +25,7 @@ from orderflow.exchanges.actions import (
     Problem,
     Ready,
     Request,
+    RoundStep,
     Send,
     SnapshotBody,
     Subscription,
@@ -35,6 +36,10 @@ from orderflow.instrument import Listing
 
 #: Purpose of the call that asks an exchange for its time.
 CLOCK = "clock"
+#: Rounds of reconciliation by default: no more often, and one part in so many of what the exchange allows in REST
+#: calls; and the largest part that may be chosen. The rest is for logins, snapshots and questions about orders.
+SHORTEST_PERIOD_NS = 10_000_000_000
+DEFAULT_SHARE, LARGEST_SHARE = 3, 2
 #: What a session raises on something that no document describes. It must not end the thread that serves them all.
 MISUNDERSTOOD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
@@ -71,6 +76,11 @@ class SessionSettings:
         After how long without us the exchange cancels everything, where it offers that; 0 = not used.
     maximum_clock_offset_ns : int
         How far the exchange's clock may be from this machine's; beyond it orders there may only reduce. 0 = any.
+    reconcile_ns : int, optional
+        How often our books are compared with the exchange's besides after every connect; 0 = not besides, None = as
+        often as a part of what the exchange allows permits.
+    accept_unexplained : bool
+        Whether a balance that fills do not explain is told and taken for right, instead of halting its instruments.
     limits : Limits, optional
         Instead of those that the session knows.
     orders_only : bool
@@ -101,6 +111,8 @@ class SessionSettings:
     login_ns: int = 10_000_000_000
     subscribe_ns: int = 10_000_000_000
     maximum_clock_offset_ns: int = 2_000_000_000
+    reconcile_ns: int | None = None
+    accept_unexplained: bool = False
     limits: Limits | None = None
     lines: int = 1
     renew_after_ns: int | None = None
@@ -292,6 +304,38 @@ class Session:
         that the answer is of no use: nothing may be concluded. That the exchange does not know the order counts
         only when it was asked for wherever it may be: by its id, among the open orders, in the history."""
         raise NotImplementedError
+
+    # -- the account --------------------------------------------------------------------------------------------
+
+    def round_steps(self, since_ns: int) -> list[RoundStep]:
+        """What a round of reconciliation asks, in this order: open orders, balances, then trades since `since_ns`,
+        among which are those that made the balances what they are. Nothing where that is not supported."""
+        return []
+
+    def round_call(self, step: RoundStep, unix_ns: int) -> Request:
+        """The call for a step; it carries the step."""
+        raise NotImplementedError
+
+    def round_answer(self, request: Request, status: int, body: bytes, unix_ns: int) -> list[Action]:
+        """It was answered: AccountBody, and AskMore where that was not all. No action, or a Problem, says that the
+        answer is of no use: the round is in vain."""
+        raise NotImplementedError
+
+    def round_period_ns(self) -> int:
+        """How long to wait between two rounds while nothing happens; 0 = there is no next one. By default no less than
+        SHORTEST_PERIOD_NS, and so long that rounds take a third of what the exchange allows in REST calls; what is
+        chosen may take the half: a login must never wait for them."""
+        chosen = self.settings.reconcile_ns
+        limit = (self.settings.limits or self.limits).requests
+        weight = sum(self.round_weight(step) for step in self.round_steps(0))
+        whole_ns = 0 if limit is None else weight * limit.period_ns // limit.count
+        if chosen is None:
+            return max(SHORTEST_PERIOD_NS, DEFAULT_SHARE * whole_ns)
+        return max(chosen, LARGEST_SHARE * whole_ns) if chosen else 0
+
+    def round_weight(self, step: RoundStep) -> int:
+        """What a step counts for in the exchange's limit."""
+        return 1
 
     # -- its clock ------------------------------------------------------------------------------------------------
 

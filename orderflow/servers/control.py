@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from orderflow._core.client_id import encode
-from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason, Role
+from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason, Role, Verdict
 from orderflow.exchanges.actions import (
+    AccountBody,
     Action,
     Answered,
+    AskMore,
     ClockRead,
     ClockRefused,
     Fetch,
@@ -46,6 +48,7 @@ from orderflow.servers.lines import Line, Lines
 from orderflow.servers.outgoing import Outgoing
 from orderflow.servers.questions import Questions
 from orderflow.servers.resyncs import FIRST_PAUSE_NS, GOOD_NS, LONGEST_PAUSE_NS, Resyncs
+from orderflow.servers.rounds import Rounds
 
 if TYPE_CHECKING:
     from orderflow.servers.capture_writer import CaptureWriter
@@ -90,6 +93,9 @@ class Conversation:
         self._resyncs = [Resyncs(self._random) for _ in self._sessions]     # by line, as the sessions
         self._outgoing = Outgoing(len(self.lines), self.limits, hosts)
         self._questions = Questions()
+        self.rounds = Rounds(session) if loop.account is not None else None     # of reconciliation
+        self.differs: Callable[[bytes, bool], None] | None = None   # told what differs, and whether that is accepted
+        self._found = 0                     # fills that rounds have told first, as far as the user was told
         self._now_ns = self._unix_offset_ns = 0
         self._stopping = False
         self.capture: CaptureWriter | None = None       # told what goes out and where to; frames come natively
@@ -104,6 +110,7 @@ class Conversation:
             return
         self._now_ns = now_ns
         yield from self._act(self._clock_questions(), 0)
+        self._begin_round()
         for pair in self.lines.pairs:
             pair.renew(now_ns)
         for index, line in enumerate(self.lines):
@@ -121,6 +128,8 @@ class Conversation:
     def next_due_ns(self) -> int | None:
         """When `due` has something to do; None = nothing is planned."""
         due = [planned.due_ns for planned in (*self.lines, *self.lines.pairs, *self._resyncs, self.clock)]
+        if self.rounds is not None:
+            due.append(self.rounds.due_ns)
         due.append(self._outgoing.due_ns(self._now_ns))
         waiting = [at for at in due if at is not None]
         return min(waiting) if waiting and not self._stopping else None
@@ -167,6 +176,8 @@ class Conversation:
             return self._act(self.clock.answered(request, status, body), 0)
         if number is None:
             return self._release()      # asked for by a connection that is gone; the new one asks itself
+        if request.step is not None:
+            return self._step_answered(request, status, body)
         if request.question is not None:        # signed for one moment: if it was refused it is not repeated as it is
             return self._order_answered(request, status, body)
         if is_snapshot and refused:
@@ -245,6 +256,13 @@ class Conversation:
             identity = int(event["value"])
             self._questions.ask(OrderQuestion(int(event["listing"]), identity, encode(identity), int(event["detail"])))
             return self._ask_next()
+        elif kind == EventKind.ROUND_BEGUN and self.rounds is not None:
+            self.rounds.begun(int(event["value"]), self._unix_ns)
+            return self._ask_next()
+        elif kind == EventKind.ROUND_DONE:
+            self._round_done(int(event["value"]), Verdict(int(event["detail"])))
+        elif kind == EventKind.ACCOUNT_DIFFERS and self.differs is not None:
+            self.differs(payload, bool(event["value"]))
         elif kind == EventKind.CONNECTION_LOST:
             return self._lost(index, LossReason(int(event["value"])), int(event["detail"]), now_ns)
         elif kind == EventKind.TRANSPORT_RELEASED:
@@ -255,15 +273,75 @@ class Conversation:
         return []
 
     def _ask_next(self) -> list[Effect]:
-        """Ask about the next order, if no other question is open. What is asked before the exchange's time is known is
-        asked then, or by the router again."""
-        question = self._questions.next(self._now_ns) if self.clock.may_sign(self._now_ns) else None
-        if question is None:
+        """Ask about the next order, or go on with a round: one signed call after the other. A round that trading waits
+        for goes first: it tells of all orders at once. What is asked before the exchange's time is known is asked then,
+        or by the router again."""
+        if not self.clock.may_sign(self._now_ns) or (self.rounds is not None and self.rounds.is_calling):
             return []
-        for request in self.session.order_calls(question, self._unix_ns):
-            self._questions.calling()
-            self._outgoing.fetch(request)
+        if self.rounds is None or self.rounds.reconciled or not self._call_of_round():
+            question = self._questions.next(self._now_ns)
+            if question is None:
+                self._call_of_round()
+            else:
+                for request in self.session.order_calls(question, self._unix_ns):
+                    self._questions.calling()
+                    self._outgoing.fetch(request)
         return self._release()
+
+    def _call_of_round(self) -> bool:
+        """Make the next call of a round, if there is one and no question waits for its answers."""
+        call = None if self.rounds is None or self._questions.is_open else self.rounds.call(self._unix_ns)
+        if call is None:
+            return False
+        self._outgoing.fetch(call)
+        return True
+
+    # -- rounds of reconciliation ---------------------------------------------------------------------------------
+
+    def _begin_round(self) -> None:
+        """If one is due: the native loop counts from now on, and is asked for nothing before it says so."""
+        number = None if self.rounds is None else self.rounds.begin(self._now_ns)
+        if number is not None:
+            self.loop.command(CommandKind.ROUND_BEGIN, value=number)
+
+    def _step_answered(self, request: Request, status: int, body: bytes) -> list[Effect]:
+        """A part of what the exchange knows of the account: to the native loop, which is told too when that was all."""
+        if self.rounds is None or not self.rounds.is_waiting_for(request):
+            return [*self._ask_next(), *self._release()]
+        try:
+            actions = self.session.round_answer(request, status, body, self._unix_ns)
+        except MISUNDERSTOOD as error:
+            actions = [Problem(f"the answer about {request.purpose} was not understood ({error!r})")]
+        useful = bool(actions)
+        more = []
+        for action in actions:
+            if isinstance(action, AskMore):
+                more.append(action.step)
+            elif isinstance(action, AccountBody):
+                useful &= self.loop.command(CommandKind.ACCOUNT_BODY, value=self.rounds.number,
+                                            argument=action.step.kind, payload=action.body)
+            elif isinstance(action, Problem):
+                useful = False
+                self.tell(action.message)
+            elif isinstance(action, ClockRefused):
+                self.clock.refused(self._now_ns)
+        self.rounds.answered(more)
+        whole = self.rounds.ended(failed=not useful)
+        if whole is not None:
+            self.loop.command(CommandKind.ROUND_END, value=self.rounds.number, argument=int(whole))
+        return [*self._ask_next(), *self._release()]
+
+    def _round_done(self, number: int, verdict: Verdict) -> None:
+        assert self.rounds is not None
+        self.rounds.done(number, verdict, self._now_ns)
+        found = self.loop.account.counts["found"]
+        if found != self._found:
+            self.tell(f"{found - self._found} fills of ours were found by asking for the trades, which the private "
+                      "stream had not told by then")
+            self._found = found
+        if self.rounds.differing == 2 and not self.rounds.reconciled:   # the first may have met a fill
+            self.tell("its open orders and balances do not agree with ours yet: new orders wait, and it is looked at "
+                      "again")
 
     def _clock_questions(self) -> list[Send | Fetch]:
         """What asks for the exchange's time, if that is due."""
@@ -404,6 +482,8 @@ class Conversation:
         self._outgoing.forget(index)
         if line.endpoint.role == Role.ORDERS:
             self.clock.ask_soon(now_ns)
+            if self.rounds is not None:
+                self.rounds.lost()
         if line.carries_books:
             self._forget_resyncs(line)
         if not line.leaving:
@@ -474,6 +554,8 @@ class Conversation:
                 self.lines[index].ready, self.lines[index].login_due_ns = True, None
                 if self.lines[index].endpoint.role == Role.ORDERS:
                     self._command(CommandKind.TRADING_READY, index)
+                    if self.rounds is not None:
+                        self.rounds.connected(self._now_ns)
             elif isinstance(action, Answered):
                 self.lines[place(action.connection, number)].unanswered.answered(action.subscriptions)
             elif isinstance(action, Reconnect):

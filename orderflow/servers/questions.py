@@ -38,6 +38,11 @@ class Questions:
         self._asked_ns, self._calls, self._whole = now_ns, 0, True
         return self._open
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a question waits for its answers."""
+        return self._open is not None
+
     def calling(self) -> None:
         """A call of the open question goes out."""
         self._calls += 1

@@ -29,6 +29,7 @@ cdef enum:
     BODY_IS_BUYER = 11
     BODY_IS_MAKER = 12
     BODY_TIME = 13
+    BODY_SYMBOL = 14
 
 
 cdef nogil:
@@ -65,6 +66,8 @@ cdef nogil:
                 fields.note(c, found, BODY_IS_MAKER)
             elif json.equal(&key, "time"):
                 fields.note(c, found, BODY_TIME)
+            elif json.equal(&key, "symbol"):
+                fields.note(c, found, BODY_SYMBOL)
             else:
                 json.skip_value(c)
 
@@ -145,28 +148,32 @@ cdef nogil:
     inline void decode_trade(json.Cursor *c, const Reports *reports, const ChildOrder *order, int64_t receive_ns,
                              DecodeBuffer *out) noexcept:
         """One trade of the order that was asked for."""
-        cdef const Listing *listing = &reports.listings[order.listing]
         cdef fields.Fields found
-        cdef json.Cursor value
-        cdef json.Text text
         cdef ExecutionReport *report
-        cdef int64_t trade_id = 0
-        cdef bint buys = False
-        cdef bint makes = False
         note_entry(c, &found)
         if c.status != json.GOOD:
             return
         report = report_on(c, &found, order, BODY_TIME, receive_ns, out)
-        if report is NULL:
-            return
+        if report is not NULL:
+            read_trade(c, reports, &found, report, out)
+
+    inline void read_trade(json.Cursor *c, const Reports *reports, const fields.Fields *found,
+                           ExecutionReport *report, DecodeBuffer *out) noexcept:
+        """What a trade says, into a report that names its order and listing."""
+        cdef const Listing *listing = &reports.listings[report.listing]
+        cdef json.Cursor value
+        cdef json.Text text
+        cdef int64_t trade_id = 0
+        cdef bint buys = False
+        cdef bint makes = False
         report.exec_type = ExecType.REPORT_FILL
-        fields.read_int64(c, &found, BODY_TRADE, &trade_id)
-        fields.read_decimal(c, &found, BODY_PRICE, listing.price_decimals, &report.last_price)
-        fields.read_decimal(c, &found, BODY_QUANTITY, listing.quantity_decimals, &report.last_quantity)
-        fields.read_exact(c, &found, BODY_FEE, &report.fee, &report.fee_decimals)
-        fields.read_bool(c, &found, BODY_IS_BUYER, &buys)
-        fields.read_bool(c, &found, BODY_IS_MAKER, &makes)
-        if fields.read_text(c, &found, BODY_FEE_ASSET, &value, &text):
+        fields.read_int64(c, found, BODY_TRADE, &trade_id)
+        fields.read_decimal(c, found, BODY_PRICE, listing.price_decimals, &report.last_price)
+        fields.read_decimal(c, found, BODY_QUANTITY, listing.quantity_decimals, &report.last_quantity)
+        fields.read_exact(c, found, BODY_FEE, &report.fee, &report.fee_decimals)
+        fields.read_bool(c, found, BODY_IS_BUYER, &buys)
+        fields.read_bool(c, found, BODY_IS_MAKER, &makes)
+        if fields.read_text(c, found, BODY_FEE_ASSET, &value, &text):
             report.fee_asset = assets.find(&reports.assets, text.data, text.length)
         if c.status == json.GOOD and (report.last_quantity <= 0 or trade_id < 0):
             json.fail(c, DecodeStatus.BAD_FIELD)

@@ -28,5 +28,7 @@ cdef class BinanceOrders(OrderCodec):
                             char *out, size_t capacity) noexcept nogil
     cdef int decode_order_body(self, int kind, const ChildOrder *order, const char *data, size_t size,
                                int64_t receive_ns, DecodeBuffer *out) noexcept nogil
+    cdef int decode_account_body(self, int kind, const char *data, size_t size, int64_t receive_ns,
+                                 DecodeBuffer *out) noexcept nogil
     cdef int encode_cancel_all(self, uint32_t listing, int64_t unix_ns, char *out, size_t capacity) noexcept nogil
     cdef int decode(self, const char *data, size_t size, int64_t receive_ns, DecodeBuffer *out) noexcept nogil

@@ -1,13 +1,13 @@
 """Order entry and user stream of Binance Spot over its WebSocket API.
 
 Prepares the constant text of requests (binance_requests.pxd writes them) and the tables that reading reports needs
-(binance_reports.pxd and, of REST answers, binance_bodies.pxd read them).
+(binance_reports.pxd and, of REST answers, binance_bodies.pxd and binance_account.pxd read them).
 """
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.stdlib cimport calloc, free
 
 from orderflow._core.codec cimport ORDER_FRAME_LIMIT, DecodeBuffer, DecodeStatus, EncodeStatus, OrderCodec
-from orderflow._core.codecs cimport assets, binance_bodies, binance_reports, binance_requests
+from orderflow._core.codecs cimport assets, binance_account, binance_bodies, binance_reports, binance_requests
 from orderflow._core.codecs.prepared cimport check_decimals, check_text, copy_assets, set_piece
 from orderflow._core.signing cimport Signer
 from orderflow._core.types cimport ChildOrder
@@ -184,3 +184,7 @@ cdef class BinanceOrders(OrderCodec):
         if order.listing >= self.listing_count:
             return DecodeStatus.BAD_FIELD
         return binance_bodies.decode(&self.reports, kind, order, data, size, receive_ns, out)
+
+    cdef int decode_account_body(self, int kind, const char *data, size_t size, int64_t receive_ns,
+                                 DecodeBuffer *out) noexcept nogil:
+        return binance_account.decode(&self.reports, kind, data, size, receive_ns, out)

@@ -27,6 +27,9 @@ cdef enum:
     BODY_FEE = 9
     BODY_TRADE = 10
     BODY_MAKER = 11
+    BODY_PAIR = 12
+    BODY_TIME = 13
+    NANOSECONDS = 9             # decimals of a second
 
 
 cdef nogil:
@@ -59,6 +62,10 @@ cdef nogil:
                 fields.note(c, found, BODY_TRADE)
             elif json.equal(&key, "maker"):
                 fields.note(c, found, BODY_MAKER)
+            elif json.equal(&key, "pair"):
+                fields.note(c, found, BODY_PAIR)
+            elif json.equal(&key, "time"):
+                fields.note(c, found, BODY_TIME)
             else:
                 json.skip_value(c)
 
@@ -134,31 +141,52 @@ cdef nogil:
     inline void decode_trade(json.Cursor *c, const Reports *reports, const ChildOrder *order, int64_t receive_ns,
                              DecodeBuffer *out) noexcept:
         """One trade of the order that was asked for: its trades were asked for by their names."""
-        cdef const Listing *listing = &reports.listings[order.listing]
         cdef fields.Fields found
-        cdef json.Cursor value
-        cdef json.Text text
         cdef ExecutionReport *report
-        cdef int64_t trade_id = 0
-        cdef bint makes = False
         note_entry(c, &found)
         if c.status != json.GOOD:
             return
         report = outbox.new_report(c, out, receive_ns)
-        if (report is NULL or not fields.read_text(c, &found, BODY_ORDER, &value, &text)
-                or not outbox.copy_identity(c, report, &text)):
+        if report is NULL:
             return
         report.client_order_id = order.client_order_id
         report.listing = order.listing
+        read_trade(c, reports, &found, report, out)
+
+    inline void read_time(json.Cursor *c, const fields.Fields *found, ExecutionReport *report) noexcept:
+        """Seconds since 1970, with as many decimals as are written."""
+        cdef int64_t seconds = 0
+        cdef uint8_t decimals = 0
+        if not fields.has_value(found, BODY_TIME) or not fields.read_exact(c, found, BODY_TIME, &seconds, &decimals):
+            return
+        while decimals < NANOSECONDS:
+            seconds *= 10
+            decimals += 1
+        while decimals > NANOSECONDS:
+            seconds //= 10
+            decimals -= 1
+        report.exchange_ns = seconds
+
+    inline void read_trade(json.Cursor *c, const Reports *reports, const fields.Fields *found, ExecutionReport *report,
+                           DecodeBuffer *out) noexcept:
+        """What a trade says, into a report that names its listing."""
+        cdef const Listing *listing = &reports.listings[report.listing]
+        cdef json.Cursor value
+        cdef json.Text text
+        cdef int64_t trade_id = 0
+        cdef bint makes = False
+        if not fields.read_text(c, found, BODY_ORDER, &value, &text) or not outbox.copy_identity(c, report, &text):
+            return
         report.exec_type = ExecType.REPORT_FILL
-        report.side = side_of(c, &found)
-        fields.read_int64(c, &found, BODY_TRADE, &trade_id)
-        fields.read_decimal(c, &found, BODY_PRICE, listing.price_decimals, &report.last_price)
-        fields.read_decimal(c, &found, BODY_QUANTITY, listing.quantity_decimals, &report.last_quantity)
-        fields.read_exact(c, &found, BODY_FEE, &report.fee, &report.fee_decimals)
-        report.fee_asset = reports.quote_assets[order.listing]
-        if fields.has_value(&found, BODY_MAKER):
-            fields.read_bool(c, &found, BODY_MAKER, &makes)
+        report.side = side_of(c, found)
+        fields.read_int64(c, found, BODY_TRADE, &trade_id)
+        fields.read_decimal(c, found, BODY_PRICE, listing.price_decimals, &report.last_price)
+        fields.read_decimal(c, found, BODY_QUANTITY, listing.quantity_decimals, &report.last_quantity)
+        fields.read_exact(c, found, BODY_FEE, &report.fee, &report.fee_decimals)
+        report.fee_asset = reports.quote_assets[report.listing]
+        read_time(c, found, report)
+        if fields.has_value(found, BODY_MAKER):
+            fields.read_bool(c, found, BODY_MAKER, &makes)
             report.liquidity = Liquidity.MAKER if makes else Liquidity.TAKER
         if c.status == json.GOOD and (report.last_quantity <= 0 or trade_id <= 0):
             json.fail(c, DecodeStatus.BAD_FIELD)

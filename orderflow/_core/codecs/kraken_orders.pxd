@@ -1,6 +1,6 @@
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 
-from orderflow._core.codec cimport DecodeBuffer, OrderCodec
+from orderflow._core.codec cimport DecodeBuffer, OrderCodec, SymbolTable
 from orderflow._core.codecs cimport assets, kraken_reports, kraken_requests, text
 from orderflow._core.types cimport ChildOrder
 
@@ -11,6 +11,8 @@ cdef class KrakenOrders(OrderCodec):
     cdef int32_t *rows
     cdef text.Piece *places
     cdef assets.Asset *asset_names
+    cdef assets.Asset *rest_asset_names
+    cdef SymbolTable rest_symbols
     cdef uint16_t *quote_assets
 
     cdef int _prepare_places(self) except -1
@@ -22,6 +24,8 @@ cdef class KrakenOrders(OrderCodec):
                             char *out, size_t capacity) noexcept nogil
     cdef int decode_order_body(self, int kind, const ChildOrder *order, const char *data, size_t size,
                                int64_t receive_ns, DecodeBuffer *out) noexcept nogil
+    cdef int decode_account_body(self, int kind, const char *data, size_t size, int64_t receive_ns,
+                                 DecodeBuffer *out) noexcept nogil
     cdef int encode_cancel_all(self, uint32_t listing, int64_t unix_ns, char *out, size_t capacity) noexcept nogil
     cdef int encode_dead_man(self, int64_t seconds, int64_t unix_ns, char *out, size_t capacity) noexcept nogil
     cdef int decode(self, const char *data, size_t size, int64_t receive_ns, DecodeBuffer *out) noexcept nogil

@@ -1,13 +1,14 @@
 """Order entry and executions of Kraken Spot over its WebSocket v2.
 
 Prepares the constant text of requests (kraken_requests.pxd writes them) and the tables that reading reports needs
-(kraken_reports.pxd and, of REST answers, kraken_bodies.pxd read them).
+(kraken_reports.pxd and, of REST answers, kraken_bodies.pxd and kraken_account.pxd read them).
 """
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 from libc.stdlib cimport calloc, free
 
+from orderflow._core cimport codec
 from orderflow._core.codec cimport NO_ASSET, ORDER_FRAME_LIMIT, DecodeBuffer, DecodeStatus, EncodeStatus, OrderCodec
-from orderflow._core.codecs cimport assets, kraken_bodies, kraken_reports, kraken_requests, text
+from orderflow._core.codecs cimport assets, kraken_account, kraken_bodies, kraken_reports, kraken_requests, text
 from orderflow._core.codecs.prepared cimport check_decimals, check_text, copy_assets, set_piece
 from orderflow._core.types cimport ChildOrder
 
@@ -31,6 +32,10 @@ cdef class KrakenOrders(OrderCodec):
         How many open orders of the account are remembered by the exchange's id; see `forgotten`.
     assets : sequence of str
         Names for `ExecutionReport.fee_asset`, which is the index here; frequent ones first.
+    rest_symbols : dict of str -> int
+        How REST spells the pair of each listing: more than one way is possible.
+    rest_assets : sequence of str
+        How REST spells each of the assets; empty = as they are.
 
     Raises
     ------
@@ -38,7 +43,8 @@ cdef class KrakenOrders(OrderCodec):
         A text with characters that would need escaping, numbers of more than 18 decimals, an option out of range.
     """
 
-    def configure(self, *, deadline_ms=0, open_orders=2048, assets=()):  # no-cython-lint
+    def configure(self, *, deadline_ms=0, open_orders=2048, assets=(), rest_symbols=None,  # no-cython-lint
+                  rest_assets=()):
         if deadline_ms and not 500 <= deadline_ms <= 60000:
             raise ValueError(f"deadline_ms={deadline_ms}: 500 to 60000 are possible, or 0 for the exchange's default")
         if not 1 <= open_orders <= 1 << 20:
@@ -57,6 +63,13 @@ cdef class KrakenOrders(OrderCodec):
         self.reports.assets.names = self.asset_names
         self.reports.assets.count = len(assets)
         self._note_quotes(list(assets))
+        codec.make_symbols(&self.rest_symbols, rest_symbols or {}, self.listing_count)
+        self.reports.rest_symbols = &self.rest_symbols
+        if rest_assets and len(rest_assets) != len(assets):
+            raise ValueError(f"rest_assets: {len(rest_assets)} names for {len(assets)} assets")
+        self.rest_asset_names = copy_assets(rest_assets or assets)
+        self.reports.rest_assets.names = self.rest_asset_names
+        self.reports.rest_assets.count = len(assets)
         self.reports.listings = self.listings
         self.reports.symbols = &self.symbols
         self.reports.requests = &self.requests
@@ -104,6 +117,8 @@ cdef class KrakenOrders(OrderCodec):
         free(self.places)
         free(self.reports.orders.slots)
         free(self.asset_names)
+        free(self.rest_asset_names)
+        free(self.rest_symbols.slots)
         free(self.quote_assets)
 
     def set_token(self, token):
@@ -160,3 +175,7 @@ cdef class KrakenOrders(OrderCodec):
         if order.listing >= self.listing_count:
             return DecodeStatus.BAD_FIELD
         return kraken_bodies.decode(&self.reports, kind, order, data, size, receive_ns, out)
+
+    cdef int decode_account_body(self, int kind, const char *data, size_t size, int64_t receive_ns,
+                                 DecodeBuffer *out) noexcept nogil:
+        return kraken_account.decode(&self.reports, kind, data, size, receive_ns, out)

@@ -78,6 +78,8 @@ cdef struct Reports:
     const kraken_requests.Requests *requests
     assets.Assets assets
     const uint16_t *quote_assets    # by listing
+    const SymbolTable *rest_symbols     # how REST spells pairs
+    assets.Assets rest_assets       # and assets, by the same index
     open_orders.OpenOrders orders
     int64_t sequence            # of the last message of executions; 0 = none yet
     bint in_snapshot            # the last message was part of one

@@ -1,0 +1,78 @@
+"""What an exchange's books and ours differ in, as users read it.
+
+    beta: BTC on the account: expected 9.5, found 10, which no fill explains; BTC-USDT is halted until ...
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from orderflow._core.client_id import encode
+from orderflow._core.reconciliation import AccountBook
+from orderflow._core.types import EXECUTION_REPORT_DTYPE, Reason
+from orderflow.exchanges.session import Session
+from orderflow.instrument import Listing, canonical, from_scaled
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One that no fill explains.
+
+    Attributes
+    ----------
+    exchange : str
+    reason : str
+        Name of the Reason for which new orders are refused: BALANCE_UNEXPLAINED or ORDER_UNEXPLAINED.
+    instruments : tuple of str
+        Those that are halted by it.
+    what : str
+        The asset, or our name of the order and its symbol.
+    expected, found : str
+        Amounts as decimals; of an order, "open" or "not open".
+    """
+
+    exchange: str
+    reason: str
+    instruments: tuple[str, ...]
+    what: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        if self.reason == Reason.BALANCE_UNEXPLAINED.name:
+            return (f"{self.what} on the account of {self.exchange}: expected {self.expected}, found {self.found}, "
+                    "which no fill explains")
+        return f"order {self.what} is {self.found} at {self.exchange}, and {self.expected} by our books"
+
+
+def difference_of(payload: bytes, session: Session, listings: Sequence[Listing]) -> Difference:
+    """From the report that the router gets (REPORT_DIFFERS)."""
+    report = np.frombuffer(payload, EXECUTION_REPORT_DTYPE, 1)[0]
+    name, reason = session.settings.name, Reason(int(report["reason"]))
+    own = [item for item in listings if item.exchange == name]
+    if reason == Reason.BALANCE_UNEXPLAINED:
+        asset = session.assets[int(report["fee_asset"])]
+        decimals = int(report["fee_decimals"])
+        expected, found = (canonical(from_scaled(int(report[field]), decimals))
+                           for field in ("last_price", "last_quantity"))
+        return Difference(name, reason.name, _named([item for item in own if asset in (item.base, item.quote)]), asset,
+                          expected, found)
+    index = int(report["listing"])
+    known = [listings[index]] if index < len(listings) else []
+    words = ["open" if int(report[field]) else "not open" for field in ("last_price", "last_quantity")]
+    shown = encode(int(report["client_order_id"]))
+    return Difference(name, reason.name, _named(known), " ".join([shown, *(item.symbol for item in known)]), *words)
+
+
+def _named(listings: Sequence[Listing]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(item.instrument for item in listings))
+
+
+def account_book(session: Session, table: np.ndarray, listings: Sequence[Listing], instance: int) -> AccountBook:
+    """What the native loop compares with that exchange's books; `instance` is that of our client order ids."""
+    numbers = {asset: number for number, asset in enumerate(session.assets)}
+    assets = [(numbers[item.base], numbers[item.quote]) if item.exchange == session.settings.name else None
+              for item in listings]
+    return AccountBook(table, assets, len(session.assets), instance, session.settings.accept_unexplained)
