@@ -14,7 +14,7 @@ CORE = PACKAGE / "_core"
 #: The stages: a file cimports only what stands above it.
 STAGES = """
     types memory
-    clock fixed wide timers index_map token_bucket
+    clock fixed wide timers index_map token_bucket rate_limit
     ring byte_ring doorbell hop board
     openssl transport libcrypto secret signing utf8 masking websocket
     json rfc3339 client_id levels checksum codec
@@ -26,7 +26,7 @@ STAGES = """
     consolidated placeable allocation
     queue_ladder resting matching
     latency
-    pending kill gate held_orders paper_levels paper_queue paper_reports paper
+    pending kill rates gate held_orders waiting_cancels paper_levels paper_queue paper_reports paper
     exchange_state events recording publication execution_reports evidence connections order_entry cancelling
     market_data exchange router strategizer
     codecs/assets codecs/fields codecs/outbox codecs/text codecs/prepared

@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
-from orderflow._core cimport events, gate, paper, paper_reports, pending
+from orderflow._core cimport events, gate, paper, paper_reports, pending, rates
 from orderflow._core.exchange_state cimport CONNECTIONS, ExchangeState
 from orderflow._core.gate cimport SENT_CAPACITY
 from orderflow._core.types cimport ChildOrder, EventKind, ExecType, ExecutionReport, Reason
@@ -23,6 +23,8 @@ cdef nogil:
             return
         what.receive_ns = now_ns
         gate.observe(&self.path.gate, what)
+        if what.reason == Reason.RATE_LIMITED:
+            rates.on_refused(self.path.gate.rates, what.listing, now_ns)
         report(self, what)
 
     inline void answer(ExchangeState *self, const ChildOrder *order, uint8_t exec_type, uint8_t reason,
@@ -38,6 +40,10 @@ cdef nogil:
         what.side = order.side
         what.exec_type = exec_type
         what.reason = reason
+        if reason == Reason.RATE_LIMITED:
+            what.last_price = self.path.gate.rates.allowed
+            what.last_quantity = self.path.gate.rates.wanted
+            what.exchange_ns = self.path.gate.rates.ready_ns
         report(self, &what)
 
     inline int take_paper(ExchangeState *self, int64_t now_ns) noexcept:
