@@ -13,7 +13,7 @@ CORE = PACKAGE / "_core"
 
 #: The stages: a file cimports only what stands above it.
 STAGES = """
-    types memory
+    types memory crash_point
     clock fixed wide timers index_map token_bucket rate_limit
     ring byte_ring doorbell hop board
     openssl transport libcrypto secret signing utf8 masking websocket
@@ -44,8 +44,8 @@ STAGES = """
 
 #: The layers of Python, lowest first. A layer imports from itself and from lower ones.
 LAYERS = ("instrument", "complaints", "config", "_core", "redaction", "credentials", "exchanges", "simulator",
-          "servers", "wiring", "parents", "run_start", "carried", "status", "watchdog", "limits", "refusals", "faults",
-          "engine", "research", "cli")
+          "servers", "wiring", "parents", "run_start", "carried", "repair", "status", "watchdog", "limits", "refusals",
+          "faults", "engine", "research", "cli")
 #: (importing layer, module): why it may.
 ALLOWED_IMPORTS = {
     ("instrument", "orderflow._core.types"): "numpy dtypes are derived from the structs, and declared nowhere else",

@@ -2,8 +2,8 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from orderflow._core cimport (
-    connections, evidence, exchange_state, execution_reports, gate, held_orders, masking, paper, transport,
-    waiting_cancels, websocket)
+    connections, crash_point, evidence, exchange_state, execution_reports, gate, held_orders, masking, paper,
+    transport, waiting_cancels, websocket)
 from orderflow._core.byte_ring cimport ByteRingStatus
 from orderflow._core.codec cimport ORDER_FRAME_LIMIT, OrderCodec
 from orderflow._core.exchange_state cimport Connection, ConnectionState, ExchangeState
@@ -111,6 +111,7 @@ cdef nogil:
             elif order.kind == ChildKind.REPLACE_ORDER and entry is not NULL:
                 gate.expect_replaced(entry, order.quantity, now_ns)
             if transmit(self, <uint32_t>index, order, now_ns):
+                crash_point.reached("after-send")
                 self.path.sent += 1
                 execution_reports.answer(self, order, ExecType.REPORT_SENT, Reason.OK, now_ns)
                 return True

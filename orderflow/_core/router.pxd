@@ -23,8 +23,8 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64
 from libc.string cimport memset
 
 from orderflow._core cimport (
-    allocation, board, consolidated, input_log, journal, kill, latency, order_states, order_table, orders, parents,
-    passive, pending, risk, risk_exposure, risk_price, risk_rates, timers)
+    allocation, board, consolidated, crash_point, input_log, journal, kill, latency, order_states, order_table, orders,
+    parents, passive, pending, risk, risk_exposure, risk_price, risk_rates, timers)
 from orderflow._core.allocation cimport Allocation, Allocator, Split
 from orderflow._core.board cimport SequenceBoard
 from orderflow._core.consolidated cimport MAXIMUM_OFFERS, Offer
@@ -284,6 +284,7 @@ cdef nogil:
             orders.deny(self.table, <uint32_t>slot, Reason.JOURNAL_FAILED, now_ns, &outcome)
             self.risk.state = TradingState.HALTED
             return refused(self, Reason.JOURNAL_FAILED)
+        crash_point.reached("after-intent")
         self.states[listing].under_way += blocks(order, order.status)
         if order_states.rests(order):
             self.table.parents[parent_slot].resting = child.client_order_id
@@ -812,7 +813,11 @@ cdef nogil:
         cdef ListingState *state
         cdef uint32_t slot
         cdef bint was_unclear
+        if report.exec_type == ExecType.REPORT_NEW:
+            crash_point.reached("before-ack-journal")
         journal.append_report(self.journal, report, now_ns)
+        if report.exec_type == ExecType.REPORT_FILL:
+            crash_point.reached("after-fill-before-apply")
         slot = order_table.find(self.table, report.client_order_id, report.slot)
         was_unclear = slot != <uint32_t>NONE and order_states.is_unclear(&self.table.orders[slot])
         orders.apply(self.table, report, &outcome)
