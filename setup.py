@@ -39,6 +39,8 @@ DIRECTIVES = {
     "linetrace": BUILD == "coverage",
 }
 MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
+if BUILD not in ("release", "tsan"):     # tsan's tests run no engine
+    MACROS.append(("ORDERFLOW_CRASHPOINTS", "1"))
 if BUILD == "coverage":
     MACROS += [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
 

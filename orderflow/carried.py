@@ -127,6 +127,14 @@ def left_by(directory: Any, epoch: int) -> tuple[RunStart, Carried, int] | None:
     return run, left, ledger.wall_offset_ns
 
 
+def began(directory: Any, epoch: int) -> bool:
+    """Whether a run has a beginning that can be followed, so that a start would take over from it."""
+    try:
+        return left_by(directory, epoch) is not None
+    except CarriedError:
+        return False
+
+
 def _first(directory: Any, epoch: int) -> dict[str, Any] | None:
     """RUN_START of a run; None if it did not come so far."""
     scan = JournalScan(directory, epoch)

@@ -76,8 +76,10 @@ class ExchangeSettings(Struct, frozen=True):
         After so long without us the exchange cancels everything, where it offers that (Kraken) and the account is
         exclusive; set back at a third of it. 0 = not used.
     orders_per_10_seconds : int
-        New orders and cancels that the send gate lets pass; a fifth is kept for cancels. 0 = not limited. The default
-        is half of what Binance spot allows an account (rest-api.md, rateLimits ORDERS).
+        New orders, replacements and cancels that leave at most, besides what the exchange allows, which is kept in any
+        case; a fifth is for cancels, and no cancel waits for it. 0 = what the exchange allows.
+    tier : "starter", "intermediate" or "pro"
+        Kraken: the account's verification level, by which its orders are limited; empty = starter.
     silence_seconds : float
         How long the exchange may say nothing about a book before it is STALE and subscribed anew; pings do not count.
         An instrument that trades seldom needs more; 0 = for ever.
@@ -119,7 +121,8 @@ class ExchangeSettings(Struct, frozen=True):
     credentials: str = ""
     account_is_exclusive: bool = False
     dead_man_seconds: Annotated[int, msgspec.Meta(ge=0, le=86400)] = 60
-    orders_per_10_seconds: Annotated[int, msgspec.Meta(ge=0)] = 50
+    orders_per_10_seconds: Annotated[int, msgspec.Meta(ge=0)] = 0
+    tier: Literal["", "starter", "intermediate", "pro"] = ""
     silence_seconds: Annotated[float, msgspec.Meta(ge=0)] = 60.0
     login_seconds: Seconds = 10.0
     subscribe_seconds: Seconds = 10.0

@@ -38,6 +38,7 @@ MEANINGS = {
     Reason.REJECTS_TOO_FREQUENT: ("count", "rejects", "maximum_rejects"),
     Reason.MESSAGE_RATE_EXCEEDED: ("count", "messages", "maximum_messages"),
     Reason.STRATEGY_RATE_EXCEEDED: ("count", "messages", "maximum_messages"),
+    Reason.RATE_LIMITED: ("count", "counted", "allowed"),
     Reason.REPEATED_ORDER: ("seconds", "age", "repeat_window"),
     Reason.SELF_TRADE: ("listing price", "price", "own_resting_price"),
     Reason.CAPITAL_EXCEEDED: ("money", "capital", "maximum_capital"),

@@ -59,6 +59,9 @@ def _exchange(engine: Any, session: Any) -> dict[str, Any]:
         found["clock"] = next(one for one in engine.conversations if one.name == name).clock.status(engine.now_ns)
         if loop.account is not None:
             found["reconciliation"] = {"reconciled": loop.reconciled, **loop.account.counts}
+        orders_refused, told = loop.rates.refused
+        found["limits"] = {"orders_without_room": orders_refused, "refused_by_exchange": told,
+                           "cancels_waiting": loop.waiting_cancels[1]}
         progress = engine.core.kill.progress(name)
         found["kill"] = {"cancels": progress["cancels"], "left": progress["left"],
                          "answer": progress["answer"].name, "done_ns": progress["done_ns"]}

@@ -14,7 +14,9 @@ from orderflow._core.board import Board
 from orderflow._core.doorbell import Doorbell, WaitPolicy
 from orderflow._core.kill import KillSwitch
 from orderflow._core.loops import ExchangeLoop, Loop, NativeThread
+from orderflow._core.rates import OrderRates
 from orderflow._core.ring import Ring
+from orderflow.exchanges.facts import Tariff
 from orderflow.exchanges.paper import paper_exchange
 from orderflow.exchanges.session import Session
 from orderflow.instrument import Instrument, Listing, instruments_of, table
@@ -31,6 +33,19 @@ REPORT_RING = 16384
 def power_of_two(count: int) -> int:
     """The smallest power of two that is at least `count`."""
     return 1 << max(0, count - 1).bit_length()
+
+
+def order_rates(session: Session, listings: int) -> OrderRates:
+    """What an exchange allows of orders, natively: its own limits, and what the settings allow besides."""
+    known = session.order_limits
+    limits = [(limit.count, limit.period_ns, (1, 0, 0, 0), not known.filled_orders_count) for limit in known.orders]
+    count, period_ns = session.settings.order_rate
+    if count:
+        limits.append((count, period_ns, (1, 1, 1, 1), False))
+    counter = known.counter and (known.counter.most, known.counter.point_ns, [
+        (tariff.points, tariff.steps) for tariff in (
+            known.counter.place, known.counter.cancel, known.counter.amend, Tariff())])
+    return OrderRates(listings, (known.place, known.cancel, known.amend, known.cancel_all), limits, counter)
 
 
 @dataclass(slots=True)
@@ -124,7 +139,7 @@ def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borr
             order_codec, core.board, core.wake_pending, core.wakes[name], core.bells[name],
             core.bells["router"], core.control_bell, tape=core.tapes.get(name), borrows=borrows,
             book_options=book_options, orders=core.orders.get(name), reports=core.reports.get(name),
-            report_lost=core.report_lost, kill_switch=core.kill, order_rate=session.settings.order_rate,
+            report_lost=core.report_lost, kill_switch=core.kill, order_rates=order_rates(session, len(listings)),
             is_exclusive=session.settings.account_is_exclusive, dead_man_ns=session.settings.dead_man_ns,
             unix_offset_ns=unix_offset_ns, record=record,
             silence_ns=session.settings.silence_ns if watch_silence else 0,

@@ -13,8 +13,8 @@ CORE = PACKAGE / "_core"
 
 #: The stages: a file cimports only what stands above it.
 STAGES = """
-    types memory
-    clock fixed wide timers index_map token_bucket
+    types memory crash_point
+    clock fixed wide timers index_map token_bucket rate_limit
     ring byte_ring doorbell hop board
     openssl transport libcrypto secret signing utf8 masking websocket
     json rfc3339 client_id levels checksum codec
@@ -26,8 +26,8 @@ STAGES = """
     consolidated placeable allocation
     queue_ladder resting matching
     latency
-    pending kill gate account reconciliation held_orders paper_levels paper_queue paper_reports paper
-    exchange_state events recording publication execution_reports evidence rounds connections order_entry
+    pending kill rates gate account reconciliation held_orders waiting_cancels paper_levels paper_queue paper_reports
+    paper exchange_state events recording publication execution_reports evidence rounds connections order_entry
     cancelling market_data exchange router strategizer
     codecs/assets codecs/fields codecs/outbox codecs/text codecs/prepared
     codecs/binance_times codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_bodies
@@ -44,8 +44,8 @@ STAGES = """
 
 #: The layers of Python, lowest first. A layer imports from itself and from lower ones.
 LAYERS = ("instrument", "complaints", "config", "_core", "redaction", "credentials", "exchanges", "simulator",
-          "servers", "wiring", "parents", "run_start", "carried", "status", "watchdog", "limits", "refusals", "faults",
-          "differences", "engine", "research", "cli")
+          "servers", "wiring", "parents", "run_start", "carried", "repair", "status", "watchdog", "limits", "refusals",
+          "faults", "differences", "engine", "research", "cli")
 #: (importing layer, module): why it may.
 ALLOWED_IMPORTS = {
     ("instrument", "orderflow._core.types"): "numpy dtypes are derived from the structs, and declared nowhere else",

@@ -20,6 +20,7 @@ from orderflow._core.types import (
     MessageKind,
     OrderFlag,
     OrderType,
+    RateNotice,
     Reason,
     Side,
     TimeInForce,
@@ -321,7 +322,32 @@ def test_errors(status, code, text, reason, action):
     assert report["exec_type"] == (ExecType.REPORT_IN_DOUBT if reason is None else refused)
     assert report["reason"] == (Reason.UNKNOWN_OUTCOME if reason is None else reason)
     told = reason in (Reason.RATE_LIMITED, Reason.CLOCK_SKEW, Reason.PERMISSION)
-    assert out.messages["kind"].tolist() == [MessageKind.REPORT] + [MessageKind.SESSION] * told
+    too_much = reason == Reason.RATE_LIMITED
+    assert out.messages["kind"].tolist() == ([MessageKind.REPORT] + [MessageKind.RATES] * too_much
+                                             + [MessageKind.SESSION] * told)
+    if too_much:
+        only_orders = code in (-1015, -1008)
+        assert out.messages[1]["side"] == (RateNotice.ORDERS_REFUSED if only_orders else RateNotice.EVERYTHING_REFUSED)
+        assert out.messages[1]["exchange_ns"] == 0
+
+
+def test_a_refusal_says_until_when():
+    out = decoded(answer('"status":418,"error":{"code":-1003,"msg":"Way too much request weight used.","data":'
+                         '{"serverTime":1655199900000,"retryAfter":1655199960000}}'))
+    assert out.messages[1]["kind"] == MessageKind.RATES
+    assert out.messages[1]["exchange_ns"] == 1_655_199_960_000_000_000
+
+
+def test_an_answer_says_what_the_exchange_has_counted():
+    rows = ('[{"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":50,"count":12},'
+            '{"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":6000,"count":321},'
+            '{"rateLimitType":"RAW_REQUESTS","interval":"MINUTE","intervalNum":5,"limit":61000,"count":9},'
+            '{"limit":50},{"rateLimitType":"ORDERS","interval":"FORTNIGHT","intervalNum":1,"limit":1,"count":1}]')
+    for rest in ('"status":200,"result":{}', '"status":400,"error":{"code":-2010,"msg":"Market is closed."}'):
+        out = decoded(answer(f'{rest},"rateLimits":{rows}', "cancel"))
+        told = out.messages[out.messages["kind"] == MessageKind.RATES]
+        assert told[["side", "first_id", "last_id", "previous_id"]].tolist() == [
+            (RateNotice.ORDERS_COUNTED, 12, 50, 10 * 10**9), (RateNotice.WEIGHT_COUNTED, 321, 6000, 60 * 10**9)]
 
 
 def test_a_duplicate_is_an_earlier_send_of_ours():

@@ -19,6 +19,7 @@ from orderflow._core.types import (
     MessageKind,
     OrderFlag,
     OrderType,
+    RateNotice,
     Reason,
     Side,
     TimeInForce,
@@ -410,6 +411,15 @@ def test_a_snapshot_states_and_begins_anew():
     assert out.reports["cumulative_quantity"].tolist() == [25 * 10**6, 10**8]
     assert decoder.open_order_count == 1    # what was open before is forgotten, what was traded is not open
     assert decoded(NEW.replace(b":9}", b":2}"), decoder).messages["kind"].tolist() == [MessageKind.REPORT]
+
+
+@pytest.mark.parametrize(("points", "told"), [("12", [(RateNotice.POINTS_COUNTED, 0, 12)]), ("12.5", []), ("-1", [])])
+def test_a_line_says_where_the_counter_of_its_pair_stands(points, told):
+    line = OPEN.replace('"cum_qty":0.25', f'"cum_qty":0.25,"ratecount":{points}')
+    out = decoded(snapshot(line).replace(b"snapshot", b"update"))
+    rates = out.messages[out.messages["kind"] == MessageKind.RATES]
+    assert rates[["side", "listing", "first_id"]].tolist() == told and len(out.reports) == 1
+    assert MessageKind.RATES not in decoded(snapshot(line)).messages["kind"]       # of what was true a while ago
 
 
 def test_an_old_trade_in_a_snapshot_leaves_its_open_order_alone():

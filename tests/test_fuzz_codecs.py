@@ -79,7 +79,7 @@ def check_reports(out, listings):
     told = messages[messages["kind"] == MessageKind.REPORT]
     assert told["report"].tolist() == list(range(len(reports)))
     assert len(messages) > 0 and set(messages["kind"].tolist()) <= {
-        MessageKind.IGNORED, MessageKind.REPORT, MessageKind.SESSION}
+        MessageKind.IGNORED, MessageKind.REPORT, MessageKind.SESSION, MessageKind.RATES}
     for report in reports:
         known = report["listing"] < listings
         assert known or report["listing"] == 0xFFFFFFFF

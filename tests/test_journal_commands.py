@@ -1,5 +1,6 @@
-"""`orderflow journal verify|show|export` and `orderflow replay`: what a user reads, and the exit codes."""
+"""`orderflow journal verify|show|export|repair` and `orderflow replay`: what a user reads, and the exit codes."""
 import json
+import os
 import shutil
 import sqlite3
 import sys
@@ -9,7 +10,7 @@ import numpy as np
 import polars
 import pytest
 
-from orderflow._core.journal import RecordKind
+from orderflow._core.journal import JournalFiles, RecordKind, lock, read
 from orderflow._core.journal_scan import SegmentScan
 from orderflow._core.segments import checksum, seed_for
 from orderflow._core.types import CHILD_ORDER_DTYPE
@@ -225,6 +226,72 @@ def test_export_to_parquet_without_polars_says_what_to_install(made, tmp_path, c
     code, _, err = run(capsys, "journal", "export", made[0], "-o", tmp_path / "run.parquet")
     assert code == 2 and "pip install 'orderflow[frames]'" in err and ".sqlite" in err
     assert list(tmp_path.iterdir()) == []
+
+
+# -- repair
+
+
+def test_repair_of_a_whole_journal_does_nothing(made, capsys):
+    before = {path: path.read_bytes() for path in made[0].glob("*.segment")}
+    code, out, _ = run(capsys, "journal", "repair", made[0], "--yes")
+    assert code == 0 and "nothing is damaged" in out
+    assert before == {path: path.read_bytes() for path in made[0].glob("*.segment")}
+
+
+def test_repair_keeps_the_exact_prefix_and_the_rest_aside(copy, capsys):
+    path = copy / SEGMENT
+    damage(path)
+    whole = path.read_bytes()
+    end = json.loads(run(capsys, "journal", "verify", copy, "--json")[1])["segments"][0]["end"]
+    code, out, _ = run(capsys, "journal", "repair", copy)
+    assert code == 1 and "would be cut off" in out and "add --yes" in out and path.read_bytes() == whole
+    code, out, _ = run(capsys, "journal", "repair", copy, "--yes")
+    assert code == 0 and f"was cut off at offset {end}" in out and "look at the exchanges" in out
+    aside = copy / f"{SEGMENT}.aside"
+    assert path.read_bytes() == whole[:end] and aside.read_bytes() == whole[end:]
+    assert run(capsys, "journal", "verify", copy)[0] == 0
+    assert len(lines_of(capsys, copy)) > 5
+
+
+def runs_of(copy, count):
+    """More runs behind the one that is there, each whole; their segments."""
+    made = []
+    for _ in range(count):
+        files = JournalFiles(copy, segment_bytes=1 << 16)
+        made.append(copy / f"journal-{files.epoch:08d}.segment")
+        first = next(iter(read(copy))).decode()
+        assert files.start_run(**first | {"carried": 0}) and files.end_run()
+        files.close()
+    return made
+
+
+def test_repair_keeps_the_runs_behind_the_damage_where_one_can_be_taken_over(copy, capsys):
+    later = runs_of(copy, 2)
+    damage(copy / SEGMENT)
+    whole = (copy / SEGMENT).read_bytes()
+    code, out, _ = run(capsys, "journal", "repair", copy, "--yes")
+    assert code == 0 and "The runs behind it are whole" in out and "run 1 are aside" in out
+    assert sorted(copy.glob("journal-*.segment")) == later
+    assert (copy / f"{SEGMENT}.aside").read_bytes() == whole
+    assert run(capsys, "journal", "verify", copy)[0] == 0
+
+
+def test_repair_of_a_missing_segment_moves_what_is_behind_it(copy, capsys):
+    first, second = runs_of(copy, 2)
+    second.rename(copy / "journal-00000007.segment")
+    answer = json.loads(run(capsys, "journal", "repair", copy, "--yes", "--json")[1])
+    assert answer["done"] and answer["aside"] == ["journal-00000007.segment.aside"] and answer["runs_aside"] == [3]
+    assert run(capsys, "journal", "verify", copy)[0] == 0 and first.exists()
+
+
+def test_repair_waits_for_the_engine_to_be_stopped(copy, capsys):
+    damage(copy / SEGMENT)
+    held = lock(copy)
+    try:
+        code, _, err = run(capsys, "journal", "repair", copy, "--yes")
+        assert code == 2 and "another engine has this journal open" in err
+    finally:
+        os.close(held)
 
 
 # -- replay

@@ -26,6 +26,7 @@ SCALES = Scales(Listing("alpha", "BTCUSDT", "BTC-USDT", "BTC", "USDT", 1, 4, tic
     (Reason.CAPITAL_EXCEEDED, 5 * 10**14, 5 * 10**14 + 1, "capital=50000.0000000001, maximum_capital=50000"),
     (Reason.STRATEGY_LOSS_EXCEEDED, 10**12, 2 * 10**12, "loss=200, maximum_loss=100"),
     (Reason.MESSAGE_RATE_EXCEEDED, 8, 9, "messages=9, maximum_messages=8"),
+    (Reason.RATE_LIMITED, 80, 81, "counted=81, allowed=80"),
     (Reason.SELF_TRADE, 600_000, 600_001, "price=60000.1, own_resting_price=60000"),
 ])
 def test_both_numbers_are_told_as_decimals(code, limit, actual, told):
@@ -40,5 +41,5 @@ def test_every_code_that_risk_can_give_has_a_meaning():
     core = Path(orderflow.__file__).parent / "_core"
     given = {Reason[name] for path in core.glob("risk*.pxd")
              for name in re.findall(r"Reason\.(\w+)", path.read_text())}
-    # OK is no refusal, and post-only is read there, not given
-    assert given - {Reason.OK, Reason.POST_ONLY_WOULD_TAKE} == set(MEANINGS)
+    # OK is no refusal, and post-only is read there, not given; the gate gives one with numbers
+    assert given - {Reason.OK, Reason.POST_ONLY_WOULD_TAKE} | {Reason.RATE_LIMITED} == set(MEANINGS)

@@ -25,6 +25,7 @@ from orderflow._core.types import (
     TradingState,
 )
 from orderflow.exchanges import session_for
+from orderflow.exchanges.facts import OrderLimits
 from orderflow.research.simulation import VENUES, session_of, simulator_settings
 from orderflow.servers.control_socket import Control
 from orderflow.servers.sync import SyncServer
@@ -120,6 +121,8 @@ class Trading:
         self.sessions = sessions
         listings = [listing for session in sessions
                     for listing in session.listings(self.server.fetch_now(session.metadata()))]
+        for session in sessions:
+            session.order_limits = OrderLimits()        # what exchanges allow has tests of its own
         core = self.core = build_core(sessions, listings, borrows=True, trade=True, control_bell=bell,
                                       layout=self.layout)
         core.kill.name_strategies(self.strategies)

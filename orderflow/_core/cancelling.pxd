@@ -1,10 +1,11 @@
 """Cancelling what the kill switch stopped, from the table of what was sent: no router, no Python. Exchange thread only.
 
 A round writes one cancel for every order concerned, many frames to a call of the kernel. It may take several steps:
-what the connection does not take now goes when it takes more, and an order says itself in which round its cancel was
-written, because entries of the table move when others leave it. What is still there after a round gets another one,
-after a second, then two, four, ... up to a minute: a cancel may overtake its order on the way ("unknown order"), and an
-answer may be lost. Cancels are idempotent, so repeating one costs a message and nothing else.
+what the connection does not take now goes when it takes more, and what the exchange would refuse for its limits when
+there is room (rates.pxd). An order says itself in which round its cancel was written, because entries of the table move
+when others leave it. What is still there after a round gets another one, after a second, then two, four, ... up to a
+minute: a cancel may overtake its order on the way ("unknown order"), and an answer may be lost. Cancels are idempotent,
+so repeating one costs a message and nothing else.
 
 Only orders that are in our table are named, so foreign orders are never touched. Where the account is declared ours
 alone, the first round is the exchange's own mass cancel instead, which is one frame for an account or a symbol; the
@@ -14,7 +15,7 @@ of its time for as long as nothing is killed, and left to fire when something is
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memmove, memset
 
-from orderflow._core cimport connections, gate, kill, masking, order_entry, transport, websocket
+from orderflow._core cimport connections, gate, kill, masking, order_entry, rates, transport, websocket
 from orderflow._core.byte_ring cimport ByteRingStatus
 from orderflow._core.codec cimport ORDER_FRAME_LIMIT, OrderCodec
 from orderflow._core.exchange_state cimport Cancelling, Connection, ExchangeState
@@ -84,7 +85,8 @@ cdef nogil:
             if self.books[cancelling.sweep_at] is NULL:
                 cancelling.sweep_at += 1
                 continue
-            if not has_room(self, <size_t>ORDER_FRAME_LIMIT + HEADER_ROOM):
+            if not has_room(self, <size_t>ORDER_FRAME_LIMIT + HEADER_ROOM) or not rates.take_cancel(
+                    self.path.gate.rates, rates.SWEEP, cancelling.sweep_at, 0, now_ns):
                 return False
             size = (<OrderCodec>self.order_codec).encode_cancel_all(cancelling.sweep_at, unix_ns, text,
                                                                     ORDER_FRAME_LIMIT)
@@ -147,7 +149,8 @@ cdef nogil:
             if (entry.client_order_id == 0 or entry.cancel_round == cancelling.round
                     or not gate.is_stopped(&self.path.gate, entry.strategy)):
                 continue
-            if batch == 0 and not has_room(self, BATCH_BYTES):
+            if (batch == 0 and not has_room(self, BATCH_BYTES)) or not rates.take_cancel(
+                    self.path.gate.rates, rates.CANCEL, entry.listing, now_ns - entry.touched_ns, now_ns):
                 complete = False
                 break
             entry.cancel_round = cancelling.round

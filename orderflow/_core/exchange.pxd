@@ -16,7 +16,7 @@ from libc.string cimport memcpy
 
 from orderflow._core cimport (
     cancelling, connections, events, evidence, exchange_state, execution_reports, integrity, market_data, paper,
-    publication, recording, rounds)
+    publication, rates, recording, rounds)
 from orderflow._core.arbitration cimport LINES
 from orderflow._core.codec cimport Codec, DecodeStatus
 from orderflow._core.events cimport EXCERPT
@@ -45,6 +45,10 @@ cdef nogil:
                 and self.connections[connection].role == Role.ORDERS):
             # Reports were missed. What they said is asked for as after any other loss: doubt, a new connection.
             connections.lose(self, connection, LossReason.FRAME_UNREADABLE, DecodeStatus.UNKNOWN_MESSAGE, now_ns)
+            return
+        if message.kind == MessageKind.RATES:
+            if self.path.orders is not NULL:
+                rates.on_notice(self.path.gate.rates, message, now_ns, self.path.unix_offset_ns)
             return
         if message.kind == MessageKind.SESSION:
             events.tell(self, EventKind.SESSION_FRAME, connection, NO_LISTING, 0, 0, data, size, now_ns)

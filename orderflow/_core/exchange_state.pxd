@@ -22,6 +22,7 @@ from orderflow._core.signals cimport SignalState
 from orderflow._core.tape cimport Tape
 from orderflow._core.transport cimport Transport
 from orderflow._core.types cimport Listing, Signals
+from orderflow._core.waiting_cancels cimport WaitingCancels
 from orderflow._core.websocket cimport Reader
 
 
@@ -81,6 +82,7 @@ cdef struct OrderPath:          # what an exchange that takes orders has besides
     Paper *paper                # takes the orders instead of a connection; NULL = they go to the exchange
     Account *account            # what is compared with the exchange's books; NULL = nothing is
     HeldOrders held             # those that wait until their intent is durable
+    WaitingCancels waiting      # those for which the exchange has no room now
     Gate gate
     Cancelling cancelling
     int64_t unix_offset_ns      # unix clock - monotonic clock

@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
-from orderflow._core cimport account, events, gate, paper, paper_reports, pending
+from orderflow._core cimport account, events, gate, paper, paper_reports, pending, rates
 from orderflow._core.exchange_state cimport CONNECTIONS, ExchangeState
 from orderflow._core.gate cimport SENT_CAPACITY, SentOrder
 from orderflow._core.types cimport ChildOrder, EventKind, ExecType, ExecutionReport, Reason
@@ -26,6 +26,8 @@ cdef nogil:
             gate.observe(&self.path.gate, what, what.cumulative_quantity < 0 and not what.reconciliation)
         else:
             account_for(self, what, now_ns)
+        if what.reason == Reason.RATE_LIMITED:
+            rates.on_refused(self.path.gate.rates, what.listing, now_ns)
         report(self, what)
 
     inline bint shows_life(const ExecutionReport *what) noexcept:
@@ -68,6 +70,10 @@ cdef nogil:
         what.side = order.side
         what.exec_type = exec_type
         what.reason = reason
+        if reason == Reason.RATE_LIMITED:
+            what.last_price = self.path.gate.rates.allowed
+            what.last_quantity = self.path.gate.rates.wanted
+            what.exchange_ns = self.path.gate.rates.ready_ns
         report(self, &what)
 
     inline int take_paper(ExchangeState *self, int64_t now_ns) noexcept:

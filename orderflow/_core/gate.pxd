@@ -2,8 +2,9 @@
 
 The router decided on a book that it saw some microseconds ago; here, in the thread that owns the connection, it is
 asked once more: may this exchange be sent anything, is the connection the one that was meant, have our books been
-compared with the exchange's since, is the own book still LIVE, is there a rate token, has the deadline passed. A
-refusal costs nothing: it goes back as NOT_SENT.
+compared with the exchange's since, is the own book still LIVE, has the deadline passed, is there room in the exchange's
+limits (rates.pxd). A refusal costs nothing: it goes back as NOT_SENT. Only the cancel that finds no room waits
+(waiting_cancels.pxd).
 
 The table holds every order that was sent and has not been seen to end. It is what kill cancels from, without the router
 or Python, and what becomes IN_DOUBT when the connection is lost. Open addressing by client order id; deletion moves the
@@ -15,9 +16,9 @@ Exchange thread only, but for the kill line, which anybody may write and every g
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from orderflow._core cimport kill
+from orderflow._core cimport kill, rates
 from orderflow._core.kill cimport KillLine
-from orderflow._core.token_bucket cimport TokenBucket, take_token
+from orderflow._core.rates cimport Rates
 from orderflow._core.types cimport BookState, ChildKind, ChildOrder, ExecType, ExecutionReport, Reason, TradingState
 
 cdef enum:
@@ -34,6 +35,8 @@ cdef struct SentOrder:
     int64_t before              # quantity before the replacement that is under way; 0 = none is
     int64_t heard_ns            # when the exchange first showed that it has it; 0 = not yet
     uint64_t listed_round       # of reconciliation, in which it was among the open orders
+    int64_t sent_ns             # monotonic; 0 = it is of an earlier run, and counts in no limit of this one
+    int64_t touched_ns          # when it was sent or last replaced
     uint32_t listing
     uint32_t slot               # in the router's table
     uint32_t cancel_round       # the last one in which its cancel was written (order_entry.pxd)
@@ -51,7 +54,7 @@ cdef struct Gate:
     uint8_t trading_state       # TradingState of this exchange
     uint8_t stopped             # HALTED was commanded; as the boot state it cancels nothing
     uint8_t waits               # until a round of reconciliation has found our books and the exchange's equal
-    TokenBucket orders
+    Rates *rates                # what the exchange allows
     uint64_t refused
 
 
@@ -69,7 +72,7 @@ cdef nogil:
             at = (at + 1) & (SENT_CAPACITY - 1)
         return NULL
 
-    inline SentOrder *remember(Gate *self, const ChildOrder *order) noexcept:
+    inline SentOrder *remember(Gate *self, const ChildOrder *order, int64_t now_ns) noexcept:
         cdef uint32_t at = home(order.client_order_id)
         cdef SentOrder *entry
         while self.sent[at].client_order_id:
@@ -83,6 +86,8 @@ cdef nogil:
         entry.before = 0
         entry.heard_ns = 0
         entry.listed_round = 0
+        entry.sent_ns = now_ns
+        entry.touched_ns = now_ns
         entry.listing = order.listing
         entry.slot = order.slot
         entry.strategy = order.strategy
@@ -93,9 +98,10 @@ cdef nogil:
         self.sent_count += 1
         return entry
 
-    inline void expect_replaced(SentOrder *entry, int64_t quantity) noexcept:
+    inline void expect_replaced(SentOrder *entry, int64_t quantity, int64_t now_ns) noexcept:
         """A replacement goes out: until it is answered the larger quantity is what may be filled."""
         entry.before = entry.quantity
+        entry.touched_ns = now_ns
         if quantity > entry.quantity:
             entry.quantity = quantity
 
@@ -123,8 +129,10 @@ cdef nogil:
         """Keep the table in step with what the exchange says, and tell the router its slot. `counts`: of a fill, that
         it was not told before."""
         cdef SentOrder *entry = find(self, report.client_order_id) if report.client_order_id else NULL
+        cdef int64_t before
         if entry is NULL:
             return
+        before = entry.filled
         report.slot = entry.slot
         if entry.exchange_order_id[0] == 0:
             memcpy(entry.exchange_order_id, report.exchange_order_id, sizeof(entry.exchange_order_id))
@@ -135,6 +143,8 @@ cdef nogil:
                 entry.filled = entry.counted
         if report.cumulative_quantity > entry.filled:
             entry.filled = report.cumulative_quantity
+        if before == 0 and entry.filled > 0:
+            rates.on_first_fill(self.rates, entry.sent_ns)
         if entry.before and (report.exec_type == ExecType.REPORT_REPLACED or (
                 report.exec_type == ExecType.REPORT_STATUS and report.reconciliation and report.last_quantity > 0)):
             settle_replaced(entry, report.last_quantity)
@@ -153,10 +163,16 @@ cdef nogil:
     inline uint8_t check(Gate *self, const ChildOrder *order, bint connected, uint8_t book_state, uint32_t book_epoch,
                          int64_t now_ns) noexcept:
         """Reason.OK, or why this order must not become bytes."""
+        cdef const SentOrder *entry = NULL
+        cdef int64_t age_ns = 0
         if not connected:
             return Reason.NOT_CONNECTED
+        if order.kind != ChildKind.NEW_ORDER:
+            entry = find(self, order.client_order_id)
+            age_ns = now_ns - entry.touched_ns if entry is not NULL else 0
         if order.kind == ChildKind.CANCEL_ORDER:
-            return Reason.OK if take_token(&self.orders, now_ns, 0) else Reason.RATE_LIMITED
+            return Reason.OK if rates.take_cancel(self.rates, rates.CANCEL, order.listing, age_ns,
+                                                  now_ns) else Reason.RATE_LIMITED
         if self.trading_state == TradingState.HALTED or is_stopped(self, order.strategy):
             return Reason.TRADING_HALTED
         if self.waits:
@@ -169,6 +185,6 @@ cdef nogil:
             return Reason.DEADLINE_PASSED
         if self.sent_count >= SENT_LIMIT:
             return Reason.TABLE_FULL
-        if not take_token(&self.orders, now_ns, self.orders.rate // 5):
+        if not rates.take_order(self.rates, order.kind, order.listing, age_ns, now_ns):
             return Reason.RATE_LIMITED
         return Reason.OK

@@ -14,7 +14,7 @@ types.pxd, byte for byte. """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from orderflow._core cimport client_id, risk, segments
+from orderflow._core cimport client_id, crash_point, risk, segments
 from orderflow._core.doorbell cimport NativeDoorbell
 from orderflow._core.flusher cimport Flusher
 from orderflow._core.journal_scan cimport CHECK_BYTES, RecordHeader
@@ -78,6 +78,7 @@ cdef nogil:
         header.monotonic_ns = now_ns
         header.wall_ns = now_ns + journal.wall_offset_ns
         memcpy(record + sizeof(RecordHeader), payload, size)
+        crash_point.reached("mid-record")
         check = segments.crc32c(journal.writer.seed, record, whole - CHECK_BYTES)
         memcpy(record + whole - CHECK_BYTES, &check, CHECK_BYTES)
         segments.commit(journal.writer, whole, check)

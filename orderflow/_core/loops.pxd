@@ -9,6 +9,7 @@ from orderflow._core.exchange_state cimport ExchangeState
 from orderflow._core.integrity cimport BookSync
 from orderflow._core.latency cimport LatencyHistogram
 from orderflow._core.masking cimport MaskKeys
+from orderflow._core.rates cimport OrderRates
 from orderflow._core.reconciliation cimport AccountBook
 from orderflow._core.tape cimport Tape
 from orderflow._core.types cimport ChildOrder
@@ -55,6 +56,7 @@ cdef class ExchangeLoop(Loop):
     cdef list books                     # of each line: by listing index
     cdef uint32_t line_count
     cdef dict symbols
+    cdef readonly OrderRates rates
     cdef list kept_alive
     cdef readonly AccountBook account   # None: nothing is compared
 

@@ -14,6 +14,7 @@ from orderflow._core.journal import JournalFiles
 from orderflow._core.kill import KillSwitch
 from orderflow._core.latency import LatencyHistogram
 from orderflow._core.paper import PaperExchange
+from orderflow._core.rates import OrderRates
 from orderflow._core.reconciliation import AccountBook
 from orderflow._core.ring import Ring
 
@@ -46,7 +47,7 @@ class ExchangeLoop(Loop):
         reports: Ring | None = None,
         report_lost: NDArray[np.uint8] | None = None,
         kill_switch: KillSwitch | None = None,
-        order_rate: tuple[int, int] = (0, 1),
+        order_rates: OrderRates | None = None,
         is_exclusive: bool = False,
         dead_man_ns: int = 0,
         unix_offset_ns: int | None = None,
@@ -60,6 +61,8 @@ class ExchangeLoop(Loop):
     def name(self) -> str: ...
     @property
     def borrows(self) -> bool: ...
+    @property
+    def rates(self) -> OrderRates: ...
     @property
     def frame_to_board(self) -> LatencyHistogram: ...
     @property
@@ -106,6 +109,8 @@ class ExchangeLoop(Loop):
     @property
     def sent_orders(self) -> tuple[int, int]: ...
     def wait_for_journal(self, journal: JournalFiles) -> None: ...
+    @property
+    def waiting_cancels(self) -> tuple[int, int, int]: ...
     @property
     def held_orders(self) -> tuple[int, int]: ...
     @property

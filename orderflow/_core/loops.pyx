@@ -18,7 +18,7 @@ from posix.stdlib cimport posix_memalign
 
 from orderflow._core cimport (
     cancelling, clock, connections, exchange, execution_reports, held_orders, kill, known_depth, latency, market_data,
-    masking, order_entry, paper, pending, transport, websocket)
+    masking, order_entry, paper, pending, rates, transport, waiting_cancels, websocket)
 from orderflow._core.arbitration cimport LINES, Feed
 from orderflow._core.book cimport OrderBook
 from orderflow._core.board cimport Board
@@ -36,12 +36,14 @@ from orderflow._core.kill cimport KillSwitch
 from orderflow._core.latency cimport LatencyHistogram
 from orderflow._core.masking cimport MASK_SEED_SIZE
 from orderflow._core.paper cimport PaperExchange
+from orderflow._core.rates cimport OrderRates
 from orderflow._core.reconciliation cimport AccountBook
 from orderflow._core.ring cimport Ring
 from orderflow._core.signals cimport ListingSignals
 from orderflow._core.transport cimport TransportKind, TransportStatus
 from orderflow._core.types cimport (
     ChildOrder, Command, CommandKind, Event, LossReason, Recorded, RecordedKind, Role, Side)
+from orderflow._core.waiting_cancels cimport WAITING_CAPACITY, WaitingCancel
 from orderflow._core.websocket cimport Frame, FrameReader, FrameStatus, Opcode
 
 import os
@@ -49,6 +51,7 @@ import os
 import numpy as np
 
 from orderflow._core.book import OrderBook as PythonOrderBook
+from orderflow._core.rates import OrderRates as PythonOrderRates
 from orderflow._core.types import EVENT_DTYPE, BookState as StateName
 
 cdef enum:
@@ -125,8 +128,8 @@ cdef class ExchangeLoop(Loop):
         Whether nobody else trades on the account: only then are mass cancels and the dead-man switch used.
     dead_man_ns : int
         After how long without us the exchange cancels everything, where it offers that; 0 = not used.
-    order_rate : (int, int)
-        Orders allowed in so many nanoseconds; 0 orders = not limited. A fifth is kept for cancels.
+    order_rates : OrderRates, optional
+        What the exchange allows; None = anything.
     unix_offset_ns : int, optional
         Unix clock - monotonic clock; given where the clock is a virtual one.
     record : bool
@@ -141,9 +144,9 @@ cdef class ExchangeLoop(Loop):
                  Codec order_codec, Board board, unsigned char[::1] wake_pending, Ring wakes, Doorbell bell,
                  Doorbell router_bell, Doorbell control_bell, Ring tape=None, bint lossy_tape=False,
                  bint borrows=False, size_t frame_limit=12 << 20, dict book_options=None, Ring orders=None,
-                 Ring reports=None, unsigned char[::1] report_lost=None, KillSwitch kill_switch=None, order_rate=(0, 1),
-                 bint is_exclusive=False, int64_t dead_man_ns=0, unix_offset_ns=None, bint record=False,
-                 int64_t silence_ns=0, bint shared_book_ids=False, bint growing_trade_ids=False,
+                 Ring reports=None, unsigned char[::1] report_lost=None, KillSwitch kill_switch=None,
+                 OrderRates order_rates=None, bint is_exclusive=False, int64_t dead_man_ns=0, unix_offset_ns=None,
+                 bint record=False, int64_t silence_ns=0, bint shared_book_ids=False, bint growing_trade_ids=False,
                  uint32_t kept_levels=0):
         cdef bytes entropy = os.urandom(MASK_SEED_SIZE)
         self.name = name
@@ -188,7 +191,8 @@ cdef class ExchangeLoop(Loop):
         self.virtual_clock = unix_offset_ns is not None
         self.state.path.unix_offset_ns = (unix_offset_ns if self.virtual_clock
                                           else clock.unix_ns() - clock.monotonic_ns())
-        self._make_order_path(orders, reports, report_lost, kill_switch, order_rate)
+        self.rates = order_rates if order_rates is not None else PythonOrderRates(len(table))
+        self._make_order_path(orders, reports, report_lost, kill_switch)
         self.state.path.cancelling.is_exclusive = is_exclusive
         self.state.path.cancelling.dead_man_ns = dead_man_ns if is_exclusive else 0
         self._make_books(exchange_index, table, rule, book_options or {}, silence_ns, kept_levels)
@@ -196,8 +200,7 @@ cdef class ExchangeLoop(Loop):
             self._make_feeds(shared_book_ids, growing_trade_ids)
         self._make_connections(frame_limit if borrows else 1)
 
-    def _make_order_path(self, Ring orders, Ring reports, unsigned char[::1] report_lost, KillSwitch kill_switch,
-                         order_rate):
+    def _make_order_path(self, Ring orders, Ring reports, unsigned char[::1] report_lost, KillSwitch kill_switch):
         self.decided_to_sent, self.frame_to_sent = LatencyHistogram(), LatencyHistogram()
         self.state.path.connection = -1
         if orders is None:
@@ -209,8 +212,10 @@ cdef class ExchangeLoop(Loop):
         self.state.path.gate.exchange_bit = kill.bit_of(self.state.exchange)
         self.state.path.cancelling.progress = &kill_switch.switch.progress[self.state.exchange]
         self.state.path.cancelling.progress.takes_orders = True
-        self.state.path.gate.orders.rate, self.state.path.gate.orders.period_ns = order_rate
-        self.state.path.gate.orders.credit_ns = self.state.path.gate.orders.period_ns
+        self.state.path.gate.rates = &self.rates.rates
+        self.state.path.waiting.orders = <WaitingCancel *>calloc(WAITING_CAPACITY, sizeof(WaitingCancel))
+        if self.state.path.waiting.orders is NULL:
+            raise MemoryError()
         self.state.path.gate.sent = <SentOrder *>calloc(SENT_CAPACITY, sizeof(SentOrder))
         if self.state.path.gate.sent is NULL:
             raise MemoryError()
@@ -292,6 +297,7 @@ cdef class ExchangeLoop(Loop):
         free(self.feeds)
         free(self.state.path.gate.sent)
         free(self.state.path.held.orders)
+        free(self.state.path.waiting.orders)
         free(self.syncs)
         free(self.state.books)
         free(self.state.signals)
@@ -403,9 +409,13 @@ cdef class ExchangeLoop(Loop):
         return work
 
     cdef int take_orders(self, int64_t now_ns) noexcept nogil:
-        """Orders that have waited for the disk, then those of the router: through the gate and out."""
+        """Cancels that have waited for room, orders that have waited for the disk, then those of the router: through
+        the gate and out."""
         cdef const ChildOrder *order
         cdef int work = 0
+        while (work < ORDERS and waiting_cancels.any_waits(&self.state.path.waiting)
+               and order_entry.send_waiting(&self.state, now_ns)):
+            work += 1
         while work < ORDERS:
             order = held_orders.ready(&self.state.path.held, now_ns)
             if order is NULL:
@@ -460,9 +470,14 @@ cdef class ExchangeLoop(Loop):
         return False
 
     cdef int64_t wake_ns(self) noexcept nogil:
-        if self.state.path.paper is not NULL:
-            return min(self.state.polled_ns + POLL_NS, paper.next_ns(self.state.path.paper))
-        return self.state.polled_ns + POLL_NS
+        cdef int64_t at = self.state.polled_ns + POLL_NS
+        cdef int64_t ready
+        if self.state.path.orders is not NULL and (
+                waiting_cancels.any_waits(&self.state.path.waiting) or self.state.path.cancelling.under_way):
+            ready = rates.cancel_ready_ns(self.state.path.gate.rates, self.state.polled_ns)
+            if ready > self.state.polled_ns:        # else they wait for something else: that wakes us
+                at = min(at, ready)
+        return at if self.state.path.paper is NULL else min(at, paper.next_ns(self.state.path.paper))
 
     cdef uint32_t wait_for(self, pollfd *fds, uint32_t capacity) noexcept nogil:
         cdef uint32_t i
@@ -689,6 +704,13 @@ cdef class ExchangeLoop(Loop):
     def sent_orders(self):
         """(sent, refused by the gate)."""
         return self.state.path.sent, self.state.path.not_sent
+
+    @property
+    def waiting_cancels(self):
+        """(cancels that have ever waited for room at the exchange, those that wait now, nanoseconds that one has waited
+        at most)."""
+        return (self.state.path.waiting.put, self.state.path.waiting.put - self.state.path.waiting.taken,
+                self.state.path.waiting.longest_ns)
 
     @property
     def held_orders(self):

@@ -23,8 +23,8 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64
 from libc.string cimport memset
 
 from orderflow._core cimport (
-    allocation, board, consolidated, input_log, journal, kill, latency, order_states, order_table, orders, parents,
-    passive, pending, risk, risk_exposure, risk_price, risk_rates, timers)
+    allocation, board, consolidated, crash_point, input_log, journal, kill, latency, order_states, order_table, orders,
+    parents, passive, pending, risk, risk_exposure, risk_price, risk_rates, timers)
 from orderflow._core.allocation cimport Allocation, Allocator, Split
 from orderflow._core.board cimport SequenceBoard
 from orderflow._core.consolidated cimport MAXIMUM_OFFERS, Offer
@@ -86,6 +86,7 @@ cdef struct Port:               # one exchange as the router sees it
 
 cdef struct ListingState:
     uint64_t spent_version      # of the book when our last order there ended; nothing newer was seen yet
+    int64_t limited_until_ns    # its exchange had no room for an order: not before
     uint32_t spent_epoch
     uint32_t under_way          # children of ours that block it (see `blocks`)
 
@@ -284,6 +285,7 @@ cdef nogil:
             orders.deny(self.table, <uint32_t>slot, Reason.JOURNAL_FAILED, now_ns, &outcome)
             self.risk.state = TradingState.HALTED
             return refused(self, Reason.JOURNAL_FAILED)
+        crash_point.reached("after-intent")
         self.states[listing].under_way += blocks(order, order.status)
         if order_states.rests(order):
             self.table.parents[parent_slot].resting = child.client_order_id
@@ -427,7 +429,7 @@ cdef nogil:
         if too_little(self, &parent.order, parents.remaining(parent)):
             if parent.working == 0 and parent.in_doubt == 0:
                 end_parent(self, slot, Reason.BELOW_MINIMUM_REMAINS, now_ns)
-        elif usable(self, index):
+        elif usable(self, index, now_ns):
             send_child(self, slot, index, plan.quantity, plan.price, TimeInForce.GTC, now_ns, cause_ns)
 
     inline void want(RouterState *self, uint32_t slot, const ParentOrder *order, int64_t now_ns) noexcept:
@@ -561,15 +563,17 @@ cdef nogil:
 
     # ------------------------------------------------------------------ routing
 
-    inline bint usable(const RouterState *self, uint32_t listing) noexcept:
+    inline bint usable(const RouterState *self, uint32_t listing, int64_t now_ns) noexcept:
         cdef const BoardEntry *view = &self.views[listing]
         cdef const ListingState *state = &self.states[listing]
         return (view.book_state == BookState.LIVE and not self.listings[listing].halted and state.under_way == 0
+                and now_ns >= state.limited_until_ns
                 and not (view.epoch == state.spent_epoch and view.version <= state.spent_version)
                 and self.ports[self.listings[listing].exchange].orders is not NULL
                 and not self.killed >> self.listings[listing].exchange & 1)
 
-    inline uint32_t gather(RouterState *self, const ParentOrder *order, Offer *offers, Cap *caps) noexcept:
+    inline uint32_t gather(RouterState *self, const ParentOrder *order, Offer *offers, Cap *caps,
+                           int64_t now_ns) noexcept:
         """What each of the parent's listings offers now."""
         cdef uint32_t begin = self.first[order.instrument]
         cdef uint32_t count = self.first[order.instrument + 1] - begin
@@ -583,7 +587,7 @@ cdef nogil:
             else:
                 offers[k].levels = self.views[i].bids
                 offers[k].count = self.views[i].bid_count
-            offers[k].usable = (order.listings == 0 or (order.listings >> k) & 1) and usable(self, i)
+            offers[k].usable = (order.listings == 0 or (order.listings >> k) & 1) and usable(self, i, now_ns)
             caps[k].quantity = INT64_MAX
             caps[k].funds = INT64_MAX
         return count
@@ -674,7 +678,7 @@ cdef nogil:
             if parent.working == 0 and parent.in_doubt == 0:
                 end_parent(self, slot, Reason.BELOW_MINIMUM_REMAINS, now_ns)
             return
-        count = gather(self, &parent.order, offers, caps)
+        count = gather(self, &parent.order, offers, caps, now_ns)
         restrain(self, slot, offers, caps, count, remaining, now_ns)
         if self.policy == RoutePolicy.SINGLE and parent.children == 0:
             choose_single(self, parent, offers, caps, count, remaining)
@@ -810,10 +814,14 @@ cdef nogil:
         cdef ListingState *state
         cdef uint32_t slot
         cdef bint was_unclear
+        if report.exec_type == ExecType.REPORT_NEW:
+            crash_point.reached("before-ack-journal")
         journal.append_report(self.journal, report, now_ns)
         if report.exec_type == ExecType.REPORT_DIFFERS:
             risk.halt_instrument(self.risk, report)
             return
+        if report.exec_type == ExecType.REPORT_FILL:
+            crash_point.reached("after-fill-before-apply")
         slot = order_table.find(self.table, report.client_order_id, report.slot)
         was_unclear = slot != <uint32_t>NONE and order_states.is_unclear(&self.table.orders[slot])
         orders.apply(self.table, report, &outcome)
@@ -838,6 +846,8 @@ cdef nogil:
             state.spent_version = self.views[order.child.listing].version
         pursue(self, outcome.order, was_unclear, now_ns)
         settle_timer(self, outcome.order, now_ns)
+        if report.reason == Reason.RATE_LIMITED:
+            on_limited(self, order, report, now_ns)
         if outcome.parent == <uint32_t>NONE:
             return
         if report.exec_type == ExecType.REPORT_REPLACE_REJECTED and not order_states.is_terminal(outcome.status):
@@ -848,6 +858,22 @@ cdef nogil:
         if (outcome.parent_status == ParentStatus.PARENT_WORKING
                 or self.table.parents[outcome.parent].order.algorithm == Algorithm.RESTING):
             route(self, outcome.parent, now_ns, 0)
+
+    inline void on_limited(RouterState *self, const Order *order, const ExecutionReport *report,
+                           int64_t now_ns) noexcept:
+        """The gate had no room for it: what remains goes elsewhere, until there may be some. Told as a refusal, with
+        the limit and what it would have been. Of one that the exchange itself refused the gate knows more next time.
+        """
+        cdef Decision decision
+        if report.exec_type != ExecType.REPORT_NOT_SENT and report.exec_type != ExecType.REPORT_REPLACE_REJECTED:
+            return
+        if report.last_quantity == 0:
+            return
+        if report.exec_type == ExecType.REPORT_NOT_SENT:
+            self.states[order.child.listing].limited_until_ns = report.exchange_ns
+        if order_table.parent_of(self.table, order) is not NULL:
+            refuse(&decision, Reason.RATE_LIMITED, report.last_price, report.last_quantity)
+            risk.explain(self.risk, order.parent, order.child.listing, now_ns, &decision)
 
     inline void on_state(RouterState *self, uint8_t state, int64_t now_ns) noexcept:
         """Trading is allowed, reduced or halted from here on."""

@@ -18,6 +18,8 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from posix.unistd cimport write
 
+from orderflow._core cimport crash_point
+
 cdef extern from "crc32c.hpp" namespace "orderflow" nogil:
     uint32_t crc32c(uint32_t seed, const void *data, size_t size) noexcept
     uint32_t crc32c_portable(uint32_t seed, const void *data, size_t size) noexcept
@@ -103,6 +105,7 @@ cdef nogil:
         writer.memory = writer.next_memory
         writer.seed = writer.next_seed
         writer.offset = sizeof(SegmentHeader)
+        crash_point.reached("in-segment-roll")
         begin(writer, first_sequence)
         store_release(&writer.next_ready, 0)
         store_release(&writer.rolls, writer.rolls + 1)

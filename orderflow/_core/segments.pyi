@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 MINIMUM_BYTES: int
+CRASH_POINTS: bool
 
 class Halt(IntEnum):
     NOT_HALTED = 0

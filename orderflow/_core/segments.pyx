@@ -10,6 +10,8 @@ from pathlib import Path
 
 from libc.string cimport memset
 
+from orderflow._core cimport crash_point
+
 cdef extern from "<sys/mman.h>" nogil:
     int PROT_READ, PROT_WRITE, MAP_SHARED, MS_SYNC
     void *MAP_FAILED
@@ -22,6 +24,8 @@ cdef int MADV_POPULATE_WRITE = 23       # since Linux 5.14; glibc names it later
 
 MINIMUM_BYTES = 4096
 ZEROS = bytes(1 << 20)
+#: Whether this is a build in which tests can have the process die at a crash point (crash_point.pxd).
+CRASH_POINTS = bool(crash_point.COMPILED)
 HEADER = struct.Struct("<IHHQQQQII12xI")
 
 Header = namedtuple("Header", "path version kind salt epoch first_sequence bytes number previous_check")

@@ -35,13 +35,6 @@ cdef nogil:
         if bucket.credit_ns < -bucket.period_ns:
             bucket.credit_ns = -bucket.period_ns
 
-    inline bint take_token(TokenBucket *bucket, int64_t now_ns, int64_t reserve) noexcept:
-        """One token, leaving `reserve` of them for cancels; False = wait."""
-        if not has_token(bucket, now_ns, reserve):
-            return False
-        spend_token(bucket, now_ns)
-        return True
-
     inline int64_t spent(const TokenBucket *bucket) noexcept:
         """Tokens of a period that are gone, as of the last refill."""
         return bucket.rate - bucket.credit_ns // (bucket.period_ns // bucket.rate)

@@ -46,6 +46,15 @@ cpdef enum MessageKind:         # what a codec found in a frame
     CHECK = 8                   # a checksum of the book as it stands, in a frame of its own
     ALIVE = 9                   # the exchange says that nothing changed in this listing's book
     MISSED = 10                 # frames of this connection are missing: of which listing, nobody can tell
+    RATES = 11                  # what the exchange has counted of us, or that it was too much; `side`: RateNotice
+
+
+cpdef enum RateNotice:          # of a RATES message
+    WEIGHT_COUNTED = 1          # first_id: so much, in a period of previous_id nanoseconds; last_id: of how much
+    ORDERS_COUNTED = 2          # the same
+    POINTS_COUNTED = 3          # first_id: where the counter of `listing` stands
+    ORDERS_REFUSED = 4          # until exchange_ns; 0 = it does not say
+    EVERYTHING_REFUSED = 5      # the same, and not only orders
 
 
 cpdef enum ChecksumRule:        # over which text of the book a checksum is taken; see checksum.pxd
@@ -88,7 +97,9 @@ cpdef enum OrderStatus:
 
 cpdef enum ExecType:            # why an ExecutionReport was sent
     REPORT_SENT = 1             # the bytes went to the socket
-    REPORT_NOT_SENT = 2         # the send gate refused; `reason` says why
+    # The send gate refused; `reason` says why. Of RATE_LIMITED last_price is the limit, last_quantity what it would
+    # have been, and exchange_ns, on our monotonic clock, when there may be room; of REPLACE_REJECTED too.
+    REPORT_NOT_SENT = 2
     REPORT_NEW = 3
     REPORT_FILL = 4
     REPORT_CANCELED = 5

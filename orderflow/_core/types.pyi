@@ -46,6 +46,14 @@ class MessageKind(IntEnum):
     CHECK = 8
     ALIVE = 9
     MISSED = 10
+    RATES = 11
+
+class RateNotice(IntEnum):
+    WEIGHT_COUNTED = 1
+    ORDERS_COUNTED = 2
+    POINTS_COUNTED = 3
+    ORDERS_REFUSED = 4
+    EVERYTHING_REFUSED = 5
 
 class ChecksumRule(IntEnum):
     NO_CHECKSUM = 0

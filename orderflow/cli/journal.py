@@ -1,4 +1,4 @@
-"""`orderflow journal verify|show|export`: what is in a journal, and whether all of it is whole."""
+"""`orderflow journal verify|show|export|repair`: what is in a journal, and whether all of it is whole."""
 from __future__ import annotations
 
 import json
@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orderflow.cli import CHECK_FAILED, GOOD, output
 from orderflow.cli.application import BadUsage
 from orderflow.instrument import canonical
+
+if TYPE_CHECKING:
+    from orderflow.repair import Repair
 
 TORN = 3                        # exit code: a torn tail and nothing worse
 DIRECTORY = Annotated[Path, typer.Argument(metavar="DIR", help="Directory of the journal, or one segment.")]
@@ -196,5 +199,63 @@ def export(
     return _warn_of_damage(directory)
 
 
+def repair(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of the journal.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without this the command says what it would do.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object: what is kept aside, and where.")] = False,
+) -> int:
+    """Make a journal in quarantine fit to go on: keep what can be trusted, and everything else aside in files.
+
+    Copy the directory first. What is kept aside is unknown to the next engine: orders that were sent and fills that
+    were told in it have to be looked for at the exchanges by hand, before anything is traded.
+
+    Exit codes: 0 nothing is damaged, or it was done; 1 it would be done with --yes; 2 not a journal, an engine has it
+    open, or a file could not be written.
+    """
+    from orderflow._core.journal import JournalError
+    from orderflow.repair import plan
+    from orderflow.repair import repair as make
+
+    if not directory.is_dir():
+        raise BadUsage(f"{directory}: not a directory of a journal")
+    try:
+        with _readable(directory):
+            wanted = make(directory) if yes else plan(directory)
+    except (JournalError, OSError) as error:
+        raise BadUsage(str(error)) from None
+    if as_json:
+        output.result({"damaged": wanted is not None, "done": yes and wanted is not None} | ({} if wanted is None else {
+            "file": wanted.damage.path.name, "offset": wanted.damage.end, "fault": wanted.damage.fault,
+            "keeps": "later runs" if wanted.keeps_later else "what is before the damage",
+            "runs_aside": list(wanted.lost_runs),
+            "aside": [aside.name for _, aside in wanted.moved]
+            + ([wanted.cut[2].name] if wanted.cut is not None else [])}))
+    else:
+        for line in _repaired(directory, wanted, yes):
+            output.text(line)
+    return GOOD if wanted is None or yes else CHECK_FAILED
+
+
+def _repaired(directory: Path, wanted: Repair | None, done: bool) -> Iterator[str]:
+    if wanted is None:
+        yield f"{directory}: nothing is damaged, and nothing was done."
+        return
+    yield (f"{wanted.damage.path.name} is damaged at offset {wanted.damage.end}: {wanted.damage.fault}. "
+           + ("The runs behind it are whole and are kept." if wanted.keeps_later
+              else "What is before that is kept, exactly."))
+    verb = "was" if done else "would be"
+    for path, aside in wanted.moved:
+        yield f"{path.name} {verb} renamed to {aside.name}"
+    if wanted.cut is not None:
+        path, end, aside = wanted.cut
+        yield f"{path.name} {verb} cut off at offset {end}; what stood behind {verb} kept in {aside.name}"
+    runs = ", ".join(map(str, wanted.lost_runs)) or "no run"
+    yield (f"Records of {'runs' if len(wanted.lost_runs) > 1 else 'run'} {runs} {'are' if done else 'would be'} aside. "
+           + ("They are older than the last run, from which a start takes over." if wanted.keeps_later else
+              "The next engine knows nothing of them: look at the exchanges for orders that are open, and for fills."))
+    if not done:
+        yield "Nothing was done. Copy the directory, then add --yes."
+
+
 #: The commands of the group, in the order of its help.
-commands = {"verify": verify, "show": show, "export": export}
+commands = {"verify": verify, "show": show, "export": export, "repair": repair}

@@ -54,6 +54,7 @@ def session_of(name: str, exchange: ExchangeSettings, trade: bool, renewed: bool
         paper=PaperSettings(int(exchange.paper_order_seconds * 1e9), int(exchange.paper_report_seconds * 1e9))
         if paper and trade else None, account_is_exclusive=exchange.account_is_exclusive,
         dead_man_ns=exchange.dead_man_seconds * 10**9, order_rate=(exchange.orders_per_10_seconds, 10_000_000_000),
+        tier=exchange.tier,
         silence_ns=int(exchange.silence_seconds * 1e9), login_ns=int(exchange.login_seconds * 1e9),
         subscribe_ns=int(exchange.subscribe_seconds * 1e9),
         maximum_clock_offset_ns=int(exchange.maximum_clock_offset_seconds * 1e9), lines=exchange.lines,

@@ -129,13 +129,14 @@ class Send:
     """Send this text as one websocket frame; a `secret` one (a login) is neither recorded nor shown.
 
     `awaits` names the subscriptions that it asks for: each must be Answered in time, or `Session.subscribe` is asked
-    for it again.
+    for it again. `weight` is what it counts for in the exchange's limit of REST calls, where it does.
     """
 
     connection: str
     text: str
     secret: bool = False
     awaits: tuple[Subscription, ...] = ()
+    weight: int = 0
 
     def __repr__(self) -> str:
         return f"Send({self.connection!r}, {'***' if self.secret else repr(self.text)}, awaits={self.awaits})"

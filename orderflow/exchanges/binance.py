@@ -38,7 +38,7 @@ from orderflow.exchanges.actions import (
     Subscription,
     answered,
 )
-from orderflow.exchanges.facts import Facts, Limit, Limits
+from orderflow.exchanges.facts import Facts, Limit, Limits, OrderLimits
 from orderflow.exchanges.session import CLOCK, Session, SessionSettings
 from orderflow.instrument import Listing, WireDigits, choose_scales, significant_decimals
 
@@ -81,6 +81,15 @@ ROUND_CALLS = {BodyKind.ACCOUNT_ORDERS: ("/openOrders", 6, "the open orders"),
 #: Of the open orders of all symbols at once.
 ALL_OPEN_WEIGHT = 80
 ORDERS = "wss://ws-api.binance.com:443/ws-api/v3"
+#: Weight of requests about orders, and what an account may place; both are read anew from exchangeInfo ("Trading
+#: requests", "Unfilled order count": the first fill of an order gives its place back).
+ORDER_LIMITS = OrderLimits(
+    place=1, cancel=1, amend=4, cancel_all=1, connect=2, filled_orders_count=False,
+    orders=(Limit(50, 10_000_000_000), Limit(160_000, 86_400_000_000_000)))
+#: Weight of exchangeInfo, of the depth snapshots of the start, and of what is sent over the order connection.
+METADATA_WEIGHT, USER_STREAM_WEIGHT, CLOCK_WEIGHT = 20, 2, 1
+INTERVALS_NS = {"SECOND": 1_000_000_000, "MINUTE": 60_000_000_000, "HOUR": 3_600_000_000_000,
+                "DAY": 86_400_000_000_000}
 
 
 class BinanceSession(Session):
@@ -102,6 +111,8 @@ class BinanceSession(Session):
         self.rule = SyncRule.CONTIGUOUS_RANGE if market == "spot" else SyncRule.PREVIOUS_ID
         self.channels = (self.depth_stream, "trade" if market == "spot" else "aggTrade", "bookTicker")
         self.limits = ALLOWED[market]
+        if market == "spot":
+            self.order_limits = ORDER_LIMITS
         self.snapshot_weight = 250 if market == "spot" else 20
         self._requests = NumberedRequests()
         self._self_trade = ""              # before metadata
@@ -110,8 +121,9 @@ class BinanceSession(Session):
 
     def metadata(self) -> list[Request]:
         """exchangeInfo, and one depth snapshot a symbol: old resting levels may be finer than today's tick."""
-        requests = [Request("exchangeInfo", "GET", f"{self.rest}{self.prefix}/exchangeInfo")]
-        requests += [Request(f"depth {symbol}", "GET", self.snapshot_url(symbol)) for symbol in self.settings.symbols]
+        requests = [Request("exchangeInfo", "GET", f"{self.rest}{self.prefix}/exchangeInfo", weight=METADATA_WEIGHT)]
+        requests += [Request(f"depth {symbol}", "GET", self.snapshot_url(symbol), weight=self.snapshot_weight)
+                     for symbol in self.settings.symbols]
         return requests
 
     def listings(self, bodies: dict[str, bytes]) -> list[Listing]:
@@ -122,7 +134,9 @@ class BinanceSession(Session):
         SessionError
             When a symbol is not offered; the message names it.
         """
-        known = {entry["symbol"]: entry for entry in json.loads(bodies["exchangeInfo"])["symbols"]}
+        metadata = json.loads(bodies["exchangeInfo"])
+        self._learn_limits(metadata.get("rateLimits", ()))
+        known = {entry["symbol"]: entry for entry in metadata["symbols"]}
         offered = dict(self.offered(known))
         self._self_trade = SELF_TRADE if all(
             SELF_TRADE in entry.get("allowedSelfTradePreventionModes", ()) for entry in offered.values()) else ""
@@ -134,6 +148,19 @@ class BinanceSession(Session):
             digits.observe_levels(depth.get("asks", ()))
             result.append(self._listing(entry, digits))
         return result
+
+    def _learn_limits(self, rows: Sequence[dict]) -> None:
+        """What this address and its accounts may do, as exchangeInfo says. A limit on requests, however much they
+        weigh, counts where it is the smaller one: each weighs one at least."""
+        told = [(row.get("rateLimitType"),
+                 Limit(int(row["limit"]), INTERVALS_NS[row["interval"]] * int(row["intervalNum"])))
+                for row in rows if row.get("interval") in INTERVALS_NS]
+        requests = [limit for kind, limit in told if kind in ("REQUEST_WEIGHT", "RAW_REQUESTS")]
+        orders = tuple(limit for kind, limit in told if kind == "ORDERS")
+        if requests:
+            self.limits = replace(self.limits, requests=min(requests, key=lambda one: one.count / one.period_ns))
+        if orders and self.market == "spot":
+            self.order_limits = replace(self.order_limits, orders=orders)
 
     def _listing(self, entry: dict, digits: WireDigits) -> Listing:
         filters = {item["filterType"]: item for item in entry.get("filters", ())}
@@ -206,7 +233,7 @@ class BinanceSession(Session):
     def opened(self, connection: str, unix_ns: int) -> list[Action]:
         """The order connection subscribes to what becomes of its orders."""
         if connection == "orders":
-            return [Send(connection, json.dumps(self._user_stream(unix_ns)), secret=True)]
+            return [Send(connection, json.dumps(self._user_stream(unix_ns)), secret=True, weight=USER_STREAM_WEIGHT)]
         return super().opened(connection, unix_ns)
 
     def wanted(self, connection: str) -> list[Subscription]:
@@ -362,7 +389,7 @@ class BinanceSession(Session):
 
     def clock_frame(self, number: int) -> Send:
         """The same over the WebSocket API."""
-        return Send("orders", json.dumps({"id": f"{CLOCK_ID}{number}", "method": "time"}))
+        return Send("orders", json.dumps({"id": f"{CLOCK_ID}{number}", "method": "time"}), weight=CLOCK_WEIGHT)
 
     # -- books --------------------------------------------------------------------------------------------------
 

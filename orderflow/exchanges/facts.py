@@ -66,5 +66,67 @@ class Limits:
     by_address: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What a request about an order adds to a counter.
+
+    Attributes
+    ----------
+    points : int
+    steps : tuple of (int, int)
+        (younger than so many nanoseconds, points more): the first that fits the age of the order.
+    """
+
+    points: int = 0
+    steps: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCounter:
+    """A number that an exchange keeps of an account in each listing: requests add to it, and it falls with time.
+
+    New orders and replacements that would make it more than `most` are refused; cancels never are.
+
+    Attributes
+    ----------
+    most : int
+    point_ns : int
+        In which it falls by one.
+    place, cancel, amend : Tariff
+    """
+
+    most: int
+    point_ns: int
+    place: Tariff
+    cancel: Tariff
+    amend: Tariff
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLimits:
+    """What an exchange counts of requests about orders, besides what `Limits` has.
+
+    Attributes
+    ----------
+    place, cancel, amend, cancel_all, connect : int
+        Weight of each, and of an attempt to connect to where orders go, in `Limits.requests`, which all that this
+        process asks of that address draws on; 0 = they do not count there.
+    orders : tuple of Limit
+        New orders of an account.
+    filled_orders_count : bool
+        Whether an order counts among them once some of it is filled.
+    counter : OrderCounter, optional
+    """
+
+    place: int = 0
+    cancel: int = 0
+    amend: int = 0
+    cancel_all: int = 0
+    connect: int = 0
+    orders: tuple[Limit, ...] = ()
+    filled_orders_count: bool = True
+    counter: OrderCounter | None = None
+
+
 #: For exchanges that limit nothing: simulated ones, and captures that are played.
 UNLIMITED = Limits(None, None, None)

@@ -32,7 +32,7 @@ from orderflow.exchanges.actions import (
     Subscription,
     answered,
 )
-from orderflow.exchanges.facts import Facts, Limit, Limits
+from orderflow.exchanges.facts import Facts, Limit, Limits, OrderCounter, OrderLimits, Tariff
 from orderflow.exchanges.session import CLOCK, Session, SessionSettings
 from orderflow.exchanges.steps import LARGEST_PRICE, LARGEST_QUANTITY, OLDER_DIGITS
 from orderflow.instrument import Listing, choose_scales
@@ -54,6 +54,15 @@ ROUND_CALLS = {BodyKind.ACCOUNT_ORDERS: ("OpenOrders", 1, "the open orders"),
 #: Trades of one answer, the newest first.
 TRADES_PAGE = 50
 SECOND_NS, MICROSECOND_NS = 1_000_000_000, 1_000
+#: What an account of each tier may do with the orders of a pair: up to so many points, of which one falls in so many
+#: nanoseconds ("Spot rate limits: trading"). "unlimited" nobody has: simulated accounts may.
+TIERS = {"starter": (60, SECOND_NS), "intermediate": (125, 427_350_428), "pro": (180, 266_666_667)}
+PLACE = Tariff(1)
+CANCEL = Tariff(0, tuple((seconds * SECOND_NS, points) for seconds, points in (
+    (5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))))
+AMEND = Tariff(1, tuple((seconds * SECOND_NS, points) for seconds, points in ((5, 3), (10, 2), (15, 1))))
+#: Errors that say that there were too many calls.
+TOO_MANY = ("EAPI:Rate limit exceeded", "EGeneral:Too many requests", "EGeneral:Temporary lockout")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -93,6 +102,12 @@ class KrakenSession(Session):
         self._trades: list[str] = []        # still to be asked for, of the question that is open
         self._rest_names: dict[str, tuple[str, ...]] = {}   # how REST spells pairs, by ours
         self._rest_assets: dict[str, str] = {}              # and assets
+        self.tier = settings.tier or "starter"
+        if self.tier != "unlimited":
+            if self.tier not in TIERS:
+                raise self.error(f"tier {self.tier!r}: expected {', '.join(TIERS)}")
+            most, point_ns = TIERS[self.tier]
+            self.order_limits = OrderLimits(counter=OrderCounter(most, point_ns, PLACE, CANCEL, AMEND))
 
     def metadata(self) -> list[Request]:
         """AssetPairs."""
@@ -248,12 +263,25 @@ class KrakenSession(Session):
             about = message.get("result") or {"channel": CHANNELS.get(message.get("req_id")), **message}
             said = answered(connection, (Subscription(about.get("channel") or "", about.get("symbol") or ""),))
             if message.get("success"):
-                return [Ready(connection), *said]
+                return [Ready(connection), *said, *self._check_tier(about.get("maxratecount"))]
             refused: list[Action] = [Problem(f"{message.get('error')} ({message.get('symbol', '')})"), *said]
             if connection == "orders":
                 refused.append(Reconnect(connection, "it cannot hear of its orders"))
             return refused
         return []
+
+    def _check_tier(self, most: int | None) -> list[Action]:
+        """The exchange says how far the account's counters may go: the tier should be that one."""
+        counter = self.order_limits.counter
+        if most is None or counter is None or most == counter.most:
+            return []
+        right = next((tier for tier, (known, _) in TIERS.items() if known == most), "")
+        return [Problem(f"the account's rate counter goes up to {most}, that of tier {self.tier!r} to {counter.most}"
+                        + (f"; set tier = \"{right}\"" if right else ""))]
+
+    def too_much(self, status: int, body: bytes) -> bool:
+        """Kraken says it in the body of a good answer."""
+        return status == 200 and any(error.encode() in body[:200] for error in TOO_MANY)
 
     def leave(self, symbol: str, unix_ns: int) -> list[Action]:
         params = {"channel": "book", "symbol": [symbol], "depth": self.depth}
@@ -285,5 +313,6 @@ class KrakenSession(Session):
         token = answer["result"]["token"]
         self._order_codec.set_token(token)
         return [Send("orders", json.dumps({"method": "subscribe", "params": {
-            "channel": "executions", "snap_orders": True, "snap_trades": False, "token": token}, "req_id": 1}),
+            "channel": "executions", "snap_orders": True, "snap_trades": False, "ratecounter": True,
+            "token": token}, "req_id": 1}),
                      secret=True)]

@@ -30,7 +30,7 @@ from orderflow.exchanges.actions import (
     SnapshotBody,
     Subscription,
 )
-from orderflow.exchanges.facts import Facts, Limits
+from orderflow.exchanges.facts import Facts, Limits, OrderLimits
 from orderflow.exchanges.paper import PaperSettings
 from orderflow.instrument import Listing
 
@@ -63,7 +63,10 @@ class SessionSettings:
     trade : bool
         Whether to open the order connection.
     order_rate : (int, int)
-        Orders that the send gate lets pass in so many nanoseconds; 0 orders = not limited.
+        New orders, replacements and cancels that leave in so many nanoseconds, besides what the exchange allows; a
+        fifth is kept for cancels, and none of them waits for it. 0 = no limit but the exchange's.
+    tier : str
+        Of the account, where what it may do depends on that; empty = the lowest.
     silence_ns : int
         How long the exchange may say nothing about a book before it is STALE; 0 = for ever.
     login_ns : int
@@ -104,6 +107,7 @@ class SessionSettings:
     trade: bool = False
     credentials: Credentials | None = None
     order_rate: tuple[int, int] = (0, 1)
+    tier: str = ""
     account_is_exclusive: bool = False
     dead_man_ns: int = 60_000_000_000
     orders_only: bool = False
@@ -137,6 +141,7 @@ class Session:
     channels: tuple[str, ...]               # to subscribe to for each symbol, the order book's first
     acknowledges: ClassVar[bool] = True     # whether `frame` hears that a subscription was taken; else its book says so
     limits: Limits = Limits()               # what the exchange allows
+    order_limits: OrderLimits = OrderLimits()   # what it allows of orders; known when `listings` has read its metadata
     facts: Facts = Facts()                  # what its documents say of its market data
     snapshot_weight: int = 1                # of the REST call for a book, in the exchange's limit
 
@@ -304,6 +309,10 @@ class Session:
         that the answer is of no use: nothing may be concluded. That the exchange does not know the order counts
         only when it was asked for wherever it may be: by its id, among the open orders, in the history."""
         raise NotImplementedError
+
+    def too_much(self, status: int, body: bytes) -> bool:
+        """Whether the answer to a REST call says that there were too many of them, where its status does not."""
+        return False
 
     # -- the account --------------------------------------------------------------------------------------------
 

@@ -56,6 +56,8 @@ VENUES = (
 #: Dislocations larger than both fees, as often as a minute of a nervous market has them, so that a demonstration of
 #: twenty seconds sees some. Fees are those of an exchange's largest customers for the same reason.
 TEMPER = Temper(jumps=0.12, jump=6.0)
+#: Of the account where the exchange speaks Kraken's protocol.
+TIER = "pro"
 BALANCES = {"BTC": "1000", "USDT": "100000000"}
 #: Nobody's money: wide enough for a strategy that trades all it can. The same order twice in a row is no mistake here.
 FREE = StrategyLimits(messages_per_10_seconds=0, repeat_seconds=0, maximum_fills=0, maximum_rejects=0)
@@ -91,7 +93,7 @@ def instrument_of(venue: Venue) -> SimulatedInstrument:
 
 def simulator_settings(venue: Venue, seed: int, start_ns: int) -> SimulatorSettings:
     """A simulated exchange with agents and one funded account."""
-    account = AccountSettings(KEY, secret_of(venue), balances=BALANCES)
+    account = AccountSettings(KEY, secret_of(venue), balances=BALANCES, tier=TIER)
     return SimulatorSettings(venue.name, venue.protocol, seed=seed, origin_ns=start_ns - HISTORY_NS,
                              instruments=(instrument_of(venue),), accounts=(account,), temper=TEMPER)
 
@@ -100,7 +102,7 @@ def session_of(venue: Venue, rest: str, stream: str):
     """The session that trades on one of them."""
     orders = f"{stream}/ws-api/v3" if venue.protocol == "binance_spot" else stream
     return session_for(venue.protocol, SessionSettings(
-        venue.name, rest=rest, stream=stream, orders=orders, symbols=(venue.symbol,), trade=True,
+        venue.name, rest=rest, stream=stream, orders=orders, symbols=(venue.symbol,), trade=True, tier=TIER,
         credentials=Credentials(KEY, secret_of(venue))))
 
 

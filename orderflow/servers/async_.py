@@ -257,7 +257,7 @@ class AsyncServer:
         self._perform(conversation, effects)
 
     async def _fetch(self, conversation: Conversation, request: Request) -> None:
-        status, body, retry_after = await call_async(self._client, request)
+        status, body, retry_after, used_weight = await call_async(self._client, request)
         self._perform(conversation, conversation.answered(request, status, body, time.monotonic_ns(), time.time_ns(),
-                                                          retry_after))
+                                                          retry_after, used_weight))
         self.bell.ring()            # what is due now may be another than before

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from orderflow._core.client_id import encode
+from orderflow._core.rate_limit import SharedRateLimit
 from orderflow._core.types import BookFault, BookState, CommandKind, EventKind, LossReason, Role, Verdict
 from orderflow.exchanges.actions import (
     AccountBody,
@@ -52,6 +53,9 @@ from orderflow.servers.rounds import Rounds
 
 if TYPE_CHECKING:
     from orderflow.servers.capture_writer import CaptureWriter
+
+#: What an exchange means that says so in the body of a good answer.
+TOO_MANY_CALLS = 429
 
 
 class Conversation:
@@ -96,6 +100,7 @@ class Conversation:
         self.rounds = Rounds(session) if loop.account is not None else None     # of reconciliation
         self.differs: Callable[[bytes, bool], None] | None = None   # told what differs, and whether that is accepted
         self._found = 0                     # fills that rounds have told first, as far as the user was told
+        self._weighed = self._share_limit()
         self._now_ns = self._unix_offset_ns = 0
         self._stopping = False
         self.capture: CaptureWriter | None = None       # told what goes out and where to; frames come natively
@@ -165,13 +170,14 @@ class Conversation:
         self.loop.command(CommandKind.CONNECTION_ENDED, connection=index, epoch=epoch, value=code)
 
     def answered(self, request: Request, status: int, body: bytes, now_ns: int, unix_ns: int,
-                 retry_after: str = "") -> list[Effect]:
+                 retry_after: str = "", used_weight: str = "") -> list[Effect]:
         """A REST call was answered; status 0 = it failed, `body` says how."""
+        status = TOO_MANY_CALLS if self.session.too_much(status, body) else status
         self._now_ns, self._unix_offset_ns = now_ns, unix_ns - now_ns
         is_snapshot = request.listing >= 0
         number = self._asked_by(request)
         self._outgoing.answered()
-        refused = self._refused(request, status, retry_after, unix_ns)
+        refused = self._refused(request, status, retry_after, unix_ns, used_weight)
         if request.purpose == CLOCK:
             return self._act(self.clock.answered(request, status, body), 0)
         if number is None:
@@ -235,6 +241,17 @@ class Conversation:
         return effects
 
     # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _share_limit(self) -> SharedRateLimit | None:
+        """The limit of the address in which orders count as REST calls do; None where they do not."""
+        if not self.session.settings.trade or self.limits.requests is None or not self.loop.rates.shares:
+            return None
+        limit = self.hosts.share(self.session.rest, self.limits.requests)
+        self.loop.rates.share(limit)
+        for index, line in enumerate(self.lines):
+            if line.endpoint.role == Role.ORDERS:
+                self._outgoing.weigh(index, limit)
+        return limit
 
     @property
     def _unix_ns(self) -> int:
@@ -393,11 +410,18 @@ class Conversation:
         if line.endpoint.role == Role.ORDERS and not self.clock.may_sign(now_ns):
             line.attempt_ns = now_ns + SECOND_NS        # at the latest
             return
+        weighed = self._weighed if line.endpoint.role == Role.ORDERS else None
+        weight = self.session.order_limits.connect
+        if weighed is not None and (at_ns := weighed.ready_ns(weight, now_ns)) > now_ns:
+            line.attempt_ns = at_ns         # it would be refused, and who goes on all the same is banned
+            return
         host = line.endpoint.url or self.session.rest       # who is asked for the address is whose limit counts
         allowed_ns = self.hosts.connect(host, self.limits.connects, now_ns)
         if allowed_ns:
             line.attempt_ns = allowed_ns
             return
+        if weighed is not None:
+            weighed.spend(weight, now_ns)
         line.state = "connecting"
         line.asked = None if line.endpoint.url else self._session_of(line).prepare(line.endpoint.name)
         if line.asked is None:
@@ -439,9 +463,9 @@ class Conversation:
             return next((line.number for line in self.lines if line.asked is request), 0)
         return next((number for number, resyncs in enumerate(self._resyncs) if resyncs.is_waiting_for(request)), None)
 
-    def _refused(self, request: Request, status: int, retry_after: str, unix_ns: int) -> bool:
+    def _refused(self, request: Request, status: int, retry_after: str, unix_ns: int, used_weight: str) -> bool:
         """Whether the host wants to be left alone; then nobody asks it anything until it has been."""
-        until_ns = self.hosts.answered(request.url, status, retry_after, self._now_ns, unix_ns)
+        until_ns = self.hosts.answered(request.url, status, retry_after, self._now_ns, unix_ns, used_weight)
         if until_ns:
             self.health.refused_calls += 1
             self.tell(f"{urlsplit(request.url).netloc} refused the call for {request.purpose} with {status}; it is "

@@ -25,6 +25,11 @@ def retry_after(answer: Response) -> str:
     return answer.headers.get("Retry-After", "")
 
 
+def used_weight(answer: Response) -> str:
+    """What Binance has counted, "" where it does not say."""
+    return answer.headers.get("X-MBX-USED-WEIGHT-1M", "")
+
+
 class DirectServer:
     """Moves bytes between conversations and exchanges in memory.
 
@@ -57,11 +62,13 @@ class DirectServer:
         """REST bodies by purpose; raises ConnectionError naming the URL."""
         bodies = {}
         for request in requests:
+            self.hosts.request(request.url, None, self.now_ns, request.weight)
             answer = self._call(name, request)
             last_ns = self.now_ns + int(PATIENCE_S * 1e9)
             while last_ns >= (free_ns := self.hosts.answered(request.url, answer.status, retry_after(answer),
                                                              self.now_ns, self.now_ns)) > 0:
                 self.now_ns = free_ns       # nothing else runs yet that would notice
+                self.hosts.request(request.url, None, self.now_ns, request.weight)
                 answer = self._call(name, request)
             if answer.status != 200:
                 shown = answer.body[:200].decode(errors="replace")
@@ -158,7 +165,7 @@ class DirectServer:
 
     def _answer(self, conversation: Conversation, request: Request, answer: Response) -> None:
         self._perform(conversation, conversation.answered(request, answer.status, answer.body, self.now_ns,
-                                                          self.now_ns, retry_after(answer)))
+                                                          self.now_ns, retry_after(answer), used_weight(answer)))
 
     def _answer_late(self) -> bool:
         """Answers that were asked for some time ago and are due now."""

@@ -16,6 +16,8 @@ from orderflow.servers.connect import explain, is_loopback
 from orderflow.servers.hosts import PATIENCE_S, Answer, Hosts
 
 TIMEOUT = 10.0
+#: What Binance has counted of an address in the last minute.
+USED_WEIGHT = "x-mbx-used-weight-1m"
 #: Calls to one host at once.
 AT_ONCE = 4
 #: Who waits for a host looks so often whether it may be asked again.
@@ -62,7 +64,8 @@ def _met(error: BaseException | None) -> OSError | None:
 
 
 def _answer(found: httpx.Response) -> Answer:
-    return Answer(found.status_code, found.content, found.headers.get("retry-after", ""))
+    return Answer(found.status_code, found.content, found.headers.get("retry-after", ""),
+                  found.headers.get(USED_WEIGHT, ""))
 
 
 def _check_url(url: str) -> None:
@@ -140,7 +143,7 @@ def _call_patiently(using: httpx.Client, request: Request, hosts: Hosts, clock: 
                     wait: Callable[[float], None]) -> Answer:
     waited = 0.0
     while True:
-        while at_ns := hosts.request(request.url, None, clock()):
+        while at_ns := hosts.request(request.url, None, clock(), request.weight):
             left = max(0.0, (at_ns - clock()) / 1e9)
             if waited + left > PATIENCE_S:
                 return Answer(0, f"{request.url.partition('?')[0]}: the exchange asks to be left alone for "

@@ -173,7 +173,7 @@ class SyncServer:
             self._later(lambda: self._connected(conversation, effect.line, socket, glued))
 
     def _fetch(self, conversation: Conversation, request: Request) -> None:
-        status, body, retry_after = call(self._client, request)
+        status, body, retry_after, used_weight = call(self._client, request)
         self._later(lambda: self._perform(
             conversation, conversation.answered(request, status, body, time.monotonic_ns(), time.time_ns(),
-                                                retry_after)))
+                                                retry_after, used_weight)))

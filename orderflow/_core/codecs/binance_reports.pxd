@@ -18,7 +18,9 @@ from orderflow._core.types cimport (
     ExecutionReport,
     Liquidity,
     Listing,
+    Message,
     MessageKind,
+    RateNotice,
     Reason,
     Side,
 )
@@ -30,16 +32,26 @@ cdef enum:                      # fields of an answer
     ANSWER_ERROR = 3
     ANSWER_EVENT = 4
     ANSWER_NAME = 5             # "e" of an event that came without its envelope
+    ANSWER_LIMITS = 6
 
 cdef enum:                      # fields of its result, and of its error
     RESULT_ORDER_ID = 0
     RESULT_TIME = 1
     ERROR_CODE = 0
     ERROR_TEXT = 1
+    ERROR_DATA = 2
+    ROW_TYPE = 0                # of one of its limits
+    ROW_INTERVAL = 1
+    ROW_INTERVALS = 2
+    ROW_LIMIT = 3
+    ROW_COUNT = 4
 
 cdef enum:                      # fields of an event: letters from A, then the one that has two
     LETTER_A = 65
     EXPIRY_REASON = 63          # eR
+
+cdef enum:
+    MOST_COUNTED = 1_000_000_000
 
 
 cdef struct Reports:
@@ -85,7 +97,7 @@ cdef nogil:
         return Reason.UNKNOWN_OUTCOME if status >= 500 else Reason.EXCHANGE_OTHER
 
     inline bint concerns_session(uint8_t reason) noexcept:
-        """Beyond the one order: the session must slow down, set its clock or stop."""
+        """Beyond the one order: the user must hear of it, or the clock is to be set."""
         return reason == Reason.RATE_LIMITED or reason == Reason.CLOCK_SKEW or reason == Reason.PERMISSION
 
     inline uint8_t rejection_of(char action) noexcept:
@@ -107,6 +119,8 @@ cdef nogil:
                 fields.note(&error, &found, ERROR_CODE)
             elif json.equal(&key, "msg"):
                 fields.note(&error, &found, ERROR_TEXT)
+            elif json.equal(&key, "data"):
+                fields.note(&error, &found, ERROR_DATA)
             else:
                 json.skip_value(&error)
         if not (fields.settle(c, &error) and fields.read_int64(c, &found, ERROR_CODE, &code)
@@ -118,8 +132,97 @@ cdef nogil:
         else:
             report.exec_type = rejection_of(action)
         outbox.publish(c, out, report)
+        if report.reason == Reason.RATE_LIMITED:
+            tell_refused(c, code, retry_after(c, &found), out)
         if concerns_session(report.reason):
             outbox.add_message(c, out, MessageKind.SESSION, -1)
+
+    inline int64_t retry_after(json.Cursor *c, const fields.Fields *error) noexcept:
+        """When a refusal for the sake of a limit ends: unix nanoseconds, 0 if it does not say."""
+        cdef json.Cursor data
+        cdef json.Text key
+        cdef int64_t until = 0
+        if not fields.has(error, ERROR_DATA) or error.spans[ERROR_DATA].begin[0] != b"{":
+            return 0
+        fields.enter(error, ERROR_DATA, &data)
+        json.enter_object(&data)
+        while json.next_key(&data, &key):
+            if json.equal(&key, "retryAfter"):
+                json.read_int64(&data, &until)
+            else:
+                json.skip_value(&data)
+        return binance_times.unix_ns(c, until) if fields.settle(c, &data) else 0
+
+    inline void tell_refused(json.Cursor *c, int64_t code, int64_t until_ns, DecodeBuffer *out) noexcept:
+        """Too many orders, or too much of everything; -1008 says that the exchange has too much to do itself."""
+        cdef Message *message = outbox.add_message(c, out, MessageKind.RATES, -1)
+        if message is not NULL:
+            message.side = (RateNotice.ORDERS_REFUSED if code == -1015 or code == -1008
+                            else RateNotice.EVERYTHING_REFUSED)
+            message.exchange_ns = until_ns
+
+    inline int64_t interval_ns(const json.Text *name) noexcept:
+        if json.equal(name, "SECOND"):
+            return 1_000_000_000
+        if json.equal(name, "MINUTE"):
+            return 60_000_000_000
+        if json.equal(name, "HOUR"):
+            return 3_600_000_000_000
+        return 86_400_000_000_000 if json.equal(name, "DAY") else 0
+
+    inline void decode_limit(json.Cursor *c, DecodeBuffer *out) noexcept:
+        """One of `rateLimits`: what the exchange has counted. One that does not say it all says nothing."""
+        cdef json.Cursor value
+        cdef json.Text key, name
+        cdef fields.Fields row
+        cdef Message *message
+        cdef int64_t intervals = 0
+        cdef int64_t limit = 0
+        cdef int64_t count = 0
+        cdef uint8_t notice = RateNotice.WEIGHT_COUNTED
+        row.present = 0
+        json.enter_object(c)
+        while json.next_key(c, &key):
+            if json.equal(&key, "rateLimitType"):
+                fields.note(c, &row, ROW_TYPE)
+            elif json.equal(&key, "interval"):
+                fields.note(c, &row, ROW_INTERVAL)
+            elif json.equal(&key, "intervalNum"):
+                fields.note(c, &row, ROW_INTERVALS)
+            elif json.equal(&key, "limit"):
+                fields.note(c, &row, ROW_LIMIT)
+            elif json.equal(&key, "count"):
+                fields.note(c, &row, ROW_COUNT)
+            else:
+                json.skip_value(c)
+        if c.status != json.GOOD or row.present != (1 << (ROW_COUNT + 1)) - 1:
+            return
+        if is_text(c, &row, ROW_TYPE, "ORDERS"):
+            notice = RateNotice.ORDERS_COUNTED
+        elif not is_text(c, &row, ROW_TYPE, "REQUEST_WEIGHT"):
+            return
+        if not (fields.read_text(c, &row, ROW_INTERVAL, &value, &name)
+                and fields.read_int64(c, &row, ROW_INTERVALS, &intervals)
+                and fields.read_int64(c, &row, ROW_LIMIT, &limit) and fields.read_int64(c, &row, ROW_COUNT, &count)):
+            return
+        if not (0 < intervals <= 1000 and interval_ns(&name) and 0 <= count <= MOST_COUNTED):
+            return
+        message = outbox.add_message(c, out, MessageKind.RATES, -1)
+        if message is not NULL:
+            message.side = notice
+            message.first_id = count
+            message.last_id = limit
+            message.previous_id = intervals * interval_ns(&name)
+
+    inline void decode_limits(json.Cursor *c, const fields.Fields *answer, DecodeBuffer *out) noexcept:
+        cdef json.Cursor rows
+        if not fields.has(answer, ANSWER_LIMITS) or answer.spans[ANSWER_LIMITS].begin[0] != b"[":
+            return
+        fields.enter(answer, ANSWER_LIMITS, &rows)
+        json.enter_array(&rows)
+        while json.next_element(&rows):
+            decode_limit(&rows, out)
+        fields.settle(c, &rows)
 
     inline void decode_placed(json.Cursor *c, const fields.Fields *answer, ExecutionReport *report,
                               DecodeBuffer *out) noexcept:
@@ -360,6 +463,8 @@ cdef nogil:
                 fields.note(&c, &answer, ANSWER_RESULT)
             elif json.equal(&key, "error"):
                 fields.note(&c, &answer, ANSWER_ERROR)
+            elif json.equal(&key, "rateLimits"):
+                fields.note(&c, &answer, ANSWER_LIMITS)
             elif json.equal(&key, "e"):
                 fields.note(&c, &answer, ANSWER_NAME)
             else:
@@ -371,6 +476,7 @@ cdef nogil:
             decode_event(&c, reports, receive_ns, out)
         elif answer.present:
             decode_answer(&c, reports, &answer, receive_ns, out)
+            decode_limits(&c, &answer, out)
         else:
             json.fail(&c, DecodeStatus.UNKNOWN_MESSAGE)
         return outbox.end(&c, out)

@@ -10,6 +10,8 @@ The quantities decide, not the status: a trade that completes its order may stil
 follows on a line of its own, which is REPORT_STATUS here. A trade charged in several assets is one REPORT_FILL with the
 first fee and a REPORT_STATUS with the same trade id for each further one.
 
+A line may say where the account's rate counter of its pair stands, which is a RATES message.
+
 `sequence` grows by one per message of the channel. A break is a SESSION message with has_chain set: first_id is the
 number that was due, last_id the one that came; the reports of that message are good all the same. A snapshot starts the
 count anew, forgets the open orders of before, and is followed by a SESSION message without has_chain; its reports carry
@@ -28,6 +30,7 @@ from orderflow._core.types cimport (
     Listing,
     Message,
     MessageKind,
+    RateNotice,
     Reason,
     Side,
 )
@@ -61,6 +64,7 @@ cdef enum:                      # fields of a line of executions, and of the res
     LINE_REASON = 13
     LINE_WHOLE = 14
     LINE_LIMIT = 15
+    LINE_POINTS = 16
 
 cdef enum:                      # what a line says about the life of its order
     LIFE_NOTHING = 0
@@ -158,6 +162,8 @@ cdef nogil:
                 fields.note(c, found, LINE_WHOLE)
             elif json.equal(&key, "limit_price"):
                 fields.note(c, found, LINE_LIMIT)
+            elif json.equal(&key, "ratecount"):
+                fields.note(c, found, LINE_POINTS)
             else:
                 json.skip_value(c)
 
@@ -399,6 +405,19 @@ cdef nogil:
         if fields.has_value(found, LINE_LIMIT):
             fields.read_decimal(c, found, LINE_LIMIT, listing.price_decimals, &report.last_price)
 
+    inline void tell_points(json.Cursor *c, const fields.Fields *found, uint32_t listing,
+                            DecodeBuffer *out) noexcept:
+        """Where the account's counter of that listing stands (`ratecounter`); whole numbers."""
+        cdef Message *message
+        cdef int64_t points = 0
+        cdef uint8_t decimals = 0
+        if not fields.read_exact(c, found, LINE_POINTS, &points, &decimals) or decimals or not 0 <= points <= 1_000_000:
+            return
+        message = outbox.add_message(c, out, MessageKind.RATES, <int32_t>listing)
+        if message is not NULL:
+            message.side = RateNotice.POINTS_COUNTED
+            message.first_id = points
+
     inline void decode_line(json.Cursor *c, Reports *reports, bint snapshot, int64_t receive_ns,
                             DecodeBuffer *out) noexcept:
         cdef fields.Fields found
@@ -427,6 +446,8 @@ cdef nogil:
             elif report.exec_type == ExecType.REPORT_REPLACED or report.reconciliation:
                 read_whole(c, reports, &found, report)
             outbox.publish(c, out, report)
+        if report.listing != NO_LISTING and not snapshot and fields.has_value(&found, LINE_POINTS):
+            tell_points(c, &found, report.listing, out)
         if c.status == json.GOOD:
             out.fault_listing = -1
 

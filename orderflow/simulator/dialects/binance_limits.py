@@ -59,6 +59,7 @@ class WeightLimit:
     def __init__(self, limit: int = WEIGHT_LIMIT):
         self.limit = limit
         self.used = 0
+        self.refusals = 0           # of all windows
         self._window = -1
         self._refused = 0
         self._bans = 0
@@ -66,20 +67,26 @@ class WeightLimit:
 
     def charge(self, weight: int, now_ns: int) -> None:
         """Count a request; Overrun where it is one too many."""
-        window = now_ns // MINUTE_NS
-        if window != self._window:
-            self._window, self.used, self._refused = window, 0, 0
+        self.add(0 if now_ns < self._banned_until_ns else weight, now_ns)
         if now_ns < self._banned_until_ns:
+            self.refusals += 1
             raise Overrun(418, self._banned_until_ns)
-        self.used += weight
         if not self.limit or self.used <= self.limit:
             return
         self._refused += 1
+        self.refusals += 1
         if self._refused > PATIENCE:
             self._banned_until_ns = now_ns + min(FIRST_BAN_NS << self._bans, LONGEST_BAN_NS)
             self._bans += 1
             raise Overrun(418, self._banned_until_ns)
-        raise Overrun(429, (window + 1) * MINUTE_NS)
+        raise Overrun(429, (self._window + 1) * MINUTE_NS)
+
+    def add(self, weight: int, now_ns: int) -> None:
+        """Count what cannot be refused."""
+        window = now_ns // MINUTE_NS
+        if window != self._window:
+            self._window, self.used, self._refused = window, 0, 0
+        self.used += weight
 
     def row(self) -> dict:
         """As answers of the WebSocket API say it."""
@@ -90,7 +97,9 @@ class WeightLimit:
 @dataclass
 class OrderCount:
     """Unfilled orders of one account; the first fill of an order gives its place back."""
+    windows: tuple[tuple[str, int, int, int], ...] = ORDER_WINDOWS
     counts: dict[str, tuple[int, int]] = field(default_factory=dict)        # interval -> (window, orders in it)
+    refusals: int = 0
 
     def count(self, interval: str, length_ns: int, now_ns: int) -> int:
         """Orders of the window that is open now."""
@@ -99,18 +108,19 @@ class OrderCount:
 
     def exceeded(self, now_ns: int) -> str:
         """The limit that another order would break, in the exchange's words; "" if none."""
-        for interval, number, length_ns, limit in ORDER_WINDOWS:
+        for interval, number, length_ns, limit in self.windows:
             if self.count(interval, length_ns, now_ns) >= limit:
+                self.refusals += 1
                 return f"{limit} orders per {number} {interval}"
         return ""
 
     def add(self, change: int, now_ns: int) -> None:
         """One more order, or with -1 one less."""
-        for interval, _, length_ns, _ in ORDER_WINDOWS:
+        for interval, _, length_ns, _ in self.windows:
             self.counts[interval] = now_ns // length_ns, max(self.count(interval, length_ns, now_ns) + change, 0)
 
     def rows(self, now_ns: int) -> list[dict]:
         """As answers of the WebSocket API say it."""
         return [{"rateLimitType": "ORDERS", "interval": interval, "intervalNum": number, "limit": limit,
                  "count": self.count(interval, length_ns, now_ns)}
-                for interval, number, length_ns, limit in ORDER_WINDOWS]
+                for interval, number, length_ns, limit in self.windows]

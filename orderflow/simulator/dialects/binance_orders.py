@@ -10,7 +10,14 @@ from urllib.parse import parse_qsl
 from orderflow._core.types import OrderStatus, Reason
 from orderflow.simulator.accounts import Account
 from orderflow.simulator.dialects.binance import RequestError, compact
-from orderflow.simulator.dialects.binance_limits import CONNECTING, OrderCount, Overrun, WeightLimit, weight_of
+from orderflow.simulator.dialects.binance_limits import (
+    CONNECTING,
+    ORDER_WINDOWS,
+    OrderCount,
+    Overrun,
+    WeightLimit,
+    weight_of,
+)
 from orderflow.simulator.dialects.binance_order_fields import client_id, missing, number, read_order
 from orderflow.simulator.dialects.binance_queries import BinanceQueries
 from orderflow.simulator.dialects.binance_wallet import wallet
@@ -63,6 +70,22 @@ class BinanceOrders(BinanceQueries):
         self._counts: dict[int, OrderCount] = {account.index: OrderCount()
                                                for account in (self.desk.accounts if self.desk else ())}
 
+    @property
+    def limit_refusals(self) -> int:
+        """Requests that were refused because there were too many of them."""
+        return self.weights.refusals + sum(count.refusals for count in self._counts.values())
+
+    def allow(self, weight: int, windows: tuple[tuple[str, int, int, int], ...]) -> None:
+        """Other limits than Binance's: weight in a minute, and of orders as `order_windows` has them."""
+        self.weights.limit = weight
+        for count in self._counts.values():
+            count.windows = windows
+
+    @property
+    def order_windows(self) -> tuple[tuple[str, int, int, int], ...]:
+        """In which orders of an account are counted: (interval, number, its nanoseconds, limit)."""
+        return next((count.windows for count in self._counts.values()), ORDER_WINDOWS)
+
     # WebSocket API
 
     def accepts(self, path: str) -> bool:
@@ -70,7 +93,7 @@ class BinanceOrders(BinanceQueries):
 
     def opened(self, connection: Connection) -> None:
         if connection.path.startswith(API_PATH):
-            self.weights.used += CONNECTING
+            self.weights.add(CONNECTING, self.now_ns)
         else:
             super().opened(connection)
 

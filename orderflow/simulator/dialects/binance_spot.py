@@ -40,7 +40,7 @@ class BinanceSpot(BinanceOrders):
 
     def exchange_info(self) -> dict:
         info = super().exchange_info()
-        info["rateLimits"] = [self.weights.row(), *OrderCount().rows(self.now_ns)]
+        info["rateLimits"] = [self.weights.row(), *OrderCount(self.order_windows).rows(self.now_ns)]
         for row in info["rateLimits"]:
             del row["count"]
         return info

@@ -38,6 +38,11 @@ class KrakenAccounts(KrakenExecutions):
         tier = self.tier_of(account)
         return self._trading.setdefault((account.index, symbol), Counter(tier.trading_most, tier.trading_decay))
 
+    @property
+    def limit_refusals(self) -> int:
+        """Requests that were refused because there were too many of them."""
+        return sum(counter.refusals for counter in (*self._rest.values(), *self._trading.values()))
+
     def count(self, account: Account, symbol: str, count: float, refuse: bool = True) -> None:
         """Count what was done in a pair. Refused where it is too much."""
         if not self.trading_counter(account, symbol).add(count, self.now_ns, refuse):

@@ -47,6 +47,8 @@ class Counter:
     def __init__(self, most: int, decay: float):
         self.most, self.decay = most, decay
         self._value, self._at_ns = 0.0, 0
+        self.highest = 0.0
+        self.refusals = 0
 
     def value(self, now_ns: int) -> float:
         """What it stands at."""
@@ -56,6 +58,8 @@ class Counter:
         """Count something; False where it is one too many, and then it is not counted."""
         value = self.value(now_ns) + count
         if refuse and value > self.most:
+            self.refusals += 1
             return False
         self._value, self._at_ns = value, now_ns
+        self.highest = max(self.highest, value)
         return True

@@ -1,0 +1,23 @@
+from collections.abc import Sequence
+
+from orderflow._core.rate_limit import SharedRateLimit
+
+_Steps = Sequence[tuple[int, int]]
+
+class OrderRates:
+    def __init__(
+        self,
+        listings: int,
+        weights: Sequence[int] = (0, 0, 0, 0),
+        limits: Sequence[tuple[int, int, Sequence[int], bool]] = (),
+        counter: tuple[int, int, Sequence[tuple[int, _Steps]]] | None = None,
+    ) -> None: ...
+    def share(self, limit: SharedRateLimit) -> None: ...
+    @property
+    def shares(self) -> bool: ...
+    @property
+    def refused(self) -> tuple[int, int]: ...
+    def take(self, kind: int, now_ns: int, listing: int = 0, age_ns: int = 0) -> bool: ...
+    @property
+    def refusal(self) -> tuple[int, int, int]: ...
+    def on_first_fill(self, sent_ns: int) -> None: ...
