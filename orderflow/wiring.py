@@ -42,7 +42,7 @@ def order_rates(session: Session, listings: int) -> OrderRates:
     count, period_ns = session.settings.order_rate
     if count:
         limits.append((count, period_ns, (1, 1, 1, 1), False))
-    counter = known.counter and (known.counter.most, known.counter.point_ns, [
+    counter = None if known.counter is None else (known.counter.most, known.counter.point_ns, [
         (tariff.points, tariff.steps) for tariff in (
             known.counter.place, known.counter.cancel, known.counter.amend, Tariff())])
     return OrderRates(listings, (known.place, known.cancel, known.amend, known.cancel_all), limits, counter)
