@@ -16,7 +16,7 @@ from setuptools import Extension, setup
 
 BUILD = os.environ.get("ORDERFLOW_BUILD", "release")
 FLAGS = {
-    "release": ["-O3", "-g0"],      # Python's own flags ask for debug information: a fifth of the time, most of the size
+    "release": ["-O3", "-g0"],      # Python's own flags ask for debug information, which is most of the size
     "draft": ["-O0", "-g0"],
     "debug": ["-O1", "-g"],
     # Not optimized: that takes six times as long to compile, and the tests that run here are hardly faster for it.

@@ -4,8 +4,9 @@
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from orderflow._core.reconciliation import AccountBook
 from orderflow._core.types import EXECUTION_REPORT_DTYPE, Reason
 from orderflow.exchanges.session import Session
 from orderflow.instrument import Listing, canonical, from_scaled
+
+#: That stand and are remembered.
+MOST_DIFFERENCES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,40 @@ def difference_of(payload: bytes, session: Session, listings: Sequence[Listing])
     words = ["open" if int(report[field]) else "not open" for field in ("last_price", "last_quantity")]
     shown = encode(int(report["client_order_id"]))
     return Difference(name, reason.name, _named(known), " ".join([shown, *(item.symbol for item in known)]), *words)
+
+
+class Differences:
+    """Those that stand, the newest last; each is told.
+
+    Parameters
+    ----------
+    listings : list of Listing
+    directory : path
+        By which the engine is reached.
+    report : callable(str)
+    """
+
+    def __init__(self, listings: Sequence[Listing], directory: Path, report: Callable[[str], None]):
+        self.standing: list[Difference] = []
+        self._listings, self._directory, self._report = listings, directory, report
+
+    def found(self, session: Session, payload: bytes, accepted: bool) -> None:
+        """One more, of which the router knows already; `accepted`: what the exchange says is taken for right."""
+        one = difference_of(payload, session, self._listings)
+        if accepted:
+            self._report(f"{one}; it is taken for right (exchanges.{one.exchange}.unexplained_balances = \"accept\")")
+            return
+        self.standing.append(one)
+        del self.standing[:-MOST_DIFFERENCES]
+        for name in one.instruments:
+            self._report(f"{one}: {name} takes no new order until `orderflow rearm {self._directory} --instrument "
+                         f"{name}` says that the exchange is right")
+        if not one.instruments:
+            self._report(f"{one}; nothing that is traded here is concerned")
+
+    def settled(self, instrument: str) -> None:
+        """Somebody said that the exchange is right."""
+        self.standing[:] = [one for one in self.standing if instrument not in one.instruments]
 
 
 def _named(listings: Sequence[Listing]) -> tuple[str, ...]:

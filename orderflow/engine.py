@@ -38,7 +38,7 @@ from orderflow._core.types import (
     TradingState,
 )
 from orderflow.carried import Carried, CarriedError, carried, check_kind
-from orderflow.differences import Difference, account_book, difference_of
+from orderflow.differences import Difference, Differences, account_book
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.faults import text as fault_text
@@ -73,8 +73,6 @@ JOURNAL_BYTES = 8 << 20
 LOG_BYTES = 4 << 20
 #: Denied parent orders that `Engine.parent` remembers.
 MOST_DENIALS = 1024
-#: Differences that `Engine.differences` remembers.
-MOST_DIFFERENCES = 100
 #: The exchange's clock and ours may differ by so much.
 CLOCKS_NS = 60_000_000_000
 #: Room for the fills that the order table remembers, for each order that it holds.
@@ -173,7 +171,7 @@ class Engine:
         self._silence_s = watchdog
         self._trades = False                # not before everything was ready once
         self._told_triggers = 0             # of the kill switch
-        self.differences: list[Difference] = []     # between exchanges' books and ours that stand, the newest last
+        self._differences: Differences | None = None
         self.watchdog: WatchdogProcess | None = None
         self._temporary = tempfile.TemporaryDirectory(prefix="orderflow-") if directory is None else None
         self.directory = Path(self._temporary.name if self._temporary else directory)
@@ -223,6 +221,11 @@ class Engine:
         """What went wrong, one line each; the newest MOST_PROBLEMS."""
         return self._report.newest
 
+    @property
+    def differences(self) -> list[Difference]:
+        """Between exchanges' books and ours, that stand; the newest last."""
+        return self._differences.standing if self._differences is not None else []
+
     def _fetch_listings(self) -> list[Listing]:
         listings: list[Listing] = []
         failed: dict[str, str] = {}
@@ -258,6 +261,7 @@ class Engine:
                                report=self._report, unix_offset_ns=0 if self._direct else None,
                                instance=0 if self._direct else None)    # the same run gives the same ids there
         self._files.append(journal)
+        self._differences = Differences(core.listings, self.directory, self._report)
         taken = self._taken_over(core, journal)
         self._build_router(core, journal, taken, self.now_ns)
         reconciled = {session.settings.name: session for session in self.sessions
@@ -274,7 +278,7 @@ class Engine:
         for place, conversation in enumerate(self.conversations):
             conversation.clock.restrict = partial(self.router.set_exchange_state, place)
             if conversation.rounds is not None:
-                conversation.differs = partial(self._differs, reconciled[conversation.name])
+                conversation.differs = partial(self._differences.found, reconciled[conversation.name])
                 conversation.rounds.since_ns = self._oldest_order_ns(conversation.name)
         self.threads = self._threads()
         if self._record:
@@ -288,21 +292,6 @@ class Engine:
         decided = [order["decided_ns"] + wall_offset_ns for order in orders
                    if self.core.listings[order["listing"]].exchange == exchange]
         return max(1, min(decided) - CLOCKS_NS) if decided else 0
-
-    def _differs(self, session: Session, payload: bytes, accepted: bool) -> None:
-        """An exchange's books and ours differ, and the router knows."""
-        found = difference_of(payload, session, self.core.listings)
-        if accepted:
-            self._report(f"{found}; it is taken for right (exchanges.{found.exchange}.unexplained_balances = "
-                         "\"accept\")")
-            return
-        self.differences.append(found)
-        del self.differences[:-MOST_DIFFERENCES]
-        for name in found.instruments:
-            self._report(f"{found}: {name} takes no new order until `orderflow rearm {self.directory} --instrument "
-                         f"{name}` says that the exchange is right")
-        if not found.instruments:
-            self._report(f"{found}; nothing that is traded here is concerned")
 
     def _check_kind(self) -> None:
         """Paper and money never share a journal; a start that is refused has changed nothing."""
@@ -556,7 +545,7 @@ class Engine:
                 deaf.append(loop.name)
         if deaf:
             raise EngineError(f"{', '.join(deaf)} was not told: too many commands wait; ask again")
-        self.differences[:] = [one for one in self.differences if instrument not in one.instruments]
+        self._differences.settled(instrument)
         for conversation in self.conversations:
             if conversation.rounds is not None:
                 conversation.rounds.soon(self.now_ns)

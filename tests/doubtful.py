@@ -12,6 +12,7 @@ from orderflow.engine import Engine
 from orderflow.exchanges import session_for
 from orderflow.research.simulation import DIRECT_START_NS, INSTRUMENT, LIMITS, VENUES, session_of, simulator_settings
 from orderflow.servers.direct import DirectServer
+from orderflow.servers.token_bucket import TokenBucket
 from orderflow.simulator.agents import Action
 from orderflow.simulator.launch import build
 
@@ -70,7 +71,8 @@ class World:
                            if line.endpoint.name == "orders")
         self.ready = True
         self.asked.clear()                  # by the first round
-        server.hosts._hosts.clear()         # and what it took of what the exchange allows
+        for host in server.hosts._hosts.values():
+            host.requests = TokenBucket(None)   # and what it took of the calls that the exchange allows
 
     def _watch(self):
         kind, venue = type(self.venue), self.venue

@@ -44,8 +44,8 @@ STAGES = """
 
 #: The layers of Python, lowest first. A layer imports from itself and from lower ones.
 LAYERS = ("instrument", "complaints", "config", "_core", "redaction", "credentials", "exchanges", "simulator",
-          "servers", "wiring", "parents", "run_start", "carried", "repair", "status", "watchdog", "limits", "refusals",
-          "faults", "differences", "engine", "research", "cli")
+          "problems", "servers", "wiring", "parents", "run_start", "carried", "repair", "status", "watchdog", "limits",
+          "refusals", "faults", "differences", "engine", "research", "cli")
 #: (importing layer, module): why it may.
 ALLOWED_IMPORTS = {
     ("instrument", "orderflow._core.types"): "numpy dtypes are derived from the structs, and declared nowhere else",

@@ -1,5 +1,6 @@
-"""An engine holds tens of megabytes of books, tables and segments. They go when its user lets go of it, not when Python's
-collector, which sees a few small objects, thinks that it is worth its while: a notebook makes one engine after another.
+"""An engine holds tens of megabytes of books, tables and segments. They go when its user lets go of it, not when
+Python's collector, which sees a few small objects, thinks that it is worth its while: a notebook makes one engine after
+another.
 """
 import gc
 import weakref
