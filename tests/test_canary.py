@@ -158,7 +158,9 @@ def one_setting(tmp_path, exchanges):
 
 
 def nothing_leaked(setting, outputs):
-    found = hits(CANARIES | setting.made() | NAMES, outputs)
+    # Signed calls are logged without their signature; what is left of that is no leak.
+    shown = {name: said.replace(b"&signature=***", b"") for name, said in outputs.items()}
+    found = hits(CANARIES | setting.made() | NAMES, shown)
     assert not found, found
     return b"".join(outputs.values())
 
