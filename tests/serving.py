@@ -152,3 +152,10 @@ def check_equal(run, exchanges, clock):
 
 def listing(exchange, symbol):
     return Listing(exchange, symbol, symbol, "A", "B", 8, 8, Decimal("0.01"), Decimal("0.001"))
+
+
+def allow_many_starts(exchange):
+    """A simulated Binance on which tests start one engine after another within a minute: each fetches its books anew, and
+    what the exchange counts for all of them would hold the next one up."""
+    venue = exchange.exchange
+    exchange.call(venue.allow, 10**6, venue.order_windows)

@@ -19,6 +19,7 @@ from orderflow.simulator.instruments import SimulatedInstrument
 from orderflow.simulator.launch import SimulatorSettings, start_thread
 from tests.canaries import contents, forms, hits
 from tests.process import ENVIRONMENT
+from tests.serving import allow_many_starts
 
 #: How exchanges name what must stay between them and us: such a name in an output is a leak whatever its value is.
 NAMES = {name: name for name in ("API-Sign", "KC-API-SIGN", '"signature"', "&signature=", '"passphrase"', '"apiKey"')}
@@ -74,6 +75,7 @@ def exchanges():
         started[name] = start_thread(SimulatorSettings(
             name, protocol, seed=3, origin_ns=now_ns - 5 * 10**9, accounts=(account,),
             instruments=(instrument(base, symbol, 10**6),)))
+    allow_many_starts(started["alpha"])
     started["delta"] = start_thread(SimulatorSettings("delta", "coinbase", seed=3))
     started["kappa"] = start_thread(SimulatorSettings("kappa", "kucoin", seed=3))
     yield started

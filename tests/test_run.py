@@ -15,6 +15,7 @@ from orderflow.config import ConfigError, ExchangeSettings, load, parse
 from orderflow.credentials import CredentialsError
 from orderflow.research.simulation import KEY, VENUES, secret_of, simulator_settings
 from orderflow.simulator.launch import start_thread
+from tests.serving import allow_many_starts
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +24,7 @@ def configuration(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     venues = [venue for venue in VENUES if venue.name != "beta"]
     started = [start_thread(simulator_settings(venue, 3, time.time_ns())) for venue in venues]
+    allow_many_starts(started[0])
     text = f'[engine]\ndirectory = "{folder / "journal"}"\n'
     for venue, exchange in zip(venues, started, strict=True):
         port = exchange.ports.plain
