@@ -155,7 +155,7 @@ def listing(exchange, symbol):
 
 
 def allow_many_starts(exchange):
-    """A simulated Binance on which tests start one engine after another within a minute: each fetches its books anew, and
-    what the exchange counts for all of them would hold the next one up."""
+    """A simulated Binance on which tests start one engine after another within a minute: each fetches its books anew,
+    and what the exchange counts for all of them would hold the next one up."""
     venue = exchange.exchange
     exchange.call(venue.allow, 10**6, venue.order_windows)
