@@ -18,7 +18,7 @@ NAMES = ("api[-_]?key", "api[-_]?sign", "sign", "signature", "authsig", "listen[
 #: A value of fewer characters is a word of a sentence ("nonce: small"), not a secret.
 SHORTEST = 8
 PATTERN = re.compile(
-    rf"""(?i)(?<![a-z0-9])((?:{"|".join(NAMES)})(?:\\?["'])?\s*(?:[=:]|,\s+b?['"])\s*b?(?:\\?["'])?"""
+    rf"""(?i)(?<![a-z0-9])((?:{"|".join(NAMES)})(?:\\?["'])?\s*(?:[=:]|,\s+b?['"])\s*(?:b?\\?["'])?"""
     rf"""(?:(?:bearer|basic|bitstamp)\s+)?)([^\s&"',;)\]}}\\]{{{SHORTEST},}})""")
 
 

@@ -44,6 +44,13 @@ def test_a_scheme_before_the_value():
     assert redacted("Authorization: Bearer abcdefghijkl.mno") == "Authorization: Bearer ***"
 
 
+@pytest.mark.parametrize("first", "0bBf\"")
+def test_nothing_of_a_value_stays(first):
+    """Of a b that might begin a Python literal neither."""
+    assert redacted(f"GET /api/v3/account?timestamp=1&signature={first}0123456789abcdef HTTP/1.1").replace('"', "") == (
+        "GET /api/v3/account?timestamp=1&signature=*** HTTP/1.1")
+
+
 def test_what_libraries_log_is_redacted():
     sink = io.StringIO()
     handler = logging.StreamHandler(sink)
