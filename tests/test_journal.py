@@ -345,7 +345,7 @@ def test_last_records_cut_at_every_byte_leave_the_exact_prefix(twenty, filled):
         path.write_bytes(left)
         told = journal.recover(directory)
         end = 64 + (cut - 64) // RECORD_BYTES * RECORD_BYTES
-        if left.startswith(whole[:end + RECORD_BYTES]):     # what was cut off were zeros, as those that follow: nothing is lost
+        if left.startswith(whole[:end + RECORD_BYTES]):     # zeros were cut off, and zeros follow: nothing is lost
             end += RECORD_BYTES
         torn = whole[end:cut].rstrip(b"\0")
         assert path.read_bytes() == whole[:end]             # a later run begins in a segment of its own
