@@ -1,5 +1,6 @@
 """What users get: the wheel, installed where no source tree is, and a strategy compiled against it."""
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -89,6 +90,17 @@ def test_a_strategy_compiles_against_the_wheel(python, tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     run(python, "setup.py", "build_ext", "--inplace", cwd=tmp_path, env=environment)
     run(python, "-W", "error", "-c", CHECK, cwd=tmp_path, env=environment)
+
+
+def test_what_is_left_at_every_crash_point_is_recovered(python, tmp_path):
+    """tests/test_crash_points.py, for which the release build beside it is no use; pytest is of the environment that
+    this runs in, the package is not."""
+    shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    environment = os.environ | {"PYTHONPATH": str(Path(pytest.__file__).parents[1])}
+    said = run(python, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:benchmark", "-p", "no:xdist",
+               "tests/test_crash_points.py", cwd=tmp_path, env=environment)
+    assert "passed" in said and "skipped" not in said, said
 
 
 def test_the_command_is_installed(python):
