@@ -5,7 +5,7 @@ what had not provably ended by its last record, and what was held, is written to
 the new run's own numbers. So a recovery reads one run, however many there were, and a replay finds it all in the run
 that it replays. RUN_START says how many they are: a run that was killed before it had them all cannot have traded, and
 is passed over. Listings are known again by exchange and symbol. Orders that had not ended are in doubt, whatever was
-last heard of them: nobody listened in between.
+last heard of them: nobody listened in between. What accounts should hold goes over as well (held.py).
 """
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orderflow import held
 from orderflow._core.client_id import prefix_of
 from orderflow._core.journal_scan import JournalScan, epoch_of, paths_of
 from orderflow._core.recovery import Recovery
@@ -46,22 +47,26 @@ class Carried:
         As `Orders.set_position` takes them, with `listing`.
     elsewhere : list of dict
         Positions of listings that the run does not have, as the run that had them last wrote them.
+    held : list of dict
+        What accounts should hold, those of exchanges that the run does not have included (held.py).
     """
 
     orders: list[dict[str, Any]] = field(default_factory=list)
     positions: list[dict[str, Any]] = field(default_factory=list)
     elsewhere: list[dict[str, Any]] = field(default_factory=list)
+    held: list[dict[str, Any]] = field(default_factory=list)
 
     def take(self, fields: dict[str, Any]) -> None:
         """One CARRIED record."""
-        for kind, found in (("order", self.orders), ("position", self.positions), ("elsewhere", self.elsewhere)):
+        for kind, found in (("order", self.orders), ("position", self.positions), ("elsewhere", self.elsewhere),
+                            ("held", self.held)):
             if kind in fields:
                 found.append(fields[kind])
 
     def records(self) -> list[dict[str, Any]]:
         """The fields of each CARRIED record."""
         return [*({"order": each} for each in self.orders), *({"position": each} for each in self.positions),
-                *({"elsewhere": each} for each in self.elsewhere)]
+                *({"elsewhere": each} for each in self.elsewhere), *({"held": each} for each in self.held)]
 
     def enter(self, orders: Any, now_ns: int) -> list[int]:
         """Into an order table; the slots of the orders."""
@@ -107,15 +112,23 @@ def left_by(directory: Any, epoch: int) -> tuple[RunStart, Carried, int] | None:
     run = RunStart.load(first)
     names = [exchange.name for exchange in run.exchanges]
     width = max(len(each.listings) for each in run.instruments)
-    ledger = Recovery(table(run.listings, names), prefix_of(run.instance, epoch), orders=1 << 16,
-                      parents=1 << 14, fills=1 << 18, listings_per_instrument=width)
+    listings = table(run.listings, names)
+    ledger = Recovery(listings, prefix_of(run.instance, epoch), orders=1 << 16, parents=1 << 14, fills=1 << 18,
+                      listings_per_instrument=width)
+    accounts, assets = held.books_of(run, listings), {each.name: each.assets for each in run.exchanges}
+    for book in accounts.values():
+        ledger.follow(book)
     scan, before, taken = JournalScan(directory, epoch), Carried(), 0
     for text in ledger.replay(scan):
         one = Carried()
         one.take(json.loads(text))
         one.enter(ledger, 0)
         before.elsewhere += one.elsewhere
+        before.held += one.held
         taken += 1
+        if taken == first["carried"]:
+            for name, book in accounts.items():
+                held.resume(name, book, before.held, assets[name], run.listings)
     if scan.fault or ledger.refused:
         raise CarriedError(f"{directory}: run {epoch} cannot be followed to its end "
                            f"({scan.fault or f'{ledger.refused} orders found no room'}); see docs/journal.md")
@@ -123,7 +136,10 @@ def left_by(directory: Any, epoch: int) -> tuple[RunStart, Carried, int] | None:
         return None
     left = Carried([ledger.known(slot) for slot in ledger.unfinished],
                    [position for listing in range(len(run.listings))
-                    if (position := ledger.position(listing)._asdict())["fills"]], before.elsewhere)
+                    if (position := ledger.position(listing)._asdict())["fills"]], before.elsewhere,
+                   [*(each for each in before.held if each["exchange"] not in accounts),
+                    *(each for name, book in accounts.items()
+                      for each in held.records(name, book, assets[name], run.listings))])
     return run, left, ledger.wall_offset_ns
 
 
@@ -167,7 +183,7 @@ def carried(directory: Any, epoch: int, listings: Sequence[Listing], assets: dic
         return Carried()
     run, left, offset_ns = known
     places = {(listing.exchange, listing.symbol): index for index, listing in enumerate(listings)}
-    result = Carried()
+    result = Carried(held=left.held)
     for number, order in enumerate(left.orders, 1):
         old = run.listings[order["listing"]]
         index = places.get((old.exchange, old.symbol))

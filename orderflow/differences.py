@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from orderflow._core.client_id import encode
-from orderflow._core.reconciliation import AccountBook
 from orderflow._core.types import EXECUTION_REPORT_DTYPE, Reason
 from orderflow.exchanges.session import Session
 from orderflow.instrument import Listing, canonical, from_scaled
@@ -106,11 +105,3 @@ class Differences:
 
 def _named(listings: Sequence[Listing]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item.instrument for item in listings))
-
-
-def account_book(session: Session, table: np.ndarray, listings: Sequence[Listing], instance: int) -> AccountBook:
-    """What the native loop compares with that exchange's books; `instance` is that of our client order ids."""
-    numbers = {asset: number for number, asset in enumerate(session.assets)}
-    assets = [(numbers[item.base], numbers[item.quote]) if item.exchange == session.settings.name else None
-              for item in listings]
-    return AccountBook(table, assets, len(session.assets), instance, session.settings.accept_unexplained)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from orderflow import held
 from orderflow._core.allocation import Splitter
 from orderflow._core.client_id import encode
 from orderflow._core.doorbell import Doorbell
@@ -38,7 +39,7 @@ from orderflow._core.types import (
     TradingState,
 )
 from orderflow.carried import Carried, CarriedError, carried, check_kind
-from orderflow.differences import Difference, Differences, account_book
+from orderflow.differences import Difference, Differences
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.faults import text as fault_text
@@ -266,8 +267,12 @@ class Engine:
         self._build_router(core, journal, taken, self.now_ns)
         reconciled = {session.settings.name: session for session in self.sessions
                       if session.settings.trade and session.settings.name in core.orders and session.round_steps(0)}
+        held_since = {}
         for name, session in reconciled.items():
-            core.loops[name].compare_account(account_book(session, core.table, core.listings, journal.instance))
+            book = held.account_book(name, session.assets, core.table, core.listings, journal.instance,
+                                     session.settings.accept_unexplained)
+            held_since[name] = held.resume(name, book, taken.held, session.assets, core.listings)
+            core.loops[name].compare_account(book)
         if self._journal_policy == "sync":
             for loop in core.loops.values():
                 loop.wait_for_journal(journal)
@@ -279,7 +284,8 @@ class Engine:
             conversation.clock.restrict = partial(self.router.set_exchange_state, place)
             if conversation.rounds is not None:
                 conversation.differs = partial(self._differences.found, reconciled[conversation.name])
-                conversation.rounds.since_ns = self._oldest_order_ns(conversation.name)
+                since = (held_since[conversation.name] - CLOCKS_NS, self._oldest_order_ns(conversation.name))
+                conversation.rounds.since_ns = min((ns for ns in since if ns > 0), default=0)
         self.threads = self._threads()
         if self._record:
             self._recorder = Recorder(self.directory, list(core.loops.values()), self._report)

@@ -7,14 +7,14 @@ from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 
-from orderflow._core.types import OrderStatus, Side, TimeInForce
+from orderflow._core.types import OrderStatus, Side
 from orderflow.engine import Engine
 from orderflow.exchanges import session_for
 from orderflow.research.simulation import DIRECT_START_NS, INSTRUMENT, LIMITS, VENUES, session_of, simulator_settings
 from orderflow.servers.direct import DirectServer
 from orderflow.servers.token_bucket import TokenBucket
-from orderflow.simulator.agents import Action
 from orderflow.simulator.launch import build
+from tests import somebody
 
 EXCHANGES = ("alpha", "gamma")
 PRIVATE = ("/api/v3/order", "/api/v3/openOrders", "/api/v3/allOrders", "/api/v3/myTrades", "/0/private/OpenOrders",
@@ -134,13 +134,9 @@ class World:
 
     def sell(self, price, quantity):
         """Somebody else sells so much to our order at a price, behind everybody whose turn comes before."""
-        book = self.book
-        ours = sum(order.leaves for order in self.resting() if order.price == price)
-        ahead = sum(size for at, size in book.levels(Side.BUY, 500) if at >= price) - ours
-        taken = int(Decimal(quantity).scaleb(book.instrument.quantity_decimals))
         self.sellers += 1
-        action = Action(0, (1 << 50) + self.sellers, Side.SELL, price, ahead + taken, TimeInForce.IOC, False)
-        self.venue.source._act(self.venue, book, action, self.engine.now_ns)
+        somebody.sells(self.venue, self.engine.core.listings[0].symbol, price, quantity, self.sellers,
+                       self.engine.now_ns)
 
     def submit(self, quantity="2", instrument=INSTRUMENT):
         return self.engine.submit(instrument, "buy", quantity)

@@ -180,6 +180,7 @@ class Killer:
             engine.run(0.5)                             # what the exchanges still have to say
             wrong += [f"not clear: {view}" for view in unclear()]
             wrong += engine.orders.audit()
+            wrong += [str(one) for one in engine.differences]
             seen = [self._check(index, running, engine, wrong) for index, running in enumerate(self.running)]
         finally:
             engine.stop()

@@ -21,14 +21,14 @@ STAGES = """
     window ladder book tape known_depth quotes integrity arbitration signals
     order_states positions parents passive order_table orders
     risk_state risk_exposure risk_price risk_rates risk_own_orders risk_money risk segments flusher journal_scan journal
-    input_log recovery
+    input_log
     strategy
     consolidated placeable allocation
     queue_ladder resting matching
     latency
-    pending kill rates gate account reconciliation held_orders waiting_cancels paper_levels paper_queue paper_reports
-    paper exchange_state events recording publication execution_reports evidence rounds connections order_entry
-    cancelling market_data exchange router strategizer
+    pending kill rates gate account reconciliation recovery held_orders waiting_cancels paper_levels paper_queue
+    paper_reports paper exchange_state events recording publication execution_reports evidence rounds connections
+    order_entry cancelling market_data exchange router strategizer
     codecs/assets codecs/fields codecs/outbox codecs/text codecs/prepared
     codecs/binance_times codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_bodies
     codecs/binance_account codecs/binance_orders
@@ -44,8 +44,8 @@ STAGES = """
 
 #: The layers of Python, lowest first. A layer imports from itself and from lower ones.
 LAYERS = ("instrument", "complaints", "config", "_core", "redaction", "credentials", "exchanges", "simulator",
-          "problems", "servers", "wiring", "parents", "run_start", "carried", "repair", "status", "watchdog", "limits",
-          "refusals", "faults", "differences", "engine", "research", "cli")
+          "problems", "servers", "wiring", "parents", "run_start", "held", "carried", "repair", "status", "watchdog",
+          "limits", "refusals", "faults", "differences", "engine", "research", "cli")
 #: (importing layer, module): why it may.
 ALLOWED_IMPORTS = {
     ("instrument", "orderflow._core.types"): "numpy dtypes are derived from the structs, and declared nowhere else",

@@ -85,7 +85,7 @@ def test_what_is_sent(identity, listing, side, variant, price, quantity, unix_ns
     if type_ == OrderType.LIMIT:
         assert Decimal(parameters.pop("limit_price")).scaleb(price_decimals) == price
     expected = {**VARIANTS[variant], "side": Side(side).name.lower(), "symbol": ["BTC/USD", "ETH/USD"][listing],
-                "cl_ord_id": client_id.encode(identity), "token": TOKEN}
+                "fee_preference": "quote", "cl_ord_id": client_id.encode(identity), "token": TOKEN}
     if force == GTD:
         expected["expire_time"] = stamp(expire_ns)
         assert rfc3339_ns(expected["expire_time"]) == expire_ns // 10**6 * 10**6 or expire_ns > 7258118400 * 10**9

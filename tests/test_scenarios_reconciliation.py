@@ -9,7 +9,7 @@ import pytest
 
 from orderflow._core.client_id import encode
 from orderflow._core.journal import RecordKind, read
-from orderflow._core.types import ExecType, OrderStatus, OrderType, Reason, Side, TimeInForce
+from orderflow._core.types import ExecType, OrderStatus, Reason, Side
 from orderflow.cli.status import lines
 from orderflow.engine import EngineError
 from orderflow.exchanges import session_for
@@ -19,9 +19,9 @@ from orderflow.research.simulation import INSTRUMENT, Simulation
 from orderflow.simulator.accounts import AMOUNT_DECIMALS
 from orderflow.simulator.exchange import Close, Response
 from orderflow.simulator.instruments import default_instruments
-from orderflow.simulator.order import Order
 from orderflow.status import status_of
 from orderflow.wiring import wait_until
+from tests import somebody
 from tests.doubtful import EXCHANGES, World
 
 SECOND_NS = 1_000_000_000
@@ -84,10 +84,8 @@ def disconnect(world):
 
 def by_hand(world, price, quantity=10**6, side=Side.BUY, name="by hand"):
     """An order of somebody else's on the same account, that rests."""
-    desk = world.venue.desk
-    instrument = world.book.instrument
-    return desk.place(Order(0, desk.accounts[0], instrument, side, OrderType.LIMIT, TimeInForce.GTC, price, quantity,
-                            name, post_only=True), world.engine.now_ns)
+    return somebody.places(world.venue, world.book.instrument.symbol, side, price, quantity, name,
+                           world.engine.now_ns, post_only=True)
 
 
 @pytest.mark.parametrize("name", EXCHANGES)

@@ -2,7 +2,8 @@
 
 Every fill that is told counts once, whoever's it is and whichever way it comes (private stream, answer to a question,
 answer of a round): what an asset has changed by since the run began is its `tally`, exact, in 1e-18. What the exchange
-says that it holds is compared with that (reconciliation.pxd).
+says that it holds is compared with that (reconciliation.pxd). What it should hold is written down after rounds
+(REPORT_HELD), with that the next run begins: it knows what it was when nobody listened, and which fills are in it.
 
 A fill is known by its trade id and the exchange's id of its order. So many are remembered that one which is found by
 asking was told by the stream long before it is forgotten; an older one that is told again by an answer is taken for
@@ -57,8 +58,10 @@ cdef struct AccountChange:
 
 cdef struct SeenFill:
     uint64_t trade_id
-    uint64_t order              # hash of the exchange's id
+    uint64_t order              # order_key
     int64_t exchange_ns
+    uint32_t listing
+    uint32_t further            # 1 + the asset of a further fee of that trade; 0 = the fill itself
 
 
 cdef struct EndedOrder:
@@ -102,6 +105,10 @@ cdef struct Account:
     AccountRound round
     uint64_t instance           # of our client order ids, whatever the run
     uint64_t seen_count         # that were ever seen
+    uint64_t held_count         # of those, that are in the last HELD reports
+    int64_t newest_ns           # exchange time of the newest of them
+    int64_t held_ns             # the same of those in the last HELD reports
+    int64_t held_wall_ns        # when those were written down; only a recovery knows
     uint64_t ended_count
     int64_t forgotten_ns        # exchange time of the newest fill that is not remembered any more
     uint64_t rounds             # that were equal
@@ -113,6 +120,7 @@ cdef struct Account:
     uint32_t asset_count
     uint32_t listing_count
     uint8_t accepts             # a balance that fills do not explain is told and taken for right
+    uint8_t is_news             # what it holds by our books is not what was written down last
 
 
 cdef nogil:
@@ -128,6 +136,15 @@ cdef nogil:
             decimals -= 1
         return value
 
+    inline uint8_t fitting(int128 *value) noexcept:
+        """Cut a value in 1e-18 off to the most decimals with which it goes into 64 bits; how many those are."""
+        cdef int128 most = <int128>1 << 62
+        cdef int places = AMOUNT_DECIMALS
+        while value[0] > most or value[0] < -most:
+            value[0] = value[0] / 10
+            places -= 1
+        return <uint8_t>places
+
     inline void change(Account *self, uint16_t asset, int128 amount, int64_t exchange_ns) noexcept:
         """A balance is another by so much. What a round compares with is the tally after each fill as they happened; a
         fill that the stream lost is told by an answer, after others that came later."""
@@ -138,6 +155,7 @@ cdef nogil:
         book = &self.assets[asset]
         book.tally = book.tally + amount
         book.fills += 1
+        self.is_news = 1
         if self.round.state == RoundState.NO_ROUND:
             return
         if self.round.change_count == MOST_CHANGES:
@@ -154,12 +172,17 @@ cdef nogil:
 
     # --- fills ---------------------------------------------------------------------------------------------------
 
+    inline uint32_t further_fee(const ExecutionReport *report) noexcept:
+        """1 + the asset of a fee that is told beside its trade; 0: this is the trade."""
+        return 0 if report.exec_type == ExecType.REPORT_FILL else <uint32_t>report.fee_asset + 1
+
+    inline uint64_t order_mark(uint32_t listing, uint32_t further) noexcept:
+        """What tells orders of two listings with one id apart, in the numbers of this run."""
+        return <uint64_t>listing << 40 ^ further
+
     inline uint64_t order_key(const ExecutionReport *report) noexcept:
-        cdef uint64_t key = symbol_hash(report.exchange_order_id, sizeof(report.exchange_order_id))
-        key ^= <uint64_t>report.listing << 40
-        if report.exec_type != ExecType.REPORT_FILL:        # a further fee of that trade
-            key ^= <uint64_t>report.fee_asset + 1
-        return key
+        return (symbol_hash(report.exchange_order_id, sizeof(report.exchange_order_id))
+                ^ order_mark(report.listing, further_fee(report)))
 
     inline uint64_t trade_key(const ExecutionReport *report) noexcept:
         return report.trade_id if report.trade_id else <uint64_t>1 << 63    # the map takes no zero
@@ -170,17 +193,30 @@ cdef nogil:
             return True
         return report.reconciliation != 0 and report.exchange_ns != 0 and report.exchange_ns <= self.forgotten_ns
 
-    inline void remember_fill(Account *self, const ExecutionReport *report) noexcept:
+    inline void remember(Account *self, const SeenFill *seen) noexcept:
         cdef uint32_t at = <uint32_t>(self.seen_count & (SEEN_FILLS - 1))
         cdef SeenFill *fill = &self.seen[at]
         if self.seen_count >= SEEN_FILLS:
             index_map.remove(&self.by_fill, fill.trade_id, fill.order)
             if fill.exchange_ns > self.forgotten_ns:
                 self.forgotten_ns = fill.exchange_ns
-        fill.trade_id, fill.order = trade_key(report), order_key(report)
-        fill.exchange_ns = report.exchange_ns
+        fill[0] = seen[0]
+        if fill.exchange_ns > self.newest_ns:
+            self.newest_ns = fill.exchange_ns
         index_map.insert(&self.by_fill, fill.trade_id, fill.order, at)
         self.seen_count += 1
+
+    inline void remember_fill(Account *self, const ExecutionReport *report) noexcept:
+        cdef SeenFill fill
+        fill.trade_id, fill.order = trade_key(report), order_key(report)
+        fill.exchange_ns = report.exchange_ns
+        fill.listing, fill.further = report.listing, further_fee(report)
+        remember(self, &fill)
+
+    inline bint counts(const ExecutionReport *report) noexcept:
+        """Whether a report is of a fill, or of a further fee of one."""
+        return (report.exec_type == ExecType.REPORT_FILL
+                or (report.exec_type == ExecType.REPORT_STATUS and report.fee != 0 and report.trade_id != 0))
 
     inline bint take_fill(Account *self, const ExecutionReport *report) noexcept:
         """A fill, or a further fee of one: what it makes of the balances. False if it was told before."""

@@ -41,8 +41,7 @@ cdef nogil:
         cdef SentOrder *entry = NULL
         cdef SentOrder before
         cdef bint counts = False
-        if what.exec_type == ExecType.REPORT_FILL or (what.exec_type == ExecType.REPORT_STATUS and what.fee
-                                                      and what.trade_id):
+        if account.counts(what):
             counts = account.take_fill(self.path.account, what)
         if what.client_order_id:
             entry = gate.find(&self.path.gate, what.client_order_id)

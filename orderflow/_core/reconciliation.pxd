@@ -19,7 +19,12 @@ for each fill since it last agreed is not a difference, and one more for what is
 **Orders.** One of ours that is open there and had ended here before we asked differs, confirmed in the same way. That
 one of ours is not open there is for the evidence to explain (rounds.pxd).
 
-Exchange thread only.
+**Over a restart.** What each asset should hold (`expected`) is told after a round in which anything has changed, as
+REPORT_HELD, in order with the fills: its journal says what the account held at the end, by our books, and the next run
+begins with that as a known offset. So what was paid in or out, or filled, while no engine ran is found like any other
+difference, and one that stood stands again.
+
+Exchange thread only; recovery, which makes the books of a run that is over.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
@@ -28,6 +33,7 @@ from orderflow._core cimport account
 from orderflow._core.account cimport (
     AMOUNT_DECIMALS, MOST_CANDIDATES, MOST_STRANGE, Account, AssetBook, RoundState, StrangeOrder)
 from orderflow._core.fixed cimport int128
+from orderflow._core.types cimport ExecutionReport
 
 cdef enum:
     CONFIRMATIONS = 3           # rounds in a row
@@ -119,12 +125,13 @@ cdef nogil:
         while True:
             offset = book.told - walk.value
             if is_near(offset, book.offset, most):
-                confirm(book, offset, walk.after)
+                confirm(self, book, offset, walk.after)
                 return True
             if not following(self, asset, &walk):
                 return False
 
-    inline void confirm(AssetBook *book, int128 offset, uint32_t after) noexcept:
+    inline void confirm(Account *self, AssetBook *book, int128 offset, uint32_t after) noexcept:
+        self.is_news |= not book.is_known or book.fills != after or book.offset != offset
         book.offset = offset
         book.is_known = 1
         book.fills = after
@@ -178,7 +185,7 @@ cdef nogil:
         cdef AssetBook *book = &self.assets[asset]
         collect(self, asset)
         if book.candidate_count == 1:
-            confirm(book, book.candidates[0], 0)
+            confirm(self, book, book.candidates[0], 0)
 
     inline uint32_t settle(Account *self, bint is_final) noexcept:
         """Look at every balance that is not settled; how many do not agree even now, besides those of which the offset
@@ -216,6 +223,23 @@ cdef nogil:
     inline int128 expected(const AssetBook *book) noexcept:
         """What the account should hold, for all that we know now."""
         return book.offset + book.tally
+
+    inline void resume(Account *self, uint16_t asset, int128 amount, uint64_t fills) noexcept:
+        """What the account holds by our books of before, and fills since the exchange agreed."""
+        cdef AssetBook *book
+        if asset >= self.asset_count:
+            return
+        book = &self.assets[asset]
+        book.offset = amount - book.tally
+        book.fills = fills
+        book.is_known = 1
+
+    inline void take_held(Account *self, const ExecutionReport *report, int64_t wall_ns) noexcept:
+        """What a run wrote down of its account, read again: what it has heard of before is in it."""
+        resume(self, report.fee_asset, account.at_scale(report.fee, report.fee_decimals),
+               <uint64_t>report.last_quantity)
+        self.held_count = self.seen_count
+        self.held_ns, self.held_wall_ns = report.exchange_ns, wall_ns
 
     inline void accept(AssetBook *book) noexcept:
         """What the exchange shows from now on is right."""

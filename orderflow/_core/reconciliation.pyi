@@ -9,6 +9,19 @@ class BalanceView(NamedTuple):
     misses: int
     differs: bool
 
+class SeenView(NamedTuple):
+    trade_id: int
+    order: int
+    listing: int
+    asset: int | None
+    exchange_ns: int
+
+class HeldView(NamedTuple):
+    amounts: dict[int, tuple[int, int]]
+    newest_ns: int
+    wall_ns: int
+    seen: list[SeenView]
+
 class AccountBook:
     def __init__(
         self, table: Any, assets: Sequence[tuple[int, int] | None], asset_count: int, instance: int,
@@ -16,6 +29,9 @@ class AccountBook:
     ) -> None: ...
     @property
     def counts(self) -> dict[str, int]: ...
+    @property
+    def held(self) -> HeldView | None: ...
+    def resume(self, held: HeldView) -> None: ...
     def balance(self, asset: int) -> BalanceView: ...
     def take_fill(self, record: Any) -> bool: ...
     def begin_round(self, number: int, now_ns: int = 0) -> None: ...

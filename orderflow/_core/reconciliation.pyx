@@ -7,7 +7,7 @@ from libc.string cimport memcpy
 
 from orderflow._core cimport account as account_stage, memory
 from orderflow._core.account cimport (
-    ENDED_ORDERS, MOST_CHANGES, SEEN_FILLS, AccountChange, EndedOrder, SeenFill)
+    ENDED_ORDERS, MOST_CHANGES, SEEN_FILLS, AccountChange, EndedOrder, SeenFill, order_mark)
 from orderflow._core.codec cimport NO_ASSET
 from orderflow._core.index_map cimport Cell
 from orderflow._core.types cimport ExecutionReport, Listing
@@ -17,9 +17,13 @@ import numpy as np
 from orderflow._core.types import LISTING_DTYPE
 
 BalanceView = namedtuple("BalanceView", "known expected told settled misses differs")
+HeldView = namedtuple("HeldView", "amounts newest_ns wall_ns seen")
+SeenView = namedtuple("SeenView", "trade_id order listing asset exchange_ns")
 
 cdef enum:
     CELL_BITS = 15              # of the map of fills: at least twice as many cells as fills
+    MOST_CARRIED = 4096         # fills since the last HELD reports that go over to the next run
+    COARSE_NS = 1_000_000       # two answers of an exchange may name the time of one fill so differently
 
 
 cdef class AccountBook:
@@ -89,6 +93,45 @@ cdef class AccountBook:
         cdef const AssetBook *book = &self.account.assets[asset]
         return BalanceView(bool(book.is_known), expected(book), book.told, bool(book.settled),
                            book.misses, bool(book.differs))
+
+    def resume(self, held):
+        """Begin with what the run before left, a HeldView in the numbers of this one; before the thread runs."""
+        cdef SeenFill fill
+        for asset, (amount, fills) in held.amounts.items():
+            self._check(asset)
+            resume(&self.account, asset, amount, fills)
+        for one in held.seen:
+            fill.listing = one.listing
+            fill.further = 0 if one.asset is None else one.asset + 1
+            fill.trade_id = one.trade_id
+            fill.order = <uint64_t>one.order ^ order_mark(fill.listing, fill.further)
+            fill.exchange_ns = one.exchange_ns
+            account_stage.remember(&self.account, &fill)
+        self.account.held_ns, self.account.held_wall_ns = held.newest_ns, held.wall_ns
+        self.account.newest_ns = max(self.account.newest_ns, self.account.held_ns)
+        if held.newest_ns:      # no fill at all was counted: none is too old to be told
+            self.account.forgotten_ns = held.newest_ns + COARSE_NS - 1
+
+    @property
+    def held(self):
+        """HeldView of what this run leaves: by number of an asset the amount, in 1e-18, and fills since the exchange
+        agreed; exchange and wall time of what was written down last; the fills since, which are in the amounts. None:
+        there are too many. To be looked at only while no thread uses it."""
+        cdef uint64_t i
+        cdef uint32_t number
+        cdef const SeenFill *fill
+        if self.account.seen_count - self.account.held_count > <uint64_t>MOST_CARRIED:
+            return None
+        amounts = {}
+        for number in range(self.account.asset_count):
+            if self.account.assets[number].is_known:
+                amounts[number] = expected(&self.account.assets[number]), self.account.assets[number].fills
+        seen = []
+        for i in range(self.account.held_count, self.account.seen_count):
+            fill = &self.account.seen[i & (SEEN_FILLS - 1)]
+            seen.append(SeenView(fill.trade_id, fill.order ^ order_mark(fill.listing, fill.further), fill.listing,
+                                 fill.further - 1 if fill.further else None, fill.exchange_ns))
+        return HeldView(amounts, self.account.held_ns, self.account.held_wall_ns, seen)
 
     def _check(self, uint32_t asset):
         if asset >= self.account.asset_count:

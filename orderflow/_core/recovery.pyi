@@ -2,9 +2,11 @@ from collections.abc import Iterator
 
 from orderflow._core.journal_scan import JournalScan
 from orderflow._core.orders import Orders
+from orderflow._core.reconciliation import AccountBook
 
 class Recovery(Orders):
     records: int
     wall_offset_ns: int
     refused: int
+    def follow(self, book: AccountBook) -> None: ...
     def replay(self, scan: JournalScan) -> Iterator[bytes]: ...

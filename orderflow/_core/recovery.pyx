@@ -2,15 +2,22 @@
 
 The same functions do it as when the run traded (orders.pxd), on a table of the run's own listings. So what a crash left
 is what the router knew at the last record, and nothing is reconstructed by other means. A million records take well
-under a second. Of reports for orders that the table has retired by then the position keeps what it has.
+under a second. Of reports for orders that the table has retired by then the position keeps what it has. Accounts that
+were compared with the exchange's books are followed in the same way (account.pxd).
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from orderflow._core cimport journal, journal_scan, order_table, orders
+from orderflow._core cimport account, journal, journal_scan, order_table, orders, reconciliation
+from orderflow._core.account cimport Account
+from orderflow._core.codec cimport NO_ASSET
 from orderflow._core.journal_scan cimport JournalScan, RecordView
 from orderflow._core.order_table cimport NONE, Outcome
-from orderflow._core.types cimport ChildOrder, ExecutionReport, ParentKind, ParentOrder, Reason
+from orderflow._core.reconciliation cimport AccountBook
+from orderflow._core.types cimport ChildOrder, ExecType, ExecutionReport, ParentKind, ParentOrder, Reason
+
+cdef enum:
+    MOST_ACCOUNTS = 64
 
 
 cdef class Recovery(orders.Orders):
@@ -27,6 +34,19 @@ cdef class Recovery(orders.Orders):
     cdef readonly uint64_t records
     cdef readonly int64_t wall_offset_ns
     cdef readonly uint64_t refused      # orders that found no room, which a live run would have found
+    cdef Account *accounts[MOST_ACCOUNTS]
+    cdef uint32_t account_count
+    cdef list books
+
+    def follow(self, AccountBook book):
+        """Take in what the journal says of an account; `book` is of the run's own listings."""
+        if book.account.listing_count != self.table.listing_count:
+            raise ValueError(f"a book of {book.account.listing_count} listings for a run of {self.table.listing_count}")
+        if self.account_count == <uint32_t>MOST_ACCOUNTS:
+            raise ValueError(f"more than {<int>MOST_ACCOUNTS} accounts")
+        self.books = (self.books or []) + [book]
+        self.accounts[self.account_count] = &book.account
+        self.account_count += 1
 
     def replay(self, JournalScan scan):
         """Apply every record of the run that a scan walks; yields the bytes of each CARRIED record, which is to be
@@ -77,7 +97,21 @@ cdef class Recovery(orders.Orders):
                 orders.request_replace(&self.table, slot, child.price, child.quantity, view.header.monotonic_ns,
                                        &outcome)
         elif view.header.kind == journal.RecordKind.REPORT:
+            self.account_for(<const ExecutionReport *>view.payload, view.header.wall_ns)
             orders.apply(&self.table, <const ExecutionReport *>view.payload, &outcome)
+
+    cdef void account_for(self, const ExecutionReport *report, int64_t wall_ns) noexcept nogil:
+        """What the account that a report is about heard of it, if it was compared."""
+        cdef uint32_t i
+        if report.listing >= self.table.listing_count:
+            return
+        for i in range(self.account_count):
+            if self.accounts[i].bases[report.listing] == NO_ASSET:
+                continue
+            if report.exec_type == ExecType.REPORT_HELD:
+                reconciliation.take_held(self.accounts[i], report, wall_ns)
+            elif account.counts(report):
+                account.take_fill(self.accounts[i], report)
 
     cdef void enter_parent(self, const ParentOrder *parent, int64_t now_ns) noexcept nogil:
         """When a parent's time was up is not in the journal: those that have nothing out make room."""

@@ -175,6 +175,8 @@ cdef nogil:
             return
         if left:
             left = conclude(self, now_ns)
+        if books.is_news:
+            tell_held(self, now_ns)
         done(self, books.round.number, Verdict.DIFFERS if left or books.round.learning else Verdict.EQUAL, now_ns)
 
     inline uint32_t conclude(ExchangeState *self, int64_t now_ns) noexcept:
@@ -224,9 +226,10 @@ cdef nogil:
             execution_reports.answer(self, &order, ExecType.REPORT_IN_DOUBT, Reason.UNKNOWN_OUTCOME, now_ns)
         return left
 
-    inline void begin_difference(ExecutionReport *report, uint8_t reason, uint32_t listing, int64_t now_ns) noexcept:
+    inline void begin_report(ExecutionReport *report, uint8_t exec_type, uint8_t reason, uint32_t listing,
+                             int64_t now_ns) noexcept:
         memset(report, 0, sizeof(ExecutionReport))
-        report.exec_type = ExecType.REPORT_DIFFERS
+        report.exec_type = exec_type
         report.reason = reason
         report.listing = listing
         report.slot = NO_SLOT
@@ -239,7 +242,7 @@ cdef nogil:
                            int64_t found, int64_t now_ns) noexcept:
         """An order is open here and not there, or there and not here."""
         cdef ExecutionReport report
-        begin_difference(&report, Reason.ORDER_UNEXPLAINED, listing, now_ns)
+        begin_report(&report, ExecType.REPORT_DIFFERS, Reason.ORDER_UNEXPLAINED, listing, now_ns)
         report.client_order_id = client_order_id
         report.last_price, report.last_quantity = expected, found
         if listing != NO_LISTING:
@@ -255,7 +258,7 @@ cdef nogil:
         cdef ExecutionReport report
         cdef int128 expected = reconciliation.expected(book)
         cdef uint32_t i
-        begin_difference(&report, Reason.BALANCE_UNEXPLAINED, NO_LISTING, now_ns)
+        begin_report(&report, ExecType.REPORT_DIFFERS, Reason.BALANCE_UNEXPLAINED, NO_LISTING, now_ns)
         report.fee_asset = <uint16_t>asset
         set_amounts(&report, expected, book.told, book.told_decimals)
         book.differs = 1
@@ -269,6 +272,29 @@ cdef nogil:
             reconciliation.accept(book)
         events.tell(self, EventKind.ACCOUNT_DIFFERS, CONNECTIONS, NO_LISTING, books.accepts, 0,
                     <const char *>&report, sizeof(ExecutionReport), now_ns)
+
+    inline void tell_held(ExchangeState *self, int64_t now_ns) noexcept:
+        """What every asset of the account should hold, the one whose difference stands included: for the next run."""
+        cdef Account *books = self.path.account
+        cdef ExecutionReport report
+        cdef int128 amount
+        cdef uint32_t i, listing = 0
+        while listing < books.listing_count and books.bases[listing] == NO_ASSET:
+            listing += 1
+        if listing == books.listing_count:
+            return
+        for i in range(books.asset_count):
+            if not books.assets[i].is_known:
+                continue
+            begin_report(&report, ExecType.REPORT_HELD, Reason.OK, listing, now_ns)
+            amount = reconciliation.expected(&books.assets[i])
+            report.fee_asset = <uint16_t>i
+            report.fee_decimals = account.fitting(&amount)
+            report.fee = <int64_t>amount
+            report.last_quantity = <int64_t>books.assets[i].fills
+            report.exchange_ns = books.newest_ns
+            execution_reports.report(self, &report)
+        books.is_news = 0
 
     inline void set_amounts(ExecutionReport *report, int128 expected, int128 found, uint8_t decimals) noexcept:
         """Expected and found, with the decimals that the exchange shows, or fewer where they would not fit."""

@@ -820,6 +820,8 @@ cdef nogil:
         if report.exec_type == ExecType.REPORT_DIFFERS:
             risk.halt_instrument(self.risk, report)
             return
+        if report.exec_type == ExecType.REPORT_HELD:
+            return                                          # to be written down, for the next run
         if report.exec_type == ExecType.REPORT_FILL:
             crash_point.reached("after-fill-before-apply")
         slot = order_table.find(self.table, report.client_order_id, report.slot)

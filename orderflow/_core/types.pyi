@@ -104,6 +104,7 @@ class ExecType(IntEnum):
     REPORT_REPLACE_REJECTED = 13
     REPORT_BALANCE = 14
     REPORT_DIFFERS = 15
+    REPORT_HELD = 16
 
 class Liquidity(IntEnum):
     UNKNOWN_LIQUIDITY = 0

@@ -190,7 +190,8 @@ class _Run:
             "trade_id": value["trade_id"] or None,
             "exchange_order_id": value["exchange_order_id"].rstrip(b"\0").decode("ascii", "replace") or None,
             "reason": name_of(Reason, value["reason"]), "reconciliation": bool(value["reconciliation"]),
-            "exchange_ns": value["exchange_ns"] or None, "receive_ns": value["receive_ns"]}
+            "exchange_ns": value["exchange_ns"] or None, "receive_ns": value["receive_ns"],
+            **_balance(value, assets)}
 
     def _listing(self, index: int) -> Listing | None:
         return self._listings[index] if index < len(self._listings) else None
@@ -213,6 +214,21 @@ class _Run:
         if prefix != self._prefix or at >= len(self._listing_of):
             return UNKNOWN, None
         return self._listing_of[at], self._parent_of[at] or None
+
+
+def _balance(value: dict[str, Any], assets: Sequence[str]) -> dict[str, Any]:
+    """What a report says of an asset of the account: what it holds by our books, or what differs."""
+    expected: int | None = None
+    amount: int | None = None
+    if value["exec_type"] == ExecType.REPORT_HELD:
+        amount = value["fee"]
+    elif value["reason"] == Reason.BALANCE_UNEXPLAINED and value["exec_type"] == ExecType.REPORT_DIFFERS:
+        expected, amount = value["last_price"], value["last_quantity"]
+    asset = value["fee_asset"] if amount is not None else len(assets)
+    decimals = value["fee_decimals"]
+    return {"asset": assets[asset] if asset < len(assets) else None,
+            "expected": None if expected is None else from_scaled(expected, decimals),
+            "amount": None if amount is None else from_scaled(amount, decimals)}
 
 
 def _where(listing: Listing | None) -> dict[str, str | None]:

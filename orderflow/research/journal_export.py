@@ -30,7 +30,7 @@ TABLES: dict[str, dict[str, str]] = {
         "symbol": "text", "side": "text", "last_quantity": "decimal", "last_price": "decimal",
         "cumulative_quantity": "decimal", "fee": "decimal", "fee_asset": "text", "liquidity": "text",
         "trade_id": "text", "exchange_order_id": "text", "reason": "text", "reconciliation": "integer",
-        "exchange_ns": "integer", "receive_ns": "integer"},
+        "exchange_ns": "integer", "receive_ns": "integer", "asset": "text", "expected": "decimal", "amount": "decimal"},
     "parents": {
         **COMMON, "action": "text", "parent_id": "integer", "instrument": "text", "side": "text",
         "quantity": "decimal", "limit_price": "decimal", "algorithm": "text", "strategy": "integer",

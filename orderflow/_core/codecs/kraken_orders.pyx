@@ -98,11 +98,12 @@ cdef class KrakenOrders(OrderCodec):
             check_text("symbol", symbol, 40)
             check_decimals(symbol, &self.listings[<int32_t>listing])
             self.rows[<int32_t>listing] = row
+            # Charged in the quote currency, always: REST does not say in what (_note_quotes).
             for side, side_text in enumerate(("buy", "sell")):
                 for variant, (type_text, force, post_only) in enumerate(VARIANT_TEXTS):
                     set_piece(&self.places[(row * 2 + side) * kraken_requests.VARIANTS + variant],
                               f'{{"method":"add_order","params":{{"order_type":"{type_text}","side":"{side_text}",'
-                              f'"symbol":"{symbol}",'
+                              f'"symbol":"{symbol}","fee_preference":"quote",'
                               + (f'"time_in_force":"{force}",' if force else "")
                               + ('"post_only":true,' if post_only else "")
                               + '"order_qty":')
