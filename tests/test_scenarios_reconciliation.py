@@ -9,13 +9,15 @@ import pytest
 
 from orderflow._core.client_id import encode
 from orderflow._core.journal import RecordKind, read
-from orderflow._core.types import ExecType, OrderStatus, Reason, Side
+from orderflow._core.types import BodyKind, ExecType, OrderStatus, Reason, Side
 from orderflow.cli.status import lines
 from orderflow.engine import EngineError
 from orderflow.exchanges import session_for
+from orderflow.exchanges.actions import Request, RoundStep
 from orderflow.exchanges.facts import UNLIMITED
 from orderflow.research import simulation
 from orderflow.research.simulation import INSTRUMENT, Simulation
+from orderflow.servers.rounds import PATIENCE_NS, Rounds
 from orderflow.simulator.accounts import AMOUNT_DECIMALS
 from orderflow.simulator.exchange import Close, Response
 from orderflow.simulator.instruments import default_instruments
@@ -320,6 +322,24 @@ def test_scenario_29_foreign_orders_survive_rounds_disconnect_kill_and_stop(make
     assert world.resting() == [foreign, filled]
     world.engine.stop()
     assert foreign.is_open and filled.is_open and world.cancels == 1 and world.engine.parent(parent).filled == 0
+
+
+def test_a_round_that_reads_page_after_page_is_not_given_up():
+    """One that is not answered is."""
+    class Session:
+        round_steps = staticmethod(lambda since_ns: [RoundStep(BodyKind.ACCOUNT_TRADES)])
+        round_call = staticmethod(lambda step, unix_ns: Request("trades", "GET", "https://x", step=step))
+
+    asked, now_ns = Rounds(Session()), 0
+    asked.connected(now_ns)
+    first = asked.begin(now_ns)
+    asked.begun(first, 1)
+    for page in range(1, 20):
+        assert asked.is_waiting_for(asked.call(1))
+        now_ns += PATIENCE_NS - 1
+        assert asked.begin(now_ns) is None
+        asked.answered([RoundStep(BodyKind.ACCOUNT_TRADES, page=page)], now_ns)
+    assert asked.begin(now_ns + PATIENCE_NS) == first + 1
 
 
 @pytest.mark.parametrize("name", EXCHANGES)

@@ -342,7 +342,7 @@ class Conversation:
                 self.tell(action.message)
             elif isinstance(action, ClockRefused):
                 self.clock.refused(self._now_ns)
-        self.rounds.answered(more)
+        self.rounds.answered(more, self._now_ns)
         whole = self.rounds.ended(failed=not useful)
         if whole is not None:
             self.loop.command(CommandKind.ROUND_END, value=self.rounds.number, argument=int(whole))

@@ -14,7 +14,7 @@ from orderflow.exchanges.actions import Request, RoundStep
 from orderflow.exchanges.session import Session
 from orderflow.servers.hosts import SECOND_NS
 
-#: A round that is not over by then is given up, and another begins.
+#: A round that did not go on for so long is given up, and another begins. It may have many pages of trades to read.
 PATIENCE_NS = 90 * SECOND_NS
 #: What did not agree is looked at again after this; a round that was in vain is tried again after this, then twice as
 #: long, up to the longest.
@@ -47,14 +47,14 @@ class Rounds:
         self._steps: deque[RoundStep] = deque()
         self._step: RoundStep | None = None         # whose call is out
         self._state = ""                            # "", beginning, asking, ended
-        self._begun_ns = self._begun_unix_ns = 0
+        self._moved_ns = self._begun_unix_ns = 0    # when it went on last
         self._due_ns: int | None = None             # None: the order connection is away
         self._failures = 0
 
     @property
     def due_ns(self) -> int | None:
         """When there is something to do; None = not before something is heard."""
-        return self._begun_ns + PATIENCE_NS if self._state else self._due_ns
+        return self._moved_ns + PATIENCE_NS if self._state else self._due_ns
 
     @property
     def is_calling(self) -> bool:
@@ -85,7 +85,7 @@ class Rounds:
             self._failures += 1
         self.number += 1
         self._steps.clear()
-        self._step, self._state, self._begun_ns = None, "beginning", now_ns
+        self._step, self._state, self._moved_ns = None, "beginning", now_ns
         return self.number
 
     def begun(self, number: int, unix_ns: int) -> None:
@@ -106,9 +106,9 @@ class Rounds:
         """Whether the answer to a call is of use."""
         return self._step is not None and request.step is self._step
 
-    def answered(self, more: list[RoundStep]) -> None:
+    def answered(self, more: list[RoundStep], now_ns: int) -> None:
         """The call that is out was answered; `more` is to be asked next because of it."""
-        self._step = None
+        self._step, self._moved_ns = None, now_ns
         self._steps.extendleft(reversed(more))
 
     def ended(self, failed: bool) -> bool | None:
