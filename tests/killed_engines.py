@@ -146,7 +146,7 @@ class Killer:
             said += self.said_until("ended ")
         return None if said[-1] == f"ended {-signal.SIGKILL}\n" else "".join(said)
 
-    def crash(self, point, patience=30.0):
+    def crash(self, point, patience=PATIENCE_S):
         """Start an engine that dies at a crash point by itself; how it ended otherwise, or None."""
         child = self.begin(point)
         late = []

@@ -99,6 +99,32 @@ def test_scenario_29_fills_while_no_engine_ran_explain_what_they_explain(desk, n
     assert engine.differences == [] and unexplained(desk) == []
 
 
+def test_scenario_29_a_fill_that_a_round_finds_before_its_order_is_asked_for_counts_once(desk):
+    """A round tells of the trade of an order in doubt, the account is told to hold that, then the order's own answer is
+    written down."""
+    desk.start(desk.path / "run", OFTEN)
+    rounds(desk)
+    desk.mute = True
+    desk.engine.submit(INSTRUMENT, "sell", "2", exchanges=["alpha"])
+    desk.engine.run(0.5, lambda: len(desk.placed) == 1)
+    left = desk.crash()
+    desk.mute = False
+    calls = desk.venues["alpha"].http
+    desk.venues["alpha"].http = lambda method, path, *rest: (
+        calls("GET", "/nowhere", *rest) if path.endswith(("/order", "/allOrders")) else calls(method, path, *rest))
+    desk.start(left, OFTEN)
+    rounds(desk)
+    assert desk.statuses() == {"IN_DOUBT": 1}
+    desk.venues["alpha"].http = calls
+    desk.clear()
+    assert desk.statuses() == {"FILLED": 1}
+    left = desk.crash()
+    desk.start(left, OFTEN)
+    rounds(desk)
+    desk.agrees()
+    assert unexplained(desk) == []
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_scenario_29_no_crash_makes_a_difference(desk, seed):
     """Engines that trade and are killed at moments from a seed, before, between and within rounds; others trade on

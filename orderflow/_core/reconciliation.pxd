@@ -38,6 +38,7 @@ from orderflow._core.types cimport ExecutionReport
 cdef enum:
     CONFIRMATIONS = 3           # rounds in a row
     USUAL_DECIMALS = 8          # of a balance that the answer does not name, which is then zero
+    COARSE_NS = 999_999         # two answers of an exchange may name the time of one fill so differently
 
 
 cdef struct Walk:               # over the values that the tally of one asset had in this round
@@ -234,12 +235,19 @@ cdef nogil:
         book.fills = fills
         book.is_known = 1
 
+    inline void cut_off(Account *self, int64_t newest_ns) noexcept:
+        """What was filled by then is in what is held, also if only an answer told it, which is not written down: then a
+        question about the order may tell it once more, with a time that was rounded otherwise."""
+        if newest_ns and newest_ns + COARSE_NS > self.forgotten_ns:     # 0 = no fill was counted at all
+            self.forgotten_ns = newest_ns + COARSE_NS
+
     inline void take_held(Account *self, const ExecutionReport *report, int64_t wall_ns) noexcept:
         """What a run wrote down of its account, read again: what it has heard of before is in it."""
         resume(self, report.fee_asset, account.at_scale(report.fee, report.fee_decimals),
                <uint64_t>report.last_quantity)
         self.held_count = self.seen_count
         self.held_ns, self.held_wall_ns = report.exchange_ns, wall_ns
+        cut_off(self, report.exchange_ns)
 
     inline void accept(AssetBook *book) noexcept:
         """What the exchange shows from now on is right."""

@@ -23,7 +23,6 @@ SeenView = namedtuple("SeenView", "trade_id order listing asset exchange_ns")
 cdef enum:
     CELL_BITS = 15              # of the map of fills: at least twice as many cells as fills
     MOST_CARRIED = 4096         # fills since the last HELD reports that go over to the next run
-    COARSE_NS = 1_000_000       # two answers of an exchange may name the time of one fill so differently
 
 
 cdef class AccountBook:
@@ -109,8 +108,7 @@ cdef class AccountBook:
             account_stage.remember(&self.account, &fill)
         self.account.held_ns, self.account.held_wall_ns = held.newest_ns, held.wall_ns
         self.account.newest_ns = max(self.account.newest_ns, self.account.held_ns)
-        if held.newest_ns:      # no fill at all was counted: none is too old to be told
-            self.account.forgotten_ns = held.newest_ns + COARSE_NS - 1
+        cut_off(&self.account, held.newest_ns)
 
     @property
     def held(self):
