@@ -74,8 +74,6 @@ JOURNAL_BYTES = 8 << 20
 LOG_BYTES = 4 << 20
 #: Denied parent orders that `Engine.parent` remembers.
 MOST_DENIALS = 1024
-#: The exchange's clock and ours may differ by so much.
-CLOCKS_NS = 60_000_000_000
 #: Room for the fills that the order table remembers, for each order that it holds.
 FILLS_PER_ORDER = 4
 
@@ -284,8 +282,8 @@ class Engine:
             conversation.clock.restrict = partial(self.router.set_exchange_state, place)
             if conversation.rounds is not None:
                 conversation.differs = partial(self._differences.found, reconciled[conversation.name])
-                since = (held_since[conversation.name] - CLOCKS_NS, self._oldest_order_ns(conversation.name))
-                conversation.rounds.since_ns = min((ns for ns in since if ns > 0), default=0)
+                conversation.rounds.since_ns = (held_since[conversation.name]
+                                                or self._oldest_order_ns(conversation.name))
         self.threads = self._threads()
         if self._record:
             self._recorder = Recorder(self.directory, list(core.loops.values()), self._report)
@@ -297,7 +295,7 @@ class Engine:
         orders = [self.orders.known(slot) for slot in self.orders.unfinished]
         decided = [order["decided_ns"] + wall_offset_ns for order in orders
                    if self.core.listings[order["listing"]].exchange == exchange]
-        return max(1, min(decided) - CLOCKS_NS) if decided else 0
+        return max(1, min(decided) - held.CLOCKS_NS) if decided else 0
 
     def _check_kind(self) -> None:
         """Paper and money never share a journal; a start that is refused has changed nothing."""
@@ -398,8 +396,9 @@ class Engine:
         records = taken.records()
         if not (self.journal.start_run(**start.fields(), carried=len(records), began_ns=now_ns)
                 and all(self.journal.carry(**each) for each in records)):
-            raise EngineError(f"{self.directory}: the first record of the run does not fit into a segment of "
-                              f"{JOURNAL_BYTES} bytes; trade fewer listings in one engine")
+            raise EngineError(f"{self.directory}: the first records of the run cannot be written: "
+                              + str(self.journal.error or f"they do not fit into a segment of {JOURNAL_BYTES} bytes; "
+                                    "trade fewer listings in one engine"))
         self._tell_taken_over(adopted, taken)
 
     def _threads(self) -> Threads:

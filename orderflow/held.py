@@ -17,6 +17,8 @@ from orderflow._core.reconciliation import AccountBook, HeldView, SeenView
 from orderflow.instrument import Listing
 from orderflow.run_start import RunStart
 
+#: An exchange's clock and this machine's may differ by so much.
+CLOCKS_NS = 60_000_000_000
 #: One exchange's account in a CARRIED record, or one fill that is in it.
 Record = dict[str, Any]
 
@@ -62,7 +64,8 @@ def records(exchange: str, book: AccountBook, assets: Sequence[str], listings: S
 
 def resume(exchange: str, book: AccountBook, left: Iterable[Record], assets: Sequence[str],
            listings: Sequence[Listing]) -> int:
-    """Have an account begin with what was left of it; when that was written down, Unix nanoseconds, 0 = nothing was.
+    """Have an account begin with what was left of it. Since when trades are to be asked for, because those before are
+    in it: Unix nanoseconds of the exchange's clock, 0 = nothing was left.
 
     Assets and symbols that this run does not have are left out: they are not compared.
     """
@@ -76,7 +79,7 @@ def resume(exchange: str, book: AccountBook, left: Iterable[Record], assets: Seq
                      None if each["further"] is None else numbers[each["further"]], each["exchange_ns"])
             for each in own if "trade" in each and each["symbol"] in places
             and (each["further"] is None or each["further"] in numbers)]
-    wall_ns = max(each["wall_ns"] for each in balances)
+    newest_ns, wall_ns = (max(int(each[name]) for each in balances) for name in ("newest_ns", "wall_ns"))
     book.resume(HeldView({numbers[each["asset"]]: (int(each["amount"]), each["fills"]) for each in balances},
-                         max(each["newest_ns"] for each in balances), wall_ns, seen))
-    return int(wall_ns)
+                         newest_ns, wall_ns, seen))
+    return newest_ns or max(1, wall_ns - CLOCKS_NS)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -91,6 +92,8 @@ def nursery(directory, ports):
                 if line.strip():
                     os.environ["ORDERFLOW_CRASHPOINT"] = line.strip()
                 victim(directory, ports)
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(1)
         print(f"victim {child}")

@@ -323,6 +323,15 @@ def assert_quarantine(directory, message):
     assert {path.name: path.read_bytes() for path in Path(directory).glob("journal-*")} == before
 
 
+def test_a_run_takes_over_more_than_a_segment_holds(tmp_path):
+    with JournalFiles(tmp_path, segment_bytes=SMALL) as files:
+        assert files.start_run(carried=500)
+        assert all(files.carry(held={"number": number}) for number in range(500))
+    taken = [record.decode()["held"] for record in journal.read(tmp_path) if record.kind == RecordKind.CARRIED]
+    assert taken == [{"number": number} for number in range(500)]
+    assert len(list(tmp_path.glob("journal-*.segment"))) > 3
+
+
 LAST = 20
 
 
