@@ -168,8 +168,8 @@ cdef class JournalFiles(segments.SegmentFiles):
         return self._text(RecordKind.RUN_START, fields)
 
     def carry(self, **fields):
-        """Append CARRIED: what is taken over from the run before; the sequence, 0 if the journal has failed. Waits until
-        the next segment is there, should it be needed: there may be many of these, one after the other."""
+        """Append CARRIED: what is taken over from the run before; the sequence, 0 if the journal has failed. Waits
+        until the next segment is there, should it be needed: there may be many of these, one after the other."""
         self.wait_prepared()
         return self._text(RecordKind.CARRIED, fields)
 
