@@ -44,9 +44,12 @@ def account_book(exchange: str, assets: Sequence[str], table: np.ndarray, listin
 
 
 def books_of(run: RunStart, table: np.ndarray) -> dict[str, AccountBook]:
-    """Empty ones of a run that is over, by exchange."""
+    """Empty ones of a run that is over, by exchange: of those whose assets are all named, so not of every paper run."""
+    needed: dict[str, set[str]] = {}
+    for item in run.listings:
+        needed.setdefault(item.exchange, set()).update((item.base, item.quote))
     return {each.name: account_book(each.name, each.assets, table, run.listings, run.instance)
-            for each in run.exchanges if each.trades and each.assets}
+            for each in run.exchanges if each.trades and needed.get(each.name, set()) <= set(each.assets)}
 
 
 def records(exchange: str, book: AccountBook, assets: Sequence[str], listings: Sequence[Listing]) -> list[Record]:
