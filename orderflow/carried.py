@@ -137,7 +137,8 @@ def left_by(directory: Any, epoch: int) -> tuple[RunStart, Carried, int] | None:
     left = Carried([ledger.known(slot) for slot in ledger.unfinished],
                    [position for listing in range(len(run.listings))
                     if (position := ledger.position(listing)._asdict())["fills"]], before.elsewhere,
-                   [*(each for each in before.held if each["exchange"] not in accounts),
+                   [*(each for each in before.held if each["exchange"] not in accounts
+                      or ("amount" in each and each["asset"] not in assets[each["exchange"]])),
                     *(each for name, book in accounts.items()
                       for each in held.records(name, book, assets[name], run.listings))])
     return run, left, ledger.wall_offset_ns

@@ -90,6 +90,9 @@ class Differences:
         if accepted:
             self._report(f"{one}; it is taken for right (exchanges.{one.exchange}.unexplained_balances = \"accept\")")
             return
+        if not one.instruments and one.reason == Reason.BALANCE_UNEXPLAINED.name:
+            self._report(f"{one}; nothing that is traded here is concerned, so it is taken for right")
+            return
         self.standing.append(one)
         del self.standing[:-MOST_DIFFERENCES]
         for name in one.instruments:

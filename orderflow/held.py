@@ -62,7 +62,8 @@ def records(exchange: str, book: AccountBook, assets: Sequence[str], listings: S
               for number, (amount, fills) in held.amounts.items()),
             *({"exchange": exchange, "symbol": listings[fill.listing].symbol, "trade": str(fill.trade_id),
                "order": str(fill.order), "further": None if fill.asset is None else assets[fill.asset],
-               "exchange_ns": fill.exchange_ns} for fill in held.seen if fill.listing < len(listings))]
+               "exchange_ns": fill.exchange_ns} for fill in held.seen
+              if fill.listing < len(listings) and (fill.asset is None or fill.asset < len(assets)))]
 
 
 def resume(exchange: str, book: AccountBook, left: Iterable[Record], assets: Sequence[str],

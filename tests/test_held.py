@@ -8,7 +8,6 @@ import pytest
 
 from orderflow import held
 from orderflow._core.journal import RecordKind, read
-from orderflow._core.reconciliation import AccountBook
 from orderflow._core.types import ExecType, Side
 from orderflow.instrument import Listing, table
 from orderflow.research.journal import rows
@@ -160,6 +159,37 @@ def by_hand(desk, moments, number):
                     f"hand {number}", max(desk.now_ns, desk.engine.server.now_ns))
 
 
+def test_what_nothing_is_traded_in_is_told_once_and_taken_for_right(desk):
+    """The asset that fees may be paid in: nobody could arm an instrument of it again."""
+    desk.start(desk.path / "run", OFTEN)
+    rounds(desk)
+    left = desk.crash()
+    account_of(desk, "alpha").free["BNB"] = 5 * UNIT
+    for _ in range(3):
+        engine = desk.start(left, OFTEN)
+        rounds(desk)
+        assert engine.differences == []
+        left = desk.crash()
+    (told,) = unexplained(desk)
+    assert "BNB on the account of alpha: expected 0, found 5" in told and "it is taken for right" in told
+
+
+@pytest.mark.parametrize("name", Desk.NAMES)
+def test_what_a_person_accepted_stays_accepted_if_the_run_ends_at_once(desk, name):
+    desk.start(desk.path / "run", OFTEN)
+    rounds(desk)
+    left = desk.crash()
+    account_of(desk, name).free["BTC"] += UNIT
+    engine = desk.start(left, OFTEN)
+    engine.run(60, lambda: engine.differences)
+    engine.rearm(instrument=INSTRUMENT)
+    engine.run(0.001)
+    left = desk.crash()
+    engine = desk.start(left, OFTEN)
+    rounds(desk)
+    assert engine.differences == [] and len(unexplained(desk)) == 1
+
+
 def test_an_account_that_a_run_does_not_trade_on_is_kept_for_the_one_that_does(desk, monkeypatch):
     desk.start(desk.path / "run", OFTEN)
     rounds(desk)
@@ -228,5 +258,12 @@ def test_more_fills_than_are_carried_leave_nothing_known():
     for number in range(1, 4098):
         book.take_fill(fill(number, 1, 1, number))
     assert book.held is None and held.records("x", book, ["BTC", "USDT"], [BTC]) == []
-    fresh = AccountBook(table([BTC], ["x"]), [(0, 1)], 2, 7)
-    assert held.resume("x", fresh, [], ["BTC", "USDT"], [BTC]) == 0 and not fresh.balance(0).known
+
+
+def test_a_further_fee_in_an_asset_that_nobody_trades_is_not_carried():
+    book = held.account_book("x", ["BTC", "USDT"], table([BTC], ["x"]), [BTC], 7)
+    round_of(book, 1, (1, 1000))
+    fee = fill(1, 0, 0, 5, fee=7, fee_asset=0xFFFF)
+    fee["exec_type"] = ExecType.REPORT_STATUS
+    assert book.take_fill(fee) and book.take_fill(fill(1, 2_000, 100_00, 5))
+    assert [each["trade"] for each in held.records("x", book, ["BTC", "USDT"], [BTC]) if "trade" in each] == ["1"]

@@ -138,7 +138,7 @@ cdef nogil:
 
     inline uint8_t fitting(int128 *value) noexcept:
         """Cut a value in 1e-18 off to the most decimals with which it goes into 64 bits; how many those are."""
-        cdef int128 most = <int128>1 << 62
+        cdef int128 most = 0x7FFFFFFFFFFFFFFF
         cdef int places = AMOUNT_DECIMALS
         while value[0] > most or value[0] < -most:
             value[0] = value[0] / 10

@@ -171,7 +171,7 @@ cdef nogil:
         elif command.kind == CommandKind.ROUND_END:
             rounds.on_end(self, command, now_ns)
         elif command.kind == CommandKind.ACCEPT_ACCOUNT:
-            rounds.on_accept(self, command.listing)
+            rounds.on_accept(self, command.listing, now_ns)
         elif command.kind == CommandKind.CLOSE_CONNECTION:
             if command.epoch == self.connections[index].epoch:
                 if command.value and self.path.connection == <int32_t>index:

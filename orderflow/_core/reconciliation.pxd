@@ -235,6 +235,13 @@ cdef nogil:
         book.fills = fills
         book.is_known = 1
 
+    inline void accept(AssetBook *book) noexcept:
+        """What the exchange shows from now on is right."""
+        book.is_known = 0
+        book.differs = 0
+        book.misses = 0
+        book.candidate_count = 0
+
     inline void cut_off(Account *self, int64_t newest_ns) noexcept:
         """What was filled by then is in what is held, also if only an answer told it, which is not written down: then a
         question about the order may tell it once more, with a time that was rounded otherwise."""
@@ -243,18 +250,15 @@ cdef nogil:
 
     inline void take_held(Account *self, const ExecutionReport *report, int64_t wall_ns) noexcept:
         """What a run wrote down of its account, read again: what it has heard of before is in it."""
+        if report.last_quantity < 0:        # a person accepted what there is, whatever that is
+            if report.fee_asset < self.asset_count:
+                accept(&self.assets[report.fee_asset])
+            return
         resume(self, report.fee_asset, account.at_scale(report.fee, report.fee_decimals),
                <uint64_t>report.last_quantity)
         self.held_count = self.seen_count
         self.held_ns, self.held_wall_ns = report.exchange_ns, wall_ns
         cut_off(self, report.exchange_ns)
-
-    inline void accept(AssetBook *book) noexcept:
-        """What the exchange shows from now on is right."""
-        book.is_known = 0
-        book.differs = 0
-        book.misses = 0
-        book.candidate_count = 0
 
     # --- orders --------------------------------------------------------------------------------------------------
 

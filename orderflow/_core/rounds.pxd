@@ -175,7 +175,7 @@ cdef nogil:
             return
         if left:
             left = conclude(self, now_ns)
-        if books.is_news:
+        if books.is_news and not left:      # of what is not explained yet nobody knows which side is right
             tell_held(self, now_ns)
         done(self, books.round.number, Verdict.DIFFERS if left or books.round.learning else Verdict.EQUAL, now_ns)
 
@@ -252,11 +252,12 @@ cdef nogil:
 
     inline void tell_balance(ExchangeState *self, uint32_t asset, int64_t now_ns) noexcept:
         """A balance is not what fills made of it: every instrument of that asset is told, unless it is to be taken as
-        it is."""
+        it is. So is one of which nothing is traded, like the asset that fees are paid in: nobody could accept it."""
         cdef Account *books = self.path.account
         cdef AssetBook *book = &books.assets[asset]
         cdef ExecutionReport report
         cdef int128 expected = reconciliation.expected(book)
+        cdef bint concerns_nobody = True
         cdef uint32_t i
         begin_report(&report, ExecType.REPORT_DIFFERS, Reason.BALANCE_UNEXPLAINED, NO_LISTING, now_ns)
         report.fee_asset = <uint16_t>asset
@@ -266,27 +267,32 @@ cdef nogil:
             if books.bases[i] != asset and books.quotes[i] != asset:
                 continue
             report.listing = i
+            concerns_nobody = False
             if not books.accepts:
                 execution_reports.report(self, &report)
-        if books.accepts:
+        if books.accepts or concerns_nobody:
             reconciliation.accept(book)
         events.tell(self, EventKind.ACCOUNT_DIFFERS, CONNECTIONS, NO_LISTING, books.accepts, 0,
                     <const char *>&report, sizeof(ExecutionReport), now_ns)
+
+    inline uint32_t any_listing(const Account *self) noexcept:
+        """One of the exchange's, by which a report of the account finds it; NO_LISTING = it has none."""
+        cdef uint32_t i
+        for i in range(self.listing_count):
+            if self.bases[i] != NO_ASSET:
+                return i
+        return NO_LISTING
 
     inline void tell_held(ExchangeState *self, int64_t now_ns) noexcept:
         """What every asset of the account should hold, the one whose difference stands included: for the next run."""
         cdef Account *books = self.path.account
         cdef ExecutionReport report
         cdef int128 amount
-        cdef uint32_t i, listing = 0
-        while listing < books.listing_count and books.bases[listing] == NO_ASSET:
-            listing += 1
-        if listing == books.listing_count:
-            return
+        cdef uint32_t i
         for i in range(books.asset_count):
             if not books.assets[i].is_known:
                 continue
-            begin_report(&report, ExecType.REPORT_HELD, Reason.OK, listing, now_ns)
+            begin_report(&report, ExecType.REPORT_HELD, Reason.OK, any_listing(books), now_ns)
             amount = reconciliation.expected(&books.assets[i])
             report.fee_asset = <uint16_t>i
             report.fee_decimals = account.fitting(&amount)
@@ -295,6 +301,14 @@ cdef nogil:
             report.exchange_ns = books.newest_ns
             execution_reports.report(self, &report)
         books.is_news = 0
+
+    inline void forget_held(ExchangeState *self, uint32_t asset, int64_t now_ns) noexcept:
+        """What an asset should hold is not known any more: a run that ends before it is learned leaves nothing of it."""
+        cdef ExecutionReport report
+        begin_report(&report, ExecType.REPORT_HELD, Reason.OK, any_listing(self.path.account), now_ns)
+        report.fee_asset = <uint16_t>asset
+        report.last_quantity = -1
+        execution_reports.report(self, &report)
 
     inline void set_amounts(ExecutionReport *report, int128 expected, int128 found, uint8_t decimals) noexcept:
         """Expected and found, with the decimals that the exchange shows, or fewer where they would not fit."""
@@ -310,7 +324,7 @@ cdef nogil:
         report.last_quantity = <int64_t>right
         report.fee_decimals = <uint8_t>places
 
-    inline void on_accept(ExchangeState *self, uint32_t listing) noexcept:
+    inline void on_accept(ExchangeState *self, uint32_t listing, int64_t now_ns) noexcept:
         """By hand: what the exchange has of an instrument is right, whatever we expected."""
         cdef Account *books = self.path.account
         cdef uint32_t i
@@ -319,6 +333,7 @@ cdef nogil:
         for i in range(books.asset_count):
             if (i == books.bases[listing] or i == books.quotes[listing]) and books.assets[i].differs:
                 reconciliation.accept(&books.assets[i])
+                forget_held(self, i, now_ns)
         for i in range(<uint32_t>MOST_STRANGE):
             if books.strange[i].listing == listing:
                 books.strange[i].client_order_id = 0

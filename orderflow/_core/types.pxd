@@ -114,7 +114,8 @@ cpdef enum ExecType:            # why an ExecutionReport was sent
     REPORT_BALANCE = 14         # the account holds `fee` of `fee_asset`, at `fee_decimals`; it never leaves its thread
     REPORT_DIFFERS = 15         # books there and ours; last_price: expected, last_quantity: found, at `fee_decimals`
     # What the account holds by our books: `fee` of `fee_asset`, at `fee_decimals`; last_quantity: fills since the
-    # exchange agreed; exchange_ns: when the newest fill in it was made. `listing` is any of that exchange.
+    # exchange agreed, -1 = nothing is known; exchange_ns: when the newest fill in it was made. `listing` is any of that
+    # exchange.
     REPORT_HELD = 16
 
 

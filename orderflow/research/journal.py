@@ -221,7 +221,7 @@ def _balance(value: dict[str, Any], assets: Sequence[str]) -> dict[str, Any]:
     expected: int | None = None
     amount: int | None = None
     if value["exec_type"] == ExecType.REPORT_HELD:
-        amount = value["fee"]
+        amount = value["fee"] if value["last_quantity"] >= 0 else None
     elif value["reason"] == Reason.BALANCE_UNEXPLAINED and value["exec_type"] == ExecType.REPORT_DIFFERS:
         expected, amount = value["last_price"], value["last_quantity"]
     asset = value["fee_asset"] if amount is not None else len(assets)
