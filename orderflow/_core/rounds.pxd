@@ -303,7 +303,8 @@ cdef nogil:
         books.is_news = 0
 
     inline void forget_held(ExchangeState *self, uint32_t asset, int64_t now_ns) noexcept:
-        """What an asset should hold is not known any more: a run that ends before it is learned leaves nothing of it."""
+        """What an asset should hold is not known any more: a run that ends before it is learned leaves nothing of
+        it."""
         cdef ExecutionReport report
         begin_report(&report, ExecType.REPORT_HELD, Reason.OK, any_listing(self.path.account), now_ns)
         report.fee_asset = <uint16_t>asset
