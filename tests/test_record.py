@@ -5,18 +5,22 @@ import signal
 import socket
 import subprocess
 import time
+from collections import deque
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import zstandard
 from rich.console import Console
 
+from orderflow._core.types import RECORDED_DTYPE, RecordedKind
 from orderflow.cli import BAD_USAGE, CHECK_FAILED, GOOD, main
 from orderflow.cli.record import market_data
 from orderflow.cli.screen import LiveScreen
 from orderflow.config import load
 from orderflow.research.books import books
-from orderflow.servers.capture_writer import line
+from orderflow.servers.capture_writer import CaptureWriter, line
 from orderflow.simulator.launch import SimulatorSettings, start_thread
 from orderflow.simulator.recording import read_capture, recognise
 from orderflow.wiring import wait_until
@@ -66,6 +70,24 @@ def test_what_arrived_is_in_the_files_and_gives_the_books(tmp_path, exchanges, c
         played = books(path, protocol)
         assert played.problems == []
         assert played.summaries[symbol]["updates_applied"] > 5 and played.summaries[symbol]["gaps"] == 0
+
+
+def test_a_snapshot_stands_before_frames_that_were_read_sooner_and_taken_later(tmp_path):
+    """An event loop reads a block; before the exchange thread takes its frames it takes a snapshot."""
+    def recorded(kind, now_ns, payload):
+        header = np.zeros(1, RECORDED_DTYPE)
+        header["kind"], header["now_ns"] = kind, now_ns
+        return None, header.tobytes() + payload
+
+    frame, snapshot = RecordedKind.RECORDED_FRAME, RecordedKind.RECORDED_SNAPSHOT
+    waiting = deque([recorded(frame, 10, b"a"), recorded(snapshot, 30, b"1"), recorded(snapshot, 31, b"2"),
+                     recorded(frame, 20, b"b"), recorded(snapshot, 40, b"3"), recorded(frame, 50, b"c")])
+    loop = SimpleNamespace(name="x", recording=SimpleNamespace(pop=lambda: waiting.popleft() if waiting else None))
+    writer = CaptureWriter(tmp_path / "x.tsv.zst", loop, ["books"], pytest.fail)
+    writer.stop()
+    records = list(read_capture(tmp_path / "x.tsv.zst"))
+    assert [record.payload for record in records] == ["a", "1", "2", "b", "3", "c"]
+    assert [record.local_ns - records[0].local_ns for record in records] == [0, 10, 10, 10, 30, 40]
 
 
 def test_a_capture_holds_one_line(tmp_path, exchanges, capsys):

@@ -174,10 +174,19 @@ class CaptureWriter:
             if kind == RecordedKind.RECORDED_FRAME:
                 self.frames += 1
                 self.bytes += len(payload)
+                self._settle_snapshots(now_ns)
                 self._native.append((now_ns, "rx", self._channel(connection, epoch), payload))
             elif kind == RecordedKind.RECORDED_SNAPSHOT:
                 self._native.append((now_ns, "http", self._urls.get(listing, ""), payload))
         return count
+
+    def _settle_snapshots(self, now_ns: int) -> None:
+        """A snapshot that the native thread took before a frame which had been read sooner: it stands before that, as
+        it must for the books, and has its time."""
+        place = len(self._native)
+        while place and self._native[place - 1][1] == "http" and self._native[place - 1][0] > now_ns:
+            place -= 1
+            self._native[place] = (now_ns, *self._native[place][1:])
 
     def _write(self, until_ns: int) -> None:
         """Everything up to a time, in order."""
