@@ -76,8 +76,8 @@ def kraken_frame(order, number):
     identity, price, quantity, side = order
     return json.dumps({"method": "add_order", "req_id": number, "params": {
         "order_type": "limit", "side": "buy" if side == Side.BUY else "sell", "symbol": "BTC/USD",
-        "time_in_force": "ioc", "order_qty": float(quantity), "limit_price": float(price), "cl_ord_id": identity,
-        "token": TOKEN}})
+        "fee_preference": "quote", "time_in_force": "ioc", "order_qty": float(quantity), "limit_price": float(price),
+        "cl_ord_id": identity, "token": TOKEN}})
 
 
 def python_frames(name, values):

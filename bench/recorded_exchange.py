@@ -38,6 +38,11 @@ def shown():
     return {"serverTime": time.time_ns() // 1_000_000}
 
 
+#: Of its account, which is compared at the start and not while orders are timed: nobody keeps it.
+ACCOUNT = {"/account": {"balances": [{"asset": asset, "free": "1000000", "locked": "0"} for asset in ("BTC", "USDT")]},
+           "/openOrders": [], "/myTrades": []}
+
+
 class Recording:
     """Depth frames before and after the snapshot, and the snapshot itself: `early`, `late`, `snapshot`; bytes."""
 
@@ -53,6 +58,9 @@ class Recording:
         """Body of a REST answer."""
         if url.endswith("/time"):
             return json.dumps(shown()).encode()
+        for path, answer in ACCOUNT.items():
+            if path in url:
+                return json.dumps(answer).encode()
         return EXCHANGE_INFO if "exchangeInfo" in url else self.snapshot
 
     def answers(self, text):
@@ -68,7 +76,7 @@ def session(rest="http://recorded", stream="ws://recorded", orders="ws://recorde
     """The session that trades on it."""
     return session_for("binance_spot", SessionSettings(
         "recorded", rest=rest, stream=stream, orders=orders, symbols=(SYMBOL,), trade=True,
-        credentials=Credentials("k" * 64, "s" * 64)))
+        reconcile_ns=0, credentials=Credentials("k" * 64, "s" * 64)))
 
 
 class MemoryServer:
