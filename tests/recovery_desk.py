@@ -23,6 +23,14 @@ class Desk:
 
     NAMES = ("alpha", "gamma")
 
+    @classmethod
+    def opened(cls, tmp_path):
+        """For a fixture: one whose engine, if it has one in the end, is stopped."""
+        made = cls(tmp_path)
+        yield made
+        if made.engine is not None:
+            made.engine.stop()
+
     def __init__(self, tmp_path):
         self.path = tmp_path
         made = {venue.name: simulator_settings(venue, 11, DIRECT_START_NS) for venue in VENUES

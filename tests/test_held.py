@@ -23,10 +23,7 @@ OFTEN = {"reconcile_ns": 2 * SECOND_NS}
 
 @pytest.fixture
 def desk(tmp_path):
-    made = Desk(tmp_path)
-    yield made
-    if made.engine is not None:
-        made.engine.stop()
+    yield from Desk.opened(tmp_path)
 
 
 def rounds(desk, more=4, seconds=100):

@@ -18,10 +18,7 @@ from tests.recovery_desk import Desk
 
 @pytest.fixture
 def desk(tmp_path):
-    made = Desk(tmp_path)
-    yield made
-    if made.engine is not None:
-        made.engine.stop()
+    yield from Desk.opened(tmp_path)
 
 
 def test_an_order_without_an_answer_is_in_doubt_after_a_restart_and_then_found(desk):
