@@ -125,6 +125,39 @@ def test_keys_come_in_any_order(decoded):
         assert (message["bids_count"], message["asks_count"]) == (2, 2)
 
 
+def frame_of(level):
+    """A frame whose only bid is this text."""
+    return ('{"channel":"l2Book","data":{"coin":"AB","time":600,"levels":[[' + level + '],[]]}}')
+
+
+@pytest.mark.parametrize("level", [
+    '{"n":5,"px":"10.01","sz":"0.5"}',                  # as it is sent
+    '{"px":"10.01","sz":"0.5","n":5}',                  # as it is documented
+    '{"n":1234567,"px":"10.0100","sz":"0.500000"}', '{"px":"10.01","sz":"0.5","n":0}',
+    '{"n":12345678,"px":"10.01","sz":"0.5"}', '{"px":"10.01","sz":"0.5","n":123456789012}',
+    '{ "n":5,"px":"10.01","sz":"0.5"}', '{"n":5,"px":"10.01","sz":"0.5" }', '{"n": 5,"px":"10.01","sz":"0.5"}',
+    '{"px":"10.01","sz":"0.5"}', '{"sz":"0.5","px":"10.01","n":5}', '{"px":"10.01","n":5,"sz":"0.5"}',
+    '{"px":10.01,"sz":0.5,"n":5}', '{"px":"1001e-2","sz":"5E-1","n":5}', '{"n":"5","px":"10.01","sz":"0.5"}',
+    '{"n":-5.5e3,"px":"10.01","sz":"0.5"}', '{"n":5,"px":"10.01","sz":"0.5","x":[{}]}',
+    '{"x":null,"n":5,"px":"10.01","sz":"0.5"}', '{"n":5,"px":"10.01","sz":"0.5","n":5}'])
+def test_a_level_is_the_same_however_it_is_spelt(decoded, level):
+    status, out = decoded(frame_of(level))
+    assert status == DecodeStatus.DECODED
+    assert (out.levels["price"].tolist(), out.levels["quantity"].tolist()) == ([1001], [500])
+
+
+@pytest.mark.parametrize(("level", "status"), [
+    ('{"n":05,"px":"10.01","sz":"0.5"}', DecodeStatus.BAD_JSON), ('{"n":,"px":"1","sz":"2"}', DecodeStatus.BAD_JSON),
+    ('{"px":"10.01","sz":"0.5","n":05}', DecodeStatus.BAD_JSON), ('{"px":"1","sz":"2","n":5]', DecodeStatus.BAD_JSON),
+    ('{"n":5 "px":"10.01","sz":"0.5"}', DecodeStatus.BAD_JSON), ('{"n":5,"px":"1","sz":"2",}', DecodeStatus.BAD_JSON),
+    ('{"n":5,"px":"10.01","sz":"0.5","px":"10.01"}', DecodeStatus.BAD_JSON),
+    ('{"px":"10.01","sz":"0.5","n":5,"sz":"0.5"}', DecodeStatus.BAD_JSON),
+    ('{"n":5,"px":"010.01","sz":"0.5"}', DecodeStatus.BAD_NUMBER), ('{"n":5,"px":"","sz":"0"}', DecodeStatus.BAD_NUMBER),
+    ('{"n":5,"sz":"10.01","n":"0.5"}', DecodeStatus.BAD_FIELD), ('{"n":5,"px":"10.01"}', DecodeStatus.BAD_FIELD)])
+def test_a_level_that_is_none_is_refused(decoded, level, status):
+    assert decoded(frame_of(level))[0] == status
+
+
 @pytest.mark.parametrize(("change", "status"), [
     (lambda data: data.pop("time"), DecodeStatus.BAD_FIELD),
     (lambda data: data.pop("levels"), DecodeStatus.BAD_FIELD),

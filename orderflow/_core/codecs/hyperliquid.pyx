@@ -4,11 +4,12 @@ Source: Hyperliquid's "API", Websocket, Subscriptions: l2Book and trades.
 
 A frame is {"channel", "data"}. Of l2Book `data` is {"coin", "time", "levels": [bids, asks]}, the whole book every time;
 of trades it is an array. Keys come in any order: what comes before the key that it depends on is checked, remembered
-and read when its object has ended.
+and read when its object has ended. Levels spelt as usual are compared and read in whole words.
 """
 from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.string cimport memcmp
 
-from orderflow._core cimport json, levels
+from orderflow._core cimport fixed, json, levels
 from orderflow._core.codec cimport Codec, DecodeBuffer, DecodeStatus
 from orderflow._core.codecs cimport pair_books
 from orderflow._core.types cimport Level, Message, MessageKind
@@ -51,6 +52,47 @@ cdef nogil:
             return QUIET
         return UNKNOWN_CHANNEL
 
+    inline const char *usual_orders(const char *p) noexcept:
+        """After the number of orders at p, which nobody reads; NULL if it has 8 digits or is no number."""
+        cdef uint32_t count = fixed.digit_run(fixed.load_word(p))
+        if count == 0 or count == 8 or (count > 1 and p[0] == b"0"):
+            return NULL
+        return p + count
+
+    inline bint read_usual_level(json.Cursor *c, const levels.Target *target, Level *level) noexcept:
+        """{"n":5,"px":"105055.0","sz":"3.03622"} as it is sent, or {"px":"105055.0","sz":"3.03622","n":5} as it is
+        documented, without spaces; False, with nothing done, if it is another."""
+        cdef const char *p = c.at
+        cdef bint orders_first
+        if c.end - p < 26 or p[0] != b"{":
+            return False
+        orders_first = p[1] == b'"' and p[2] == b"n"
+        if orders_first:
+            if memcmp(p, b'{"n":', 5) != 0:
+                return False
+            p = usual_orders(p + 5)
+            if p is NULL or c.end - p < 7 or p[0] != b",":
+                return False
+        if memcmp(p + 1, b'"px":"', 6) != 0:
+            return False
+        p = levels.number(p + 7, target.price_decimals, &level.price)
+        if p is NULL or c.end - p < 8 or memcmp(p, b'","sz":"', 8) != 0:
+            return False
+        p = levels.number(p + 8, target.quantity_decimals, &level.quantity)
+        if p is NULL or c.end - p < 2 or p[0] != b'"':
+            return False
+        p += 1
+        if not orders_first:
+            if c.end - p < 6 or memcmp(p, b',"n":', 5) != 0:
+                return False
+            p = usual_orders(p + 5)
+            if p is NULL or c.end - p < 1:
+                return False
+        if p[0] != b"}":
+            return False
+        c.at = p + 1
+        return True
+
     inline bint read_level(json.Cursor *c, const levels.Target *target, Level *level) noexcept:
         """{"px", "sz", "n"}"""
         cdef json.Text key
@@ -71,6 +113,7 @@ cdef nogil:
         return c.status == json.GOOD
 
     inline bint read_side(json.Cursor *c, levels.Target *target, uint32_t *first, uint32_t *count) noexcept:
+        cdef Level *level
         first[0] = target.count
         if not json.next_element(c):
             return json.fail(c, json.BAD_FIELD)
@@ -79,7 +122,8 @@ cdef nogil:
         while json.next_element(c):
             if target.count == target.capacity:
                 return json.fail(c, levels.TOO_MANY)
-            if not read_level(c, target, &target.levels[target.count]):
+            level = &target.levels[target.count]
+            if not read_usual_level(c, target, level) and not read_level(c, target, level):
                 return False
             target.count += 1
         count[0] = target.count - first[0]
