@@ -152,7 +152,8 @@ def test_a_level_is_the_same_however_it_is_spelt(decoded, level):
     ('{"n":5 "px":"10.01","sz":"0.5"}', DecodeStatus.BAD_JSON), ('{"n":5,"px":"1","sz":"2",}', DecodeStatus.BAD_JSON),
     ('{"n":5,"px":"10.01","sz":"0.5","px":"10.01"}', DecodeStatus.BAD_JSON),
     ('{"px":"10.01","sz":"0.5","n":5,"sz":"0.5"}', DecodeStatus.BAD_JSON),
-    ('{"n":5,"px":"010.01","sz":"0.5"}', DecodeStatus.BAD_NUMBER), ('{"n":5,"px":"","sz":"0"}', DecodeStatus.BAD_NUMBER),
+    ('{"n":5,"px":"010.01","sz":"0.5"}', DecodeStatus.BAD_NUMBER),
+    ('{"n":5,"px":"","sz":"0.5"}', DecodeStatus.BAD_NUMBER),
     ('{"n":5,"sz":"10.01","n":"0.5"}', DecodeStatus.BAD_FIELD), ('{"n":5,"px":"10.01"}', DecodeStatus.BAD_FIELD)])
 def test_a_level_that_is_none_is_refused(decoded, level, status):
     assert decoded(frame_of(level))[0] == status
