@@ -1,8 +1,11 @@
 """What REST answers say of a whole account, ours and foreign, for a round of reconciliation."""
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from orderflow._core.client_id import encode
 from orderflow._core.codec import DecodeOutput, DecodeStatus
@@ -71,13 +74,22 @@ def test_trades_of_binance_name_the_exchanges_order():
     assert report["exchange_ns"] == 1499865549590_000_000
 
 
+def held_by(reports):
+    """Asset -> amount: what is told of it in parts is added up."""
+    found = {}
+    for each in reports:
+        part = Fraction(int(each["fee"]), 10 ** int(each["fee_decimals"]))
+        found[int(each["fee_asset"])] = found.get(int(each["fee_asset"]), 0) + part
+    return found
+
+
 def test_balances_of_binance_are_free_and_locked_of_the_assets_that_trade():
     reports = read(BodyKind.ACCOUNT_BALANCES, {"canTrade": True, "balances": [
         {"asset": "USD", "free": "4723846.89208129", "locked": "0.00000001"},
         {"asset": "SHIB", "free": "999999999999999999999.0", "locked": "0"},
         {"asset": "BTC", "free": "0.00000000", "locked": "1.50000000"}]}, BinanceOrders)
-    assert [(each["exec_type"], each["fee_asset"], each["fee"], each["fee_decimals"]) for each in reports] == [
-        (ExecType.REPORT_BALANCE, 2, 472384689208130, 8), (ExecType.REPORT_BALANCE, 0, 150000000, 8)]
+    assert all(each["exec_type"] == ExecType.REPORT_BALANCE for each in reports)
+    assert held_by(reports) == {2: Fraction("4723846.89208130"), 0: Fraction("1.5")}
 
 
 def kraken(result):
@@ -122,11 +134,38 @@ def test_balances_of_kraken_go_by_the_names_that_rest_gives():
         (ExecType.REPORT_BALANCE, 2, 1712886158, 4), (ExecType.REPORT_BALANCE, 0, 10111908877900, 10)]
 
 
+LARGEST = 10**18 - 1            # whole units of one asset
+
+
+@given(whole=st.integers(0, LARGEST), rest=st.text("0123456789", max_size=18), zeros=st.integers(0, 9),
+       negative=st.booleans())
+@example(whole=922_337_203, rest="6854775807", zeros=0, negative=False)     # the last that fits with ten decimals
+@example(whole=922_337_203, rest="6854775808", zeros=0, negative=False)
+@example(whole=92_233_720_368, rest="54775808", zeros=0, negative=True)
+@example(whole=LARGEST, rest="9" * 18, zeros=5, negative=False)
+def test_a_balance_of_any_size_is_read_exactly(whole, rest, zeros, negative):
+    """Large holdings of cheap assets do not fit 64 bits with the decimals that they are told with."""
+    text = f"{'-' if negative else ''}{whole}" + ("." + rest + "0" * zeros if rest else "")
+    for spelt in (json.dumps(text), text):
+        body = f'{{"error":[],"result":{{"ZUSD":{spelt},"XXBT":"1.5"}}}}'.encode()
+        assert held_by(read(BodyKind.ACCOUNT_BALANCES, body, KrakenOrders)) == {2: Fraction(text), 0: Fraction("1.5")}
+        body = f'{{"balances":[{{"asset":"USD","free":{spelt},"locked":{spelt}}}]}}'.encode()
+        assert held_by(read(BodyKind.ACCOUNT_BALANCES, body, BinanceOrders)) == {2: 2 * Fraction(text)}
+
+
+@pytest.mark.parametrize("text", [
+    "1000000000000000000", "10.0000000000000000001", "1e300", "1000000000.00e1", "1.", "x"])
+def test_a_balance_that_cannot_be_is_refused_and_not_cut(text):
+    for what, body in ((KrakenOrders, kraken({"ZUSD": text})),
+                       (BinanceOrders, {"balances": [{"asset": "USD", "free": text, "locked": "0"}]})):
+        status, reports = decoded(BodyKind.ACCOUNT_BALANCES, body, what)
+        assert status in (DecodeStatus.NUMBER_RANGE, DecodeStatus.NUMBER_INEXACT, DecodeStatus.BAD_NUMBER)
+        assert len(reports) == 0
+
+
 @pytest.mark.parametrize(("what", "kind", "body"), [
     (BinanceOrders, BodyKind.ACCOUNT_BALANCES, b"{}"), (BinanceOrders, BodyKind.ACCOUNT_BALANCES, b"[]"),
     (BinanceOrders, BodyKind.ACCOUNT_BALANCES, b'{"balances":[{"asset":"BTC","free":"1"}]}'),
-    (BinanceOrders, BodyKind.ACCOUNT_BALANCES, b'{"balances":[{"asset":"BTC","free":"1","locked":"-1"}]}'),
-    (BinanceOrders, BodyKind.ACCOUNT_BALANCES, b'{"balances":[{"asset":"BTC","free":"1.0","locked":"0.50"}]}'),
     (BinanceOrders, BodyKind.ACCOUNT_ORDERS, b"{}"), (BinanceOrders, BodyKind.ACCOUNT_TRADES, b'[{"symbol":"BTCUSD"}]'),
     (BinanceOrders, BodyKind.ACCOUNT_ORDERS, b'[{"symbol":"BTCUSD","orderId":1'),
     (KrakenOrders, BodyKind.ACCOUNT_BALANCES, b'{"error":[]}'), (KrakenOrders, BodyKind.ACCOUNT_BALANCES, b"[]"),

@@ -29,7 +29,7 @@ STAGES = """
     pending kill rates gate account reconciliation recovery held_orders waiting_cancels paper_levels paper_queue
     paper_reports paper exchange_state events recording publication execution_reports evidence rounds connections
     order_entry cancelling market_data exchange router strategizer
-    codecs/assets codecs/fields codecs/outbox codecs/text codecs/prepared
+    codecs/assets codecs/fields codecs/outbox codecs/balances codecs/text codecs/prepared
     codecs/binance_times codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_bodies
     codecs/binance_account codecs/binance_orders
     codecs/open_orders codecs/kraken codecs/kraken_requests codecs/kraken_reports codecs/kraken_bodies

@@ -136,14 +136,22 @@ cdef nogil:
             decimals -= 1
         return value
 
-    inline uint8_t fitting(int128 *value) noexcept:
-        """Cut a value in 1e-18 off to the most decimals with which it goes into 64 bits; how many those are."""
+    inline void set_held(ExecutionReport *report, int128 amount) noexcept:
+        """What is held of an asset, in 1e-18, exact: with the most decimals that go into 64 bits, and the rest."""
         cdef int128 most = 0x7FFFFFFFFFFFFFFF
+        cdef int128 weight = 1
         cdef int places = AMOUNT_DECIMALS
-        while value[0] > most or value[0] < -most:
-            value[0] = value[0] / 10
+        cdef int128 cut = amount
+        while cut > most or cut < -most:
+            cut = cut / 10
+            weight = weight * 10
             places -= 1
-        return <uint8_t>places
+        amount = amount - cut * weight
+        report.fee, report.fee_decimals, report.last_price = <int64_t>cut, <uint8_t>places, <int64_t>amount
+
+    inline int128 held(const ExecutionReport *report) noexcept:
+        """What was set there, in 1e-18."""
+        return at_scale(report.fee, report.fee_decimals) + <int128>report.last_price
 
     inline void change(Account *self, uint16_t asset, int128 amount, int64_t exchange_ns) noexcept:
         """A balance is another by so much. What a round compares with is the tally after each fill as they happened; a

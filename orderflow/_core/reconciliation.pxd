@@ -38,6 +38,7 @@ from orderflow._core.types cimport ExecutionReport
 cdef enum:
     CONFIRMATIONS = 3           # rounds in a row
     USUAL_DECIMALS = 8          # of a balance that the answer does not name, which is then zero
+    UNTOLD = 255                # instead of decimals: no amount yet in this round
     COARSE_NS = 999_999         # two answers of an exchange may name the time of one fill so differently
 
 
@@ -59,7 +60,7 @@ cdef nogil:
         self.foreign_listed = 0
         for i in range(self.asset_count):
             self.assets[i].told = 0
-            self.assets[i].told_decimals = USUAL_DECIMALS
+            self.assets[i].told_decimals = UNTOLD
             self.assets[i].settled = 0
 
     inline void abandon(Account *self) noexcept:
@@ -67,7 +68,7 @@ cdef nogil:
         self.round.state = RoundState.NO_ROUND
 
     inline void hear(Account *self, uint16_t asset, int64_t amount, uint8_t decimals) noexcept:
-        """The account holds so much of an asset; what is told of it twice is added up."""
+        """The account holds so much of an asset; what is told of it in parts is added up."""
         cdef AssetBook *book
         cdef int128 told
         if asset >= self.asset_count:
@@ -75,7 +76,8 @@ cdef nogil:
         book = &self.assets[asset]
         told = account.at_scale(amount, decimals)
         book.told = book.told + told
-        book.told_decimals = decimals
+        if book.told_decimals == UNTOLD or decimals > book.told_decimals:
+            book.told_decimals = decimals
 
     # --- balances ------------------------------------------------------------------------------------------------
 
@@ -104,10 +106,10 @@ cdef nogil:
         """What rounding may have made of the fills since it last agreed."""
         cdef int128 unit = 1
         cdef int128 fills = <int128>book.fills
+        cdef int decimals = USUAL_DECIMALS if book.told_decimals == UNTOLD else book.told_decimals
         if book.fills == 0:
             return 0
-        unit = account.at_scale(unit, book.told_decimals if book.told_decimals < AMOUNT_DECIMALS
-                                else <int>AMOUNT_DECIMALS)
+        unit = account.at_scale(unit, decimals if decimals < AMOUNT_DECIMALS else <int>AMOUNT_DECIMALS)
         return unit * (fills + 1)
 
     inline bint is_near(int128 left, int128 right, int128 most) noexcept:
@@ -254,8 +256,7 @@ cdef nogil:
             if report.fee_asset < self.asset_count:
                 accept(&self.assets[report.fee_asset])
             return
-        resume(self, report.fee_asset, account.at_scale(report.fee, report.fee_decimals),
-               <uint64_t>report.last_quantity)
+        resume(self, report.fee_asset, account.held(report), <uint64_t>report.last_quantity)
         self.held_count = self.seen_count
         self.held_ns, self.held_wall_ns = report.exchange_ns, wall_ns
         cut_off(self, report.exchange_ns)

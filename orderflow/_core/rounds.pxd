@@ -287,16 +287,13 @@ cdef nogil:
         """What every asset of the account should hold, the one whose difference stands included: for the next run."""
         cdef Account *books = self.path.account
         cdef ExecutionReport report
-        cdef int128 amount
         cdef uint32_t i
         for i in range(books.asset_count):
             if not books.assets[i].is_known:
                 continue
             begin_report(&report, ExecType.REPORT_HELD, Reason.OK, any_listing(books), now_ns)
-            amount = reconciliation.expected(&books.assets[i])
             report.fee_asset = <uint16_t>i
-            report.fee_decimals = account.fitting(&amount)
-            report.fee = <int64_t>amount
+            account.set_held(&report, reconciliation.expected(&books.assets[i]))
             report.last_quantity = <int64_t>books.assets[i].fills
             report.exchange_ns = books.newest_ns
             execution_reports.report(self, &report)

@@ -111,11 +111,13 @@ cpdef enum ExecType:            # why an ExecutionReport was sent
     REPORT_ASKED = 11           # a question about the order is answered: OK = whole, UNKNOWN_OUTCOME = not
     REPORT_REPLACED = 12        # last_price and last_quantity: what its price and whole quantity are now
     REPORT_REPLACE_REJECTED = 13
-    REPORT_BALANCE = 14         # the account holds `fee` of `fee_asset`, at `fee_decimals`; it never leaves its thread
+    # The account holds `fee` of `fee_asset`, at `fee_decimals`: all that say so of one asset are added up. They never
+    # leave their thread.
+    REPORT_BALANCE = 14
     REPORT_DIFFERS = 15         # books there and ours; last_price: expected, last_quantity: found, at `fee_decimals`
-    # What the account holds by our books: `fee` of `fee_asset`, at `fee_decimals`; last_quantity: fills since the
-    # exchange agreed, -1 = nothing is known; exchange_ns: when the newest fill in it was made. `listing` is any of that
-    # exchange.
+    # What the account holds by our books: `fee` of `fee_asset`, at `fee_decimals`, and last_price in 1e-18 more;
+    # last_quantity: fills since the exchange agreed, -1 = nothing is known; exchange_ns: when the newest fill in it was
+    # made. `listing` is any of that exchange.
     REPORT_HELD = 16
 
 

@@ -40,6 +40,7 @@ EPOCH_SHIFT = 40                # of journal sequences
 COUNTER_MASK = (1 << EPOCH_SHIFT) - 1
 UNKNOWN = 0xFFFF                # listing of an order that nobody knows
 MOST_ORDERS = 1 << 28           # of one run that are remembered
+AMOUNT_DECIMALS = 18            # of what an account holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,17 +219,16 @@ class _Run:
 
 def _balance(value: dict[str, Any], assets: Sequence[str]) -> dict[str, Any]:
     """What a report says of an asset of the account: what it holds by our books, or what differs."""
-    expected: int | None = None
-    amount: int | None = None
-    if value["exec_type"] == ExecType.REPORT_HELD:
-        amount = value["fee"] if value["last_quantity"] >= 0 else None
-    elif value["reason"] == Reason.BALANCE_UNEXPLAINED and value["exec_type"] == ExecType.REPORT_DIFFERS:
-        expected, amount = value["last_price"], value["last_quantity"]
-    asset = value["fee_asset"] if amount is not None else len(assets)
+    expected: Decimal | None = None
+    amount: Decimal | None = None
     decimals = value["fee_decimals"]
-    return {"asset": assets[asset] if asset < len(assets) else None,
-            "expected": None if expected is None else from_scaled(expected, decimals),
-            "amount": None if amount is None else from_scaled(amount, decimals)}
+    if value["exec_type"] == ExecType.REPORT_HELD and value["last_quantity"] >= 0:
+        rest = 10 ** (AMOUNT_DECIMALS - decimals)
+        amount = Decimal(f"{value['fee'] * rest + value['last_price']}e-{AMOUNT_DECIMALS}")     # exact in any context
+    elif value["reason"] == Reason.BALANCE_UNEXPLAINED and value["exec_type"] == ExecType.REPORT_DIFFERS:
+        expected, amount = (from_scaled(value[name], decimals) for name in ("last_price", "last_quantity"))
+    asset = value["fee_asset"] if amount is not None else len(assets)
+    return {"asset": assets[asset] if asset < len(assets) else None, "expected": expected, "amount": amount}
 
 
 def _where(listing: Listing | None) -> dict[str, str | None]:

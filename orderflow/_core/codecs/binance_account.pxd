@@ -1,15 +1,15 @@
 """What Binance's REST answers say of an account: /openOrders, /myTrades and /account, for a round of reconciliation.
 
-Orders and trades whoever's they are: an open order is REPORT_STATUS with our id, 0 where it is not one of ours; a
-trade is REPORT_FILL and names its order by the exchange's id only; a balance, free and locked together, is
-REPORT_BALANCE. Of a symbol that is not ours only ids are read. An answer without its list is not understood: that the
-account is empty it must say. (Binance, "Spot REST API": current open orders, account trade list, account information.)
+Orders and trades whoever's they are: an open order is REPORT_STATUS with our id, 0 where it is not one of ours; a trade
+is REPORT_FILL and names its order by the exchange's id only; a balance is REPORT_BALANCE, free and locked each. Of a
+symbol that is not ours only ids are read. An answer without its list is not understood: that the account is empty it
+must say. (Binance, "Spot REST API": current open orders, account trade list, account information.)
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 
 from orderflow._core cimport json
 from orderflow._core.codec cimport NO_ASSET, SYMBOL_SIZE, DecodeBuffer, DecodeStatus, find_symbol
-from orderflow._core.codecs cimport assets, binance_bodies, binance_reports, binance_times, fields, outbox
+from orderflow._core.codecs cimport assets, balances, binance_bodies, binance_reports, binance_times, fields, outbox
 from orderflow._core.codecs.binance_reports cimport Reports
 from orderflow._core.types cimport BodyKind, ExecType, ExecutionReport, Listing
 
@@ -77,27 +77,12 @@ cdef nogil:
         if report is not NULL and report.listing < reports.requests.listing_count:
             binance_bodies.read_trade(c, reports, &found, report, out)
 
-    inline bint read_amount(json.Cursor *c, const fields.Fields *found, uint32_t index,
-                            ExecutionReport *report) noexcept:
-        """Add an amount to what the report has; both are written with as many decimals."""
-        cdef int64_t amount = 0
-        cdef uint8_t decimals = 0
-        if not fields.read_exact(c, found, index, &amount, &decimals):
-            return False
-        if report.fee and decimals != report.fee_decimals:
-            return json.fail(c, DecodeStatus.BAD_FIELD)
-        if amount < 0 or amount > (<int64_t>1 << 62) or report.fee > (<int64_t>1 << 62) - amount:
-            return json.fail(c, DecodeStatus.NUMBER_RANGE)
-        report.fee += amount
-        report.fee_decimals = decimals
-        return True
-
     inline void decode_balance(json.Cursor *c, const Reports *reports, int64_t receive_ns, DecodeBuffer *out) noexcept:
         """Of an asset that we trade; others may be of any size."""
         cdef fields.Fields found
         cdef json.Cursor value
         cdef json.Text key, name
-        cdef ExecutionReport *report
+        cdef uint16_t asset
         found.present = 0
         json.enter_object(c)
         while json.next_key(c, &key):
@@ -111,15 +96,10 @@ cdef nogil:
                 json.skip_value(c)
         if not fields.read_text(c, &found, BALANCE_ASSET, &value, &name):
             return
-        report = outbox.new_report(c, out, receive_ns)
-        if report is NULL:
-            return
-        report.exec_type = ExecType.REPORT_BALANCE
-        report.fee_asset = assets.find(&reports.assets, name.data, name.length)
-        if report.fee_asset == NO_ASSET:
-            return
-        if read_amount(c, &found, BALANCE_FREE, report) and read_amount(c, &found, BALANCE_LOCKED, report):
-            outbox.publish(c, out, report)
+        asset = assets.find(&reports.assets, name.data, name.length)
+        if asset != NO_ASSET:
+            balances.read(c, &found, BALANCE_FREE, asset, receive_ns, out)
+            balances.read(c, &found, BALANCE_LOCKED, asset, receive_ns, out)
 
     inline bint decode_account(json.Cursor *c, const Reports *reports, int64_t receive_ns, DecodeBuffer *out) noexcept:
         """Whether it had balances."""

@@ -5,11 +5,11 @@ trade is REPORT_FILL and names its order by the exchange's id only; a balance is
 assets in ways of its own. Of a pair that is not ours only ids are read. An answer without its result is not understood:
 that the account is empty it must say. (Kraken, "Spot REST": get open orders, get trades history, get account balance.)
 """
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 
 from orderflow._core cimport json
 from orderflow._core.codec cimport NO_ASSET, NO_LISTING, SYMBOL_SIZE, DecodeBuffer, DecodeStatus, find_symbol
-from orderflow._core.codecs cimport assets, fields, kraken_bodies, outbox
+from orderflow._core.codecs cimport assets, balances, fields, kraken_bodies, outbox
 from orderflow._core.codecs.kraken_reports cimport Reports
 from orderflow._core.types cimport BodyKind, ExecType, ExecutionReport, Listing
 
@@ -89,19 +89,14 @@ cdef nogil:
         """Amounts by asset; those of assets that we do not trade may be of any size."""
         cdef json.Text name
         cdef fields.Fields found
-        cdef ExecutionReport *report
+        cdef uint16_t asset
         json.enter_object(c)
         while json.next_key(c, &name):
+            asset = assets.find(&reports.rest_assets, name.data, name.length)
             found.present = 0
-            report = outbox.new_report(c, out, receive_ns)
-            if report is NULL:
-                return
-            report.exec_type = ExecType.REPORT_BALANCE
-            report.fee_asset = assets.find(&reports.rest_assets, name.data, name.length)
             fields.note(c, &found, AMOUNT)
-            if report.fee_asset != NO_ASSET and fields.read_exact(c, &found, AMOUNT, &report.fee,
-                                                                  &report.fee_decimals):
-                outbox.publish(c, out, report)
+            if asset != NO_ASSET:
+                balances.read(c, &found, AMOUNT, asset, receive_ns, out)
 
     inline bint decode_result(json.Cursor *c, const Reports *reports, int kind, int64_t receive_ns,
                               DecodeBuffer *out) noexcept:
