@@ -11,6 +11,7 @@ from orderflow.credentials import Credentials
 from orderflow.engine import Engine
 from orderflow.exchanges import session_for
 from orderflow.exchanges.actions import Fetch
+from orderflow.exchanges.facts import UNLIMITED
 from orderflow.exchanges.session import SessionSettings
 from orderflow.limits import Limits
 from orderflow.research.captures import read_capture
@@ -73,10 +74,10 @@ class Recording:
 
 
 def session(rest="http://recorded", stream="ws://recorded", orders="ws://recorded/orders"):
-    """The session that trades on it."""
+    """The session that trades on it: more orders a minute than the real one takes."""
     return session_for("binance_spot", SessionSettings(
         "recorded", rest=rest, stream=stream, orders=orders, symbols=(SYMBOL,), trade=True,
-        reconcile_ns=0, credentials=Credentials("k" * 64, "s" * 64)))
+        reconcile_ns=0, limits=UNLIMITED, credentials=Credentials("k" * 64, "s" * 64)))
 
 
 class MemoryServer:

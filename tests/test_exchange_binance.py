@@ -2,13 +2,25 @@
 import asyncio
 import json
 from decimal import Decimal
+from urllib.parse import parse_qsl, urlsplit
 
 import ccxt
 import ccxt.pro
 import pytest
 
+from orderflow.credentials import Credentials
+from orderflow.engine import Engine
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionError, SessionSettings
+from orderflow.limits import Limits
+from orderflow.research.simulation import DIRECT_START_NS, limits_of
+from orderflow.servers.direct import DirectServer
+from orderflow.servers.token_bucket import TokenBucket
+from orderflow.simulator.accounts import AccountSettings
+from orderflow.simulator.dialects.binance_limits import weight_of
+from orderflow.simulator.exchange import SECOND_NS
+from orderflow.simulator.instruments import SimulatedInstrument
+from orderflow.simulator.launch import SimulatorSettings, build
 from tests.against_dialect import pointed, simulated, true_books, watched_until_true
 
 DEPTH = 1 << 16
@@ -18,6 +30,7 @@ MARKETS = {
     "binance_usdm": ("binanceusdm", "linear", "BTC/USDT:USDT", "BTCUSDT"),
     "binance_coinm": ("binancecoinm", "inverse", "BTC/USD:BTC", "BTCUSD_PERP"),
 }
+LIMITS = Limits(maximum_position="1", maximum_order_quantity="1", maximum_order_notional="100", collar="0.01")
 
 every = pytest.mark.parametrize("protocol", MARKETS)
 
@@ -113,3 +126,40 @@ def test_a_symbol_that_is_not_offered_is_named():
     session = session_for("binance_spot", SessionSettings("test", symbols=("NOSUCH",)))
     with pytest.raises(SessionError, match="'NOSUCH' is not offered; check `symbols`"):
         session.listings({"exchangeInfo": b'{"symbols":[]}'})
+
+
+@pytest.mark.parametrize(("market", "levels"), [
+    ("spot", {1: 5000, 4: 5000, 5: 1000, 20: 1000, 21: 500, 40: 500, 41: 100, 200: 100}),
+    ("usdm", {1: 1000, 20: 1000, 21: 500, 40: 500, 41: 100, 80: 100, 81: 50, 200: 50})])
+def test_snapshots_are_as_deep_as_a_start_can_afford(market, levels):
+    """Two a symbol, the first before anything else: they go at once, with room for as much again."""
+    for count, expected in levels.items():
+        session = session_for(f"binance_{market}", SessionSettings("test", symbols=tuple(map(str, range(count)))))
+        asked = [request for request in session.metadata() if "/depth" in request.url]
+        assert len(asked) == count
+        assert {dict(parse_qsl(urlsplit(request.url).query))["limit"] for request in asked} == {str(expected)}
+        bucket = TokenBucket(session.limits.requests)
+        assert all(bucket.take(0, request.weight) for request in 2 * asked)
+        if market == "spot":
+            assert {request.weight for request in asked} == {weight_of("/depth", "GET", {"limit": str(expected)})}
+            assert sum(request.weight for request in 2 * asked) <= session.limits.requests.count // 3
+
+
+def test_ten_symbols_are_ready_at_once():
+    """No snapshot waits for the exchange's allowance, nor does what is asked about the account."""
+    symbols = ["BTCUSDT", *(f"C{index}USDT" for index in range(9))]
+    instruments = tuple(SimulatedInstrument(symbol, symbol[:-4], "USDT", 2, 8, tick=10, minimum_quantity=1000)
+                        for symbol in symbols)
+    exchange = build(SimulatorSettings("test", "binance_spot", seed=1, origin_ns=DIRECT_START_NS,
+                                       instruments=instruments, prices={one.base: 100.0 for one in instruments},
+                                       accounts=(AccountSettings("key", "secret"),), funds="1000"))
+    session = session_for("binance_spot", SessionSettings("test", rest="http://test", stream="ws://test",
+                                                          orders="ws://test/ws-api/v3", symbols=tuple(symbols),
+                                                          trade=True, credentials=Credentials("key", "secret")))
+    problems = []
+    server = DirectServer({"test": exchange}, DIRECT_START_NS, problems.append)
+    limits = limits_of(dict.fromkeys((f"{one.base}-USDT" for one in instruments), LIMITS))
+    with Engine([session], server, limits=limits).start(timeout=5) as engine:
+        assert server.now_ns - DIRECT_START_NS < 5 * SECOND_NS
+        assert engine.conversations[0].health.held_back == 0
+        assert [engine.book_state(index) for index in range(10)] == ["LIVE"] * 10 and problems == []

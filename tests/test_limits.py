@@ -233,6 +233,8 @@ class Storm:
         self.symbols = [f"S{number}-USD" for number in range(count)]
         self.session = session_for(protocol, SessionSettings(
             "test", symbols=tuple(self.symbols), subscribe_ns=3600 * SECOND_NS, silence_ns=0, **settings))
+        if protocol == "binance_spot":      # snapshots as of a few symbols: the dearest there are
+            self.session.limit, self.session.snapshot_weight = 5000, 250
         self.session.start(range(count), [Listing("test", symbol, symbol, "A", "B", 2, 2, 1, 1)
                                           for symbol in self.symbols])
         self.strict, self.problems = Strict(), []

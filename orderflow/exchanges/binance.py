@@ -42,12 +42,19 @@ from orderflow.exchanges.facts import Facts, Limit, Limits, OrderLimits
 from orderflow.exchanges.session import CLOCK, Session, SessionSettings
 from orderflow.instrument import Listing, WireDigits, choose_scales, significant_decimals
 
-#: market -> (REST base, REST prefix, stream base, depth stream, snapshot limit)
+#: market -> (REST base, REST prefix, stream base, depth stream)
 MARKETS = {
-    "spot": ("https://api.binance.com", "/api/v3", "wss://stream.binance.com:9443", "depth@100ms", 5000),
-    "usdm": ("https://fapi.binance.com", "/fapi/v1", "wss://fstream.binance.com", "depth@0ms", 1000),
-    "coinm": ("https://dapi.binance.com", "/dapi/v1", "wss://dstream.binance.com", "depth@0ms", 1000),
+    "spot": ("https://api.binance.com", "/api/v3", "wss://stream.binance.com:9443", "depth@100ms"),
+    "usdm": ("https://fapi.binance.com", "/fapi/v1", "wss://fstream.binance.com", "depth@0ms"),
+    "coinm": ("https://dapi.binance.com", "/dapi/v1", "wss://dstream.binance.com", "depth@0ms"),
 }
+#: market -> (levels a side, weight) of depth snapshots, deepest first ("Order book").
+SNAPSHOTS = {"spot": ((5000, 250), (1000, 50), (500, 25), (100, 5)),
+             "usdm": ((1000, 20), (500, 10), (100, 5), (50, 2)), "coinm": ((1000, 20), (500, 10), (100, 5), (50, 2))}
+#: A start asks for two snapshots a symbol, and they take a third of what an address is allowed in a minute at most.
+#: Half may go at once (token_bucket.py), so nothing waits, and there is room for the account and for resyncs.
+START_SNAPSHOTS = 2
+START_SHARE = 3
 #: market -> what an address may do: connections, messages of one of them, weight of REST calls.
 #: ("WebSocket Streams", "Limits"; "IP Limits".)
 ALLOWED = {
@@ -92,6 +99,15 @@ INTERVALS_NS = {"SECOND": 1_000_000_000, "MINUTE": 60_000_000_000, "HOUR": 3_600
                 "DAY": 86_400_000_000_000}
 
 
+def snapshot_of(market: str, symbols: int, limits: Limits) -> tuple[int, int]:
+    """(levels a side, weight) of the deepest snapshots that a start with so many symbols can afford."""
+    choices = SNAPSHOTS[market]
+    if limits.requests is None:
+        return choices[0]
+    affordable = limits.requests.count // START_SHARE
+    return next((one for one in choices if one[1] * START_SNAPSHOTS * symbols <= affordable), choices[-1])
+
+
 class BinanceSession(Session):
     """Market data and, on spot, order entry over the WebSocket API.
 
@@ -105,7 +121,7 @@ class BinanceSession(Session):
     def __init__(self, settings: SessionSettings, market: str):
         self.market = market
         self.protocol = f"binance_{market}"
-        self.production_rest, self.prefix, self.production_stream, self.depth_stream, self.limit = MARKETS[market]
+        self.production_rest, self.prefix, self.production_stream, self.depth_stream = MARKETS[market]
         super().__init__(settings)
         self.orders = settings.orders or ORDERS
         self.rule = SyncRule.CONTIGUOUS_RANGE if market == "spot" else SyncRule.PREVIOUS_ID
@@ -113,7 +129,7 @@ class BinanceSession(Session):
         self.limits = ALLOWED[market]
         if market == "spot":
             self.order_limits = ORDER_LIMITS
-        self.snapshot_weight = 250 if market == "spot" else 20
+        self.limit, self.snapshot_weight = snapshot_of(market, len(settings.symbols), settings.limits or self.limits)
         self._requests = NumberedRequests()
         self._self_trade = ""              # before metadata
 
