@@ -28,16 +28,15 @@ from orderflow._core.strategies.python import PythonStrategy
 from orderflow._core.strategy import Strategy
 from orderflow._core.types import (
     PARENT_ORDER_DTYPE,
-    Algorithm,
     Amends,
     BookState,
     CommandKind,
-    OrderFlag,
     ParentKind,
     Reason,
     Side,
     TradingState,
 )
+from orderflow.algorithms import parent_order
 from orderflow.carried import Carried, CarriedError, carried, check_kind
 from orderflow.differences import Difference, Differences
 from orderflow.exchanges import session_for
@@ -666,14 +665,13 @@ class Engine:
         return self.server.now_ns if self._direct else time.monotonic_ns()
 
     def submit(self, instrument: str, side: str, quantity: object, limit_price: object = None, *,
-               seconds: float | None = None, exchanges: Sequence[str] = (), resting: bool = False,
-               post_only: bool = False) -> int:
-        """Submit a parent order; returns its id. It crosses what it finds within its limit, again and again, until it
-        is filled; or, if it is `resting`, is one order at its limit price on one exchange until it is filled or
-        cancelled.
+               algorithm: str = "immediate", seconds: float | None = None, start_seconds: float = 0,
+               slices: int | None = None, randomness: int = 0, minimum_slice: object = None,
+               half_life: float | None = None, exchanges: Sequence[str] = (), post_only: bool = False) -> int:
+        """Submit a parent order; returns its id.
 
         One that is below the minimum quantity or the minimum notional of every exchange ends at once, for the reason
-        BELOW_MINIMUM_REMAINS.
+        BELOW_MINIMUM_REMAINS. docs/algorithms.md says what each algorithm does.
 
         Parameters
         ----------
@@ -682,14 +680,29 @@ class Engine:
         side : "buy" or "sell"
         quantity, limit_price : Decimal, str or int
             Base and quote currency; no limit = the collar's.
+        algorithm : str
+            "immediate": it crosses what it finds within its limit, again and again, until it is filled. "resting": it
+            is one order at its limit price on one exchange until it is filled or cancelled, or until the exchange ends
+            it. "twap", "shortfall", "close": in slices over its time, equal ones, larger ones first, or larger ones
+            last; what a slice does not find is caught up by the next.
         seconds : float, optional
-            When it ends at the latest.
+            When it ends at the latest, from its start.
+        start_seconds : float
+            When its schedule begins, from now.
+        slices : int, optional
+            Of a schedule, at most; fewer where they would be too small to be sent. By default one a second, at most
+            100.
+        randomness : int
+            Of a schedule: by how many percent of a slice its beginning and its size may be off, at most 50.
+        minimum_slice : Decimal, str or int, optional
+            Of a schedule; base currency.
+        half_life : float, optional
+            Of "shortfall" and "close": seconds in which what remains falls by a factor e (1 / kappa of Almgren and
+            Chriss), or grows by it.
         exchanges : sequence of str
             Where it may go; empty = everywhere. One that rests goes to one exchange.
-        resting : bool
-            Needs a limit price. It ends, with the reason, when the exchange ends its order.
         post_only : bool
-            With `resting`: it is refused by the exchange where it would take.
+            Of one that rests: it is refused by the exchange where it would take.
 
         Raises
         ------
@@ -702,36 +715,12 @@ class Engine:
             raise EngineError("the engine does not run; nothing can be submitted")
         if instrument not in self.instruments:
             raise ValueError(f"instrument {instrument!r}: there are {', '.join(self.instruments)}")
-        if side.lower() not in ("buy", "sell"):
-            raise ValueError(f"side {side!r}: expected buy or sell")
-        item = self.instruments[instrument]
-        limit = item.price(limit_price) if limit_price is not None else 0
-        if limit_price is not None and limit <= 0:
-            raise ValueError(f"limit_price {limit_price}: a price is positive; None means that there is no limit")
-        if seconds is not None and not seconds > 0:
-            raise ValueError(f"seconds {seconds}: expected a positive number, or None for no end")
-        record = np.zeros(1, PARENT_ORDER_DTYPE)[0]
+        record = parent_order(
+            self.core, self.instruments[instrument], self.now_ns, side, quantity, limit_price, algorithm=algorithm,
+            seconds=seconds, start_seconds=start_seconds, slices=slices, randomness=randomness,
+            minimum_slice=minimum_slice, half_life=half_life, exchanges=exchanges, post_only=post_only)
         self._counter += 1
         record["parent_id"] = self._counter
-        record["quantity"] = item.quantity(quantity)
-        record["limit_price"] = limit
-        record["instrument"] = item.index
-        record["kind"] = ParentKind.SUBMIT_PARENT
-        record["side"] = Side.BUY if side.lower() == "buy" else Side.SELL
-        record["algorithm"] = Algorithm.RESTING if resting else Algorithm.IMMEDIATE
-        record["flags"] = OrderFlag.POST_ONLY if post_only else 0
-        record["created_ns"] = record["start_ns"] = self.now_ns
-        record["end_ns"] = self.now_ns + int(seconds * 1e9) if seconds is not None else 0
-        for place, index in enumerate(item.listings):
-            if self.core.listings[index].exchange in exchanges:
-                record["listings"] |= np.uint64(1 << place)
-        if exchanges and not record["listings"]:
-            raise ValueError(f"exchanges {list(exchanges)}: none of them lists {instrument}")
-        allowed = int(record["listings"]).bit_count() if exchanges else len(item.listings)
-        if resting and (limit_price is None or allowed != 1):
-            raise ValueError("resting: give a limit_price and the one exchange where it is to rest (exchanges)")
-        if post_only and not resting:
-            raise ValueError("post_only: an order that does not rest takes; use resting=True")
         if not self.strategizer.submit(record):
             raise EngineError("too many parent orders wait to be taken")
         return self._counter
@@ -739,11 +728,23 @@ class Engine:
     def cancel(self, parent_id: int) -> None:
         """Ask for the end of a parent order; EngineError if that could not even be asked, ValueError if there is none.
         """
+        self._ask(parent_id, ParentKind.CANCEL_PARENT, "cancelled")
+
+    def pause_parent(self, parent_id: int) -> None:
+        """Ask that nothing new goes out for a parent order; what is out stays, and its time goes on. Errors as of
+        `cancel`."""
+        self._ask(parent_id, ParentKind.PAUSE_PARENT, "paused")
+
+    def resume_parent(self, parent_id: int) -> None:
+        """Ask that a paused parent order goes on; what its schedule missed is due at once. Errors as of `cancel`."""
+        self._ask(parent_id, ParentKind.RESUME_PARENT, "resumed")
+
+    def _ask(self, parent_id: int, kind: ParentKind, what: str) -> None:
         self._check_known(parent_id)
         record = np.zeros(1, PARENT_ORDER_DTYPE)[0]
-        record["parent_id"], record["kind"] = parent_id, ParentKind.CANCEL_PARENT
+        record["parent_id"], record["kind"] = parent_id, kind
         if not self.strategizer.submit(record):
-            raise EngineError(f"too many parent orders wait to be taken; {parent_id} is not cancelled: ask again")
+            raise EngineError(f"too many parent orders wait to be taken; {parent_id} is not {what}: ask again")
 
     def replace(self, parent_id: int, *, quantity: object = None, limit_price: object = None) -> None:
         """Ask for another whole quantity (what is filled included) or limit price of a parent order.

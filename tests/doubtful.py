@@ -125,7 +125,7 @@ class World:
         exchange has it)."""
         price = self.book.levels(Side.BUY, 20)[-1][0]
         parent = self.engine.submit(INSTRUMENT, "buy", quantity, self.price(price), exchanges=(self.name,),
-                                    resting=True, **more)
+                                    algorithm="resting", **more)
         return parent, price
 
     def resting(self):

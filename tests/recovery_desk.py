@@ -124,7 +124,7 @@ class Desk:
         bids = self.engine.book(name, listing.symbol)["bids"]
         parent = self.engine.submit(INSTRUMENT, "buy", quantity,
                                     Decimal(int(bids[15]["price"])).scaleb(-listing.price_decimals), exchanges=[name],
-                                    resting=True)
+                                    algorithm="resting")
         self.engine.run(2, lambda: self.statuses()["NEW"] == 1)
         return parent
 

@@ -18,8 +18,9 @@ STAGES = """
     ring byte_ring doorbell hop board
     openssl transport libcrypto secret signing utf8 masking websocket
     json rfc3339 client_id levels checksum codec
+    algos/schedule
     window ladder book tape known_depth quotes integrity arbitration signals
-    order_states positions parents passive order_table orders
+    order_states positions parents passive pacing order_table orders
     risk_state risk_exposure risk_price risk_rates risk_own_orders risk_money risk segments flusher journal_scan journal
     input_log
     strategy
@@ -45,7 +46,7 @@ STAGES = """
 #: The layers of Python, lowest first. A layer imports from itself and from lower ones.
 LAYERS = ("instrument", "complaints", "config", "_core", "redaction", "credentials", "exchanges", "simulator",
           "problems", "servers", "wiring", "parents", "run_start", "held", "carried", "repair", "status", "watchdog",
-          "limits", "refusals", "faults", "differences", "engine", "research", "cli")
+          "limits", "refusals", "faults", "differences", "algorithms", "engine", "research", "cli")
 #: (importing layer, module): why it may.
 ALLOWED_IMPORTS = {
     ("instrument", "orderflow._core.types"): "numpy dtypes are derived from the structs, and declared nowhere else",

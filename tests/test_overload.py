@@ -46,7 +46,8 @@ class Small(World):
     def rest_far(self):
         """A buy order that nobody comes to in minutes; its parent's id."""
         price = self.book.levels(Side.BUY, 1)[0][0] * 9 // 10 // self.tick * self.tick
-        return self.engine.submit(INSTRUMENT, "buy", "0.01", self.price(price), exchanges=(self.name,), resting=True)
+        return self.engine.submit(INSTRUMENT, "buy", "0.01", self.price(price), algorithm="resting",
+                                  exchanges=(self.name,))
 
     def used(self):
         """Weight of the window that is open at the exchange."""
@@ -106,8 +107,8 @@ def test_scenario_20_signals_at_a_hundred_times_what_the_exchange_accepts(make, 
                 if moments.random() < 0.5:
                     engine.submit(INSTRUMENT, moments.choice(("buy", "sell")), "0.01", seconds=0.3)
                 else:
-                    engine.submit(INSTRUMENT, "buy", "0.01", world.price(bids[-1]), exchanges=(name,), resting=True,
-                                  seconds=moments.choice((0.3, 6)))
+                    engine.submit(INSTRUMENT, "buy", "0.01", world.price(bids[-1]), algorithm="resting",
+                                  exchanges=(name,), seconds=moments.choice((0.3, 6)))
             except EngineError:
                 denied += 1
         world.run(0.05)
@@ -245,7 +246,8 @@ def test_scenario_20_signals_at_a_hundred_times_over_sockets(tmp_path, server):
                     if moments.random() < 0.7:
                         engine.submit(INSTRUMENT, moments.choice(("buy", "sell")), "0.01", seconds=0.2)
                     else:
-                        engine.submit(INSTRUMENT, "buy", "0.01", "30000", exchanges=(name,), resting=True, seconds=0.3)
+                        engine.submit(INSTRUMENT, "buy", "0.01", "30000", algorithm="resting", exchanges=(name,),
+                                      seconds=0.3)
                 except EngineError:
                     denied += 1             # there is no room for more of them
             engine.run(0.01)

@@ -73,7 +73,7 @@ def test_post_only_that_would_take_ends_its_parent(make, name):
     world = make(name)
     listing = world.engine.core.listings[0]
     price = Decimal(int(world.engine.book(name, listing.symbol)["asks"][0]["price"])).scaleb(-listing.price_decimals)
-    parent = world.engine.submit(INSTRUMENT, "buy", "1", price, exchanges=(name,), resting=True, post_only=True)
+    parent = world.engine.submit(INSTRUMENT, "buy", "1", price, exchanges=(name,), algorithm="resting", post_only=True)
     state = world.engine.wait(parent, 5)
     assert (state.status, state.reason, state.filled) == ("PARENT_DONE", "POST_ONLY_WOULD_TAKE", 0)
     assert world.placed == 1 and world.position() == 0
@@ -81,8 +81,8 @@ def test_post_only_that_would_take_ends_its_parent(make, name):
 
 def test_what_cannot_rest_is_refused_at_once(make):
     world = make("alpha")
-    with pytest.raises(ValueError, match="resting: give a limit_price and the one exchange"):
-        world.engine.submit(INSTRUMENT, "buy", "1", resting=True)
+    with pytest.raises(ValueError, match="algorithm resting: give a limit_price and the one exchange"):
+        world.engine.submit(INSTRUMENT, "buy", "1", algorithm="resting")
     with pytest.raises(ValueError, match="post_only: an order that does not rest takes"):
         world.engine.submit(INSTRUMENT, "buy", "1", "100", post_only=True)
 

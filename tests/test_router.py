@@ -8,43 +8,20 @@ import pytest
 
 from orderflow._core.loop_router import RouterLoop
 from orderflow._core.types import PARENT_ORDER_DTYPE, ParentKind, Side
-from orderflow.engine import Engine, EngineError
+from orderflow.engine import EngineError
 from orderflow.exchanges.actions import Request
 from orderflow.limits import Limits
 from orderflow.research.simulation import (
-    DIRECT_START_NS,
     INSTRUMENT,
     LIMITS,
-    VENUES,
     limits_of,
-    session_of,
-    simulator_settings,
 )
-from orderflow.servers.direct import DirectServer
-from orderflow.simulator.launch import build
+from tests.three_exchanges import engines
 
 
 @pytest.fixture
 def make():
-    """Engines over the three exchanges of the demonstration, without a strategy."""
-    engines = []
-
-    def made(order_rate=(0, 1), **options):
-        exchanges = {venue.name: build(simulator_settings(venue, 11, DIRECT_START_NS)) for venue in VENUES}
-        problems = []
-        sessions = [session_of(venue, f"http://{venue.name}", f"ws://{venue.name}") for venue in VENUES]
-        for session in sessions:
-            session.settings = replace(session.settings, order_rate=order_rate)
-        fees = {venue.name: (venue.maker_fee, venue.taker_fee) for venue in VENUES}
-        options = {"limits": LIMITS, "fees": fees} | options
-        engine = Engine(sessions, DirectServer(exchanges, DIRECT_START_NS, problems.append), **options)
-        engine.exchanges = exchanges
-        engines.append(engine)
-        return engine.start()
-
-    yield made
-    for engine in engines:
-        engine.stop()
+    yield from engines()
 
 
 def test_a_large_parent_is_spread_and_fills_exactly(make):

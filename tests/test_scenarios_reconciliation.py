@@ -63,7 +63,8 @@ def rounds(world, more, seconds=200):
 def rested(world, quantity="2"):
     """A parent whose order is in the book, far down where nobody comes by himself, and that order's price there."""
     price = deep(world)
-    parent = world.engine.submit(INSTRUMENT, "buy", quantity, world.price(price), exchanges=(world.name,), resting=True)
+    parent = world.engine.submit(INSTRUMENT, "buy", quantity, world.price(price), algorithm="resting",
+                                 exchanges=(world.name,))
     world.run(2, lambda: world.statuses()["NEW"] == 1)
     assert world.statuses() == {"NEW": 1}
     return parent, price

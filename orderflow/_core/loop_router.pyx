@@ -54,7 +54,7 @@ cdef class RouterLoop(Loop):
     child_deadline_ns : int
         How long an order may wait for its turn in the exchange thread.
     timer_capacity : int
-        0 = a timer for every order and parent order that the table holds, so that none lacks its own.
+        0 = a timer for every order and two for every parent order that the table holds, so that none lacks its own.
     day_begins_ns : int
         When a day begins, after midnight UTC by the clock of this machine: profit is counted anew then. Negative =
         never.
@@ -79,7 +79,7 @@ cdef class RouterLoop(Loop):
         self.orders, self.risk = orders, risk
         cdef uint32_t order_capacity = self.orders.table.order_capacity
         cdef uint32_t parent_capacity = self.orders.table.parent_capacity
-        self.timers = PythonTimers(timer_capacity or min(order_capacity + parent_capacity, <uint32_t>MOST_TIMERS))
+        self.timers = PythonTimers(timer_capacity or min(order_capacity + 2 * parent_capacity, <uint32_t>MOST_TIMERS))
         self.commands = ByteRing(4096)
         self.frame_to_decision, self.step_time = PythonHistogram(), PythonHistogram()
         self.kept_alive = [table, board, wake_pending, strategy_pending, journal, log, splitter, parents,
@@ -93,9 +93,11 @@ cdef class RouterLoop(Loop):
         self.state.states = <ListingState *>calloc(n, sizeof(ListingState))
         self.state.active = <uint32_t *>calloc(parent_capacity, sizeof(uint32_t))
         self.state.parent_timers = <uint64_t *>calloc(parent_capacity, sizeof(uint64_t))
+        self.state.slice_timers = <uint64_t *>calloc(parent_capacity, sizeof(uint64_t))
         self.state.child_timers = <uint64_t *>calloc(order_capacity, sizeof(uint64_t))
         if (self.state.views is NULL or self.state.states is NULL or self.state.active is NULL
-                or self.state.parent_timers is NULL or self.state.child_timers is NULL):
+                or self.state.parent_timers is NULL or self.state.slice_timers is NULL
+                or self.state.child_timers is NULL):
             raise MemoryError()
         self.state.active_capacity = parent_capacity
         self.state.board = board.native
@@ -137,6 +139,7 @@ cdef class RouterLoop(Loop):
         free(self.state.states)
         free(self.state.active)
         free(self.state.parent_timers)
+        free(self.state.slice_timers)
         free(self.state.child_timers)
 
     cdef int step(self, int64_t now_ns) noexcept nogil:

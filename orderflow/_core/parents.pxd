@@ -29,6 +29,10 @@ cdef struct Parent:
     int64_t wanted_price
     int64_t before_quantity     # `order.quantity` before it was raised for a replacement under way; 0 = it was not
     uint64_t resting            # client order id of its order (Algorithm.RESTING), 0 = none
+    int64_t released            # of a schedule: what is filled, out and in doubt may be so much by now
+    int64_t lot                 # of a schedule: in what it releases
+    uint32_t slices             # of a schedule: as many as have a size that can be sent
+    uint32_t begun              # of those
     uint32_t resting_slot
     int64_t ended_ns            # monotonic; of the last change to DONE
     uint32_t next               # free list, or the queue of ended parents
@@ -38,6 +42,7 @@ cdef struct Parent:
     uint8_t reason              # why it is closing, Reason
     uint8_t queued
     uint8_t withdrawing         # its resting order is to go
+    uint8_t paused              # by whoever submitted it
 
 
 cdef nogil:

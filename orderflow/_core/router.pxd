@@ -17,6 +17,9 @@ the parent's time is up or no listing takes so little.
 A parent that rests (Algorithm.RESTING) has one order at its limit price, or none; what is to be done for it is decided
 in passive.pxd, after every report, command and timer that may have changed what is out or what is wanted.
 
+Of a parent that follows a schedule (TWAP and the like) only what is due is routed (pacing.pxd); a timer begins each
+slice, and what a slice left is due with the next.
+
 Every function: router thread only.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -24,7 +27,8 @@ from libc.string cimport memset
 
 from orderflow._core cimport (
     allocation, board, consolidated, crash_point, input_log, journal, kill, latency, order_states, order_table, orders,
-    parents, passive, pending, risk, risk_exposure, risk_price, risk_rates, timers)
+    pacing, parents, passive, pending, risk, risk_exposure, risk_price, risk_rates, timers)
+from orderflow._core.algos cimport schedule
 from orderflow._core.allocation cimport Allocation, Allocator, Split
 from orderflow._core.board cimport SequenceBoard
 from orderflow._core.consolidated cimport MAXIMUM_OFFERS, Offer
@@ -64,9 +68,11 @@ cdef extern from *:
     """
     #define ORDERFLOW_CHILD_TIMER (UINT64_C(1) << 63)
     #define ORDERFLOW_DAY_TIMER (UINT64_C(1) << 62)
+    #define ORDERFLOW_SLICE_TIMER (UINT64_C(1) << 61)
     """
     const uint64_t CHILD_TIMER "ORDERFLOW_CHILD_TIMER"     # timer keys: those of child orders carry it, of parents not
     const uint64_t DAY_TIMER "ORDERFLOW_DAY_TIMER"         # the key of the day's end
+    const uint64_t SLICE_TIMER "ORDERFLOW_SLICE_TIMER"     # of a parent's next slice
 
 
 cpdef enum RoutePolicy:
@@ -117,6 +123,7 @@ cdef struct RouterState:
     uint64_t faults
     uint32_t *active            # slots of parents that are not done
     uint64_t *parent_timers     # by slot: handle of the timer that ends the parent
+    uint64_t *slice_timers      # by slot: of the timer that begins the parent's next slice
     uint64_t *child_timers      # by slot: handle of the timer that waits for the order's answer
     Histogram *frame_to_decision
     Port ports[MAXIMUM_EXCHANGES]
@@ -245,7 +252,7 @@ cdef nogil:
         cdef Order *order
         cdef int64_t slot
         cdef uint8_t code
-        if timers.full(self.timers):
+        if timers.room(self.timers) == 0:
             return refused(self, Reason.TABLE_FULL)     # nobody would notice that it is not answered
         memset(&child, 0, sizeof(ChildOrder))
         child.client_order_id = journal.next_client_order_id(self.journal)
@@ -449,6 +456,9 @@ cdef nogil:
         orders.change_parent(self.table, slot, quantity, parent.wanted_price, now_ns)
         risk.change_parent(self.risk, slot, quantity)
         parent.wanted_quantity = parent.before_quantity = 0
+        if schedule.follows_clock(parent.order.algorithm):
+            pacing.refresh(parent)
+            release_tail(self, parent)
         tell_parent(self, slot, NULL, now_ns)
         drop_if_done(self, slot)
 
@@ -672,12 +682,16 @@ cdef nogil:
         if parent.order.algorithm == Algorithm.RESTING:
             rest(self, slot, now_ns, cause_ns)
             return
-        if parent.closing or remaining <= 0 or self.killed >> (32 + parent.order.strategy) & 1:
+        if parent.closing or parent.paused or remaining <= 0 or self.killed >> (32 + parent.order.strategy) & 1:
             return
         if too_little(self, &parent.order, remaining):
             if parent.working == 0 and parent.in_doubt == 0:
                 end_parent(self, slot, Reason.BELOW_MINIMUM_REMAINS, now_ns)
             return
+        if schedule.follows_clock(parent.order.algorithm):
+            remaining = pacing.due(parent)
+            if remaining <= 0 or too_little(self, &parent.order, remaining):
+                return
         count = gather(self, &parent.order, offers, caps, now_ns)
         restrain(self, slot, offers, caps, count, remaining, now_ns)
         if self.policy == RoutePolicy.SINGLE and parent.children == 0:
@@ -693,6 +707,55 @@ cdef nogil:
                 send_child(self, slot, offers[k].listing.index, splits[k].quantity, splits[k].price, TimeInForce.IOC,
                            now_ns, cause_ns)
 
+    # ------------------------------------------------------------------ schedules
+
+    inline void set_up_schedule(RouterState *self, Parent *parent) noexcept:
+        """The lot that it is released in, and the most slices, of those asked for, that are large enough to be sent."""
+        cdef uint32_t begin = self.first[parent.order.instrument]
+        cdef const Listing *listing
+        cdef int64_t lot, size
+        cdef uint32_t k, middle
+        cdef uint32_t least = 1
+        cdef uint32_t most = parent.order.slices
+        parent.lot = INT64_MAX
+        for k in range(self.first[parent.order.instrument + 1] - begin):
+            if parent.order.listings == 0 or (parent.order.listings >> k) & 1:
+                listing = &self.listings[self.members[begin + k]]
+                lot = listing.lot * listing.quantity_factor
+                parent.lot = lot if lot < parent.lot else parent.lot
+        while least < most:
+            middle = least + (most - least + 1) // 2
+            size = parent.order.quantity // middle
+            if size < parent.order.minimum_slice or too_little(self, &parent.order, size):
+                most = middle - 1
+            else:
+                least = middle
+        parent.slices = least
+
+    inline void release_tail(RouterState *self, Parent *parent) noexcept:
+        """What would be left for later slices but is too little to be sent goes with this one."""
+        if parent.begun and too_little(self, &parent.order, parent.order.quantity - parent.released):
+            parent.released = parent.order.quantity
+
+    inline void begin_slice(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
+        cdef Parent *parent = &self.table.parents[slot]
+        cdef int64_t next_ns
+        pacing.advance(parent)
+        release_tail(self, parent)
+        next_ns = pacing.next_ns(parent)
+        self.slice_timers[slot] = 0
+        if next_ns:
+            self.slice_timers[slot] = timers.schedule(self.timers, next_ns, SLICE_TIMER | parent.order.parent_id)
+        route(self, slot, now_ns, 0)
+
+    inline void pause(RouterState *self, uint32_t slot, bint paused, int64_t now_ns) noexcept:
+        """Nothing new for a parent, or again. What is out stays; a schedule's time goes on, and what it missed is due
+        when it resumes."""
+        self.table.parents[slot].paused = paused
+        tell_parent(self, slot, NULL, now_ns)
+        if not paused:
+            route(self, slot, now_ns, 0)
+
     inline void route_instrument(RouterState *self, uint32_t instrument, int64_t now_ns, int64_t cause_ns) noexcept:
         cdef uint32_t i = 0
         cdef uint32_t slot
@@ -707,6 +770,7 @@ cdef nogil:
         """No more children; IOC orders under way end by themselves, one that rests is cancelled, and what is in doubt
         stays reserved."""
         drop_timer(self, &self.parent_timers[slot])
+        drop_timer(self, &self.slice_timers[slot])
         orders.close_parent(self.table, slot, reason, now_ns)
         self.table.parents[slot].withdrawing = 1
         if self.table.parents[slot].order.algorithm == Algorithm.RESTING:
@@ -725,6 +789,7 @@ cdef nogil:
             return
         self.table.parents[slot].closing = 1    # whatever is heard of its orders after this
         drop_timer(self, &self.parent_timers[slot])
+        drop_timer(self, &self.slice_timers[slot])
         for i in range(self.active_count):
             if self.active[i] == slot:
                 self.active_count -= 1
@@ -767,6 +832,10 @@ cdef nogil:
             if known != <uint32_t>NONE and not self.table.parents[known].closing:
                 want(self, known, order, now_ns)
             return
+        if order.kind == ParentKind.PAUSE_PARENT or order.kind == ParentKind.RESUME_PARENT:
+            if known != <uint32_t>NONE and not self.table.parents[known].closing:
+                pause(self, known, order.kind == ParentKind.PAUSE_PARENT, now_ns)
+            return
         if order.kind == ParentKind.HALT_STRATEGY:
             kill.pull(self.kill_line, KillScope.KILL_STRATEGY, order.strategy, KillCause.KILLED_BY_STRATEGY, now_ns)
             self.kill_bell.ring()
@@ -782,11 +851,15 @@ cdef nogil:
             deny_parent(self, order, Reason.PRICE_NOT_POSITIVE if order.limit_price <= 0 else Reason.UNKNOWN_LISTING,
                         now_ns)
             return
+        if schedule.follows_clock(order.algorithm) and not pacing.is_possible(order):
+            deny_parent(self, order, Reason.NO_SCHEDULE, now_ns)
+            return
         refusal.code = Reason.OK
         if not risk_rates.check_repeat(self.risk, order, now_ns, &refusal):
             deny_parent(self, order, refusal.code, now_ns)
             return
-        if self.active_count == self.active_capacity or (order.end_ns and timers.full(self.timers)):
+        if (self.active_count == self.active_capacity or timers.room(self.timers)
+                < <uint32_t>(order.end_ns != 0) + <uint32_t>schedule.follows_clock(order.algorithm)):
             deny_parent(self, order, Reason.TABLE_FULL, now_ns)
             return
         slot = orders.open_parent(self.table, order, self.risk.exposures[order.instrument].reference_price, now_ns)
@@ -799,6 +872,10 @@ cdef nogil:
         if order.end_ns:
             self.parent_timers[slot] = timers.schedule(self.timers, order.end_ns, order.parent_id)
         tell_parent(self, <uint32_t>slot, NULL, now_ns)
+        if schedule.follows_clock(order.algorithm):
+            set_up_schedule(self, &self.table.parents[slot])
+            self.slice_timers[slot] = timers.schedule(self.timers, order.start_ns, SLICE_TIMER | order.parent_id)
+            return
         route(self, <uint32_t>slot, now_ns, order.cause_receive_ns)
 
     inline void on_report(RouterState *self, uint32_t port, const ExecutionReport *report, int64_t now_ns) noexcept:
@@ -922,6 +999,11 @@ cdef nogil:
                 chase(self, slot, now_ns)
             elif not order_states.is_terminal(self.table.orders[slot].status):
                 own_report(self, &self.table.orders[slot], ExecType.REPORT_IN_DOUBT, Reason.UNKNOWN_OUTCOME, now_ns)
+            return
+        if key & SLICE_TIMER:
+            slot = order_table.find_parent(self.table, key & ~SLICE_TIMER)
+            if slot != <uint32_t>NONE and self.table.parents[slot].closing == 0:
+                begin_slice(self, slot, now_ns)
             return
         slot = order_table.find_parent(self.table, key)
         if slot != <uint32_t>NONE and self.table.parents[slot].status == ParentStatus.PARENT_WORKING:

@@ -95,9 +95,9 @@ cdef nogil:
         sift_up(self, self.count - 1, entry)
         return (<uint64_t>self.nodes[node].generation << 32) | node
 
-    inline bint full(const Timers *self) noexcept:
-        """Whether `schedule` would answer 0."""
-        return self.first_free == self.capacity
+    inline uint32_t room(const Timers *self) noexcept:
+        """For how many more there is room; with none `schedule` answers 0."""
+        return self.capacity - self.count
 
     inline bint cancel(Timers *self, uint64_t handle) noexcept:
         """False if it has expired or was cancelled already, or if there never was such a timer."""

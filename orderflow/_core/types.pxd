@@ -141,6 +141,8 @@ cpdef enum ParentKind:
     CANCEL_PARENT = 2
     REPLACE_PARENT = 3          # `quantity` and `limit_price` are what it is to have; 0 = as it is
     HALT_STRATEGY = 4           # it asks to be killed: it does not know how to go on
+    PAUSE_PARENT = 5            # nothing new for it, until RESUME_PARENT; its time goes on
+    RESUME_PARENT = 6
 
 
 cpdef enum ParentStatus:
@@ -154,6 +156,9 @@ cpdef enum ParentStatus:
 cpdef enum Algorithm:
     IMMEDIATE = 1               # cross now, re-route the rest until end_ns or the limit price
     RESTING = 2                 # one order at the limit price on the one listing that is allowed, until it is filled
+    TWAP = 3                    # in equal slices over its time (algos/schedule.pxd), each crossed as IMMEDIATE is
+    SHORTFALL = 4               # the same, more at the beginning: `curvature`
+    CLOSE = 5                   # the same, more at the end
 
 
 cpdef enum Amends:              # what an exchange can change of an order in place
@@ -234,6 +239,7 @@ cpdef enum Reason:              # coded reasons: of risk, of the send gate, of a
     ORDER_UNEXPLAINED = 63      # the exchange has an order of ours open that had ended here
     NEVER_ACCEPTED = 64         # asked for, and nowhere to be found long after it was sent
     RESTARTED = 65              # its run ended while it worked
+    NO_SCHEDULE = 66            # a parent that follows the clock has no slices, no end, or one before its beginning
 
 
 cpdef enum CommandKind:         # control (Python) -> a native thread
@@ -461,7 +467,11 @@ cdef struct ParentOrder:        # 128 bytes: strategizer -> router
     uint8_t algorithm
     uint8_t urgency
     uint8_t flags               # OrderFlag, of its children
-    uint8_t reserved[43]
+    uint8_t randomness          # of a schedule: percent of a slice's length and size, MOST_RANDOMNESS at most
+    uint16_t slices             # of a schedule, at most
+    double curvature            # of a schedule: kappa * (end - begin), 0 and more
+    int64_t minimum_slice       # instrument scale; 0 = what the exchanges take
+    uint8_t reserved[24]
     uint64_t ring_stamp
 
 

@@ -124,6 +124,8 @@ class ParentKind(IntEnum):
     CANCEL_PARENT = 2
     REPLACE_PARENT = 3
     HALT_STRATEGY = 4
+    PAUSE_PARENT = 5
+    RESUME_PARENT = 6
 
 class ParentStatus(IntEnum):
     PARENT_WORKING = 1
@@ -135,6 +137,9 @@ class ParentStatus(IntEnum):
 class Algorithm(IntEnum):
     IMMEDIATE = 1
     RESTING = 2
+    TWAP = 3
+    SHORTFALL = 4
+    CLOSE = 5
 
 class Amends(IntEnum):
     AMENDS_NOTHING = 0
@@ -212,6 +217,7 @@ class Reason(IntEnum):
     ORDER_UNEXPLAINED = 63
     NEVER_ACCEPTED = 64
     RESTARTED = 65
+    NO_SCHEDULE = 66
 
 class CommandKind(IntEnum):
     CONNECTION_OPENED = 1

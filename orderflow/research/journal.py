@@ -152,7 +152,10 @@ class _Run:
             if value["limit_price"] else None,
             "algorithm": name_of(Algorithm, value["algorithm"]), "strategy": value["strategy"],
             "account": value["account"], "created_ns": value["created_ns"], "start_ns": value["start_ns"],
-            "end_ns": value["end_ns"]}
+            "end_ns": value["end_ns"], "slices": value["slices"] or None, "randomness": value["randomness"] or None,
+            "curvature": value["curvature"] or None,
+            "minimum_slice": scaled(value["minimum_slice"], item.quantity_decimals if item else None)
+            if value["minimum_slice"] else None}
 
     def _order(self, value: dict[str, Any]) -> dict[str, Any]:
         self._remember(value["client_order_id"], value["listing"], value["parent_id"])

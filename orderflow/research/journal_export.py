@@ -34,7 +34,8 @@ TABLES: dict[str, dict[str, str]] = {
     "parents": {
         **COMMON, "action": "text", "parent_id": "integer", "instrument": "text", "side": "text",
         "quantity": "decimal", "limit_price": "decimal", "algorithm": "text", "strategy": "integer",
-        "account": "integer", "created_ns": "integer", "start_ns": "integer", "end_ns": "integer"},
+        "account": "integer", "created_ns": "integer", "start_ns": "integer", "end_ns": "integer",
+        "slices": "integer", "randomness": "integer", "curvature": "real", "minimum_slice": "decimal"},
 }
 TABLE_OF = {"INTENT": "orders", "CANCEL": "orders", "REPLACE": "orders", "REPORT": "reports", "PARENT": "parents"}
 SCALE = 18                      # of decimals in Parquet
@@ -97,7 +98,9 @@ def _cell(value: Any, kind: str) -> Any:
     """As both kinds of file take it: exact text for decimals, and for ids, which may need all 64 bits."""
     if value is None:
         return None
-    return int(value) if kind == "integer" else format(value, "f") if kind == "decimal" else str(value)
+    if kind == "decimal":
+        return format(value, "f")
+    return int(value) if kind == "integer" else float(value) if kind == "real" else str(value)
 
 
 def _to_sqlite(directory, files: dict[str, Path], progress: Callable[[int], None]) -> dict[str, int]:
@@ -147,8 +150,8 @@ def _to_parquet(directory, files: dict[str, Path], progress: Callable[[int], Non
             for handle in handles.values():
                 handle.close()
         for name, text in texts.items():
-            types = {column: polars.Int64 if kind == "integer" else polars.String
-                     for column, kind in TABLES[name].items()}
+            kinds = {"integer": polars.Int64, "real": polars.Float64}
+            types = {column: kinds.get(kind, polars.String) for column, kind in TABLES[name].items()}
             exact = [polars.col(column).cast(polars.Decimal(38, SCALE))
                      for column, kind in TABLES[name].items() if kind == "decimal"]
             polars.scan_csv(text, schema=types).with_columns(exact).sink_parquet(files[name])
