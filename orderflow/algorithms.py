@@ -6,10 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from orderflow._core.types import PARENT_ORDER_DTYPE, Algorithm, OrderFlag, ParentKind, Side
-from orderflow.instrument import Instrument
+from orderflow.instrument import Instrument, to_scaled
 from orderflow.wiring import Core
 
-#: Those that follow a schedule over their time.
+#: Those that are worked over their time.
+PACED = (Algorithm.TWAP, Algorithm.SHORTFALL, Algorithm.CLOSE, Algorithm.POV)
+#: Those of them that follow the clock.
 SCHEDULED = (Algorithm.TWAP, Algorithm.SHORTFALL, Algorithm.CLOSE)
 #: Those whose schedule bends.
 BENT = (Algorithm.SHORTFALL, Algorithm.CLOSE)
@@ -22,7 +24,8 @@ MOST_RANDOMNESS = 50
 def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity: object, limit_price: object = None, *,
                  algorithm: str = "immediate", seconds: float | None = None, start_seconds: float = 0,
                  slices: int | None = None, randomness: int = 0, minimum_slice: object = None,
-                 half_life: float | None = None, exchanges: Sequence[str] = (), post_only: bool = False) -> np.void:
+                 half_life: float | None = None, participation: object = None, exchanges: Sequence[str] = (),
+                 post_only: bool = False) -> np.void:
     """One PARENT_ORDER_DTYPE record, without its id; the arguments are those of Engine.submit.
 
     Raises
@@ -54,15 +57,37 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
         raise ValueError("algorithm resting: give a limit_price and the one exchange where it is to rest (exchanges)")
     if post_only and kind != Algorithm.RESTING:
         raise ValueError('post_only: an order that does not rest takes; use algorithm="resting"')
-    if kind in SCHEDULED:
-        _set_schedule(record, item, algorithm, seconds, start_seconds, slices, randomness, minimum_slice, half_life)
-    else:
-        for name, value in (("start_seconds", start_seconds), ("slices", slices), ("randomness", randomness),
-                            ("minimum_slice", minimum_slice), ("half_life", half_life)):
-            if value:
-                raise ValueError(f"{name} {value}: the algorithm {algorithm} has no schedule; use "
-                                 f"{', '.join(one.name.lower() for one in SCHEDULED)}")
+    if kind in PACED:
+        _set_pace(record, algorithm, seconds, start_seconds, slices, randomness)
+    _refuse(algorithm, kind in PACED, "is not worked over its time", start_seconds=start_seconds, slices=slices,
+            randomness=randomness)
+    _refuse(algorithm, kind in SCHEDULED, "has no schedule", minimum_slice=minimum_slice)
+    record["minimum_slice"] = item.quantity(minimum_slice) if minimum_slice is not None else 0
+    _refuse(algorithm, kind in BENT, "has no schedule that bends", half_life=half_life)
+    if kind in BENT:
+        if half_life is None or not half_life > 0:
+            raise ValueError(f"half_life {half_life}: {algorithm} needs the seconds, more than 0, in which what "
+                             "remains falls by a factor e")
+        record["curvature"] = float(seconds or 0) / half_life
+    _refuse(algorithm, kind == Algorithm.POV, "does not follow the volume", participation=participation)
+    if kind == Algorithm.POV:
+        record["participation"] = _rate(participation)
     return record
+
+
+def _refuse(algorithm: str, takes: bool, why: str, **given: object) -> None:
+    """An argument that would say nothing."""
+    for name, value in given.items():
+        if value and not takes:
+            raise ValueError(f"{name} {value}: the algorithm {algorithm} {why}")
+
+
+def _rate(participation: object) -> int:
+    """In 1e-6."""
+    rate = to_scaled(participation, 6, "participation") if participation is not None else 0
+    if not 0 < rate < 10**6:
+        raise ValueError(f"participation {participation}: pov needs its part of all that is traded, between 0 and 1")
+    return rate
 
 
 def _algorithm(name: str) -> Algorithm:
@@ -81,8 +106,8 @@ def _listings(core: Core, item: Instrument, exchanges: Sequence[str]) -> np.uint
     return np.uint64(found)
 
 
-def _set_schedule(record: np.void, item: Instrument, algorithm: str, seconds: float | None, start_seconds: float,
-                  slices: int | None, randomness: int, minimum_slice: object, half_life: float | None) -> None:
+def _set_pace(record: np.void, algorithm: str, seconds: float | None, start_seconds: float, slices: int | None,
+              randomness: int) -> None:
     if seconds is None:
         raise ValueError(f"seconds None: {algorithm} spreads an order over its time; say how long that is")
     if not start_seconds >= 0:
@@ -93,14 +118,6 @@ def _set_schedule(record: np.void, item: Instrument, algorithm: str, seconds: fl
         raise ValueError(f"slices {slices}: expected 1 to {MOST_SLICES}")
     if not 0 <= randomness <= MOST_RANDOMNESS:
         raise ValueError(f"randomness {randomness}: expected a percentage of a slice, 0 to {MOST_RANDOMNESS}")
-    bent = Algorithm[algorithm.upper()] in BENT
-    if bent != (half_life is not None):
-        raise ValueError(f"half_life {half_life}: {algorithm} " + (
-            "needs the seconds in which what remains falls by a factor e" if bent else "has slices of equal size"))
-    if half_life is not None and not half_life > 0:
-        raise ValueError(f"half_life {half_life}: expected a positive number of seconds")
     record["start_ns"] += int(start_seconds * 1e9)
     record["end_ns"] = int(record["start_ns"]) + int(seconds * 1e9)
     record["slices"], record["randomness"] = slices, randomness
-    record["curvature"] = seconds / half_life if half_life is not None else 0.0
-    record["minimum_slice"] = item.quantity(minimum_slice) if minimum_slice is not None else 0

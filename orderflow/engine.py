@@ -667,7 +667,8 @@ class Engine:
     def submit(self, instrument: str, side: str, quantity: object, limit_price: object = None, *,
                algorithm: str = "immediate", seconds: float | None = None, start_seconds: float = 0,
                slices: int | None = None, randomness: int = 0, minimum_slice: object = None,
-               half_life: float | None = None, exchanges: Sequence[str] = (), post_only: bool = False) -> int:
+               half_life: float | None = None, participation: object = None, exchanges: Sequence[str] = (),
+               post_only: bool = False) -> int:
         """Submit a parent order; returns its id.
 
         One that is below the minimum quantity or the minimum notional of every exchange ends at once, for the reason
@@ -684,21 +685,22 @@ class Engine:
             "immediate": it crosses what it finds within its limit, again and again, until it is filled. "resting": it
             is one order at its limit price on one exchange until it is filled or cancelled, or until the exchange ends
             it. "twap", "shortfall", "close": in slices over its time, equal ones, larger ones first, or larger ones
-            last; what a slice does not find is caught up by the next.
+            last; what a slice does not find is caught up by the next. "pov": a part of what is traded.
         seconds : float, optional
             When it ends at the latest, from its start.
         start_seconds : float
-            When its schedule begins, from now.
+            When one that is worked over its time begins, from now.
         slices : int, optional
-            Of a schedule, at most; fewer where they would be too small to be sent. By default one a second, at most
-            100.
+            Of its time, at most; fewer where they would be too small to be sent. By default one a second, at most 100.
         randomness : int
-            Of a schedule: by how many percent of a slice its beginning and its size may be off, at most 50.
+            By how many percent of a slice its beginning and, of a schedule, its size may be off, at most 50.
         minimum_slice : Decimal, str or int, optional
             Of a schedule; base currency.
         half_life : float, optional
             Of "shortfall" and "close": seconds in which what remains falls by a factor e (1 / kappa of Almgren and
             Chriss), or grows by it.
+        participation : Decimal, str or float, optional
+            Of "pov": which part of all that is traded on its exchanges, ours included; above 0 and below 1.
         exchanges : sequence of str
             Where it may go; empty = everywhere. One that rests goes to one exchange.
         post_only : bool
@@ -718,7 +720,8 @@ class Engine:
         record = parent_order(
             self.core, self.instruments[instrument], self.now_ns, side, quantity, limit_price, algorithm=algorithm,
             seconds=seconds, start_seconds=start_seconds, slices=slices, randomness=randomness,
-            minimum_slice=minimum_slice, half_life=half_life, exchanges=exchanges, post_only=post_only)
+            minimum_slice=minimum_slice, half_life=half_life, participation=participation, exchanges=exchanges,
+            post_only=post_only)
         self._counter += 1
         record["parent_id"] = self._counter
         if not self.strategizer.submit(record):

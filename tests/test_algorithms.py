@@ -188,17 +188,61 @@ def test_time_ends_what_was_not_found(make):
     assert (parent.status, parent.reason, parent.filled) == ("PARENT_DONE", "END_TIME", 0)
 
 
+def prints(engine):
+    """A list that every trade of the exchanges is added to, ours included: (exchange, base quantity)."""
+    found = []
+    for name, exchange in engine.exchanges.items():
+        def told(book, trades, at_ns, name=name, publish=exchange.publish_trades):
+            decimals = book.instrument.quantity_decimals
+            found.extend((name, Decimal(int(quantity)).scaleb(-decimals)) for quantity in trades["quantity"])
+            publish(book, trades, at_ns)
+        exchange.publish_trades = told
+    return found
+
+
+@pytest.mark.parametrize("where", [(), ("alpha", "gamma")])
+@pytest.mark.parametrize("rate", ["0.05", "0.3"])
+def test_pov_has_its_part_of_what_is_traded_where_it_may_go(make, where, rate):
+    engine = make()
+    traded = prints(engine)
+    parent_id = engine.submit(INSTRUMENT, "buy", "400", algorithm="pov", participation=rate, seconds=60, slices=60,
+                              exchanges=where)
+    engine.run(59.9)
+    state = engine.parent(parent_id)
+    part = state.filled / sum(quantity for name, quantity in traded if not where or name in where)
+    # one of sixty intervals has not been looked at, and trades since a book's last change have not been shown
+    assert Decimal(rate) * Decimal("0.93") < part <= Decimal(rate)
+    parent = engine.wait(parent_id, 5)
+    assert (parent.reason, set(parent.by_exchange) <= set(where or engine.exchanges)) == ("END_TIME", True)
+
+
+def test_two_of_one_engine_do_not_feed_on_each_other(make):
+    """Each takes a fifth of all that others trade and of its own: a quarter of what others trade."""
+    engine = make()
+    traded = prints(engine)
+    ids = [engine.submit(INSTRUMENT, side, "400", algorithm="pov", participation="0.2", seconds=60, slices=60)
+           for side in ("buy", "sell")]
+    engine.run(59.9)
+    filled = [engine.parent(one).filled for one in ids]
+    others = sum(quantity for _, quantity in traded) - sum(filled)
+    assert all(Decimal("0.93") / 4 < one / others <= Decimal("0.25") for one in filled)
+
+
 @pytest.mark.parametrize(("arguments", "told"), [
     ({"algorithm": "vwop"}, "algorithm 'vwop': expected one of immediate, resting, twap"),
     ({"algorithm": "twap"}, "seconds None: twap spreads an order over its time"),
     ({"algorithm": "twap", "seconds": 5, "slices": 0}, "slices 0: expected 1 to 10000"),
     ({"algorithm": "twap", "seconds": 5, "randomness": 51}, "randomness 51: expected a percentage"),
-    ({"algorithm": "twap", "seconds": 5, "half_life": 3}, "half_life 3: twap has slices of equal size"),
+    ({"algorithm": "twap", "seconds": 5, "half_life": 3}, "half_life 3: the algorithm twap has no schedule that bends"),
     ({"algorithm": "shortfall", "seconds": 5}, "half_life None: shortfall needs the seconds"),
-    ({"algorithm": "close", "seconds": 5, "half_life": 0}, "half_life 0: expected a positive number"),
+    ({"algorithm": "close", "seconds": 5, "half_life": 0}, "half_life 0: close needs the seconds, more than 0"),
     ({"algorithm": "twap", "seconds": 5, "start_seconds": -1}, "start_seconds -1: expected 0 or more"),
-    ({"slices": 5}, "slices 5: the algorithm immediate has no schedule; use twap, shortfall, close"),
+    ({"slices": 5}, "slices 5: the algorithm immediate is not worked over its time"),
     ({"algorithm": "twap", "seconds": 5, "post_only": True}, "post_only: an order that does not rest takes"),
+    ({"algorithm": "pov", "seconds": 5}, "participation None: pov needs its part"),
+    ({"algorithm": "pov", "seconds": 5, "participation": 1}, "participation 1: pov needs its part"),
+    ({"algorithm": "pov", "seconds": 5, "participation": ".1", "minimum_slice": 1}, "minimum_slice 1: the algorithm"),
+    ({"algorithm": "twap", "seconds": 5, "participation": "0.1"}, "participation 0.1: the algorithm twap"),
 ])
 def test_arguments_that_do_not_fit_are_named(make, arguments, told):
     engine = make()
@@ -213,10 +257,12 @@ def test_whatever_happens_every_parent_ends_and_none_is_overfilled(make, seed):
     engine = make()
     parents = []
     for _ in range(12):
-        algorithm = moments.choice(["immediate", "twap", "shortfall", "close"])
+        algorithm = moments.choice(["immediate", "twap", "shortfall", "close", "pov"])
         more = {}
         if algorithm != "immediate":
             more.update(slices=moments.randint(1, 9), randomness=moments.randint(0, 50))
+        if algorithm == "pov":
+            more["participation"] = "0.2"
         if algorithm in ("shortfall", "close"):
             more["half_life"] = moments.uniform(0.5, 9)
         parents.append(engine.submit(INSTRUMENT, moments.choice(["buy", "sell"]), f"{moments.uniform(0.2, 2):.3f}",
@@ -247,7 +293,8 @@ def test_a_schedule_is_replayed_to_the_same_orders(make, tmp_path):
     """Slices, dice, pauses and changes: byte for byte."""
     engine = make(directory=tmp_path / "run", record=True)
     parents = [engine.submit(INSTRUMENT, "buy", "2", algorithm="twap", seconds=10, slices=10, randomness=30),
-               engine.submit(INSTRUMENT, "sell", "1", algorithm="shortfall", seconds=10, slices=5, half_life=3)]
+               engine.submit(INSTRUMENT, "sell", "1", algorithm="shortfall", seconds=10, slices=5, half_life=3),
+               engine.submit(INSTRUMENT, "buy", "3", algorithm="pov", seconds=10, slices=10, participation="0.1")]
     engine.run(3)
     engine.pause_parent(parents[0])
     engine.run(2)

@@ -123,6 +123,7 @@ cdef struct ExchangeState:
     NativeByteRing *recording   # NULL = nobody records
     const uint8_t *recording_closed     # set when nobody takes the recording any more
     uint32_t *publications      # by listing
+    uint64_t *traded            # by listing, modulo 2**64
     MaskKeys *mask_keys
     Connection connections[CONNECTIONS]
     Histogram *frame_to_board

@@ -1,5 +1,5 @@
 """Trades, quotes, REST snapshots, and silence: market data besides the updates of a book. Exchange thread only."""
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from orderflow._core cimport (
     arbitration, events, exchange_state, integrity, known_depth, paper, publication, quotes, recording, signals, tape)
@@ -19,6 +19,7 @@ cdef nogil:
             return
         signals.trade(self.signals[message.listing].state, message.side, message.quantity, epoch, now_ns,
                       self.signals[message.listing].values)
+        self.traded[message.listing] += <uint64_t>message.quantity
         tape.trade(self.tape, message, epoch, now_ns)
         if self.path.paper is not NULL:
             paper.on_trade(self.path.paper, self.books[message.listing], message, now_ns)

@@ -1,24 +1,33 @@
-"""What of a parent that follows a schedule is due: the schedule's curve (algos/schedule.pxd) against what is done.
+"""What of a parent that is paced is due: more is released with each slice that begins, and what is filled, out or in
+doubt is held against it.
 
-A parent is set up once with the number of slices whose size can be sent and the lot in which it is released. Then each
-slice that begins releases more, up to the whole with the last one; what is filled, out or in doubt is held against it.
-Replacing the quantity moves the whole curve: what is released follows at once, up or down.
+One that follows the clock is set up with the number of slices whose size can be sent and the lot in which it is
+released; its schedule's curve (algos/schedule.pxd) ends with the whole. Replacing the quantity moves the whole curve:
+what is released follows at once, up or down. One that follows the volume (algos/participation.pxd) is released what is
+due by what was traded, and no more than its quantity.
 
 Router thread only.
 """
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from orderflow._core.algos cimport schedule
+from orderflow._core.algos cimport participation, schedule
 from orderflow._core.algos.schedule cimport Schedule
+from orderflow._core.fixed cimport int128
 from orderflow._core.parents cimport Parent
-from orderflow._core.types cimport ParentOrder
+from orderflow._core.types cimport Algorithm, ParentOrder
 
 
 cdef nogil:
+    inline bint is_paced(uint8_t algorithm) noexcept:
+        return algorithm == Algorithm.POV or schedule.follows_clock(algorithm)
+
     inline bint is_possible(const ParentOrder *order) noexcept:
-        """Whether a parent order has a schedule that can be followed."""
-        return (order.slices > 0 and order.end_ns > order.start_ns and order.curvature >= 0.0
-                and order.randomness <= schedule.MOST_RANDOMNESS)
+        """Whether a parent order that is paced says what is needed for that."""
+        if order.slices == 0 or order.end_ns <= order.start_ns or order.randomness > schedule.MOST_RANDOMNESS:
+            return False
+        if order.algorithm == Algorithm.POV:
+            return 0 < order.participation < <uint32_t>participation.UNIT
+        return order.curvature >= 0.0
 
     inline void describe(const Parent *parent, Schedule *out) noexcept:
         out.begin_ns, out.end_ns = parent.order.start_ns, parent.order.end_ns
@@ -36,10 +45,21 @@ cdef nogil:
         if parent.begun:
             parent.released = schedule.released(&plan, parent.order.quantity, parent.lot, parent.begun)
 
+    inline int64_t done(const Parent *parent) noexcept:
+        """Filled, out and in doubt."""
+        return parent.filled + parent.working + parent.in_doubt
+
     inline void advance(Parent *parent) noexcept:
-        """One more slice begins."""
+        """One more slice begins, of a schedule."""
         parent.begun += 1
         refresh(parent)
+
+    inline void follow(Parent *parent, int128 traded) noexcept:
+        """One more interval begins, and so much has been traded that is not ours. What was released and not sent is
+        not added: it is due by the volume of the window, or no longer."""
+        parent.begun += 1
+        parent.released = done(parent) + participation.look(&parent.participation, traded, done(parent),
+                                                            parent.order.participation)
 
     inline int64_t next_ns(const Parent *parent) noexcept:
         """When the next slice begins, monotonic; 0 = the last one has."""
@@ -54,4 +74,4 @@ cdef nogil:
         cdef int64_t released = parent.released
         if released > parent.order.quantity:
             released = parent.order.quantity
-        return released - parent.filled - parent.working - parent.in_doubt
+        return released - done(parent)

@@ -5,6 +5,7 @@ convert exactly. Conservation (filled + working + in_doubt <= quantity) is kept 
 it from books of its own. """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from orderflow._core.algos.participation cimport Participation
 from orderflow._core.positions cimport FEE_ASSETS, FeeSum
 from orderflow._core.types cimport ParentOrder, ParentReport, ParentStatus
 from orderflow._core.fixed cimport int128
@@ -20,6 +21,7 @@ cdef struct ListingFill:        # of one parent on one listing, in the listing's
 cdef struct Parent:
     ParentOrder order           # as it came; parent_id 0 = the slot is free
     int128 notional             # sum of price * quantity of its fills
+    Participation participation     # of Algorithm.POV
     int64_t filled
     int64_t working             # reserved by children that the exchange may still fill
     int64_t in_doubt            # reserved by children of which nobody knows
@@ -29,7 +31,7 @@ cdef struct Parent:
     int64_t wanted_price
     int64_t before_quantity     # `order.quantity` before it was raised for a replacement under way; 0 = it was not
     uint64_t resting            # client order id of its order (Algorithm.RESTING), 0 = none
-    int64_t released            # of a schedule: what is filled, out and in doubt may be so much by now
+    int64_t released            # if it is paced: what is filled, out and in doubt may be so much by now
     int64_t lot                 # of a schedule: in what it releases
     uint32_t slices             # of a schedule: as many as have a size that can be sent
     uint32_t begun              # of those

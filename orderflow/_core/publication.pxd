@@ -38,6 +38,7 @@ cdef nogil:
         entry.version = sync.version
         self.publications[listing] += 1
         entry.publication = self.publications[listing]
+        entry.traded = self.traded[listing]
         entry.book_state = sync.state
         entry.fault = sync.fault
         entry.receive_ns = sync.receive_ns

@@ -17,8 +17,8 @@ the parent's time is up or no listing takes so little.
 A parent that rests (Algorithm.RESTING) has one order at its limit price, or none; what is to be done for it is decided
 in passive.pxd, after every report, command and timer that may have changed what is out or what is wanted.
 
-Of a parent that follows a schedule (TWAP and the like) only what is due is routed (pacing.pxd); a timer begins each
-slice, and what a slice left is due with the next.
+Of a parent that is paced (TWAP and the like) only what is due is routed (pacing.pxd); a timer begins each slice, and
+what a slice left is due with the next.
 
 Every function: router thread only.
 """
@@ -28,7 +28,7 @@ from libc.string cimport memset
 from orderflow._core cimport (
     allocation, board, consolidated, crash_point, input_log, journal, kill, latency, order_states, order_table, orders,
     pacing, parents, passive, pending, risk, risk_exposure, risk_price, risk_rates, timers)
-from orderflow._core.algos cimport schedule
+from orderflow._core.algos cimport participation, schedule
 from orderflow._core.allocation cimport Allocation, Allocator, Split
 from orderflow._core.board cimport SequenceBoard
 from orderflow._core.consolidated cimport MAXIMUM_OFFERS, Offer
@@ -43,6 +43,7 @@ from orderflow._core.order_table cimport NONE, Outcome, OutcomeFlag, Table
 from orderflow._core.parents cimport Parent
 from orderflow._core.passive cimport Plan, Step
 from orderflow._core.placeable cimport Cap
+from orderflow._core.positions cimport Position
 from orderflow._core.ring cimport Ring64, Ring128
 from orderflow._core.risk cimport Approved
 from orderflow._core.risk_state cimport Decision, Risk, refuse
@@ -91,6 +92,8 @@ cdef struct Port:               # one exchange as the router sees it
 
 
 cdef struct ListingState:
+    int128 volume               # traded in this run, ours included; instrument scale
+    uint64_t traded             # what the board said of that last
     uint64_t spent_version      # of the book when our last order there ended; nothing newer was seen yet
     int64_t limited_until_ns    # its exchange had no room for an order: not before
     uint32_t spent_epoch
@@ -228,12 +231,36 @@ cdef nogil:
         if bid and ask:
             risk.set_reference(self.risk, instrument, bid + (ask - bid) // 2, now_ns)
 
+    inline void count_volume(RouterState *self, uint32_t listing) noexcept:
+        """What was traded since the board was read last."""
+        cdef ListingState *state = &self.states[listing]
+        cdef int128 more = <int64_t>(self.views[listing].traded - state.traded)
+        state.traded = self.views[listing].traded
+        state.volume = state.volume + more * self.listings[listing].quantity_factor
+
+    inline int128 traded_by_others(const RouterState *self, const ParentOrder *order) noexcept:
+        """On a parent's listings in this run; instrument scale. Negative for as long as prints of ours are missing."""
+        cdef uint32_t begin = self.first[order.instrument]
+        cdef const Position *position
+        cdef int128 own
+        cdef int128 total = 0
+        cdef uint32_t k, i
+        for k in range(self.first[order.instrument + 1] - begin):
+            if order.listings and not (order.listings >> k) & 1:
+                continue
+            i = self.members[begin + k]
+            position = &self.table.positions[i]
+            own = (position.bought + position.sold) * self.listings[i].quantity_factor
+            total = total + self.states[i].volume - own
+        return total
+
     inline bint read_board(RouterState *self, uint32_t listing) noexcept:
         if board.read(self.board, listing, &self.views[listing]) != board.ReadStatus.READ_OK:
             self.views[listing].book_state = BookState.STALE
             risk.set_feed(self.risk, listing, BookState.STALE, self.views[listing].receive_ns)
             return False
         risk.set_feed(self.risk, listing, self.views[listing].book_state, self.views[listing].receive_ns)
+        count_volume(self, listing)
         input_log.board_read(self.log, listing, self.views[listing].epoch, self.views[listing].publication)
         return True
 
@@ -688,7 +715,7 @@ cdef nogil:
             if parent.working == 0 and parent.in_doubt == 0:
                 end_parent(self, slot, Reason.BELOW_MINIMUM_REMAINS, now_ns)
             return
-        if schedule.follows_clock(parent.order.algorithm):
+        if pacing.is_paced(parent.order.algorithm):
             remaining = pacing.due(parent)
             if remaining <= 0 or too_little(self, &parent.order, remaining):
                 return
@@ -707,16 +734,20 @@ cdef nogil:
                 send_child(self, slot, offers[k].listing.index, splits[k].quantity, splits[k].price, TimeInForce.IOC,
                            now_ns, cause_ns)
 
-    # ------------------------------------------------------------------ schedules
+    # ------------------------------------------------------------------ parents that are paced
 
-    inline void set_up_schedule(RouterState *self, Parent *parent) noexcept:
-        """The lot that it is released in, and the most slices, of those asked for, that are large enough to be sent."""
+    inline void set_up_pace(RouterState *self, Parent *parent) noexcept:
+        """Of a schedule: the lot that it is released in, and the most slices, of those asked for, that are large enough
+        to be sent."""
         cdef uint32_t begin = self.first[parent.order.instrument]
         cdef const Listing *listing
         cdef int64_t lot, size
         cdef uint32_t k, middle
         cdef uint32_t least = 1
         cdef uint32_t most = parent.order.slices
+        parent.slices = most
+        if parent.order.algorithm == Algorithm.POV:
+            return
         parent.lot = INT64_MAX
         for k in range(self.first[parent.order.instrument + 1] - begin):
             if parent.order.listings == 0 or (parent.order.listings >> k) & 1:
@@ -737,11 +768,24 @@ cdef nogil:
         if parent.begun and too_little(self, &parent.order, parent.order.quantity - parent.released):
             parent.released = parent.order.quantity
 
+    inline void follow_volume(RouterState *self, Parent *parent) noexcept:
+        cdef int128 traded = traded_by_others(self, &parent.order) - parent.working - parent.in_doubt
+        if parent.begun == 0:
+            participation.begin(&parent.participation, traded, pacing.done(parent))
+            parent.begun = 1
+            return
+        pacing.follow(parent, traded)
+        participation.keep(&parent.participation, pacing.due(parent) > 0
+                           and too_little(self, &parent.order, pacing.due(parent)))
+
     inline void begin_slice(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
         cdef Parent *parent = &self.table.parents[slot]
         cdef int64_t next_ns
-        pacing.advance(parent)
-        release_tail(self, parent)
+        if parent.order.algorithm == Algorithm.POV:
+            follow_volume(self, parent)
+        else:
+            pacing.advance(parent)
+            release_tail(self, parent)
         next_ns = pacing.next_ns(parent)
         self.slice_timers[slot] = 0
         if next_ns:
@@ -851,7 +895,7 @@ cdef nogil:
             deny_parent(self, order, Reason.PRICE_NOT_POSITIVE if order.limit_price <= 0 else Reason.UNKNOWN_LISTING,
                         now_ns)
             return
-        if schedule.follows_clock(order.algorithm) and not pacing.is_possible(order):
+        if pacing.is_paced(order.algorithm) and not pacing.is_possible(order):
             deny_parent(self, order, Reason.NO_SCHEDULE, now_ns)
             return
         refusal.code = Reason.OK
@@ -859,7 +903,7 @@ cdef nogil:
             deny_parent(self, order, refusal.code, now_ns)
             return
         if (self.active_count == self.active_capacity or timers.room(self.timers)
-                < <uint32_t>(order.end_ns != 0) + <uint32_t>schedule.follows_clock(order.algorithm)):
+                < <uint32_t>(order.end_ns != 0) + <uint32_t>pacing.is_paced(order.algorithm)):
             deny_parent(self, order, Reason.TABLE_FULL, now_ns)
             return
         slot = orders.open_parent(self.table, order, self.risk.exposures[order.instrument].reference_price, now_ns)
@@ -872,8 +916,8 @@ cdef nogil:
         if order.end_ns:
             self.parent_timers[slot] = timers.schedule(self.timers, order.end_ns, order.parent_id)
         tell_parent(self, <uint32_t>slot, NULL, now_ns)
-        if schedule.follows_clock(order.algorithm):
-            set_up_schedule(self, &self.table.parents[slot])
+        if pacing.is_paced(order.algorithm):
+            set_up_pace(self, &self.table.parents[slot])
             self.slice_timers[slot] = timers.schedule(self.timers, order.start_ns, SLICE_TIMER | order.parent_id)
             return
         route(self, <uint32_t>slot, now_ns, order.cause_receive_ns)

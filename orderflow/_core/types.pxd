@@ -159,6 +159,7 @@ cpdef enum Algorithm:
     TWAP = 3                    # in equal slices over its time (algos/schedule.pxd), each crossed as IMMEDIATE is
     SHORTFALL = 4               # the same, more at the beginning: `curvature`
     CLOSE = 5                   # the same, more at the end
+    POV = 6                     # a part of what others trade (algos/participation.pxd): `participation`
 
 
 cpdef enum Amends:              # what an exchange can change of an order in place
@@ -471,7 +472,8 @@ cdef struct ParentOrder:        # 128 bytes: strategizer -> router
     uint16_t slices             # of a schedule, at most
     double curvature            # of a schedule: kappa * (end - begin), 0 and more
     int64_t minimum_slice       # instrument scale; 0 = what the exchanges take
-    uint8_t reserved[24]
+    uint32_t participation      # POV: of all that is traded, ours included, in 1e-6
+    uint8_t reserved[20]
     uint64_t ring_stamp
 
 
@@ -523,6 +525,7 @@ cdef struct BoardEntry:         # what is known of one listing right now
     uint8_t bid_count           # levels in use, at most BOARD_DEPTH; what lies beyond means nothing
     uint8_t ask_count
     uint32_t publication        # how often this entry was written in this run: names a state exactly
+    uint64_t traded             # sum of the trades that were seen in this run, modulo 2**64; whole at a publication
     int64_t bids_known_to       # everything at this price and better is known; 0 = the whole side (known_depth.pxd)
     int64_t asks_known_to
     Signals signals

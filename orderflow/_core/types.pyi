@@ -140,6 +140,7 @@ class Algorithm(IntEnum):
     TWAP = 3
     SHORTFALL = 4
     CLOSE = 5
+    POV = 6
 
 class Amends(IntEnum):
     AMENDS_NOTHING = 0
