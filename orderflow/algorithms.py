@@ -9,10 +9,10 @@ from orderflow._core.types import PARENT_ORDER_DTYPE, Algorithm, OrderFlag, Pare
 from orderflow.instrument import Instrument, to_scaled
 from orderflow.wiring import Core
 
+#: Those that end with their whole quantity.
+SCHEDULED = (Algorithm.TWAP, Algorithm.SHORTFALL, Algorithm.CLOSE, Algorithm.VWAP)
 #: Those that are worked over their time.
-PACED = (Algorithm.TWAP, Algorithm.SHORTFALL, Algorithm.CLOSE, Algorithm.POV)
-#: Those of them that follow the clock.
-SCHEDULED = (Algorithm.TWAP, Algorithm.SHORTFALL, Algorithm.CLOSE)
+PACED = (*SCHEDULED, Algorithm.POV)
 #: Those whose schedule bends.
 BENT = (Algorithm.SHORTFALL, Algorithm.CLOSE)
 MOST_SLICES = 10_000
@@ -22,11 +22,12 @@ MOST_RANDOMNESS = 50
 
 
 def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity: object, limit_price: object = None, *,
-                 algorithm: str = "immediate", seconds: float | None = None, start_seconds: float = 0,
+                 unix_ns: int = 0, algorithm: str = "immediate", seconds: float | None = None, start_seconds: float = 0,
                  slices: int | None = None, randomness: int = 0, minimum_slice: object = None,
                  half_life: float | None = None, participation: object = None, exchanges: Sequence[str] = (),
                  post_only: bool = False) -> np.void:
-    """One PARENT_ORDER_DTYPE record, without its id; the arguments are those of Engine.submit.
+    """One PARENT_ORDER_DTYPE record, without its id; the arguments are those of Engine.submit. `now_ns` is what the
+    engine's monotonic clock shows, and `unix_ns` the unix clock.
 
     Raises
     ------
@@ -59,6 +60,7 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
         raise ValueError('post_only: an order that does not rest takes; use algorithm="resting"')
     if kind in PACED:
         _set_pace(record, algorithm, seconds, start_seconds, slices, randomness)
+        record["start_unix_ns"] = unix_ns + int(record["start_ns"]) - now_ns
     _refuse(algorithm, kind in PACED, "is not worked over its time", start_seconds=start_seconds, slices=slices,
             randomness=randomness)
     _refuse(algorithm, kind in SCHEDULED, "has no schedule", minimum_slice=minimum_slice)

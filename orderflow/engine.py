@@ -4,7 +4,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from orderflow import held
+from orderflow._core.algos.volume_curve import VolumeCurve
 from orderflow._core.allocation import Splitter
 from orderflow._core.client_id import encode
 from orderflow._core.doorbell import Doorbell
@@ -117,6 +118,9 @@ class Engine:
         Whether a parent is split over all exchanges or sent to the one that is best for the whole.
     fees : dict of str -> (maker, taker)
         By exchange name, as fractions; overrides what the exchange's metadata says.
+    volume_curves : dict of str -> sequence of float, optional
+        By instrument name: base currency to be expected in each of the 288 five minutes of a day, from midnight UTC, on
+        all exchanges together (orderflow.volume_curve). The algorithm "vwap" needs one.
     layout, wait, cpus, touch_books
         Of the native threads and of what they hold; see EngineSettings.
     record : bool
@@ -139,7 +143,7 @@ class Engine:
     def __init__(self, sessions: Sequence[Session], server, *,
                  strategies: Sequence | Callable[[dict[str, Instrument]], Sequence] = (),
                  limits: RiskLimits | dict[str, Limits] | None = None, strategy_names: Sequence[str] = (),
-                 directory=None, policy: str = "best",
+                 directory=None, policy: str = "best", volume_curves: Mapping[str, Sequence[float]] | None = None,
                  fees: dict[str, tuple[str, str]] | None = None, layout: str = "split", wait: str = "park",
                  cpus: dict[str, int] | None = None, touch_books: bool = False,
                  report: Callable[[str], None] | None = None,
@@ -159,6 +163,7 @@ class Engine:
         self.strategy_names = [MANUAL]      # in the order of their numbers
         self._policy = policy
         self._fees = fees or {}
+        self._volume_curves = {name: [float(one) for one in curve] for name, curve in (volume_curves or {}).items()}
         self._layout, self._wait, self._cpus = layout, wait, cpus
         self._touch_books = touch_books
         self._room = {"orders": maximum_orders, "parents": maximum_parents}
@@ -382,7 +387,8 @@ class Engine:
             self.table, ports, core.board, core.wake_pending, strategy_pending, self.orders, self.risk, self.journal,
             self.logs["router"], Splitter(self.table, depth=BOARD_DEPTH), rings["parents"], rings["parent_reports"],
             rings["wakes"], core.bells["router"], core.bells["strategizer"], core.report_lost, core.kill, policy=policy,
-            day_begins_ns=day_begins, now_ns=now_ns, unix_offset_ns=0 if self._direct else None)
+            day_begins_ns=day_begins, now_ns=now_ns, unix_offset_ns=0 if self._direct else None,
+            curves=self._curves())
         self.strategizer = StrategizerLoop(
             self.table, self._strategies, core.board, strategy_pending, self.logs["strategizer"], rings["wakes"],
             rings["parent_reports"], rings["parents"], core.bells["strategizer"], core.bells["router"])
@@ -391,7 +397,7 @@ class Engine:
         self._rings = (rings["parent_reports"], rings["wakes"], *core.orders.values(), *core.wakes.values())
         start = RunStart.of(core, self.sessions, policy=self._policy, recorded=self._record,
                             strategies=self.strategy_names, limits=self._limits.document(),
-                            instance=journal.instance)
+                            instance=journal.instance, volume_curves=self._volume_curves)
         records = taken.records()
         if not (self.journal.start_run(**start.fields(), carried=len(records), began_ns=now_ns)
                 and all(self.journal.carry(**each) for each in records)):
@@ -399,6 +405,18 @@ class Engine:
                               + str(self.journal.error or f"they do not fit into a segment of {JOURNAL_BYTES} bytes; "
                                     "trade fewer listings in one engine"))
         self._tell_taken_over(adopted, taken)
+
+    def _curves(self) -> list[VolumeCurve | None]:
+        """By instrument index, in its scale."""
+        for name in self._volume_curves:
+            if name not in self.instruments:
+                raise EngineError(f"volume_curves {name!r}: there is no such instrument, there are "
+                                  f"{', '.join(self.instruments)}")
+        try:
+            return [VolumeCurve(np.array(self._volume_curves[item.name]) * 10.0 ** item.quantity_decimals)
+                    if item.name in self._volume_curves else None for item in self.instruments.values()]
+        except ValueError as error:
+            raise EngineError(f"volume_curves: {error}") from None
 
     def _threads(self) -> Threads:
         core = self.core
@@ -629,7 +647,8 @@ class Engine:
             exchange.name, symbols=tuple(item.symbol for item in run.listings if item.exchange == exchange.name),
             depth=exchange.depth, lines=2 if exchange.doubled else 1, renew_after_ns=0))
             for exchange in run.exchanges]
-        engine = cls(sessions, _NoServer(), limits=RiskLimits.load(run.limits), policy=run.policy, directory=directory)
+        engine = cls(sessions, _NoServer(), limits=RiskLimits.load(run.limits), policy=run.policy, directory=directory,
+                     volume_curves=run.volume_curves)
         engine.strategy_names = list(run.strategies)
         core = engine.core = build_core(sessions, run.listings, borrows=False, unix_offset_ns=0)
         if hashlib.sha256(core.table.tobytes()).hexdigest() != run.table_sha256:
@@ -685,7 +704,8 @@ class Engine:
             "immediate": it crosses what it finds within its limit, again and again, until it is filled. "resting": it
             is one order at its limit price on one exchange until it is filled or cancelled, or until the exchange ends
             it. "twap", "shortfall", "close": in slices over its time, equal ones, larger ones first, or larger ones
-            last; what a slice does not find is caught up by the next. "pov": a part of what is traded.
+            last; what a slice does not find is caught up by the next. "vwap": in slices as the volume curve expects it
+            and as it is traded. "pov": a part of what is traded.
         seconds : float, optional
             When it ends at the latest, from its start.
         start_seconds : float
@@ -717,11 +737,13 @@ class Engine:
             raise EngineError("the engine does not run; nothing can be submitted")
         if instrument not in self.instruments:
             raise ValueError(f"instrument {instrument!r}: there are {', '.join(self.instruments)}")
+        if algorithm.lower() == "vwap" and instrument not in self._volume_curves:
+            raise ValueError(f"algorithm vwap: the engine has no volume curve of {instrument}; give it volume_curves")
         record = parent_order(
-            self.core, self.instruments[instrument], self.now_ns, side, quantity, limit_price, algorithm=algorithm,
-            seconds=seconds, start_seconds=start_seconds, slices=slices, randomness=randomness,
-            minimum_slice=minimum_slice, half_life=half_life, participation=participation, exchanges=exchanges,
-            post_only=post_only)
+            self.core, self.instruments[instrument], self.now_ns, side, quantity, limit_price,
+            unix_ns=self.now_ns if self._direct else time.time_ns(), algorithm=algorithm, seconds=seconds,
+            start_seconds=start_seconds, slices=slices, randomness=randomness, minimum_slice=minimum_slice,
+            half_life=half_life, participation=participation, exchanges=exchanges, post_only=post_only)
         self._counter += 1
         record["parent_id"] = self._counter
         if not self.strategizer.submit(record):

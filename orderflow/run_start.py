@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -68,6 +68,8 @@ class RunStart:
         Of the journal directory: part of the client order ids (_core/client_id.pxd).
     paper : bool
         Whether its orders were filled by a model (docs/paper.md); a run that does not say traded.
+    volume_curves : dict of str -> list of float
+        By instrument name, as the engine was given them; none where a run does not say.
     """
 
     version: str
@@ -80,10 +82,12 @@ class RunStart:
     recorded: bool = False
     instance: int = 0
     paper: bool = False
+    volume_curves: dict[str, list[float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, core: Core, sessions: Sequence[Session], *, policy: str, limits: dict[str, Any],
-           recorded: bool, strategies: Sequence[str], instance: int) -> RunStart:
+           recorded: bool, strategies: Sequence[str], instance: int,
+           volume_curves: dict[str, list[float]]) -> RunStart:
         """Of an engine that is about to run."""
         exchanges = [
             RunExchange(session.settings.name, session.protocol, list(session.assets), session.settings.depth,
@@ -91,7 +95,7 @@ class RunStart:
             for session in sessions]
         return cls(orderflow.__version__, policy, exchanges, list(core.listings), list(strategies), limits,
                    hashlib.sha256(core.table.tobytes()).hexdigest(), recorded, instance,
-                   any(session.settings.paper is not None for session in sessions))
+                   any(session.settings.paper is not None for session in sessions), volume_curves)
 
     @classmethod
     def load(cls, fields: dict[str, Any]) -> RunStart:
@@ -109,7 +113,9 @@ class RunStart:
                        [str(each) for each in fields["strategies"]],
                        dict(fields["limits"]), str(fields["table_sha256"]), bool(fields["recorded"]),
                        int(fields.get("instance", 0)),      # ids of older runs had none
-                       bool(fields.get("paper", False)))
+                       bool(fields.get("paper", False)),
+                       {str(name): [float(one) for one in curve]
+                        for name, curve in dict(fields.get("volume_curves", {})).items()})
         except KeyError as error:
             raise RunStartError(f"RUN_START has no {error.args[0]!r}: it was written by another version "
                                 "of orderflow") from None

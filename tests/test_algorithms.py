@@ -2,17 +2,20 @@
 import random
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from orderflow._core.algos.schedule import beginnings, cumulative
 from orderflow._core.journal import RecordKind, read
-from orderflow._core.types import Algorithm
+from orderflow._core.types import PARENT_ORDER_DTYPE, Algorithm, ParentKind
+from orderflow.engine import EngineError
 from orderflow.research.journal import rows
 from orderflow.research.replay import replay
-from orderflow.research.simulation import INSTRUMENT
+from orderflow.research.simulation import DIRECT_START_NS, INSTRUMENT
 from tests.three_exchanges import engines
 
 SECOND_NS = 1_000_000_000
+BUCKET_NS = 300 * SECOND_NS
 #: An order is answered within so much: by then a slice that found its liquidity is filled.
 ANSWERED = 0.4
 
@@ -216,6 +219,59 @@ def test_pov_has_its_part_of_what_is_traded_where_it_may_go(make, where, rate):
     assert (parent.reason, set(parent.by_exchange) <= set(where or engine.exchanges)) == ("END_TIME", True)
 
 
+def five_minutes_curve(engine_start_ns, parts):
+    """A curve whose five minutes, from those of a moment on, have these parts."""
+    found = np.zeros(288)
+    first = engine_start_ns // BUCKET_NS
+    for index, part in enumerate(parts):
+        found[(first + index) % 288] = part
+    return found
+
+
+def test_vwap_follows_its_curve_where_the_market_does(make):
+    """Nothing is traded but by us: what is seen says nothing, and the curve is what is followed."""
+    curve = five_minutes_curve(DIRECT_START_NS, [1000, 3000, 1000, 5000])
+    engine = make(volume_curves={INSTRUMENT: curve})
+    start_seconds = (BUCKET_NS - engine.now_ns % BUCKET_NS) / 1e9       # the next five minutes
+    parent_id = engine.submit(INSTRUMENT, "buy", "2", algorithm="vwap", seconds=600, slices=2,
+                              start_seconds=start_seconds)
+    engine.run(start_seconds + 1)
+    # a slice is released when it begins; nothing was seen yet: 3000 of 3000 + 1000
+    assert engine.parent(parent_id).filled == Decimal("1.5")
+    assert engine.wait(parent_id, 700).filled == 2
+
+
+def test_vwap_moves_with_what_is_traded(make):
+    """Next to nothing of what the curve has is traded in the first half: then nearly all of it is still to come, and
+    one of three slices is released. Far more than the curve has: the day is livelier, and four of six slices are."""
+    volume = {}
+    for level in (1, 10**7):
+        engine = make(volume_curves={INSTRUMENT: np.full(288, level)})
+        parent_id = engine.submit(INSTRUMENT, "buy", "2", algorithm="vwap", seconds=60, slices=6)
+        engine.run(31)
+        volume[level] = engine.parent(parent_id).filled
+        assert engine.wait(parent_id, 60).filled == 2
+    assert volume[10**7] == pytest.approx(Decimal(2) / 3, abs=Decimal("0.01"))      # of what is traded all the same
+    assert volume[1] == pytest.approx(Decimal(4) / 3, abs=Decimal("0.3"))           # as evenly as it is traded
+
+
+def test_vwap_needs_a_curve(make):
+    engine = make()
+    with pytest.raises(ValueError, match=f"algorithm vwap: the engine has no volume curve of {INSTRUMENT}"):
+        engine.submit(INSTRUMENT, "buy", "1", algorithm="vwap", seconds=5)
+    record = np.zeros(1, PARENT_ORDER_DTYPE)[0]     # as a strategy would emit it
+    for name, value in {"parent_id": 7, "quantity": 10**8, "side": 1, "kind": ParentKind.SUBMIT_PARENT, "slices": 2,
+                        "algorithm": Algorithm.VWAP, "end_ns": engine.now_ns + SECOND_NS}.items():
+        record[name] = value
+    engine.strategizer.submit(record)
+    engine.run(0.1)
+    assert (engine.parent(7).status, engine.parent(7).reason) == ("PARENT_DENIED", "NO_SCHEDULE")
+    with pytest.raises(EngineError, match="volume_curves 'DOGE-USDT': there is no such instrument"):
+        make(volume_curves={"DOGE-USDT": np.ones(288)})
+    with pytest.raises(EngineError, match="volume_curves: volumes: expected 288"):
+        make(volume_curves={INSTRUMENT: [1.0]})
+
+
 def test_two_of_one_engine_do_not_feed_on_each_other(make):
     """Each takes a fifth of all that others trade and of its own: a quarter of what others trade."""
     engine = make()
@@ -254,10 +310,10 @@ def test_arguments_that_do_not_fit_are_named(make, arguments, told):
 def test_whatever_happens_every_parent_ends_and_none_is_overfilled(make, seed):
     """Parents of all algorithms, changed, paused and cancelled at random, while exchanges lose connections."""
     moments = random.Random(seed)
-    engine = make()
+    engine = make(volume_curves={INSTRUMENT: np.ones(288)})
     parents = []
     for _ in range(12):
-        algorithm = moments.choice(["immediate", "twap", "shortfall", "close", "pov"])
+        algorithm = moments.choice(["immediate", "twap", "shortfall", "close", "pov", "vwap"])
         more = {}
         if algorithm != "immediate":
             more.update(slices=moments.randint(1, 9), randomness=moments.randint(0, 50))
@@ -291,10 +347,11 @@ def test_whatever_happens_every_parent_ends_and_none_is_overfilled(make, seed):
 
 def test_a_schedule_is_replayed_to_the_same_orders(make, tmp_path):
     """Slices, dice, pauses and changes: byte for byte."""
-    engine = make(directory=tmp_path / "run", record=True)
+    engine = make(directory=tmp_path / "run", record=True, volume_curves={INSTRUMENT: np.arange(288)})
     parents = [engine.submit(INSTRUMENT, "buy", "2", algorithm="twap", seconds=10, slices=10, randomness=30),
                engine.submit(INSTRUMENT, "sell", "1", algorithm="shortfall", seconds=10, slices=5, half_life=3),
-               engine.submit(INSTRUMENT, "buy", "3", algorithm="pov", seconds=10, slices=10, participation="0.1")]
+               engine.submit(INSTRUMENT, "buy", "3", algorithm="pov", seconds=10, slices=10, participation="0.1"),
+               engine.submit(INSTRUMENT, "sell", "3", algorithm="vwap", seconds=10, slices=5)]
     engine.run(3)
     engine.pause_parent(parents[0])
     engine.run(2)

@@ -9,6 +9,8 @@ import orderflow
 from orderflow._core.types import TAPE_DTYPE, TapeKind
 from orderflow.instrument import from_scaled
 
+BUCKET_NS = 300 * 10**9
+
 
 @pytest.fixture(scope="module")
 def recorded(feeds):
@@ -66,3 +68,28 @@ def test_the_public_names(feeds):
     path = feeds / "captures/cf_binance_a.tsv.gz"
     assert next(iter(orderflow.read_capture(path))).direction in ("open", "http")
     assert orderflow.books(path).problems == []
+
+
+def test_a_volume_curve_is_what_was_traded_by_the_time_that_was_seen(recorded):
+    """The tape covers some minutes: their rate stands in their buckets, and its mean in the others."""
+    truth, tape = recorded
+    for listing in tape.listings:
+        golden = truth[listing.symbol]
+        if not golden["trades"]:
+            continue
+        curve = orderflow.volume_curve([tape], listing.symbol)
+        own = tape[(tape["listing"] == tape.listings.index(listing)) & (tape["exchange_ns"] > 0)]
+        began, ended = int(own["exchange_ns"].min()), int(own["exchange_ns"].max())
+        seen = sum(curve[at // BUCKET_NS % 288] * (min(ended, at // BUCKET_NS * BUCKET_NS + BUCKET_NS) - at) / BUCKET_NS
+                   for at in (began, *range((began // BUCKET_NS + 1) * BUCKET_NS, ended, BUCKET_NS)))
+        assert seen == pytest.approx(float(golden["trade_volume"]), rel=1e-9)
+        assert (curve > 0).sum() > 280
+        assert orderflow.volume_curve([tape, tape], listing.symbol) == pytest.approx(curve)     # a mean, not a sum
+
+
+def test_a_volume_curve_of_what_is_not_there(recorded):
+    _, tape = recorded
+    with pytest.raises(ValueError, match="symbol 'NO/SUCH': tape 0 has"):
+        orderflow.volume_curve([tape], "NO/SUCH")
+    with pytest.raises(ValueError, match="the tapes have no trade of it"):
+        orderflow.volume_curve([tape[:0]], tape.listings[0].symbol)

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
+from orderflow._core.algos.volume_curve import VolumeCurve
 from orderflow._core.allocation import Splitter
 from orderflow._core.board import Board
 from orderflow._core.doorbell import Doorbell
@@ -45,6 +46,7 @@ class RouterLoop(Loop):
         day_begins_ns: int = -1,
         now_ns: int = 0,
         unix_offset_ns: int | None = None,
+        curves: Sequence[VolumeCurve | None] = (),
     ) -> None: ...
     @property
     def orders(self) -> OrderTable: ...

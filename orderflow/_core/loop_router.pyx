@@ -4,6 +4,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from orderflow._core cimport clock, kill, latency, pending, router, segments, strategizer, timers
+from orderflow._core.algos.volume_curve cimport VolumeCurve
 from orderflow._core.allocation cimport Splitter
 from orderflow._core.board cimport Board
 from orderflow._core.byte_ring cimport ByteRing
@@ -58,6 +59,8 @@ cdef class RouterLoop(Loop):
     day_begins_ns : int
         When a day begins, after midnight UTC by the clock of this machine: profit is counted anew then. Negative =
         never.
+    curves : sequence of VolumeCurve or None
+        By instrument index, in instrument scale; fewer than instruments = the others have none.
     now_ns : int
         Monotonic.
     unix_offset_ns : int, optional
@@ -69,7 +72,7 @@ cdef class RouterLoop(Loop):
                  Splitter splitter, Ring parents, Ring parent_reports, Ring wakes, Doorbell bell,
                  Doorbell strategizer_bell, unsigned char[::1] reports_full, KillSwitch kill_switch,
                  int policy=router.RoutePolicy.BEST, int64_t child_deadline_ns=250_000_000, uint32_t timer_capacity=0,
-                 int64_t day_begins_ns=-1, int64_t now_ns=0, unix_offset_ns=None):
+                 int64_t day_begins_ns=-1, int64_t now_ns=0, unix_offset_ns=None, curves=()):
         cdef uint32_t n = len(table)
         cdef uint32_t i
         cdef Port *port
@@ -89,6 +92,7 @@ cdef class RouterLoop(Loop):
         self.state.listings = &listings[0]
         self.state.listing_count = n
         self._make_members(table, n)
+        self._take_curves(list(curves))
         self.state.views = <BoardEntry *>calloc(n, sizeof(BoardEntry))
         self.state.states = <ListingState *>calloc(n, sizeof(ListingState))
         self.state.active = <uint32_t *>calloc(parent_capacity, sizeof(uint32_t))
@@ -134,7 +138,17 @@ cdef class RouterLoop(Loop):
         cdef const uint32_t[::1] begins = first
         self.state.members, self.state.first = &members[0], &begins[0]
 
+    def _take_curves(self, list curves):
+        self.state.curves = <const double **>calloc(self.state.instrument_count + 1, sizeof(double *))
+        if self.state.curves is NULL:
+            raise MemoryError()
+        for i, curve in enumerate(curves[:self.state.instrument_count]):
+            if curve is not None:
+                self.state.curves[<uint32_t>i] = (<VolumeCurve?>curve).sums
+        self.kept_alive.append(curves)
+
     def __dealloc__(self):
+        free(<void *>self.state.curves)
         free(self.state.views)
         free(self.state.states)
         free(self.state.active)

@@ -6,6 +6,7 @@ it from books of its own. """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core.algos.participation cimport Participation
+from orderflow._core.algos.volume_curve cimport VolumePace
 from orderflow._core.positions cimport FEE_ASSETS, FeeSum
 from orderflow._core.types cimport ParentOrder, ParentReport, ParentStatus
 from orderflow._core.fixed cimport int128
@@ -21,7 +22,8 @@ cdef struct ListingFill:        # of one parent on one listing, in the listing's
 cdef struct Parent:
     ParentOrder order           # as it came; parent_id 0 = the slot is free
     int128 notional             # sum of price * quantity of its fills
-    Participation participation     # of Algorithm.POV
+    Participation participation     # of Algorithm.POV; of VWAP what others have traded
+    VolumePace pace                 # of Algorithm.VWAP
     int64_t filled
     int64_t working             # reserved by children that the exchange may still fill
     int64_t in_doubt            # reserved by children of which nobody knows

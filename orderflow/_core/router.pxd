@@ -28,7 +28,7 @@ from libc.string cimport memset
 from orderflow._core cimport (
     allocation, board, consolidated, crash_point, input_log, journal, kill, latency, order_states, order_table, orders,
     pacing, parents, passive, pending, risk, risk_exposure, risk_price, risk_rates, timers)
-from orderflow._core.algos cimport participation, schedule
+from orderflow._core.algos cimport participation, volume_curve
 from orderflow._core.allocation cimport Allocation, Allocator, Split
 from orderflow._core.board cimport SequenceBoard
 from orderflow._core.consolidated cimport MAXIMUM_OFFERS, Offer
@@ -104,6 +104,7 @@ cdef struct RouterState:
     const Listing *listings
     const uint32_t *members     # listing indices, instrument after instrument
     const uint32_t *first       # by instrument: where its members begin; one more at the end
+    const double **curves       # by instrument: running sums of its volume curve, NULL = it has none
     BoardEntry *views           # by listing: the last read
     ListingState *states        # by listing
     SequenceBoard *board
@@ -238,8 +239,10 @@ cdef nogil:
         state.traded = self.views[listing].traded
         state.volume = state.volume + more * self.listings[listing].quantity_factor
 
-    inline int128 traded_by_others(const RouterState *self, const ParentOrder *order) noexcept:
-        """On a parent's listings in this run; instrument scale. Negative for as long as prints of ours are missing."""
+    inline int128 traded_by_others(const RouterState *self, const Parent *parent) noexcept:
+        """On a parent's listings in this run, less what is ours and what of it is out; instrument scale. It falls for
+        as long as prints of ours are missing."""
+        cdef const ParentOrder *order = &parent.order
         cdef uint32_t begin = self.first[order.instrument]
         cdef const Position *position
         cdef int128 own
@@ -252,7 +255,7 @@ cdef nogil:
             position = &self.table.positions[i]
             own = (position.bought + position.sold) * self.listings[i].quantity_factor
             total = total + self.states[i].volume - own
-        return total
+        return total - parent.working - parent.in_doubt
 
     inline bint read_board(RouterState *self, uint32_t listing) noexcept:
         if board.read(self.board, listing, &self.views[listing]) != board.ReadStatus.READ_OK:
@@ -483,7 +486,7 @@ cdef nogil:
         orders.change_parent(self.table, slot, quantity, parent.wanted_price, now_ns)
         risk.change_parent(self.risk, slot, quantity)
         parent.wanted_quantity = parent.before_quantity = 0
-        if schedule.follows_clock(parent.order.algorithm):
+        if pacing.is_paced(parent.order.algorithm):
             pacing.refresh(parent)
             release_tail(self, parent)
         tell_parent(self, slot, NULL, now_ns)
@@ -765,27 +768,37 @@ cdef nogil:
 
     inline void release_tail(RouterState *self, Parent *parent) noexcept:
         """What would be left for later slices but is too little to be sent goes with this one."""
-        if parent.begun and too_little(self, &parent.order, parent.order.quantity - parent.released):
+        if (parent.begun and parent.order.algorithm != Algorithm.POV
+                and too_little(self, &parent.order, parent.order.quantity - parent.released)):
             parent.released = parent.order.quantity
 
-    inline void follow_volume(RouterState *self, Parent *parent) noexcept:
-        cdef int128 traded = traded_by_others(self, &parent.order) - parent.working - parent.in_doubt
+    inline void anticipate_volume(RouterState *self, Parent *parent) noexcept:
+        cdef const double *sums = self.curves[parent.order.instrument]
+        cdef int64_t length = parent.order.end_ns - parent.order.start_ns
         if parent.begun == 0:
-            participation.begin(&parent.participation, traded, pacing.done(parent))
-            parent.begun = 1
+            volume_curve.begin(&parent.pace, sums, parent.order.start_unix_ns, parent.order.start_unix_ns + length)
+        pacing.anticipate(parent, sums, traded_by_others(self, parent))
+
+    inline void follow_volume(RouterState *self, Parent *parent) noexcept:
+        if parent.begun == 0:
+            parent.begun = 1                # nothing has been traded in its time yet
             return
-        pacing.follow(parent, traded)
+        pacing.follow(parent, traded_by_others(self, parent))
         participation.keep(&parent.participation, pacing.due(parent) > 0
                            and too_little(self, &parent.order, pacing.due(parent)))
 
     inline void begin_slice(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
         cdef Parent *parent = &self.table.parents[slot]
         cdef int64_t next_ns
+        if parent.begun == 0 and pacing.is_by_volume(parent.order.algorithm):
+            participation.begin(&parent.participation, traded_by_others(self, parent), pacing.done(parent))
         if parent.order.algorithm == Algorithm.POV:
             follow_volume(self, parent)
+        elif parent.order.algorithm == Algorithm.VWAP:
+            anticipate_volume(self, parent)
         else:
             pacing.advance(parent)
-            release_tail(self, parent)
+        release_tail(self, parent)
         next_ns = pacing.next_ns(parent)
         self.slice_timers[slot] = 0
         if next_ns:
@@ -895,7 +908,8 @@ cdef nogil:
             deny_parent(self, order, Reason.PRICE_NOT_POSITIVE if order.limit_price <= 0 else Reason.UNKNOWN_LISTING,
                         now_ns)
             return
-        if pacing.is_paced(order.algorithm) and not pacing.is_possible(order):
+        if pacing.is_paced(order.algorithm) and not (pacing.is_possible(order) and (
+                order.algorithm != Algorithm.VWAP or self.curves[order.instrument] is not NULL)):
             deny_parent(self, order, Reason.NO_SCHEDULE, now_ns)
             return
         refusal.code = Reason.OK

@@ -160,6 +160,7 @@ cpdef enum Algorithm:
     SHORTFALL = 4               # the same, more at the beginning: `curvature`
     CLOSE = 5                   # the same, more at the end
     POV = 6                     # a part of what others trade (algos/participation.pxd): `participation`
+    VWAP = 7                    # in slices as the volume is expected and seen (algos/volume_curve.pxd)
 
 
 cpdef enum Amends:              # what an exchange can change of an order in place
@@ -472,8 +473,9 @@ cdef struct ParentOrder:        # 128 bytes: strategizer -> router
     uint16_t slices             # of a schedule, at most
     double curvature            # of a schedule: kappa * (end - begin), 0 and more
     int64_t minimum_slice       # instrument scale; 0 = what the exchanges take
+    int64_t start_unix_ns       # VWAP: what the unix clock shows at `start_ns`
     uint32_t participation      # POV: of all that is traded, ours included, in 1e-6
-    uint8_t reserved[20]
+    uint8_t reserved[12]
     uint64_t ring_stamp
 
 

@@ -141,6 +141,7 @@ class Algorithm(IntEnum):
     SHORTFALL = 4
     CLOSE = 5
     POV = 6
+    VWAP = 7
 
 class Amends(IntEnum):
     AMENDS_NOTHING = 0

@@ -48,14 +48,18 @@ cdef nogil:
         self.start.done = self.marks[0].done = done
         self.looks = 1
 
+    inline void count(Participation *self, int128 traded) noexcept:
+        """What others have traded by now."""
+        cdef int128 others = traded - self.base
+        if others > self.others:
+            self.others = others
+
     inline int64_t look(Participation *self, int128 traded, int64_t done, uint32_t rate) noexcept:
         """An interval has passed: what is due now, not negative. `rate` in 1e-6, below UNIT."""
         cdef uint32_t at = self.looks % WINDOW
-        cdef int128 others = traded - self.base
         cdef int128 due
+        count(self, traded)
         self.marks[(self.looks - 1) % WINDOW].done = done
-        if others > self.others:
-            self.others = others
         if not self.is_kept:
             self.start = self.marks[at] if self.looks >= WINDOW else self.marks[0]
         self.marks[at].others = self.others

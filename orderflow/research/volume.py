@@ -1,0 +1,62 @@
+"""Volume curves out of tapes: what is traded at which time of day, for the algorithm `vwap`."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from orderflow._core.types import TapeKind
+from orderflow.research.tape import Tape
+
+#: Of a day (UTC), of five minutes each.
+BUCKETS = 288
+BUCKET_NS = 300 * 10**9
+
+
+def volume_curve(tapes: Sequence[Tape], symbol: str) -> np.ndarray:
+    """Volume to be expected in each five minutes of a day, base currency, float64 array (288,), midnight UTC first.
+
+    The mean of what the tapes saw, each bucket by the time that they cover of it; a bucket that none covers has the
+    mean of the others. Tapes of one exchange: where an instrument trades on several, their curves are added.
+
+    Parameters
+    ----------
+    tapes : sequence of Tape
+        Of any days; their trades have the exchange's time.
+    symbol : str
+        As the exchange names it.
+
+    Raises
+    ------
+    ValueError
+        A tape does not have the symbol, or none has a trade of it.
+    """
+    volume, covered = np.zeros(BUCKETS), np.zeros(BUCKETS)
+    for number, tape in enumerate(tapes):
+        index = next((at for at, listing in enumerate(tape.listings) if listing.symbol == symbol), None)
+        if index is None:
+            raise ValueError(f"symbol {symbol!r}: tape {number} has "
+                             f"{', '.join(listing.symbol for listing in tape.listings) or 'none'}")
+        plain = tape.view(np.ndarray)
+        own = plain[(plain["listing"] == index) & (plain["exchange_ns"] > 0)]
+        if not len(own):
+            continue
+        trades = own[own["kind"] == TapeKind.TAPE_TRADE]
+        places = trades["exchange_ns"] // BUCKET_NS % BUCKETS
+        scale = 10.0 ** tape.listings[index].quantity_decimals
+        volume += np.bincount(places, trades["quantity"] / scale, minlength=BUCKETS)
+        covered += _covered(int(own["exchange_ns"].min()), int(own["exchange_ns"].max()))
+    if not volume.any():
+        raise ValueError(f"symbol {symbol!r}: the tapes have no trade of it that has the exchange's time")
+    rate = np.divide(volume, covered, out=np.full(BUCKETS, np.nan), where=covered > 0)
+    rate[np.isnan(rate)] = np.nanmean(rate)
+    return rate
+
+
+def _covered(begin_ns: int, end_ns: int) -> np.ndarray:
+    """How often each bucket of the day lies between two moments, (288,); parts of a bucket count as such."""
+    first, last = begin_ns // BUCKET_NS, end_ns // BUCKET_NS
+    found = np.bincount(np.arange(first, last + 1) % BUCKETS, minlength=BUCKETS).astype(float)
+    found[first % BUCKETS] -= (begin_ns - first * BUCKET_NS) / BUCKET_NS
+    found[last % BUCKETS] -= ((last + 1) * BUCKET_NS - end_ns) / BUCKET_NS
+    return np.maximum(found, 0.0)
