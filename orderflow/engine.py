@@ -40,6 +40,7 @@ from orderflow._core.types import (
 from orderflow.algorithms import parent_order
 from orderflow.carried import Carried, CarriedError, carried, check_kind
 from orderflow.differences import Difference, Differences
+from orderflow.estimate import Estimate, EstimateError, Market, estimate, seen_volatility
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.faults import text as fault_text
@@ -749,6 +750,46 @@ class Engine:
         if not self.strategizer.submit(record):
             raise EngineError("too many parent orders wait to be taken")
         return self._counter
+
+    def estimate(self, instrument: str, side: str, quantity: object, *, daily_volume: float | None = None,
+                 daily_volatility: float | None = None, risk_aversion: float = 0.3,
+                 exchanges: Sequence[str] = ()) -> Estimate:
+        """What a parent order would cost, at once and over time, and which algorithm it would choose; see
+        orderflow.estimate.
+
+        Parameters
+        ----------
+        daily_volume : float, optional
+            Base currency that is traded in a day; by default that of the volume curve.
+        daily_volatility : float, optional
+            Standard deviation of a day's return; by default the mean of what the exchanges' signals say now.
+        risk_aversion : float
+            Basis points of expected cost that one basis point of deviation is worth.
+        exchanges : sequence of str
+            Where it may go; empty = everywhere.
+
+        Raises
+        ------
+        EstimateError
+            The books, the volume or the volatility are not known.
+        ValueError
+            An argument is wrong; the message names it.
+        """
+        if instrument not in self.instruments:
+            raise ValueError(f"instrument {instrument!r}: there are {', '.join(self.instruments)}")
+        item = self.instruments[instrument]
+        curve = self._volume_curves.get(instrument)
+        if daily_volume is None and curve is None:
+            raise EstimateError(f"daily_volume: the engine has no volume curve of {instrument}; give one of the two")
+        places = [index for index in item.listings if not exchanges or self.core.listings[index].exchange in exchanges]
+        if not places:
+            raise ValueError(f"exchanges {list(exchanges)}: none of them lists {instrument}")
+        entries = [self.core.board.read(index) for index in places]
+        if daily_volatility is None:
+            daily_volatility = seen_volatility(entries)
+        return estimate(item, Market(self.table[places], entries), side, quantity,
+                        daily_volume=float(sum(curve or ())) if daily_volume is None else daily_volume,
+                        daily_volatility=daily_volatility, risk_aversion=risk_aversion, has_curve=curve is not None)
 
     def cancel(self, parent_id: int) -> None:
         """Ask for the end of a parent order; EngineError if that could not even be asked, ValueError if there is none.
