@@ -10,6 +10,7 @@ from orderflow._core.loop_router import RouterLoop
 from orderflow._core.types import PARENT_ORDER_DTYPE, ParentKind, Side
 from orderflow.engine import Engine, EngineError
 from orderflow.exchanges.actions import Request
+from orderflow.instrument import OrderCharges
 from orderflow.limits import Limits
 from orderflow.research.simulation import (
     DIRECT_START_NS,
@@ -54,6 +55,41 @@ def test_a_large_parent_is_spread_and_fills_exactly(make):
     assert set(parent.by_exchange) == {"alpha", "beta", "gamma"}
     assert sum(fill["filled"] for fill in parent.by_exchange.values()) == 20
     assert engine.orders.audit() == []
+
+
+def charged(tickets, **tiers):
+    """Charges of the three exchanges, by name."""
+    return {venue.name: OrderCharges({"USDT": Decimal(tickets)}, {INSTRUMENT: tiers[venue.name]} if venue.name in tiers
+                                     else {}) for venue in VENUES}
+
+
+def test_tickets_keep_together_what_fees_alone_would_spread(make):
+    quantity = "6"
+    spread, together = make(), make(charges=charged("1000"))
+    parents = [engine.wait(engine.submit(INSTRUMENT, "buy", quantity, seconds=10)) for engine in (spread, together)]
+    assert [parent.filled for parent in parents] == [Decimal(quantity)] * 2
+    assert len(parents[0].by_exchange) > 1 == len(parents[1].by_exchange)
+    counts = together.router.counts
+    assert counts["searched"] <= counts["splits"] and counts["split_nodes"] >= counts["searched"]
+    assert counts["inexact"] == 0 and together.router.inexact_split is None
+
+
+def test_a_fee_tier_draws_the_whole_order(make):
+    """Gamma's taker fee is not the lowest, but with 1 BTC or more it is."""
+    engine = make(charges=charged("0", gamma=((Decimal(1), Decimal("-0.01")),)))
+    parents = [engine.wait(engine.submit(INSTRUMENT, "buy", quantity, seconds=10)) for quantity in ("0.01", "1")]
+    assert set(parents[1].by_exchange) == {"gamma"} != set(parents[0].by_exchange)
+
+
+@pytest.mark.parametrize(("charges", "told"), [
+    (OrderCharges({"EUR": Decimal(1)}), "tickets of alpha: 'EUR' is not listed there; there are USDT"),
+    (OrderCharges({}, {"BTC-EUR": ()}), "fee_tiers of alpha: 'BTC-EUR' is not listed there; there are BTC-USDT"),
+    (OrderCharges({}, {INSTRUMENT: ((Decimal(1), Decimal("0.5")),)}), "tickets and fee tiers: .* falling fee"),
+    (OrderCharges({"USDT": Decimal("1e-9")}), "tickets and fee tiers: ticket of BTCUSDT: .* more than 8 decimals"),
+])
+def test_charges_that_cannot_be_say_so(make, charges, told):
+    with pytest.raises(EngineError, match=told):
+        make(charges={"alpha": charges})
 
 
 def test_only_where_it_may_go(make):
