@@ -249,6 +249,7 @@ def test_levels_off_the_tick_are_reached_by_the_next_price_on_it():
     assert Splitter(listings).split(BUY, 1, [[(101, 5)]]).parts == [(1, 110)]
     assert Splitter(listings).split(BUY, 1, [[(101, 5)]], limit=105).parts == [(0, 0)]
     assert Splitter(listings).split(SELL, 1, [[(109, 5)]]).parts == [(1, 100)]
+    assert Splitter(listings).split(SELL, 1, [[(9, 5)]]).parts == [(0, 0)]
 
 
 def test_lots_of_powers_of_ten_need_one_node():

@@ -115,10 +115,7 @@ cdef nogil:
             relaxation.price_taken(r, &cost)
         if beats_best(a, total, &cost):
             keep(a, total, &cost)
-        if wide.compare(&cost, &bound) == 0:
-            return False
-        branching.find_mispriced(r, branch, smaller)
-        return True
+        return r.charged and branching.find_mispriced(r, branch, smaller)
 
     inline bint next_open(Allocator *a) noexcept:
         """Bounds of the next node that is open, and False if there is none."""

@@ -53,12 +53,13 @@ cdef nogil:
                 split_at(part, i, below, above, branch)
         return widest >= 0
 
-    inline void find_mispriced(const Relaxation *r, Branch *branch, int64_t *smaller) noexcept:
-        """The listing whose part costs the most above its bound; there is one."""
+    inline bint find_mispriced(const Relaxation *r, Branch *branch, int64_t *smaller) noexcept:
+        """The listing whose part costs the most above its bound; False if all cost what the bound says."""
         cdef const Part *part
         cdef Wide widest, bound, excess
         cdef int64_t edge
         cdef uint32_t k, i
+        cdef bint found = False
         wide.clear(&widest)
         for k in range(r.participants):
             i = r.by_lot[k]
@@ -73,12 +74,14 @@ cdef nogil:
             if wide.compare(&excess, &widest) <= 0:
                 continue
             widest = excess
+            found = True
             if part.block > 0:
                 edge = 1
             else:
                 edge = charges.next_tier(part.charge, part.taken / part.quantity_factor)
             smaller[0] = placeable.down(&part.placeable, edge - 1) * part.quantity_factor
             split_at(part, i, smaller[0], placeable.up(&part.placeable, edge) * part.quantity_factor, branch)
+        return found
 
     inline int64_t round_down(Relaxation *r, int64_t total) noexcept:
         """Make what is taken something that can be sent: parts are rounded down, and what that leaves goes where it

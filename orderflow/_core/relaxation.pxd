@@ -17,7 +17,8 @@ convex costs: Fox 1966; Ibaraki and Katoh 1988). What breaks the proof is relaxe
 The slope of the line is rounded down, and what that leaves over would keep a split from ever costing what its bound
 says. But with any price m the sum of m * total and of the least of cost - m * quantity over each listing is a bound too
 (Everett 1963). With m what the next unit costs (`margin`), that least is the real cost of all that is taken, wherever
-the slope is below m; so there the real cost counts. It takes greedy in one go: not where lots made it take some first.
+the slope is below m; so there the real cost counts. Where lots make greedy take some from the smaller ones first, these
+have a price of their own, which is m or more.
 
 Costs are all-in totals of the instrument's scale, smaller is better: those of a seller are negative proceeds.
 
@@ -44,7 +45,6 @@ cdef struct Relaxation:
     uint8_t side
     uint8_t divisible           # each lot divides the next larger one
     uint8_t charged             # some listing that takes part charges more than its taker fee
-    uint8_t at_once             # greedy took what is taken in one go
     uint8_t used_up             # nothing is left to take
 
 
@@ -53,7 +53,7 @@ cdef nogil:
         """Whether the ticket of a listing counts only in part."""
         if part.block == 0 or part.taken < part.block:
             return part.block > 0
-        return not (r.at_once and (r.used_up or part.unit < r.margin))
+        return not r.used_up and part.unit >= r.margin
 
     inline void add_bound(const Relaxation *r, const Part *part, Wide *cost) noexcept:
         """At least so much does what is taken of a listing cost, or whatever else its bounds allow in its place."""
@@ -168,7 +168,6 @@ cdef nogil:
         cdef int64_t have = 0
         cdef int64_t rest, missing
         cdef uint32_t k, j
-        r.at_once = True
         for k in range(r.participants):
             listing_part.start(&r.parts[r.by_lot[k]])
             need -= r.parts[r.by_lot[k]].low
@@ -181,7 +180,6 @@ cdef nogil:
             for j in range(k):
                 have += r.parts[r.by_lot[j]].taken - r.parts[r.by_lot[j]].low
             if have < rest:
-                r.at_once = False
                 missing = take(r, smaller, rest - have)
                 if missing > 0:
                     return missing
