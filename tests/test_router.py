@@ -2,6 +2,7 @@
 import functools
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from orderflow.research.simulation import (
 )
 from orderflow.servers.direct import DirectServer
 from orderflow.simulator.launch import build
+from orderflow.status import splits_of, status_of
 
 
 @pytest.fixture
@@ -72,6 +74,19 @@ def test_tickets_keep_together_what_fees_alone_would_spread(make):
     counts = together.router.counts
     assert counts["searched"] <= counts["splits"] and counts["split_nodes"] >= counts["searched"]
     assert counts["inexact"] == 0 and together.router.inexact_split is None
+    assert status_of(together)["splits"] == {name: counts[name] for name in ("splits", "searched", "split_nodes",
+                                                                             "inexact")}
+
+
+def test_a_split_that_was_cut_short_is_told_in_money(make):
+    engine = make()
+    stand_in = SimpleNamespace(counts=engine.router.counts, inexact_split=(7, 0, 150, 25 * 10**7))
+    one = SimpleNamespace(core=engine.core, router=stand_in)
+    decimals = engine.instruments[INSTRUMENT].price_decimals, engine.instruments[INSTRUMENT].quantity_decimals
+    told = splits_of(one)["last_inexact"]
+    assert (told["parent"], told["instrument"]) == (7, INSTRUMENT)
+    assert Decimal(told["gap"]) == Decimal(25 * 10**7).scaleb(-8 - sum(decimals))
+    assert Decimal(told["unfilled"]) == Decimal(150).scaleb(-decimals[1])
 
 
 def test_a_fee_tier_draws_the_whole_order(make):

@@ -307,11 +307,12 @@ cdef class RouterLoop(Loop):
 
     @property
     def inexact_split(self):
-        """(parent id, unfilled, gap) of the last split whose search was cut short, as of `Allotted`; None = there was
-        none."""
+        """(parent id, instrument index, unfilled, gap) of the last split whose search was cut short, as of `Allotted`;
+        None = there was none."""
         if not self.state.inexact_splits:
             return None
-        return self.state.inexact_parent, self.state.inexact.unfilled, exact_wide(&self.state.inexact.gap)
+        return (self.state.inexact_parent, self.state.inexact_instrument, self.state.inexact.unfilled,
+                exact_wide(&self.state.inexact.gap))
 
     @property
     def counts(self):

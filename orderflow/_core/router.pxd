@@ -128,6 +128,7 @@ cdef struct RouterState:
     uint64_t inexact_splits
     uint64_t inexact_parent     # of the last of them
     Allocation inexact          # and how far from the best it may be
+    uint32_t inexact_instrument
     uint64_t asked              # questions about orders
     uint64_t killed             # exchanges by their bits, strategies by theirs in the upper half
     int64_t child_deadline_ns   # how long an order may wait for its turn in the exchange thread
@@ -670,6 +671,7 @@ cdef nogil:
         if not out.exact:
             self.inexact_splits += 1
             self.inexact_parent = parent.order.parent_id
+            self.inexact_instrument = parent.order.instrument
             self.inexact = out[0]
 
     inline void route(RouterState *self, uint32_t slot, int64_t now_ns, int64_t cause_ns) noexcept:
