@@ -209,6 +209,8 @@ def test_a_ticket_comes_out_of_the_funds():
     splitter = Splitter(listings, charges=[(10**8, ())])
     assert [splitter.split(BUY, 5, [[(100, 5)]], funds=[money * 10**8]).quantity for money in (1, 3, 6, 9)] \
         == [0, 2, 5, 5]
+    fine = Splitter(listing_table({"price_decimals": 18, "quantity_decimals": 8}), charges=[(10**8, ())])
+    assert fine.split(BUY, 5, [[(10**18, 5)]], funds=[10**8 - 1]).quantity == 0
 
 
 def test_worked_unequal_lots_where_greedy_strands_a_unit():

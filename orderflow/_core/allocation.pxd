@@ -188,7 +188,8 @@ cdef nogil:
             part.charge = NULL
             if a.charges is not NULL and not charges.is_none(&a.charges[offers[i].listing.index]):
                 part.charge = &a.charges[offers[i].listing.index]
-                cap.funds -= part.charge.ticket if cap.funds < INT64_MAX else 0
+                if cap.funds < INT64_MAX:
+                    cap.funds = cap.funds - part.charge.ticket if cap.funds > part.charge.ticket else 0
             placeable.prepare(&part.placeable, &offers[i], &cap, side, limit, quantity)
             part.price_factor = offers[i].listing.price_factor
             part.quantity_factor = offers[i].listing.quantity_factor
