@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,8 @@ SHORTEST_RECONCILE_S = 1.0
 SHORTEST_LIFE_S = 60.0
 #: Strategies that can be named in a configuration without a module.
 BUILT_IN = ("dislocation",)
+#: A listing has room for so many fee tiers (_core/charges.pxd).
+MOST_TIERS = 4
 #: The strategizer has room for so many.
 MOST_STRATEGIES = 15
 #: Numbers of money are written as strings or integers: a TOML float is not exact.
@@ -47,6 +50,13 @@ class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Base of all settings: unknown keys are errors."""
 
 
+class FeeTier(Struct, frozen=True):
+    """From how much on, in the base currency, a whole order pays which taker fee, a fraction of the notional."""
+
+    quantity: Number
+    taker_fee: Number
+
+
 class ExchangeSettings(Struct, frozen=True):
     """One exchange.
 
@@ -62,6 +72,10 @@ class ExchangeSettings(Struct, frozen=True):
         PEM file of the only authorities to trust; empty = the system's.
     maker_fee, taker_fee : str or int
         Fractions of the notional ("0.001" = 10 bps).
+    tickets : dict of str -> str or int
+        By quote currency: what every order that is sent costs, however large it is.
+    fee_tiers : dict of str -> list of FeeTier
+        By instrument: lower taker fees of one large order, by rising quantity.
     depth : int
         Levels a side, where the exchange offers a choice; 0 = the session's default.
     trade : bool
@@ -116,6 +130,8 @@ class ExchangeSettings(Struct, frozen=True):
     ca_file: str = ""
     maker_fee: Number = "0"
     taker_fee: Number = "0"
+    tickets: Amounts = {}
+    fee_tiers: dict[str, tuple[FeeTier, ...]] = {}
     depth: Annotated[int, msgspec.Meta(ge=0)] = 0
     trade: bool = False
     credentials: str = ""
@@ -411,6 +427,7 @@ def check(settings: Settings) -> Settings:
                 raise ConfigError(str(error)) from None
             if not -1 < fee < 1:
                 raise ConfigError(f"{key}.{field}: {fee} is a fraction of the notional, so between -1 and 1")
+        _check_charges(key, exchange)
         if exchange.reconcile_seconds and exchange.reconcile_seconds < SHORTEST_RECONCILE_S:
             raise ConfigError(f"{key}.reconcile_seconds: {exchange.reconcile_seconds:g} is too often for what "
                               f"exchanges allow; at least {SHORTEST_RECONCILE_S:g}, or 0 for only after a connect")
@@ -430,6 +447,29 @@ def check(settings: Settings) -> Settings:
     _check_trading(settings)
     _check_strategies(settings)
     return settings
+
+
+def _check_charges(key: str, exchange: ExchangeSettings) -> None:
+    """Tickets are amounts, and tiers stand by rising quantity and falling fee."""
+    try:
+        for currency, amount in exchange.tickets.items():
+            if decimal(amount, f"{key}.tickets.{currency}") < 0:
+                raise ConfigError(f"{key}.tickets.{currency}: {amount} should be 0 or more")
+        for instrument, tiers in exchange.fee_tiers.items():
+            where = f'{key}.fee_tiers."{instrument}"'
+            if len(tiers) > MOST_TIERS:
+                raise ConfigError(f"{where}: {len(tiers)} tiers, at most {MOST_TIERS} are possible")
+            least, dearest = Decimal(0), decimal(exchange.taker_fee, f"{key}.taker_fee")
+            for i, tier in enumerate(tiers):
+                quantity = decimal(tier.quantity, f"{where}[{i}].quantity")
+                fee = decimal(tier.taker_fee, f"{where}[{i}].taker_fee")
+                if quantity <= least:
+                    raise ConfigError(f"{where}[{i}].quantity: {quantity} should be above {least}")
+                if not -1 < fee < dearest:
+                    raise ConfigError(f"{where}[{i}].taker_fee: {fee} should be below {dearest}, and above -1")
+                least, dearest = quantity, fee
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _check_trading(settings: Settings) -> None:

@@ -44,7 +44,7 @@ from orderflow.estimate import Estimate, EstimateError, Market, estimate, seen_v
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.faults import text as fault_text
-from orderflow.instrument import Instrument, Listing, decimal, time_of_day_ns
+from orderflow.instrument import Instrument, Listing, OrderCharges, decimal, time_of_day_ns
 from orderflow.limits import MANUAL, Limits, RiskLimits, risk_book
 from orderflow.parents import ParentState, denied, state_of
 from orderflow.problems import Problems
@@ -122,6 +122,8 @@ class Engine:
     volume_curves : dict of str -> sequence of float, optional
         By instrument name: base currency to be expected in each of the 288 five minutes of a day, from midnight UTC, on
         all exchanges together (orderflow.volume_curve). The algorithm "vwap" needs one.
+    charges : dict of str -> OrderCharges
+        By exchange name: tickets and fee tiers.
     layout, wait, cpus, touch_books
         Of the native threads and of what they hold; see EngineSettings.
     record : bool
@@ -145,7 +147,8 @@ class Engine:
                  strategies: Sequence | Callable[[dict[str, Instrument]], Sequence] = (),
                  limits: RiskLimits | dict[str, Limits] | None = None, strategy_names: Sequence[str] = (),
                  directory=None, policy: str = "best", volume_curves: Mapping[str, Sequence[float]] | None = None,
-                 fees: dict[str, tuple[str, str]] | None = None, layout: str = "split", wait: str = "park",
+                 fees: dict[str, tuple[str, str]] | None = None, charges: dict[str, OrderCharges] | None = None,
+                 layout: str = "split", wait: str = "park",
                  cpus: dict[str, int] | None = None, touch_books: bool = False,
                  report: Callable[[str], None] | None = None,
                  record: bool = False, all_exchanges: bool = True, journal: str = "crash", maximum_orders: int = 16384,
@@ -163,7 +166,7 @@ class Engine:
         self._given_names = list(strategy_names)
         self.strategy_names = [MANUAL]      # in the order of their numbers
         self._policy = policy
-        self._fees = fees or {}
+        self._fees, self._charges = fees or {}, charges or {}
         self._volume_curves = {name: [float(one) for one in curve] for name, curve in (volume_curves or {}).items()}
         self._layout, self._wait, self._cpus = layout, wait, cpus
         self._touch_books = touch_books
@@ -243,13 +246,26 @@ class Engine:
                 if self._all_exchanges or len(failed) == len(self.sessions):
                     raise EngineError(reasons(failed)) from None
                 continue
-            for listing in session.listings(bodies):
+            own = session.listings(bodies)
+            for listing in own:
                 maker, taker = self._fees.get(name, (listing.maker_fee, listing.taker_fee))
-                listings.append(listing.with_fees(decimal(maker, "maker_fee"), decimal(taker, "taker_fee")))
+                listing = listing.with_fees(decimal(maker, "maker_fee"), decimal(taker, "taker_fee"))
+                listings.append(listing.with_charges(self._charges.get(name, OrderCharges())))
+            self._check_charges(name, own)
         for name, reason in failed.items():
             self._report(f"{reasons({name: reason})}; it is left out of this run")
         self.sessions = [session for session in self.sessions if session.settings.name not in failed]
         return listings
+
+    def _check_charges(self, name: str, listings: Sequence[Listing]) -> None:
+        """Charges of what the exchange does not list are a mistake in writing."""
+        charges = self._charges.get(name, OrderCharges())
+        for what, given, known in (("tickets", charges.tickets, {listing.quote for listing in listings}),
+                                   ("fee_tiers", charges.fee_tiers, {listing.instrument for listing in listings})):
+            for one in given:
+                if one not in known:
+                    raise EngineError(f"{what} of {name}: {one!r} is not listed there; there are "
+                                      f"{', '.join(sorted(known))}")
 
     def _build(self, listings: list[Listing]) -> None:
         core = self.core = build_core(
@@ -383,11 +399,15 @@ class Engine:
                   for session in self.sessions}
         ports = [(name, core.wakes[name], core.reports.get(name), core.orders.get(name), core.bells[name],
                   amends[name]) for name in core.loops]
+        try:
+            splitter = Splitter(self.table, depth=BOARD_DEPTH, charges=[listing.charge for listing in core.listings])
+        except ValueError as error:
+            raise EngineError(f"tickets and fee tiers: {error}") from None
         policy = RoutePolicy.SINGLE if self._policy == "single" else RoutePolicy.BEST
         self.router = RouterLoop(
             self.table, ports, core.board, core.wake_pending, strategy_pending, self.orders, self.risk, self.journal,
-            self.logs["router"], Splitter(self.table, depth=BOARD_DEPTH), rings["parents"], rings["parent_reports"],
-            rings["wakes"], core.bells["router"], core.bells["strategizer"], core.report_lost, core.kill, policy=policy,
+            self.logs["router"], splitter, rings["parents"], rings["parent_reports"], rings["wakes"],
+            core.bells["router"], core.bells["strategizer"], core.report_lost, core.kill, policy=policy,
             day_begins_ns=day_begins, now_ns=now_ns, unix_offset_ns=0 if self._direct else None,
             curves=self._curves())
         self.strategizer = StrategizerLoop(

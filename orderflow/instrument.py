@@ -7,9 +7,10 @@ chooses that scale and converts.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,8 @@ PRODUCT_BITS = 120
 HEADROOM = 128
 FEE_SCALE = 10**8
 NOTIONAL_SCALE = 10**8
+#: Fields of a Listing that are Decimals.
+EXACT = ("tick", "lot", "minimum_quantity", "maximum_quantity", "minimum_notional", "maker_fee", "taker_fee", "ticket")
 
 
 def time_of_day_ns(text: str, name: str) -> int:
@@ -229,6 +232,23 @@ def choose_scales(price_decimals: int, quantity_decimals: int, largest_price: De
 
 
 @dataclass(frozen=True, slots=True)
+class OrderCharges:
+    """What one exchange charges for an order beside its taker fee; the split of a parent order counts with it.
+
+    Attributes
+    ----------
+    tickets : dict of str -> Decimal
+        By quote currency: for every order that is sent.
+    fee_tiers : dict of str -> tuple of (quantity, taker fee)
+        By instrument: from which quantity on, base currency, the whole order pays which fee. By rising quantity and
+        falling fee, at most 4, all below the taker fee.
+    """
+
+    tickets: dict[str, Decimal] = field(default_factory=dict)
+    fee_tiers: dict[str, tuple[tuple[Decimal, Decimal], ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """One instrument on one exchange. Prices and quantities are Decimals here; `table` makes the native integers.
 
@@ -238,6 +258,10 @@ class Listing:
         Fraction of the notional (0.001 = 10 bps); negative is a rebate.
     depth : int
         Price levels a side that the subscription carries; 0 = all.
+    ticket : Decimal
+        For every order that is sent, quote currency.
+    fee_tiers : tuple of (quantity, taker fee)
+        As of OrderCharges.
     """
 
     exchange: str
@@ -256,6 +280,27 @@ class Listing:
     taker_fee: Decimal = Decimal(0)
     depth: int = 0
     halted: bool = False
+    ticket: Decimal = Decimal(0)
+    fee_tiers: tuple[tuple[Decimal, Decimal], ...] = ()
+
+    @classmethod
+    def load(cls, fields: Mapping[str, Any]) -> Listing:
+        """One that was written down as `document` does, or by an older version, which knew no charges.
+
+        Raises
+        ------
+        KeyError, TypeError, ArithmeticError
+            Something is missing, or is of another kind.
+        """
+        exact: dict[str, Any] = {name: Decimal(fields[name]) for name in EXACT if name != "ticket"}
+        tiers = tuple((Decimal(least), Decimal(fee)) for least, fee in fields.get("fee_tiers", ()))
+        return cls(**{**fields, **exact, "ticket": Decimal(fields.get("ticket", 0)), "fee_tiers": tiers})
+
+    def document(self) -> dict[str, Any]:
+        """All fields, decimals as text."""
+        fields = asdict(self)
+        tiers = [[canonical(least), canonical(fee)] for least, fee in self.fee_tiers]
+        return fields | {name: canonical(fields[name]) for name in EXACT} | {"fee_tiers": tiers}
 
     def price(self, value: object) -> int:
         """Scaled integer of a price in the quote currency; ValueError when it is finer than the scale."""
@@ -276,6 +321,18 @@ class Listing:
     def with_fees(self, maker: Decimal, taker: Decimal) -> Listing:
         """The same listing with other fees."""
         return replace(self, maker_fee=maker, taker_fee=taker)
+
+    def with_charges(self, charges: OrderCharges) -> Listing:
+        """The same listing with what its exchange charges for an order."""
+        return replace(self, ticket=charges.tickets.get(self.quote, Decimal(0)),
+                       fee_tiers=charges.fee_tiers.get(self.instrument, ()))
+
+    @property
+    def charge(self) -> tuple[int, list[tuple[int, int]]]:
+        """Ticket and fee tiers as the native split has them: 1e-8 of the quote currency, scaled quantities, 1e-8."""
+        ticket = to_scaled(self.ticket, 8, f"ticket of {self.symbol}")
+        return ticket, [(self.quantity(least), to_scaled(fee, 8, f"fee tier of {self.symbol}"))
+                        for least, fee in self.fee_tiers]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from decimal import Decimal
 from typing import Any
 
 import orderflow
 from orderflow.exchanges.session import Session
-from orderflow.instrument import Instrument, Listing, canonical, instruments_of
+from orderflow.instrument import Instrument, Listing, instruments_of
 from orderflow.wiring import Core
 
 
@@ -109,7 +108,7 @@ class RunStart:
         try:
             return cls(str(fields["version"]), str(fields["policy"]),
                        [RunExchange(**each) for each in fields["exchanges"]],
-                       [_listing(each) for each in fields["listings"]],
+                       [Listing.load(each) for each in fields["listings"]],
                        [str(each) for each in fields["strategies"]],
                        dict(fields["limits"]), str(fields["table_sha256"]), bool(fields["recorded"]),
                        int(fields.get("instance", 0)),      # ids of older runs had none
@@ -125,8 +124,7 @@ class RunStart:
     def fields(self) -> dict[str, Any]:
         """What goes into the record; decimals as text."""
         fields = asdict(self)
-        fields["listings"] = [{name: canonical(value) if isinstance(value, Decimal) else value
-                               for name, value in each.items()} for each in fields["listings"]]
+        fields["listings"] = [listing.document() for listing in self.listings]
         return fields
 
     @property
@@ -138,12 +136,3 @@ class RunStart:
         """The fee assets of the exchange of a listing, by index."""
         exchange = self.listings[listing].exchange
         return next(each.assets for each in self.exchanges if each.name == exchange)
-
-
-#: Fields of a Listing that are Decimals, and text in the record.
-EXACT = ("tick", "lot", "minimum_quantity", "maximum_quantity", "minimum_notional", "maker_fee", "taker_fee")
-
-
-def _listing(fields: dict[str, Any]) -> Listing:
-    exact: dict[str, Any] = {name: Decimal(fields[name]) for name in EXACT}
-    return Listing(**{**fields, **exact})

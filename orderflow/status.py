@@ -16,6 +16,8 @@ from orderflow.instrument import canonical, from_scaled
 #: Orders that are named one by one.
 MOST_ORDERS = 100
 MOST_PROBLEMS = 10
+#: An all-in total has so many more than a product of price and quantity (_core/consolidated.pxd).
+FEE_DECIMALS = 8
 ENDED = (OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.DENIED)
 
 
@@ -24,7 +26,9 @@ def status_of(engine: Any) -> dict[str, Any]:
 
     `paper`: its orders are filled by a model; `killed` names what the kill switch stops, `trading_state` is the
     router's; `orders` counts what the order table holds, `open_orders` names the first hundred of those that have not
-    ended; `differences` are those between exchanges' books and ours for which instruments are halted.
+    ended; `splits` counts how parent orders were split, and tells of the last one whose search was cut short how much
+    less it might have cost, or more have filled; `differences` are those between exchanges' books and ours for which
+    instruments are halted.
     """
     waiting = [view for view in engine.orders.orders() if view.status not in ENDED]
     switch = engine.core.kill
@@ -38,7 +42,7 @@ def status_of(engine: Any) -> dict[str, Any]:
         "orders": {"open": len(waiting),
                    "in_doubt": sum(view.status == OrderStatus.IN_DOUBT for view in waiting)},
         "open_orders": [_order(engine, view) for view in waiting[:MOST_ORDERS]],
-        "positions": _positions(engine), "refusals": engine.router.counts["refusals"],
+        "positions": _positions(engine), "refusals": engine.router.counts["refusals"], "splits": splits_of(engine),
         "differences": [{"exchange": one.exchange, "reason": one.reason, "instruments": list(one.instruments),
                          "what": one.what, "expected": one.expected, "found": one.found, "text": str(one)}
                         for one in engine.differences],
@@ -74,6 +78,20 @@ def _order(engine: Any, view: Any) -> dict[str, Any]:
             "symbol": listing.symbol, "side": view.side.name, "status": view.status.name,
             "price": listing.price_text(view.price), "quantity": listing.quantity_text(view.quantity),
             "filled": listing.quantity_text(view.cumulative)}
+
+
+def splits_of(engine: Any) -> dict[str, Any]:
+    """How parent orders were split; amounts as decimal text."""
+    counts, inexact = engine.router.counts, engine.router.inexact_split
+    found = {name: counts[name] for name in ("splits", "searched", "split_nodes", "inexact")}
+    if inexact is not None:
+        parent, index, unfilled, gap = inexact
+        instrument = engine.core.instruments[index]
+        decimals = instrument.price_decimals + instrument.quantity_decimals + FEE_DECIMALS
+        found["last_inexact"] = {"parent": parent, "instrument": instrument.name,
+                                 "unfilled": canonical(from_scaled(unfilled, instrument.quantity_decimals)),
+                                 "gap": canonical(from_scaled(gap, decimals))}
+    return found
 
 
 def _positions(engine: Any) -> dict[str, dict[str, str]]:

@@ -25,7 +25,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +136,7 @@ class Rescue:
         bell = Doorbell()
         self.server = SyncServer(bell, say, setup["ca_file"], timeouts=Timeouts(**setup["timeouts"]))
         sessions = [session_again(one) for one in setup["sessions"] if one["settings"]["name"] in exchanges]
-        listings = [listing_again(one) for one in setup["listings"] if one["exchange"] in exchanges]
+        listings = [Listing.load(one) for one in setup["listings"] if one["exchange"] in exchanges]
         self.core = build_core(sessions, listings, borrows=True, trade=True, control_bell=bell)
         self.indices = {(item.exchange, item.symbol): index for index, item in enumerate(listings)}
         self.threads = exchange_threads(self.core, "split", "park")
@@ -202,13 +201,6 @@ def session_again(fields: dict[str, Any]) -> Session:
     lists = {name: tuple(settings[name]) for name in ("symbols", "subscribe", "order_rate")}
     return session_for(fields["protocol"], SessionSettings(**settings | lists | {
         "orders_only": True, "lines": 1, "renew_after_ns": 0, "order_rate": (0, 1), "account_is_exclusive": False}))
-
-
-def listing_again(fields: dict[str, Any]) -> Listing:
-    """A listing, whose decimals are text."""
-    exact = ("tick", "lot", "minimum_quantity", "maximum_quantity", "minimum_notional", "maker_fee", "taker_fee")
-    values: dict[str, Any] = {name: Decimal(value) if name in exact else value for name, value in fields.items()}
-    return Listing(**values)
 
 
 def say(line: str) -> None:

@@ -26,10 +26,25 @@ def optional(strategy):
     return st.one_of(st.none(), st.none(), strategy)
 
 
+def money_of(row):
+    """What 1 of price times quantity is in 1e-8 of the quote currency, and at least 1."""
+    return max(1, 10 ** (8 - row["price_decimals"] - row["quantity_decimals"]))
+
+
 @st.composite
-def problems(draw, lots=(1, 1, 2, 3, 5, 10), minimums=True):
+def charge_of(draw, row):
+    """A ticket that matters or none, and fee tiers that can be reached or none."""
+    ticket = draw(st.sampled_from([0, 0, 1, 2, 5, 15, 40, 100])) * money_of(row)
+    ticket += draw(st.sampled_from([0, 0, 0, 1, 7]))
+    quantities = sorted(draw(st.sets(st.integers(1, 20), max_size=draw(st.sampled_from([0, 0, 1, 4])))))
+    falls = [draw(st.sampled_from([1, 10_000, 500_000, 3_000_000])) for _ in quantities]
+    return ticket, [(quantity, row["taker_fee"] - sum(falls[:i + 1])) for i, quantity in enumerate(quantities)]
+
+
+@st.composite
+def problems(draw, lots=(1, 1, 2, 3, 5, 10), minimums=True, charged=False):
     side = draw(st.sampled_from([BUY, SELL]))
-    rows, ladders, caps, funds = [], [], [], []
+    rows, ladders, caps, funds, charges = [], [], [], [], []
     for _ in range(draw(st.integers(1, 3))):
         row = {"taker_fee": draw(st.sampled_from([-10_000, 0, 20_000, 100_000, 1_000_000])),
                "price_factor": draw(st.sampled_from([1, 1, 5])),
@@ -37,11 +52,11 @@ def problems(draw, lots=(1, 1, 2, 3, 5, 10), minimums=True):
                "lot": draw(st.sampled_from(lots)),
                "tick": draw(st.sampled_from([1, 1, 2])),
                "price_decimals": draw(st.sampled_from([0, 2])),
-               "quantity_decimals": draw(st.sampled_from([0, 1, 8]))}
+               "quantity_decimals": draw(st.sampled_from([0, 1] if charged else [0, 1, 8]))}
         near = 100 // row["price_factor"]
+        charges.append(draw(charge_of(row)) if charged else (0, ()))
         if minimums:
-            unit = 10 ** (8 - row["price_decimals"] - row["quantity_decimals"]) \
-                if row["price_decimals"] + row["quantity_decimals"] <= 8 else 1
+            unit = money_of(row)
             row["minimum_quantity"] = draw(st.sampled_from([0, 0, 1, 4, 9]))
             row["maximum_quantity"] = draw(st.sampled_from([0, 0, 0, 11]))
             row["minimum_notional"] = draw(st.sampled_from([0, 0, 3, 8])) * near * unit
@@ -55,14 +70,20 @@ def problems(draw, lots=(1, 1, 2, 3, 5, 10), minimums=True):
         rows.append(row)
     usable = [draw(st.sampled_from([True] * 7 + [False])) for _ in rows]
     limit = draw(st.sampled_from([0, 0, 98, 100, 102]))
-    return listing_table(*rows), side, draw(st.integers(0, 40)), ladders, limit, usable, caps, funds
+    return listing_table(*rows), side, draw(st.integers(0, 40)), ladders, limit, usable, caps, funds, charges
+
+
+def solve(problem, nodes=4096):
+    listings, side, quantity, ladders, limit, usable, caps, funds, charges = problem
+    return Splitter(listings, nodes=nodes, charges=charges).split(
+        side, quantity, ladders, limit=limit, usable=usable, quantities=caps, funds=funds)
 
 
 def check(problem):
-    listings, side, quantity, ladders, limit, usable, caps, funds = problem
-    got = Splitter(listings).split(side, quantity, ladders, limit=limit, usable=usable, quantities=caps, funds=funds)
+    got = solve(problem)
     assert got[:4] == reference.split(*problem)
-    assert got.exact
+    assert got.exact and (got.gap, got.unfilled) == (0, 0)
+    assert got.greedy == (got.nodes == 1)
     return got
 
 
@@ -70,6 +91,36 @@ def check(problem):
 @given(problems())
 def test_equals_brute_force(problem):
     check(problem)
+
+
+@settings(max_examples=200, deadline=None)
+@given(problems(lots=(1, 1, 1, 2, 3), charged=True))
+def test_equals_brute_force_with_tickets_tiers_and_everything_else(problem):
+    check(problem)
+
+
+@settings(max_examples=150, deadline=None)
+@given(problems(lots=(1,), minimums=False, charged=True))
+def test_equals_brute_force_with_tickets_and_tiers_alone(problem):
+    check(problem)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.booleans().flatmap(lambda minimums: problems(
+    (1, 1, 2, 3), minimums, charged=True)), st.integers(1, 6))
+def test_a_search_cut_short_gives_what_can_be_sent_and_how_far_it_may_be_from_the_best(problem, nodes):
+    listings, side, quantity, *market = problem
+    got, best = solve(problem, nodes), reference.split(*problem)
+    chosen = [own[part] for own, (part, _) in zip(reference.options(listings, side, *market), got.parts, strict=True)]
+    assert [part[:2] for part in chosen] == got.parts
+    assert (sum(part[2] for part in chosen), sum(part[3] for part in chosen)) == (got.notional, got.all_in)
+    assert got.quantity <= best[0] <= got.quantity + got.unfilled
+    if best[0] == got.quantity and side == BUY:
+        assert got.all_in - got.gap <= best[2] <= got.all_in
+    elif best[0] == got.quantity:
+        assert got.all_in <= best[2] <= got.all_in + got.gap
+    if got.exact:
+        assert got[:4] == best and (got.gap, got.unfilled) == (0, 0)
 
 
 @settings(max_examples=60, deadline=None)
@@ -87,7 +138,7 @@ def test_ties_between_splits_that_branching_finds(offers, quantity):
     listings = listing_table(*[{"lot": lot, "minimum_quantity": minimum} for lot, minimum, _ in offers])
     nothing = [None] * len(offers)
     check((listings, BUY, quantity, [[(100, available)] for _, _, available in offers], 0, [True] * len(offers),
-           nothing, nothing))
+           nothing, nothing, [(0, ())] * len(offers)))
 
 
 def test_ties_found_on_a_later_branch_still_go_to_the_listing_that_stands_first():
@@ -102,7 +153,64 @@ def test_worked_split_with_fees():
     got = Splitter(listings).split(BUY, 1000, asks)
     assert got.parts == [(300, 10000), (500, 10009), (200, 10011)]
     assert got.all_in == 100_093_0044 * 10**6         # 100 093.0044: prices at 2 decimals, fees at 8
-    assert (got.quantity, got.nodes, got.exact) == (1000, 1, True)
+    assert (got.quantity, got.nodes, got.exact, got.greedy) == (1000, 1, True, True)
+
+
+def test_worked_split_is_cheaper_than_one_by_price_alone():
+    listings = listing_table({"taker_fee": 100_000}, {"taker_fee": 20_000}, {"taker_fee": -10_000})
+    asks = [[(10000, 300), (10002, 500)], [(10006, 400), (10009, 400)], [(10011, 200), (10013, 600)]]
+    by_price = Splitter(listing_table({}, {}, {})).split(BUY, 1000, asks)
+    assert [part for part, _ in by_price.parts] == [800, 200, 0]
+    paid = sum(reference.all_in(listing, BUY, part, reference.walk(listing, BUY, ladder, 0, part)[1], (0, ()))
+               for listing, ladder, (part, _) in zip(listings, asks, by_price.parts, strict=True) if part)
+    assert paid == 100_106_0124 * 10**6
+    got = Splitter(listings).split(BUY, 1000, asks)
+    assert f"{(paid - got.all_in) / got.all_in * 10_000:.2f}" == "1.30"
+
+
+def test_worked_ticket_makes_one_dearer_listing_cheaper_than_two():
+    listings = listing_table({"price_decimals": 3}, {"price_decimals": 3})
+    asks = [[(100_000, 500)], [(100_004, 1000)]]
+    five = [(5 * 10**8, ())] * 2
+    assert Splitter(listings).split(BUY, 1000, asks).parts == [(500, 100_000), (500, 100_004)]
+    got = Splitter(listings, charges=five).split(BUY, 1000, asks)
+    assert got.parts == [(0, 0), (1000, 100_004)]
+    assert got.all_in == 100_009 * 10**11       # prices at 3 decimals, fees at 8
+    assert Splitter(listings, charges=five).split(BUY, 500, asks).parts == [(500, 100_000), (0, 0)]
+
+
+def test_worked_ticket_never_keeps_an_order_from_being_sent():
+    listings = listing_table({"price_decimals": 2})
+    got = Splitter(listings, charges=[(50 * 10**8, ())]).split(SELL, 3, [[(1000, 3)]])
+    assert got.parts == [(3, 1000)] and got.all_in == (30 - 50) * 10**10 and got.exact
+
+
+def test_worked_fee_tier_that_the_whole_quantity_reaches():
+    listings = listing_table({"taker_fee": 50_000}, {"taker_fee": 30_000})
+    asks, tiers = [[(100, 1000)], [(100, 1000)]], [(0, [(800, 10_000)]), (0, ())]
+    assert Splitter(listings).split(BUY, 1000, asks).parts == [(0, 0), (1000, 100)]
+    got = Splitter(listings, charges=tiers).split(BUY, 1000, asks)
+    assert got.parts == [(1000, 100), (0, 0)]
+    assert got.all_in == (100_000 + 10) * 10**8
+    below = Splitter(listings, charges=tiers).split(BUY, 799, asks)
+    assert below.parts == [(0, 0), (799, 100)]
+    assert Splitter(listings, charges=tiers).split(BUY, 800, asks).parts == [(800, 100), (0, 0)]
+
+
+def test_charges_of_listings_that_greedy_leaves_alone_cost_no_search():
+    listings = listing_table({}, {}, {"taker_fee": 50_000})
+    asks = [[(100, 5)], [(101, 5)], [(103, 50)]]
+    got = Splitter(listings, charges=[(0, ()), (0, ()), (9 * 10**8, [(40, 0)])]).split(BUY, 10, asks)
+    assert got.parts == [(5, 100), (5, 101), (0, 0)] and got.greedy
+
+
+def test_a_ticket_comes_out_of_the_funds():
+    listings = listing_table({"price_decimals": 2})
+    splitter = Splitter(listings, charges=[(10**8, ())])
+    assert [splitter.split(BUY, 5, [[(100, 5)]], funds=[money * 10**8]).quantity for money in (1, 3, 6, 9)] \
+        == [0, 2, 5, 5]
+    fine = Splitter(listing_table({"price_decimals": 18, "quantity_decimals": 8}), charges=[(10**8, ())])
+    assert fine.split(BUY, 5, [[(10**18, 5)]], funds=[10**8 - 1]).quantity == 0
 
 
 def test_worked_unequal_lots_where_greedy_strands_a_unit():
@@ -143,6 +251,7 @@ def test_levels_off_the_tick_are_reached_by_the_next_price_on_it():
     assert Splitter(listings).split(BUY, 1, [[(101, 5)]]).parts == [(1, 110)]
     assert Splitter(listings).split(BUY, 1, [[(101, 5)]], limit=105).parts == [(0, 0)]
     assert Splitter(listings).split(SELL, 1, [[(109, 5)]]).parts == [(1, 100)]
+    assert Splitter(listings).split(SELL, 1, [[(9, 5)]]).parts == [(0, 0)]
 
 
 def test_lots_of_powers_of_ten_need_one_node():
@@ -163,7 +272,7 @@ def test_a_search_cut_short_says_so():
     listings = listing_table(*[{"minimum_quantity": 7 + i, "lot": 1 + i % 3} for i in range(12)])
     asks = [[(100 + i, 8 + i)] for i in range(12)]
     got = Splitter(listings, nodes=1).split(BUY, 50, asks)
-    assert not got.exact and got.nodes == 1
+    assert not got.exact and not got.greedy and got.nodes == 1 and got.unfilled > 0
     assert Splitter(listings).split(BUY, 50, asks).exact
 
 
@@ -175,6 +284,11 @@ def test_more_levels_than_there_is_room_for_are_refused():
 def test_wrong_arguments_say_so():
     with pytest.raises(ValueError, match="factor"):
         Splitter(np.zeros(1, LISTING_DTYPE))
+    one = listing_table({"taker_fee": 10_000})
+    for wrong in ([], [(-1, ())], [(1 << 63, ())], [(0, [(5, 10_000)])], [(0, [(5, 9_000), (5, 8_000)])],
+                  [(0, [(5, 9_000), (6, 9_000)])], [(0, [(5, -10**8)])], [(0, [(i, -i) for i in range(1, 6)])]):
+        with pytest.raises(ValueError, match="charges"):
+            Splitter(one, charges=wrong)
     splitter = Splitter(listing_table({}))
     for wrong in ({"side": 0}, {"quantity": -1}, {"ladders": []}, {"funds": [1, 2]}):
         with pytest.raises(ValueError, match=next(iter(wrong))):

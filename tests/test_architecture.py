@@ -24,7 +24,8 @@ STAGES = """
     risk_state risk_exposure risk_price risk_rates risk_own_orders risk_money risk segments flusher journal_scan journal
     input_log
     strategy
-    consolidated placeable allocation
+    consolidated charges placeable listing_part relaxation branching
+    allocation
     queue_ladder resting matching
     latency
     pending kill rates gate account reconciliation recovery held_orders waiting_cancels paper_levels paper_queue

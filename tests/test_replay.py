@@ -1,6 +1,7 @@
 """A recorded run gives the same orders again, byte for byte, from its frames and its input log."""
 import shutil
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -10,6 +11,7 @@ from orderflow.cli.scenario import Demonstration, Plan
 from orderflow.engine import Engine
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
+from orderflow.instrument import OrderCharges
 from orderflow.research import simulation
 from orderflow.research.replay import ReplayError, replay
 from orderflow.research.simulation import session_of
@@ -54,6 +56,17 @@ def test_a_run_that_waited_for_its_disk(tmp_path):
         state = shown.engine.wait(shown.engine.submit("BTC-USDT", "buy", "0.5", seconds=10))
         assert state.filled == state.quantity
         assert sum(loop.held_orders[0] for loop in shown.engine.core.loops.values()) > 0
+    replayed = replay(tmp_path)
+    assert replayed.difference == "" and replayed.equal and replayed.orders >= 1
+
+
+def test_a_run_with_tickets_and_fee_tiers(tmp_path):
+    charges = {"alpha": OrderCharges({"USDT": Decimal("2.5")}),
+               "gamma": OrderCharges({}, {"BTC-USDT": ((Decimal("0.2"), Decimal("0.0001")),)})}
+    with simulation.Simulation(seed=5, in_process=True, tls=False, record=True, directory=tmp_path,
+                               charges=charges) as shown:
+        state = shown.engine.wait(shown.engine.submit("BTC-USDT", "buy", "1.5", seconds=10))
+        assert state.filled == state.quantity and shown.engine.router.counts["searched"]
     replayed = replay(tmp_path)
     assert replayed.difference == "" and replayed.equal and replayed.orders >= 1
 

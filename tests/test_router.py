@@ -2,6 +2,7 @@
 import functools
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,12 +11,15 @@ from orderflow._core.loop_router import RouterLoop
 from orderflow._core.types import PARENT_ORDER_DTYPE, ParentKind, Side
 from orderflow.engine import EngineError
 from orderflow.exchanges.actions import Request
+from orderflow.instrument import OrderCharges
 from orderflow.limits import Limits
 from orderflow.research.simulation import (
     INSTRUMENT,
     LIMITS,
+    VENUES,
     limits_of,
 )
+from orderflow.status import splits_of, status_of
 from tests.three_exchanges import engines
 
 
@@ -31,6 +35,54 @@ def test_a_large_parent_is_spread_and_fills_exactly(make):
     assert set(parent.by_exchange) == {"alpha", "beta", "gamma"}
     assert sum(fill["filled"] for fill in parent.by_exchange.values()) == 20
     assert engine.orders.audit() == []
+
+
+def charged(tickets, **tiers):
+    """Charges of the three exchanges, by name."""
+    return {venue.name: OrderCharges({"USDT": Decimal(tickets)}, {INSTRUMENT: tiers[venue.name]} if venue.name in tiers
+                                     else {}) for venue in VENUES}
+
+
+def test_tickets_keep_together_what_fees_alone_would_spread(make):
+    quantity = "6"
+    spread, together = make(), make(charges=charged("1000"))
+    parents = [engine.wait(engine.submit(INSTRUMENT, "buy", quantity, seconds=10)) for engine in (spread, together)]
+    assert [parent.filled for parent in parents] == [Decimal(quantity)] * 2
+    assert len(parents[0].by_exchange) > 1 == len(parents[1].by_exchange)
+    counts = together.router.counts
+    assert counts["searched"] <= counts["splits"] and counts["split_nodes"] >= counts["searched"]
+    assert counts["inexact"] == 0 and together.router.inexact_split is None
+    assert status_of(together)["splits"] == {name: counts[name] for name in ("splits", "searched", "split_nodes",
+                                                                             "inexact")}
+
+
+def test_a_split_that_was_cut_short_is_told_in_money(make):
+    engine = make()
+    stand_in = SimpleNamespace(counts=engine.router.counts, inexact_split=(7, 0, 150, 25 * 10**7))
+    one = SimpleNamespace(core=engine.core, router=stand_in)
+    decimals = engine.instruments[INSTRUMENT].price_decimals, engine.instruments[INSTRUMENT].quantity_decimals
+    told = splits_of(one)["last_inexact"]
+    assert (told["parent"], told["instrument"]) == (7, INSTRUMENT)
+    assert Decimal(told["gap"]) == Decimal(25 * 10**7).scaleb(-8 - sum(decimals))
+    assert Decimal(told["unfilled"]) == Decimal(150).scaleb(-decimals[1])
+
+
+def test_a_fee_tier_draws_the_whole_order(make):
+    """Gamma's taker fee is not the lowest, but with 1 BTC or more it is."""
+    engine = make(charges=charged("0", gamma=((Decimal(1), Decimal("-0.01")),)))
+    parents = [engine.wait(engine.submit(INSTRUMENT, "buy", quantity, seconds=10)) for quantity in ("0.01", "1")]
+    assert set(parents[1].by_exchange) == {"gamma"} != set(parents[0].by_exchange)
+
+
+@pytest.mark.parametrize(("charges", "told"), [
+    (OrderCharges({"EUR": Decimal(1)}), "tickets of alpha: 'EUR' is not listed there; there are USDT"),
+    (OrderCharges({}, {"BTC-EUR": ()}), "fee_tiers of alpha: 'BTC-EUR' is not listed there; there are BTC-USDT"),
+    (OrderCharges({}, {INSTRUMENT: ((Decimal(1), Decimal("0.5")),)}), "tickets and fee tiers: .* falling fee"),
+    (OrderCharges({"USDT": Decimal("1e-9")}), "tickets and fee tiers: ticket of BTCUSDT: .* more than 8 decimals"),
+])
+def test_charges_that_cannot_be_say_so(make, charges, told):
+    with pytest.raises(EngineError, match=told):
+        make(charges={"alpha": charges})
 
 
 def test_only_where_it_may_go(make):

@@ -1,6 +1,8 @@
 """`orderflow run`: real connections from a configuration file, and one line about whatever is wrong with it."""
 import json
 import time
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from msgspec import structs
@@ -9,10 +11,11 @@ from orderflow._core.journal import JournalFiles
 from orderflow._core.secret import reveal
 from orderflow.cli import BAD_USAGE, CHECK_FAILED, GOOD, main
 from orderflow.cli.record import market_data
-from orderflow.cli.run import engine_of
+from orderflow.cli.run import charges_of, engine_of
 from orderflow.cli.sessions import session_of
 from orderflow.config import ConfigError, ExchangeSettings, load, parse
 from orderflow.credentials import CredentialsError
+from orderflow.instrument import Listing, OrderCharges
 from orderflow.research.simulation import KEY, VENUES, secret_of, simulator_settings
 from orderflow.simulator.launch import start_thread
 from tests.serving import allow_many_starts
@@ -153,6 +156,17 @@ def with_strategies(configuration, tmp_path, monkeypatch):
         return path
 
     return write
+
+
+def test_tickets_and_fee_tiers_of_the_configuration_reach_the_router():
+    settings = parse({"exchanges": {"one": {
+        "protocol": "kraken_v2", "symbols": ["BTC/USD"], "taker_fee": "0.004", "tickets": {"USD": "0.5"},
+        "fee_tiers": {"BTC-USD": [{"quantity": 20, "taker_fee": "0.001"}]}}}})
+    charges = charges_of(settings.exchanges["one"])
+    assert charges == OrderCharges({"USD": Decimal("0.5")}, {"BTC-USD": ((Decimal(20), Decimal("0.001")),)})
+    listing = Listing("one", "BTC/USD", "BTC-USD", "BTC", "USD", 1, 8, Decimal("0.1"), Decimal("1e-8"))
+    assert listing.with_charges(charges).charge == (50_000_000, [(20 * 10**8, 100_000)])
+    assert replace(listing, instrument="ETH-USD", quote="EUR").with_charges(charges).charge == (0, [])
 
 
 @pytest.mark.parametrize("fee, told", [

@@ -1,4 +1,6 @@
 """RUN_START says what the integers of its journal stand for, without any other file."""
+import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -51,6 +53,17 @@ def test_a_journal_is_readable_by_itself(demonstration):
 def test_it_comes_back_as_it_was_written(demonstration):
     start = RunStart.load(next(journal.read(demonstration[0])).decode())
     assert RunStart.load(start.fields()) == start
+
+
+def test_charges_come_back_too_and_older_runs_had_none(demonstration):
+    start = RunStart.load(next(journal.read(demonstration[0])).decode())
+    listing = replace(start.listings[0], ticket=Decimal("0.5"), fee_tiers=((Decimal(2), Decimal("0.0001")),))
+    again = RunStart.load(json.loads(json.dumps(replace(start, listings=[listing]).fields())))
+    assert again.listings == [listing]
+    older = start.fields()
+    for fields in older["listings"]:
+        del fields["ticket"], fields["fee_tiers"]
+    assert RunStart.load(older) == start
 
 
 @pytest.mark.parametrize(("change", "message"), [

@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+LARGEST_TICKET: int
+
 class Allotted(NamedTuple):
     quantity: int
     notional: int
@@ -11,9 +13,18 @@ class Allotted(NamedTuple):
     parts: list[tuple[int, int]]
     nodes: int
     exact: bool
+    greedy: bool
+    gap: int
+    unfilled: int
 
 class Splitter:
-    def __init__(self, listings: NDArray[np.void], depth: int = 64, nodes: int = 4096) -> None: ...
+    def __init__(
+        self,
+        listings: NDArray[np.void],
+        depth: int = 64,
+        nodes: int = 1024,
+        charges: Sequence[tuple[int, Sequence[tuple[int, int]]]] | None = None,
+    ) -> None: ...
     def split(
         self,
         side: int,

@@ -5,7 +5,7 @@ from libc.string cimport memset
 
 from orderflow._core cimport clock, kill, latency, pending, router, segments, strategizer, timers
 from orderflow._core.algos.volume_curve cimport VolumeCurve
-from orderflow._core.allocation cimport Splitter
+from orderflow._core.allocation cimport Splitter, exact_wide
 from orderflow._core.board cimport Board
 from orderflow._core.byte_ring cimport ByteRing
 from orderflow._core.doorbell cimport Doorbell
@@ -323,10 +323,20 @@ cdef class RouterLoop(Loop):
         return PythonFaultCode(self.state.fault.code), self.state.fault.subject
 
     @property
+    def inexact_split(self):
+        """(parent id, instrument index, unfilled, gap) of the last split whose search was cut short, as of `Allotted`;
+        None = there was none."""
+        if not self.state.inexact_splits:
+            return None
+        return (self.state.inexact_parent, self.state.inexact_instrument, self.state.inexact.unfilled,
+                exact_wide(&self.state.inexact.gap))
+
+    @property
     def counts(self):
         """What the router did, as a dict; refusals by the name of their Reason."""
         return {
-            "parents": self.state.parents_taken, "splits": self.state.splits, "inexact": self.state.inexact_splits,
+            "parents": self.state.parents_taken, "splits": self.state.splits, "searched": self.state.searched_splits,
+            "split_nodes": self.state.split_nodes, "inexact": self.state.inexact_splits,
             "asked": self.state.asked, "faults": self.state.faults,
             "wakes": sum(self.state.ports[i].wakes_taken for i in range(self.state.port_count)),
             "reports": sum(self.state.ports[i].reports_taken for i in range(self.state.port_count)),

@@ -19,7 +19,7 @@ cdef enum:
 
 cdef struct Cap:                # what an account can do at one listing
     int64_t quantity            # listing scale: inventory of a seller, room under a limit; INT64_MAX = not limited
-    int64_t funds               # of a buyer, 1e-8 of the quote currency, fee included; INT64_MAX = not limited
+    int64_t funds               # of a buyer, 1e-8 of the quote currency, taker fee included; INT64_MAX = not limited
 
 
 cdef struct Placeable:
@@ -69,6 +69,11 @@ cdef nogil:
             level += 1
         return level
 
+    inline bint is_large_enough(const Placeable *placeable, int64_t quantity, uint32_t level) noexcept:
+        """Whether an order that reaches this level has the minimum quantity and the minimum notional."""
+        return (quantity >= placeable.listing.minimum_quantity
+                and <int128>limit_price(placeable, level) * quantity >= placeable.required)
+
     inline int64_t down(const Placeable *placeable, int64_t quantity) noexcept:
         """The largest that can be sent and is not above `quantity`; 0 if nothing but nothing."""
         cdef int64_t before
@@ -78,7 +83,7 @@ cdef nogil:
         quantity -= quantity % placeable.lot
         while quantity > 0 and quantity >= placeable.listing.minimum_quantity:
             level = level_of(placeable, quantity, &before)
-            if <int128>limit_price(placeable, level) * quantity >= placeable.required:
+            if is_large_enough(placeable, quantity, level):
                 return quantity
             quantity = before - before % placeable.lot
         return 0
@@ -130,30 +135,40 @@ cdef nogil:
                 return quantity
         return quantity
 
-    inline bint prepare(Placeable *placeable, const Offer *offer, const Cap *cap, uint8_t side, int64_t limit,
-                        int64_t wanted, uint32_t most_levels) noexcept:
-        """Set up for an order of at most `wanted` (instrument scale) at no worse than `limit` (0 = any price).
+    inline int64_t worst_price(const Listing *listing, uint8_t side, int64_t limit) noexcept:
+        """The worst price of a level that an order can reach with a limit above zero and no worse than `limit`
+        (instrument scale, 0 = any)."""
+        cdef int64_t tick = listing.tick if listing.tick > 1 else 1
+        cdef int64_t worst = limit / listing.price_factor
+        if side == Side.BUY:
+            return worst - worst % tick if limit > 0 else INT64_MAX
+        worst += worst * listing.price_factor < limit
+        if worst % tick:
+            worst += tick - worst % tick
+        return worst if worst > tick else tick
 
-        False if `most_levels` cut the ladder off where more of it might have been used.
-        """
+    inline void prepare(Placeable *placeable, const Offer *offer, const Cap *cap, uint8_t side, int64_t limit,
+                        int64_t wanted) noexcept:
+        """Set up for an order of at most `wanted` (instrument scale) at no worse than `limit` (0 = any price)."""
         cdef const Listing *listing = offer.listing
         cdef int64_t reach = wanted / listing.quantity_factor
+        cdef int64_t worst = worst_price(listing, side, limit)
         cdef int64_t total = 0
-        cdef int128 price
+        cdef int64_t price
         placeable.listing = listing
         placeable.levels = offer.levels
         placeable.lot = listing.lot if listing.lot > 0 else 1
-        placeable.required = required_notional(listing)
         placeable.side = side
         placeable.count = 0
         placeable.most = 0
         if not offer.usable:
-            return True
+            return
+        placeable.required = 0
+        if listing.minimum_notional > 0:
+            placeable.required = required_notional(listing)
         while placeable.count < offer.count and total < reach:
-            price = <int128>limit_price(placeable, placeable.count) * listing.price_factor
-            if price <= 0 or (limit > 0 and (price > limit if side == Side.BUY else price < limit)):
-                break
-            if placeable.count == most_levels:
+            price = offer.levels[placeable.count].price
+            if price > worst if side == Side.BUY else price < worst:
                 break
             total += offer.levels[placeable.count].quantity
             placeable.count += 1
@@ -165,4 +180,3 @@ cdef nogil:
         if side == Side.BUY and cap.funds < INT64_MAX and placeable.most > 0:
             placeable.most = affordable(placeable, cap.funds, placeable.most)
         placeable.most = down(placeable, placeable.most) if placeable.most > 0 else 0
-        return placeable.count < most_levels or placeable.count == offer.count or total >= reach

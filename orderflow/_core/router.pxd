@@ -134,7 +134,12 @@ cdef struct RouterState:
     uint64_t refusals[REFUSALS]     # by Reason: child orders that risk refused
     uint64_t parents_taken
     uint64_t splits
+    uint64_t searched_splits    # those that greedy was not proven for
+    uint64_t split_nodes        # that they looked at
     uint64_t inexact_splits
+    uint64_t inexact_parent     # of the last of them
+    Allocation inexact          # and how far from the best it may be
+    uint32_t inexact_instrument
     uint64_t asked              # questions about orders
     uint64_t killed             # exchanges by their bits, strategies by theirs in the upper half
     int64_t child_deadline_ns   # how long an order may wait for its turn in the exchange thread
@@ -700,6 +705,15 @@ cdef nogil:
                 return False
         return True
 
+    inline void record_search(RouterState *self, const Parent *parent, const Allocation *out) noexcept:
+        self.searched_splits += 1
+        self.split_nodes += out.nodes
+        if not out.exact:
+            self.inexact_splits += 1
+            self.inexact_parent = parent.order.parent_id
+            self.inexact_instrument = parent.order.instrument
+            self.inexact = out[0]
+
     inline void route(RouterState *self, uint32_t slot, int64_t now_ns, int64_t cause_ns) noexcept:
         """Send what can be sent of a parent now."""
         cdef Parent *parent = &self.table.parents[slot]
@@ -731,7 +745,8 @@ cdef nogil:
         if out.quantity == 0:
             return
         self.splits += 1
-        self.inexact_splits += not out.exact
+        if not out.greedy:
+            record_search(self, parent, &out)
         for k in range(count):
             if splits[k].quantity > 0:
                 send_child(self, slot, offers[k].listing.index, splits[k].quantity, splits[k].price, TimeInForce.IOC,

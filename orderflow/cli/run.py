@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,8 +23,9 @@ from orderflow.cli.application import BadUsage, CheckFailed
 from orderflow.cli.sessions import session_of
 
 if TYPE_CHECKING:
-    from orderflow.config import Settings
+    from orderflow.config import ExchangeSettings, Settings
     from orderflow.engine import Engine
+    from orderflow.instrument import OrderCharges
     from orderflow.limits import RiskLimits
     from orderflow.research.market_data import MarketData
     from orderflow.servers.connect import Timeouts
@@ -152,9 +154,20 @@ def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()
     fees = {name: (str(one.maker_fee), str(one.taker_fee)) for name, one in settings.exchanges.items()}
     return Engine(sessions, server, strategies=strategies, limits=limits_of(settings),
                   strategy_names=list(settings.strategies), directory=directory, fees=fees,
+                  charges={name: charges_of(one) for name, one in settings.exchanges.items()},
                   layout=chosen.layout, wait=chosen.wait, cpus=chosen.cpus, touch_books=chosen.touch_books,
                   report=report, all_exchanges=False, journal=chosen.journal,
                   standstill=chosen.standstill_seconds, watchdog=chosen.watchdog_seconds)
+
+
+def charges_of(exchange: ExchangeSettings) -> OrderCharges:
+    """Tickets and fee tiers of one exchange."""
+    from orderflow.instrument import OrderCharges
+
+    return OrderCharges(
+        {currency: Decimal(amount) for currency, amount in exchange.tickets.items()},
+        {instrument: tuple((Decimal(tier.quantity), Decimal(tier.taker_fee)) for tier in tiers)
+         for instrument, tiers in exchange.fee_tiers.items()})
 
 
 def limits_of(settings: Settings) -> RiskLimits:

@@ -63,7 +63,7 @@ class WatchdogProcess:
                  "sessions": [{"protocol": session.protocol, "settings": asdict(session.settings) | {
                      "limits": None, "credentials": session.settings.credentials is not None}}
                               for session in sessions],
-                 "listings": [asdict(listing) for listing in listings]}
+                 "listings": [listing.document() for listing in listings]}
         try:
             pipe.write(json.dumps(setup, default=str).encode() + b"\n")
             pipe.flush()
