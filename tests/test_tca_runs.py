@@ -3,6 +3,7 @@ recorded and the mids that were seen while the run went on. Slow, obvious and in
 import json
 import re
 import shutil
+import struct
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from decimal import Decimal
@@ -13,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 from orderflow._core.journal import RecordKind, read
-from orderflow._core.types import RecordedKind
+from orderflow._core.types import LossReason, RecordedKind
 from orderflow.cli import main, summary
 from orderflow.research import journal as journal_rows
 from orderflow.research import simulation
@@ -23,6 +24,8 @@ from orderflow.research.tca_fills import HORIZONS_S, SECOND_NS
 from orderflow.servers import recorder
 from tests.recovery_desk import Desk
 
+#: types.Recorded: time, value, epoch, listing, kind, connection.
+RECORDED = struct.Struct("<qqIIBB6x")
 NAMES = ("filled", "partial", "denied", "unfilled", "made")
 
 
@@ -262,6 +265,8 @@ def test_nothing_is_missing_and_nothing_to_be_said(analysed):
     assert analysis.notes == [] and analysis.recorded_run == 1
     unknown = {column for name in ("partial", "made") for column, value in rows[name].items() if value is None}
     assert unknown <= {"signal_to_send_p50_ns", "signal_to_send_p90_ns", "signal_to_send_p99_ns"}
+    assert rows["unfilled"]["send_to_ack_p50_ns"] == 0, "its cancel was sent later, and is not what is meant"
+    assert (rows["unfilled"]["cancels_asked"], rows["unfilled"]["cancelled"]) == (1, 1)
 
 
 # -- what is not there
@@ -293,13 +298,43 @@ def test_a_run_behind_the_one_that_was_recorded(tmp_path):
     assert analysis.recorded_run == 1 and "1 parent orders of other runs have no market data" in analysis.notes[0]
 
 
-def test_frames_that_are_gone_and_frames_that_end_in_the_middle(traded, tmp_path):
+def test_while_no_book_is_live_there_are_no_prices(traded, analysed, tmp_path):
+    """All connections are lost two seconds after the last fill; a minute later there still is a recording."""
     copy = shutil.copytree(traded[0], tmp_path / "run")
-    path = recorder.path_of(copy, "alpha")
-    path.write_bytes(path.read_bytes()[:path.stat().st_size // 2])
-    torn = {row["parent_id"]: row for row in frame(analyse(copy))}
-    assert torn[traded[1]["filled"].id]["arrival_bps"] is not None, "the other exchanges are whole"
+    whole = analysed[0]["partial"]
+    lost_ns = whole["last_fill_ns"] + 2 * SECOND_NS
+    for name in ("alpha", "beta", "gamma"):
+        records = [record for record in recorder.read(copy, name) if int.from_bytes(record[:8], "little") < lost_ns]
+        records += [RECORDED.pack(at_ns, LossReason.PEER_CLOSED, 1, 0, RecordedKind.RECORDED_LOST, records[-1][25])
+                    for at_ns in (lost_ns, lost_ns + 60 * SECOND_NS)]
+        with open(recorder.path_of(copy, name), "wb") as raw, \
+                recorder.zstandard.ZstdCompressor().stream_writer(raw) as file:
+            for record in records:
+                file.write(recorder.LENGTH.pack(len(record)) + record)
+    rows = {row["parent_id"]: row for row in frame(analyse(copy))}
+    row, later = rows[whole["parent_id"]], rows[analysed[0]["unfilled"]["parent_id"]]
+    for column in ("shortfall", "twap", "vwap", "markout_1s_bps", "effective_spread_bps"):
+        assert row[column] == whole[column], column
+    for column in ("markout_5s_bps", "price_impact_30s_bps", "reversion_bps", "permanent_bps", "temporary_bps"):
+        assert row[column] is None and whole[column] is not None, column
+    assert later["arrival_ns"] < lost_ns < later["end_ns"] and later["arrival_price"] is not None
+    assert later["end_price"] is later["opportunity"] is later["shortfall"] is None
+
+
+def test_frames_that_end_in_the_middle_frames_that_are_wrong_and_frames_that_are_gone(traded, tmp_path):
+    copy = shutil.copytree(traded[0], tmp_path / "run")
+    path, first = recorder.path_of(copy, "alpha"), traded[1]["filled"].id
+
+    def known():
+        return {row["parent_id"]: row for row in frame(analyse(copy))}[first]["arrival_bps"] is not None
+
+    whole = path.read_bytes()
+    path.write_bytes(whole[:len(whole) // 2])
+    assert known(), "the other exchanges are whole"
+    path.write_bytes(whole[:len(whole) // 2] + b"garbage" * 1000)
+    assert known() and any("ends in the middle" in note and str(path) in note for note in analyse(copy).notes)
     path.unlink()
+    assert not known()
     analysis = analyse(copy)
     assert analysis.recorded_run is None and "the recording of run 1 is not whole" in analysis.notes[0]
 

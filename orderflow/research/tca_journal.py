@@ -192,10 +192,11 @@ class _Reader:
 
 def _rescaled(value: int, decimals: int) -> int:
     """The same number with so many decimals more. A later run may have finer scales than the one that sent the order;
-    ValueError where those are used."""
+    ValueError where they are needed."""
     whole, rest = (value * TEN ** decimals, 0) if decimals >= 0 else divmod(value, TEN ** -decimals)
     if rest:
-        raise ValueError(f"a fill of {value} has {-decimals} decimals more than its order had when it was sent")
+        raise ValueError(f"a fill of {value} has {-decimals} decimals more than its order had in the run that sent it: "
+                         "move the earlier runs' segments away and analyse the last one alone")
     return whole
 
 

@@ -111,7 +111,7 @@ def _shortfalls(rows: Sequence[dict[str, Any]]) -> str:
     drawn = [row for row in rows if row["shortfall_bps"] is not None][-MOST_BARS:]
     if not drawn:
         return "<p>None is known.</p>"
-    return plot.bars([(f"{row['run']}:{row['parent_id']} {row['side']} {row['instrument']}",
+    return plot.bars([(f"{row['run']}:{row['parent_id']} {row['side']}",
                        [Point(row[f"{part}_bps"]) for part in PARTS]) for row in drawn], PARTS, "bps", stacked=True)
 
 
