@@ -28,8 +28,8 @@ DTYPES = {RecordKind.PARENT: PARENT_ORDER_DTYPE, RecordKind.REPORT: EXECUTION_RE
 
 
 def listing(exchange, price_decimals, quantity_decimals):
-    return Listing(exchange, "BTCUSDT", "BTC-USDT", "BTC", "USDT", price_decimals, quantity_decimals, Decimal(1),
-                   Decimal(1))
+    return Listing(exchange, "BTCUSDT", "BTC-USDT", "BTC", "USDT", price_decimals, quantity_decimals, Decimal("0.01"),
+                   Decimal("0.001"), minimum_quantity=Decimal("0.01") if exchange == "alpha" else Decimal(0))
 
 
 LISTINGS = (listing("alpha", 2, 3), listing("beta", 1, 4))
@@ -236,6 +236,18 @@ def test_a_resting_parent_order_ends_with_its_order(book):
     book.report(ExecType.REPORT_CANCELED, 300)
     assert book.only().end_ns(OFFSET_NS + 900) == OFFSET_NS + 300
     assert book.only().outlived(OFFSET_NS + 300) and not book.only().outlived(OFFSET_NS + 301)
+
+
+def test_what_no_exchange_takes_any_more_ends_a_parent_order(book):
+    """beta takes 0.001, of which this is less than: 9 of 1e-4 are left."""
+    book.parent(quantity=409)
+    book.order(listing=1, quantity=400)
+    book.fill(at_ns=200, listing=1)
+    assert book.only().smallest == 10 and book.only().end_ns(OFFSET_NS + 900) == OFFSET_NS + 200
+    book.parent(number=2, quantity=410)
+    book.order(8, parent=2, listing=1, quantity=400)
+    book.fill(at_ns=200, number=8, listing=1)
+    assert tca_journal.read("").parents[1].end_ns(OFFSET_NS + 900) == OFFSET_NS + 900
 
 
 def test_an_instrument_that_there_is_not(book):

@@ -24,7 +24,7 @@ from orderflow._core.types import (
     ParentKind,
     Reason,
 )
-from orderflow.instrument import Listing
+from orderflow.instrument import Instrument, Listing
 from orderflow.research.journal import name_of
 from orderflow.research.tca_records import TEN, Fill, Order, Parent, Run
 from orderflow.run_start import RunStart
@@ -109,9 +109,14 @@ class _Reader:
             first.base if first else "", first.quote if first else "", int(told["side"]), int(told["quantity"]),
             name_of(Algorithm, int(told["algorithm"])),
             start.strategies[number] if number < len(start.strategies) else f"strategy {number}",
-            self._unix(told["created_ns"]), record.wall_ns, self._unix(told["end_ns"]))
+            self._unix(told["created_ns"]), record.wall_ns, self._unix(told["end_ns"]), self._smallest(item))
         self._parents[parent.id] = parent
         self._found.parents.append(parent)
+
+    def _smallest(self, item: Instrument | None) -> int:
+        listings = [self._run.start.listings[index] for index in item.listings] if item else []
+        return min((int(max(each.minimum_quantity, each.lot).scaleb(item.quantity_decimals)) for each in listings),
+                   default=0)
 
     def order(self, record: Record, told: np.void) -> None:
         listing, parent = int(told["listing"]), self._parents.get(int(told["parent_id"]))

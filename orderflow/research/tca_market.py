@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import zstandard
 
-from orderflow._core.types import TAPE_DTYPE, WAKE_DTYPE, BookState, TapeKind
+from orderflow._core.types import TAPE_DTYPE, WAKE_DTYPE, TapeKind
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
 from orderflow.research.replayed import TAPE_RECORDS
@@ -196,9 +196,8 @@ class Market:
 
     def _show(self, listing: int, now_ns: int) -> None:
         entry, row = self._core.board.read(listing), self._core.table[listing]
-        is_live = entry["book_state"] == BookState.LIVE
         factor = int(row["price_factor"]) * TEN ** HALVES
-        bid, ask = (int(entry[side][0]["price"]) * factor if is_live and entry[count] else None
+        bid, ask = (int(entry[side][0]["price"]) * factor if entry[count] else None     # there are none unless LIVE
                     for side, count in (("bids", "bid_count"), ("asks", "ask_count")))
         self._prices[int(row["instrument"])].show(listing, bid, ask, now_ns)
 

@@ -105,6 +105,8 @@ class Parent:
         When the strategy, or the caller, made it; 0 = it does not say.
     arrival_ns : int
         When the router took it.
+    smallest : int
+        What every exchange takes at least, instrument scale: less than that cannot be worked.
     until_ns, cancelled_ns : int
         When it was to end at the latest, and when it was asked to end; 0 = never.
     """
@@ -122,6 +124,7 @@ class Parent:
     decided_ns: int
     arrival_ns: int
     until_ns: int
+    smallest: int = 0
     cancelled_ns: int = 0
     replaces: int = 0
     orders: list[Order] = field(default_factory=list)
@@ -142,13 +145,16 @@ class Parent:
         return self.instrument.quantity_decimals if self.instrument else 0
 
     def end_ns(self, run_end_ns: int) -> int:
-        """When it ended: with the fill that made it whole; else at its end time, its cancellation, the end of its only
-        resting order or the end of the run, whichever came first, but after all that was heard of its orders."""
+        """When it ended: with the fill that made it whole; with its orders, if they have ended and it was to rest or
+        less is left than any exchange takes; else at its end time, its cancellation or the end of the run, whichever
+        came first, but after all that was heard of its orders."""
         fills = self.fills
-        if fills and sum(fill.quantity for fill in fills) >= self.ordered:
+        left = self.ordered - sum(fill.quantity for fill in fills)
+        if fills and left <= 0:
             return fills[-1].at_ns
         heard_ns = max((order.last_ns for order in self.orders), default=0)
-        if self.algorithm == Algorithm.RESTING.name and self.orders and all(order.ended for order in self.orders):
+        ends_with_them = self.algorithm == Algorithm.RESTING.name or left < self.smallest
+        if ends_with_them and self.orders and all(order.ended for order in self.orders):
             return heard_ns
         ends = [at for at in (self.until_ns, self.cancelled_ns, run_end_ns) if at]
         return max(min(ends), heard_ns, self.arrival_ns)
