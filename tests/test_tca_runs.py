@@ -288,6 +288,21 @@ def test_a_run_without_a_recording(tmp_path):
     assert row["fees"] > 0 and row["fee_rate_bps"] > 0 and row["maker_share"] == 0 and row["opportunity"] == 0
 
 
+def test_a_run_in_real_time_that_ends_before_the_last_horizon(tmp_path):
+    with simulation.simulate(seed=5, directory=tmp_path, record=True) as simulated:
+        engine = simulated.engine
+        state = engine.wait(engine.submit(INSTRUMENT, "buy", "0.5", seconds=5))
+        engine.run(1.5)
+    row, = frame(analyse(tmp_path))
+    assert row["filled"] == state.filled > 0 and row["fees"] > 0
+    assert row["decision_ns"] <= row["arrival_ns"] < row["first_fill_ns"] <= row["last_fill_ns"]
+    assert row["arrival_price"] == pytest.approx(state.arrival_price, rel=Decimal("0.001"))
+    assert row["markout_1s_bps"] is not None and row["price_impact_1s_bps"] is not None
+    for column in ("markout_5s_bps", "realised_spread_30s_bps", "reversion_bps", "permanent_bps", "temporary_bps"):
+        assert row[column] is None, column
+    assert row["send_to_ack_p50_ns"] > 0 and row["twap"] is not None
+
+
 def test_a_run_behind_the_one_that_was_recorded(tmp_path):
     for record in (True, False):
         with simulation.Simulation(seed=5, server="direct", directory=tmp_path, record=record) as simulated:
