@@ -265,6 +265,7 @@ def test_nothing_is_missing_and_nothing_to_be_said(analysed):
     assert analysis.notes == [] and analysis.recorded_run == 1
     unknown = {column for name in ("partial", "made") for column, value in rows[name].items() if value is None}
     assert unknown <= {"signal_to_send_p50_ns", "signal_to_send_p90_ns", "signal_to_send_p99_ns"}
+    assert rows["filled"]["twap"] == rows["filled"]["arrival_price"], "all of it in one nanosecond"
     assert rows["unfilled"]["send_to_ack_p50_ns"] == 0, "its cancel was sent later, and is not what is meant"
     assert (rows["unfilled"]["cancels_asked"], rows["unfilled"]["cancelled"]) == (1, 1)
 
@@ -304,12 +305,17 @@ def test_a_run_in_real_time_that_ends_before_the_last_horizon(tmp_path):
 
 
 def test_a_run_behind_the_one_that_was_recorded(tmp_path):
+    """The second one's times lie within the first one's recording: both virtual clocks begin at one time."""
     for record in (True, False):
         with simulation.Simulation(seed=5, server="direct", directory=tmp_path, record=record) as simulated:
             simulated.engine.run(0.2)
             simulated.engine.wait(simulated.engine.submit(INSTRUMENT, "buy", "0.5", seconds=5))
+            ended_ns = simulated.engine.now_ns
+            simulated.engine.run(10 if record else 0)
     analysis = analyse(tmp_path)
-    assert [(row["run"], row["arrival_bps"] is None) for row in frame(analysis)] == [(1, False), (2, True)]
+    first, second = frame(analysis)
+    assert second["arrival_ns"] < first["arrival_ns"] + 10 * SECOND_NS and ended_ns > second["arrival_ns"]
+    assert [(row["run"], row["arrival_price"] is None) for row in (first, second)] == [(1, False), (2, True)]
     assert analysis.recorded_run == 1 and "1 parent orders of other runs have no market data" in analysis.notes[0]
 
 
