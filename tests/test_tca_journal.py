@@ -131,8 +131,8 @@ def test_fees_that_come_apart_count_once_each(book):
     book.parent()
     book.order()
     book.fill(fee=0)
-    for _ in range(2):
-        book.report(ExecType.REPORT_STATUS, 140, trade_id=5, fee=7, fee_decimals=3, fee_asset=0)
+    for fee in (7, 8):      # what is told first is what the order table has
+        book.report(ExecType.REPORT_STATUS, 140, trade_id=5, fee=fee, fee_decimals=3, fee_asset=0)
         book.report(ExecType.REPORT_STATUS, 140, trade_id=5, fee=9, fee_decimals=4, fee_asset=2)
     book.report(ExecType.REPORT_STATUS, 140, trade_id=5, fee=9, fee_decimals=4, fee_asset=0xFFFF)
     assert book.only().fills[0].fees == {"BTC": (7, 3), "BNB": (9, 4)}
