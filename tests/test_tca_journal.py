@@ -283,11 +283,12 @@ def test_on_paper_the_markets_trades_have_nothing_of_ours(book, monkeypatch):
             return {}
 
     monkeypatch.setattr(tca, "Market", Recorded)
-    monkeypatch.setattr(tca, "is_recorded", lambda directory, run: True)
+    monkeypatch.setattr(tca, "has_frames", lambda directory, run: True)
     for paper in (False, True):
         book.begin(recorded=True, paper=paper)
         book.parent()
         book.order(7 + paper)
         book.fill(number=7 + paper)
+        book.parent(number=2, instrument=9)     # it has no market
         tca.analyse("")
     assert seen == [{(0, 5)}, set()]

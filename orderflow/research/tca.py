@@ -23,7 +23,7 @@ from orderflow.research import tca_journal
 from orderflow.research.tca_costs import ParentCosts, costs_of, row
 from orderflow.research.tca_fills import Moments, moments_of
 from orderflow.research.tca_journal import Journalled
-from orderflow.research.tca_market import Market, Moment, Sample, is_recorded
+from orderflow.research.tca_market import Market, Moment, Sample, has_frames
 from orderflow.research.tca_records import Run
 from orderflow.research.tca_rollups import Group, rollups
 
@@ -70,7 +70,7 @@ def analyse(directory) -> Analysis:
     if not found.runs:
         raise ValueError(f"{directory}: no run is in it; its journal would be in journal-00000001.segment and so on")
     run = next((run for run in reversed(found.runs.values()) if run.start.recorded), None)
-    notes = [] if run is not None and is_recorded(directory, run) else [
+    notes = [] if run is not None and has_frames(directory, run) else [
         f"{directory}: no market data was recorded, so nothing is known of mids, spreads, the market's trades and what "
         "came after the fills; record = true keeps it" if run is None else
         f"{directory}: the recording of run {run.epoch} is not whole: copy all frames-*.zst beside the journal"]

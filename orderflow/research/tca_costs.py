@@ -137,7 +137,7 @@ def costs_of(parent: Parent, moments: Moments | None, samples: Mapping[Moment, S
         twap=_price(window.area, window.duration, price),
         twap_bps=formulas.slippage_bps(side, notional, filled, window.area, window.duration),
         fill_rate=formulas.ratio(filled, parent.ordered),
-        participation=formulas.ratio(filled, filled + window.volume) if window.volume else None,
+        participation=formulas.ratio(filled, filled + window.volume) if window.volume is not None else None,
         reversion_bps=formulas.reversion_bps(side, last, later),
         permanent_bps=formulas.permanent_bps(side, arrival, later) if filled else None,
         temporary_bps=formulas.temporary_bps(side, notional, filled, arrival, later),

@@ -118,7 +118,7 @@ class Market:
     ----------
     directory : path
     run : Run
-        That was recorded there; `is_recorded` says whether its files are there.
+        The last one that was recorded there; `has_frames` says whether its files are there.
 
     Attributes
     ----------
@@ -219,7 +219,7 @@ class Market:
         return prices.sample()
 
 
-def is_recorded(directory, run: Run) -> bool:
-    """Whether the frames of every exchange of a run that was recorded are there. Those of an earlier run were
-    overwritten: ask of the last one that was recorded only."""
-    return run.start.recorded and all(path_of(directory, exchange.name).is_file() for exchange in run.start.exchanges)
+def has_frames(directory, run: Run) -> bool:
+    """Whether the frames of every exchange are there, of the last run that was recorded: a recording takes the place
+    of the one before."""
+    return all(path_of(directory, exchange.name).is_file() for exchange in run.start.exchanges)
