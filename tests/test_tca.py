@@ -3,12 +3,14 @@ known missing. Whole runs are in test_tca_runs.py."""
 import math
 from decimal import Decimal
 from fractions import Fraction
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderflow._core.types import Liquidity, Side, TimeInForce
+from orderflow._core.types import INPUT_RECORD_DTYPE, InputKind, Liquidity, Side, TimeInForce
 from orderflow.instrument import Instrument, Listing
 from orderflow.research import tca_formulas as formulas
 from orderflow.research.tca import Analysis, Frame, frame
@@ -17,6 +19,7 @@ from orderflow.research.tca_fills import HORIZONS_S, SECOND_NS, fees_of, moments
 from orderflow.research.tca_market import Moment, Sample
 from orderflow.research.tca_records import Fill, Order, Parent
 from orderflow.research.tca_rollups import rollups
+from orderflow.research.tca_views import View, Views
 
 BUY, SELL = Side.BUY, Side.SELL
 
@@ -204,12 +207,13 @@ def samples_of(moments, mid_at, quotes=None):
     return found
 
 
-def times_of(parent):
-    return {fill.at_ns for fill in parent.fills}
+#: A router that saw what there was when a parent order came, and when an order was sent.
+BY_TIME = SimpleNamespace(arrival=lambda parent: Moment(parent.arrival_ns, True, 0),
+                          decided=lambda parent, order: Moment(order.sent_ns, True, 0))
 
 
 def costs(parent, mid_at=lambda seconds: 100_000, quotes=None, last_mid=None):
-    moments = moments_of(parent, END_NS, times_of(parent))
+    moments = moments_of(parent, END_NS, BY_TIME)
     return costs_of(parent, moments, samples_of(moments, mid_at, quotes), last_mid, END_NS)
 
 
@@ -282,7 +286,7 @@ def test_a_horizon_beyond_the_data_is_missing():
 def test_a_book_that_is_not_live_is_missing():
     """Known is that the market was looked at, and that there was no mid."""
     parent = parent_of(fills=TAKEN)
-    moments = moments_of(parent, END_NS, times_of(parent))
+    moments = moments_of(parent, END_NS, BY_TIME)
     samples = samples_of(moments, lambda seconds: 100_000)
     samples[moments.arrival] = Sample(None, {}, 0, 0, 0, 0)
     found = costs_of(parent, moments, samples, None, END_NS)
@@ -292,7 +296,7 @@ def test_a_book_that_is_not_live_is_missing():
 
 def test_the_average_mid_is_missing_where_there_was_none_for_a_while():
     parent = parent_of(fills=TAKEN)
-    moments = moments_of(parent, END_NS, times_of(parent))
+    moments = moments_of(parent, END_NS, BY_TIME)
     samples = samples_of(moments, lambda seconds: 100_000)
     assert costs_of(parent, moments, samples, None, END_NS).twap == 100
     last = samples[moments.last]
@@ -302,7 +306,7 @@ def test_the_average_mid_is_missing_where_there_was_none_for_a_while():
 
 def test_the_market_is_measured_over_the_window():
     parent = parent_of(fills=TAKEN)
-    moments = moments_of(parent, END_NS, times_of(parent))
+    moments = moments_of(parent, END_NS, BY_TIME)
     samples = samples_of(moments, lambda seconds: 100_000)
     for moment, notional, volume in ((moments.arrival, 900_000, 9), (moments.last, 900_000 + 100_050 * 1400, 1409)):
         one = samples[moment]
@@ -312,13 +316,47 @@ def test_the_market_is_measured_over_the_window():
     assert math.isclose(found.vwap_bps, (60.08 / .6 - 100.05) / 100.05 * 1e4)
 
 
-def test_before_a_fill_is_when_its_order_was_sent_or_just_before_it_was_taken():
+def test_before_a_fill_is_when_its_order_was_decided_or_just_before_it_was_taken():
     def mid_at(seconds):
         return 100_000 if seconds < 2 else 100_500
 
     taken, made = ((0, 2, 100_400, 10, liquidity, {}) for liquidity in (Liquidity.TAKER, Liquidity.MAKER))
     assert math.isclose(costs(parent_of(fills=[taken]), mid_at).costs.effective_spread_bps, 2 * 400 / 100_000 * 1e4)
     assert math.isclose(costs(parent_of(fills=[made]), mid_at).costs.effective_spread_bps, -2 * 100 / 100_500 * 1e4)
+
+
+def test_a_decision_at_the_time_of_the_arrival_saw_what_the_router_saw():
+    view = View(0, ((0, 5),))
+    seen = SimpleNamespace(arrival=lambda parent: view, decided=BY_TIME.decided)
+    parent = parent_of(fills=TAKEN)
+    assert moments_of(parent, END_NS, seen).decision == Moment(START_NS, True, 0)
+    parent.decided_ns = parent.arrival_ns
+    assert moments_of(parent, END_NS, seen).decision is moments_of(parent, END_NS, seen).arrival is view
+    parent.decided_ns = 0
+    assert moments_of(parent, END_NS, seen).decision is None
+
+
+def test_views_are_what_had_been_read_up_to_an_input():
+    """Two boards, three inputs: a wake-up of the second, a parent order, a wake-up of the first."""
+    log = [(1, InputKind.INPUT_WAKE, 1, 0), (1, InputKind.BOARD_READ, 1, 3 << 40 | 7),
+           (2, InputKind.INPUT_PARENT, 0, 1),
+           (3, InputKind.INPUT_WAKE, 0, 0), (3, InputKind.BOARD_READ, 0, 2 << 40 | 9),
+           (4, InputKind.INPUT_WAKE, 1, 1), (4, InputKind.BOARD_READ, 1, 3 << 40 | 8)]
+    inputs = np.zeros(len(log), INPUT_RECORD_DTYPE)
+    for place, (sequence, kind, source, number) in enumerate(log):
+        inputs[place] = (sequence, 100 + sequence, number, 0, source, kind, 0)
+    parent = parent_of()
+    views = Views(inputs, parent.arrival_ns - 102)
+    parent.number = 1
+    assert views.arrival(parent) == View(0, ((1, 7),))
+    order = SimpleNamespace(sequence=3)
+    assert views.decided(parent, order) == View(0, ((0, 9), (1, 7)))
+    order.sequence = 0
+    assert views.decided(parent, order) is None
+    parent.number = 2
+    assert views.arrival(parent) is None, "the log does not have it"
+    parent.number, parent.arrival_ns = 1, parent.arrival_ns + 1
+    assert views.arrival(parent) is None, "what the log has there is another one"
 
 
 def test_what_still_worked_at_the_end_of_its_run_ends_at_the_last_mid():
@@ -389,6 +427,6 @@ def test_rows_keep_what_is_missing_apart_from_zero():
 def test_moments_that_are_asked_for_are_those_that_are_used():
     """A moment that nobody asked the market for would be missing for ever."""
     parent = parent_of(fills=TAKEN)
-    asked = list(moments_of(parent, END_NS, ()))
-    assert len(asked) == 5 + 2 + 2 * len(HORIZONS_S)
+    asked = list(moments_of(parent, END_NS, BY_TIME))
+    assert len(asked) == 6 + 2 + 2 * len(HORIZONS_S)
     assert all(isinstance(moment, Moment) for moment in asked)

@@ -13,11 +13,14 @@ from xml.etree import ElementTree
 
 import pytest
 
+from orderflow._core import client_id
 from orderflow._core.journal import RecordKind, read
-from orderflow._core.types import LossReason, RecordedKind
+from orderflow._core.types import LossReason, ParentKind, RecordedKind
 from orderflow.cli import main, summary
+from orderflow.cli.scenario import Demonstration, Plan
+from orderflow.engine import Engine
 from orderflow.research import journal as journal_rows
-from orderflow.research import simulation
+from orderflow.research import replay, simulation
 from orderflow.research.simulation import INSTRUMENT
 from orderflow.research.tca import analyse, frame
 from orderflow.research.tca_fills import HORIZONS_S, SECOND_NS
@@ -93,19 +96,17 @@ class Known:
         parent_of = {row.fields["client_order_id"]: row.fields["parent_id"] for row in rows if row.kind == "INTENT"}
         heard = {(row.fields["client_order_id"], row.fields["trade_id"]): row.fields["receive_ns"]
                  for row in reversed(rows) if row.kind == "REPORT" and row.fields["event"] == "FILL"}
-        self.fills, self.orders = defaultdict(list), defaultdict(dict)
+        self.fills = defaultdict(list)
         for exchange, record in truth.items():
             for event in record["events"]:
                 parent = parent_of.get(event["client_order_id"])
-                if event["event"] == "accepted":
-                    self.orders[parent][event["client_order_id"]] = event["time_ns"]
-                elif event["event"] == "filled":
+                if event["event"] == "filled":
                     self.fills[parent].append(SimpleNamespace(
                         exchange=exchange, happened_ns=event["time_ns"],
                         at_ns=heard[event["client_order_id"], event["trade_id"]], price=Fraction(event["price"]),
                         quantity=Fraction(event["quantity"]), fee=Fraction(event["fee"]), asset=event["fee_asset"],
                         trade_id=event["trade_id"], maker=event["liquidity"] == "maker",
-                        sent_ns=self.orders[parent][event["client_order_id"]]))
+                        order=event["client_order_id"]))
         for fills in self.fills.values():
             fills.sort(key=lambda fill: fill.at_ns)
 
@@ -147,21 +148,64 @@ def test_quantities_prices_and_fees_are_the_exchanges_own(analysed, traded, name
     assert row["maker_share"] == (float(sum(fill.quantity for fill in own if fill.maker) / filled) if own else None)
 
 
+@pytest.fixture(scope="module")
+def routed(traded):
+    """Mids as they were when the router took each parent order and decided each order, by their ids: of a replay, in
+    which the boards show what the router saw of them and nothing later."""
+    seen, again = {}, []
+
+    def drained(engine):
+        again.append((engine.journal.sequence, summary.mid(engine, INSTRUMENT)))
+        drain(engine)
+
+    drain = Engine.drain_rings
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Engine, "drain_rings", drained)
+        assert replay.replay(traded[0]).equal
+    decided = [record for record in read(traded[0]) if record.kind in replay.DECIDED]
+    before = base = again[0][0]
+    for sequence, mid in again:
+        for record in decided[before - base:sequence - base]:
+            told = record.decode()
+            if record.kind == RecordKind.PARENT and told["kind"] == ParentKind.SUBMIT_PARENT:
+                seen[int(told["parent_id"])] = Fraction(mid)
+            elif record.kind == RecordKind.INTENT:
+                seen[client_id.encode(int(told["client_order_id"]))] = Fraction(mid)
+        before = sequence
+    return seen
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_the_arrival_price_is_the_routers_own(analysed, traded, name):
+def test_the_arrival_price_is_the_routers_own(analysed, traded, routed, name):
     """It knows whole units only: the mid is rounded down there."""
+    here = analysed[0][name]["arrival_price"]
+    assert Fraction(here) == routed[traded[1][name].id]
     if (there := traded[1][name].arrival_price) is not None:
-        here = analysed[0][name]["arrival_price"]
         assert 0 <= here - there < Decimal("1e-8")
 
 
+def test_what_strategies_saw_on_a_clock_that_stands_still(tmp_path):
+    """From the frame to the last fill all has one time: what the fills left behind must not be what was there before.
+    """
+    with Demonstration(Plan(server="direct", seconds=6, seed=5, directory=str(tmp_path), record=True)) as shown:
+        shown.run()
+        known = {parent.id: parent.arrival_price for parent in shown.engine.parents()}
+    rows = frame(analyse(tmp_path))
+    assert len(rows) > 5 and sum(row["first_fill_ns"] == row["arrival_ns"] for row in rows) > 5
+    assert all(0 <= row["arrival_price"] - known[row["parent_id"]] < Decimal("1e-8") for row in rows)
+    assert all(row["decision_price"] == row["arrival_price"] for row in rows)
+    at_once = [row for row in rows if row["fills"] == row["orders"] == 1 and row["first_fill_ns"] == row["arrival_ns"]]
+    assert len(at_once) > 2
+    for row in at_once:
+        assert row["effective_spread_bps"] == pytest.approx(2 * row["arrival_bps"])
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_shortfall_from_what_was_seen(analysed, name):
+def test_shortfall_from_what_was_seen(analysed, routed, name):
     rows, fills, watched, _ = analysed
     row, own, sign = rows[name], fills[name], 1 if rows[name]["side"] == "BUY" else -1
     ordered, filled = Fraction(row["ordered"]), sum(fill.quantity for fill in own)
-    settled = row["arrival_ns"] not in {fill.at_ns for some in fills.values() for fill in some}
-    decision = Fraction(watched.mid_at(row["arrival_ns"], settled))     # decided and taken in one nanosecond here
+    decision = routed[row["parent_id"]]         # decided and taken in one nanosecond here
     end = Fraction(watched.mid_at(row["end_ns"]))
     paper = sign * ordered * (end - decision)
     real = sign * (filled * end - sum(fill.price * fill.quantity for fill in own)) - Fraction(row["fees"])
@@ -172,14 +216,13 @@ def test_shortfall_from_what_was_seen(analysed, name):
 
 
 @pytest.mark.parametrize("name", ["filled", "partial", "made"])
-def test_what_came_after_the_fills(analysed, name):
+def test_what_came_before_and_after_the_fills(analysed, routed, name):
     rows, fills, watched, _ = analysed
     row, own, sign = rows[name], fills[name], 1 if rows[name]["side"] == "BUY" else -1
-    filled, times = sum(fill.quantity for fill in own), {fill.at_ns for some in fills.values() for fill in some}
+    filled = sum(fill.quantity for fill in own)
 
     def before(fill):
-        at_ns = fill.at_ns if fill.maker else fill.sent_ns
-        return Fraction(watched.mid_at(at_ns, at_ns not in times))
+        return Fraction(watched.mid_at(fill.at_ns, settled=False)) if fill.maker else routed[fill.order]
 
     def after(fill, horizon):
         return Fraction(watched.mid_at(fill.at_ns + horizon * SECOND_NS))
@@ -224,9 +267,8 @@ def test_the_markets_average_prices(analysed, traded, name):
     rows, fills, watched, _ = analysed
     row, own = rows[name], {(fill.exchange, fill.trade_id) for some in fills.values() for fill in some}
     begin_ns, end_ns = row["arrival_ns"], row["last_fill_ns"]
-    fills_at = {fill.at_ns for some in fills.values() for fill in some}
     window = [(price, quantity) for at_ns, price, quantity in market_trades(traded[0], own)
-              if begin_ns < at_ns <= end_ns or at_ns == begin_ns in fills_at]
+              if begin_ns < at_ns <= end_ns]
     volume = sum(quantity for _, quantity in window)
     vwap = sum(price * quantity for price, quantity in window) / volume
     assert len(window) > 2 and abs(Fraction(row["vwap"]) - vwap) < 1e-15
@@ -353,9 +395,15 @@ def test_frames_that_end_in_the_middle_frames_that_are_wrong_and_frames_that_are
 
     whole = path.read_bytes()
     path.write_bytes(whole[:len(whole) // 2])
-    assert known(), "the other exchanges are whole"
+    assert known(), "the router saw it before that"
     path.write_bytes(whole[:len(whole) // 2] + b"garbage" * 1000)
     assert known() and any("ends in the middle" in note and str(path) in note for note in analyse(copy).notes)
+    path.write_bytes(whole)
+    log = next(copy.glob("router-inputs-*.segment"))
+    told = log.read_bytes()
+    log.unlink()
+    assert not known() and any("arrival prices" in note for note in analyse(copy).notes)
+    log.write_bytes(told)
     path.unlink()
     assert not known()
     analysis = analyse(copy)

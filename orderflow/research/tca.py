@@ -7,8 +7,8 @@
 The journal says what was ordered and filled; the recording of the last run that was made with `record=True` says what
 the market was meanwhile. Without one everything that needs the market's prices is missing: None, never 0.
 
-Parts: tca_formulas (plain numbers), tca_journal and tca_records (what was done), tca_market (what the market was),
-tca_fills and tca_costs (one parent order), tca_rollups (many), tca_report (HTML).
+Parts: tca_formulas (plain numbers), tca_journal and tca_records (what was done), tca_views (what the router saw),
+tca_market (what the market was), tca_fills and tca_costs (one parent order), tca_rollups (many), tca_report (HTML).
 """
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from orderflow._core import input_log
+from orderflow._core.segments import SegmentError
+from orderflow._core.types import INPUT_RECORD_DTYPE
 from orderflow.instrument import canonical
 from orderflow.research import tca_journal
 from orderflow.research.tca_costs import ParentCosts, costs_of, row
 from orderflow.research.tca_fills import Moments, moments_of
 from orderflow.research.tca_journal import Journalled
-from orderflow.research.tca_market import Market, Moment, Sample, has_frames
+from orderflow.research.tca_market import Market, Question, Sample, has_frames
 from orderflow.research.tca_records import Run
 from orderflow.research.tca_rollups import Group, rollups
+from orderflow.research.tca_views import Views
 
 if TYPE_CHECKING:
     import pandas
@@ -76,8 +80,8 @@ def analyse(directory) -> Analysis:
         f"{directory}: the recording of run {run.epoch} is not whole: copy all frames-*.zst beside the journal"]
     if notes:
         run = None
-    filled_ns = {fill.at_ns for parent in found.parents for fill in parent.fills}
-    moments = {id(parent): moments_of(parent, found.runs[parent.run].end_ns, filled_ns) for parent in found.parents
+    seen = _views(directory, run, notes)
+    moments = {id(parent): moments_of(parent, run.end_ns, seen) for parent in found.parents
                if run is not None and parent.run == run.epoch and parent.instrument is not None}
     samples, last_mids = _market(directory, run, found, moments, notes) if run is not None else ({}, {})
     costs = []
@@ -89,8 +93,18 @@ def analyse(directory) -> Analysis:
     return Analysis(directory, costs, rollups(costs), run.epoch if run else None, notes)
 
 
+def _views(directory: Path, run: Run | None, notes: list[str]) -> Views:
+    """What the router saw; nothing where its input log cannot be read."""
+    try:
+        inputs = input_log.read(directory, "router", run.epoch) if run is not None else None
+    except SegmentError as error:
+        notes.append(f"arrival prices, and mids before fills that took, are missing: {error}")
+        inputs = None
+    return Views(inputs if inputs is not None else np.zeros(0, INPUT_RECORD_DTYPE), run.offset_ns if run else 0)
+
+
 def _market(directory: Path, run: Run, found: Journalled, moments: dict[int, Moments],
-            notes: list[str]) -> tuple[dict[Moment, Sample], dict[int, tuple[int, int]]]:
+            notes: list[str]) -> tuple[dict[Question, Sample], dict[int, tuple[int, int]]]:
     """Samples, and the last mids. On paper nobody ever heard of our trades: whatever has their ids is another's."""
     own = set() if run.start.paper else {
         (fill.listing, fill.trade_id) for parent in found.parents for fill in parent.fills if fill.run == run.epoch}

@@ -25,7 +25,7 @@ from orderflow.research.tca_fills import (
     legs_of,
     priced_fills,
 )
-from orderflow.research.tca_market import Moment, Sample
+from orderflow.research.tca_market import Question, Sample
 from orderflow.research.tca_records import TEN, Parent
 
 
@@ -88,7 +88,7 @@ class ParentCosts:
         return formulas.bps(part, self.shortfall.denominator)
 
 
-def costs_of(parent: Parent, moments: Moments | None, samples: Mapping[Moment, Sample],
+def costs_of(parent: Parent, moments: Moments | None, samples: Mapping[Question, Sample],
              last_mid: tuple[int, int] | None, run_end_ns: int) -> ParentCosts:
     """Everything about one parent order.
 
@@ -96,16 +96,16 @@ def costs_of(parent: Parent, moments: Moments | None, samples: Mapping[Moment, S
     ----------
     moments : Moments, optional
         None where it has no instrument.
-    samples : mapping of Moment -> Sample
+    samples : mapping of Question -> Sample
         Empty where there is no recording.
     last_mid : (mid, time), optional
         The newest in the recording: the end price of what still worked then.
     """
-    def seen(moment: Moment | None) -> Sample | None:
-        return None if moment is None else samples.get(moment)
+    def seen(question: Question | None) -> Sample | None:
+        return None if question is None else samples.get(question)
 
-    def mid(moment: Moment | None) -> int | None:
-        sample = seen(moment)
+    def mid(question: Question | None) -> int | None:
+        sample = seen(question)
         return None if sample is None else sample.mid
 
     fills, side = parent.fills, parent.side
@@ -121,7 +121,7 @@ def costs_of(parent: Parent, moments: Moments | None, samples: Mapping[Moment, S
     split = formulas.shortfall(side, parent.ordered * finer, filled * finer, notional * finer, fees.quote, decision,
                                arrival, end)
     priced = priced_fills(fills, moments, samples)
-    window = _window(seen(moments.arrival), seen(moments.last), moments) if moments else _Window()
+    window = _window(seen(moments.begin), seen(moments.last), moments, arrival) if moments else _Window()
     decision_price, arrival_price, end_price = (None if one is None else exact(one, price)
                                                 for one in (decision, arrival, end))
     return ParentCosts(
@@ -155,13 +155,13 @@ class _Window:
     duration: int | None = None
 
 
-def _window(first: Sample | None, last: Sample | None, moments: Moments) -> _Window:
+def _window(first: Sample | None, last: Sample | None, moments: Moments, arrival: int | None) -> _Window:
     if first is None or last is None:
         return _Window()
-    duration, volume = moments.last.time_ns - moments.arrival.time_ns, last.volume - first.volume
+    duration, volume = moments.last.time_ns - moments.begin.time_ns, last.volume - first.volume
     area: int | None = last.area - first.area
     if duration == 0:
-        area, duration = first.mid, 1
+        area, duration = arrival, 1
     elif last.known_ns - first.known_ns != duration:        # there was no mid for some of the time
         area = None
     return _Window(last.notional - first.notional if volume else None, volume or None, area,

@@ -5,14 +5,15 @@ for one of them: a mean over those that happen to be known would be of other fil
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import chain
+from typing import Protocol
 
 from orderflow._core.types import Liquidity
 from orderflow.research import tca_formulas as formulas
-from orderflow.research.tca_market import Moment, Sample
+from orderflow.research.tca_market import Moment, Question, Sample
 from orderflow.research.tca_records import TAKES_AT_ONCE, TEN, Fill, Order, Parent
 
 SECOND_NS = 1_000_000_000
@@ -79,45 +80,58 @@ class Moments:
 
     Attributes
     ----------
-    decision, arrival, last, later, end : Moment, optional
-        Its decision, its arrival at the router, its last fill, AFTERMATH_S after that, and its end; `end` is None where
-        its run's end was its own.
-    before : list of Moment
-        Before each fill: when its order was sent, where it took (what was seen then is what SEC Rule 605 compares
-        with); just before the fill, where it was taken.
+    decision : View or Moment, optional
+        Its decision; where that has the time of the arrival, what the router saw.
+    arrival : View or Moment, optional
+        What the router saw when it took it.
+    begin, last, later, end : Moment, optional
+        When that was, its last fill, AFTERMATH_S after that, and its end; `end` is None where its run's end was its
+        own.
+    before : list of View or Moment, optional
+        Before each fill: what the router saw when it decided the order, where that took (SEC Rule 605 compares with the
+        quote when the order was received); just before the fill, where it was taken.
     after : dict of int -> list of Moment
         After each fill, by horizon in seconds.
     """
 
-    decision: Moment | None
-    arrival: Moment
+    decision: Question | None
+    arrival: Question | None
+    begin: Moment
     last: Moment | None
     later: Moment | None
     end: Moment | None
-    before: list[Moment]
+    before: list[Question | None]
     after: dict[int, list[Moment]]
 
-    def __iter__(self) -> Iterator[Moment]:
-        single = (self.decision, self.arrival, self.last, self.later, self.end)
+    def __iter__(self) -> Iterator[Question]:
+        single = (self.decision, self.arrival, self.begin, self.last, self.later, self.end)
         return (moment for moment in chain(single, self.before, *self.after.values()) if moment is not None)
 
 
-def moments_of(parent: Parent, run_end_ns: int, filled_ns: Collection[int]) -> Moments:
-    """Of a parent order with an instrument; `filled_ns` are the times of all fills of the run."""
+class Seen(Protocol):
+    """Where it is known what the router saw: `Views`."""
+
+    def arrival(self, parent: Parent) -> Question | None:
+        """When it took a parent order."""
+
+    def decided(self, parent: Parent, order: Order) -> Question | None:
+        """When it decided an order."""
+
+
+def moments_of(parent: Parent, run_end_ns: int, seen: Seen) -> Moments:
+    """Of a parent order with an instrument."""
     index, fills = parent.instrument.index, parent.fills
 
     def at(time_ns: int) -> Moment:
         return Moment(time_ns, True, index)
 
-    def undisturbed(time_ns: int) -> Moment:
-        # A virtual clock may stand still from the decision to the fill: what a fill did to the book is not before it.
-        return Moment(time_ns, time_ns not in filled_ns, index)
+    def before(fill: Fill) -> Question | None:
+        return seen.decided(parent, fill.order) if fill.takes else Moment(fill.at_ns, False, index)
 
-    def before(fill: Fill) -> Moment:
-        return undisturbed(fill.order.sent_ns or fill.order.decided_ns) if fill.takes else undisturbed(fill.at_ns)
-
+    arrival = seen.arrival(parent)
+    decision = arrival if parent.decided_ns == parent.arrival_ns else at(parent.decided_ns)
     last_ns = fills[-1].at_ns if fills else 0
-    return Moments(undisturbed(parent.decided_ns) if parent.decided_ns else None, undisturbed(parent.arrival_ns),
+    return Moments(decision if parent.decided_ns else None, arrival, at(parent.arrival_ns),
                    at(last_ns) if fills else None, at(last_ns + AFTERMATH_S * SECOND_NS) if fills else None,
                    None if parent.outlived(run_end_ns) else at(parent.end_ns(run_end_ns)),
                    [before(fill) for fill in fills],
@@ -137,13 +151,14 @@ class PricedFill:
 
 
 def priced_fills(fills: Sequence[Fill], moments: Moments | None,
-                 samples: Mapping[Moment, Sample]) -> list[PricedFill]:
+                 samples: Mapping[Question, Sample]) -> list[PricedFill]:
     """Each fill with the market around it."""
     if moments is None:
         return [PricedFill(fill, None, None, dict.fromkeys(HORIZONS_S)) for fill in fills]
     found = []
     for place, fill in enumerate(fills):
-        before = samples.get(moments.before[place])
+        seen = moments.before[place]
+        before = samples.get(seen) if seen is not None else None
         after = {horizon: samples.get(moments.after[horizon][place]) for horizon in HORIZONS_S}
         found.append(PricedFill(
             fill, before.mid if before else None, before.quotes.get(fill.order.index) if before else None,

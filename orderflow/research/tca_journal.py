@@ -70,6 +70,7 @@ class _Reader:
         self._found = Journalled()
         self._run: Run | None = None
         self._parents: dict[int, Parent] = {}       # of this run, by id
+        self._taken = 0                             # records of this run from whoever submits
         self._orders: dict[int, tuple[Parent, Order]] = {}      # of all runs, by client order id
         self._fills: dict[tuple, Fill] = {}
 
@@ -78,7 +79,7 @@ class _Reader:
             if record.kind == RecordKind.RUN_START:
                 epoch = record.sequence >> EPOCH_SHIFT
                 self._run = self._found.runs[epoch] = Run(epoch, RunStart.load(record.decode()))
-                self._parents = {}
+                self._parents, self._taken = {}, 0
             elif self._run is not None and record.kind in TAKES:
                 self._run.offset_ns = record.wall_ns - record.monotonic_ns
                 self._run.end_ns = record.wall_ns
@@ -91,6 +92,7 @@ class _Reader:
         return int(monotonic_ns) + self._run.offset_ns if monotonic_ns else 0
 
     def parent(self, record: Record, told: np.void) -> None:
+        self._taken += 1
         kind, known = int(told["kind"]), self._parents.get(int(told["parent_id"]))
         if kind == ParentKind.SUBMIT_PARENT:
             self._submit(record, told)
@@ -109,7 +111,8 @@ class _Reader:
             first.base if first else "", first.quote if first else "", int(told["side"]), int(told["quantity"]),
             name_of(Algorithm, int(told["algorithm"])),
             start.strategies[number] if number < len(start.strategies) else f"strategy {number}",
-            self._unix(told["created_ns"]), record.wall_ns, self._unix(told["end_ns"]), self._smallest(item))
+            self._unix(told["created_ns"]), record.wall_ns, self._unix(told["end_ns"]), number=self._taken,
+            smallest=self._smallest(item))
         self._parents[parent.id] = parent
         self._found.parents.append(parent)
 
@@ -127,7 +130,7 @@ class _Reader:
             int(told["client_order_id"]), item, listing,
             int(told["quantity"]) * TEN ** (parent.quantity_decimals - item.quantity_decimals),
             int(told["time_in_force"]), self._unix(told["decided_ns"]), self._unix(told["cause_receive_ns"]),
-            last_ns=record.wall_ns)
+            sequence=int(told["sequence"]), last_ns=record.wall_ns)
         parent.orders.append(order)
         self._orders[order.client_order_id] = parent, order
 

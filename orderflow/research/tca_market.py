@@ -1,9 +1,10 @@
 """The market of a recorded run at the moments that costs are measured at: one pass over all exchanges' recordings.
 
-Every question is about one moment of one instrument: its mid, the best prices of its books, and three sums since the
-beginning. A window's TWAP and VWAP are differences of such sums at its two ends, so nothing is remembered of what lies
-between, however many windows overlap. The records of all exchanges are merged by their time and stepped through the
-loops that took them when the run traded; memory is that of the books and of the questions.
+A question is about one instrument at one time, or as the router saw it: its mid, the best prices of its books, and, of
+a time, three sums since the beginning. A window's TWAP and VWAP are differences of such sums at its two ends, so
+nothing is remembered of what lies between, however many windows overlap. The records of all exchanges are merged by
+their time and stepped through the loops that took them when the run traded; memory is that of the books and of the
+questions.
 
 The mid is halfway between the best bid and the best ask over those books of the instrument that are LIVE, as the router
 has it for its arrival price; without both there is none. Beyond the end of an exchange's recording its books are not
@@ -26,6 +27,7 @@ from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
 from orderflow.research.replayed import TAPE_RECORDS
 from orderflow.research.tca_records import HALVES, TEN, Run
+from orderflow.research.tca_views import View
 from orderflow.servers.recorder import path_of
 from orderflow.servers.recorder import read as read_frames
 from orderflow.wiring import build_core
@@ -77,6 +79,9 @@ class Sample:
     volume: int
 
 
+Question = Moment | View
+
+
 class _Prices:
     """One instrument: the books' best prices, and the sums."""
 
@@ -104,11 +109,18 @@ class _Prices:
                 side.pop(listing, None)
             else:
                 side[listing] = price
-        self.mid = (max(self.bids.values()) + min(self.asks.values())) // 2 if self.bids and self.asks else None
+        self.mid = _mid(self.bids, self.asks)
 
     def sample(self) -> Sample:
-        quotes = {listing: (bid, self.asks[listing]) for listing, bid in self.bids.items() if listing in self.asks}
-        return Sample(self.mid, quotes, self.area, self.known_ns, self.notional, self.volume)
+        return Sample(self.mid, _quotes(self.bids, self.asks), self.area, self.known_ns, self.notional, self.volume)
+
+
+def _mid(bids: dict[int, int], asks: dict[int, int]) -> int | None:
+    return (max(bids.values()) + min(asks.values())) // 2 if bids and asks else None
+
+
+def _quotes(bids: dict[int, int], asks: dict[int, int]) -> dict[int, tuple[int, int]]:
+    return {listing: (bid, asks[listing]) for listing, bid in bids.items() if listing in asks}
 
 
 class Market:
@@ -140,19 +152,24 @@ class Market:
             raise ValueError(f"{directory}: the listings of run {run.epoch} give another table than the run had; it "
                              f"was made by orderflow {start.version}: analyse it with that version")
         self._prices = [_Prices() for _ in self._core.instruments]
+        self._wanted: set[tuple[int, int]] = set()
+        self._published: dict[tuple[int, int], tuple[int | None, int | None]] = {}
         self.last_mids: dict[int, tuple[int, int]] = {}
         self.problems: list[str] = []
 
-    def sample(self, moments: Iterable[Moment], own: Collection[tuple[int, int]]) -> dict[Moment, Sample]:
-        """Answers to those of the moments that lie within the recording.
+    def sample(self, questions: Iterable[Question], own: Collection[tuple[int, int]]) -> dict[Question, Sample]:
+        """Answers to those of the questions that lie within the recording; of a View, without sums.
 
         Parameters
         ----------
         own : collection of (listing, trade id)
             Trades of ours, which are not the market's.
         """
-        waiting = sorted(set(moments), reverse=True)       # the earliest last
-        found: dict[Moment, Sample] = {}
+        asked = set(questions)
+        waiting = sorted((one for one in asked if isinstance(one, Moment)), reverse=True)       # the earliest last
+        views = [one for one in asked if isinstance(one, View)]
+        self._wanted = {published for view in views for published in view.publications}
+        found: dict[Question, Sample] = {}
         began_ns = None
         for now_ns, name, record in heapq.merge(*(self._records(name) for name in self._core.loops)):
             if began_ns is None and record:
@@ -166,6 +183,7 @@ class Market:
                 self._take(name, record, now_ns, own)
             else:
                 self._end(name, now_ns)
+        found |= {view: self._seen(view) for view in views if all(one in self._published for one in view.publications)}
         self.last_mids = {index: prices.last for index, prices in enumerate(self._prices) if prices.last is not None}
         return found
 
@@ -200,6 +218,8 @@ class Market:
         bid, ask = (int(entry[side][0]["price"]) * factor if entry[count] else None     # there are none unless LIVE
                     for side, count in (("bids", "bid_count"), ("asks", "ask_count")))
         self._prices[int(row["instrument"])].show(listing, bid, ask, now_ns)
+        if (published := (listing, int(entry["publication"]))) in self._wanted:
+            self._published[published] = bid, ask
 
     def _trade(self, event) -> None:
         row = self._core.table[int(event["listing"])]
@@ -217,6 +237,13 @@ class Market:
         prices = self._prices[moment.instrument]
         prices.advance(moment.time_ns)
         return prices.sample()
+
+
+    def _seen(self, view: View) -> Sample:
+        tops = {one[0]: self._published[one] for one in view.publications}
+        bids = {listing: bid for listing, (bid, _) in tops.items() if bid is not None}
+        asks = {listing: ask for listing, (_, ask) in tops.items() if ask is not None}
+        return Sample(_mid(bids, asks), _quotes(bids, asks), 0, 0, 0, 0)
 
 
 def has_frames(directory, run: Run) -> bool:

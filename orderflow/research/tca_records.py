@@ -59,6 +59,8 @@ class Order:
     ----------
     quantity : int
         Instrument scale: what it was sent with, or replaced to.
+    sequence : int
+        Of the router's input that it was decided at.
     end : str
         cancelled, expired, rejected or not_sent; empty while it is open and when it was filled.
     """
@@ -70,6 +72,7 @@ class Order:
     time_in_force: int
     decided_ns: int
     cause_ns: int
+    sequence: int = 0
     sent_ns: int = 0
     acknowledged_ns: int = 0
     last_ns: int = 0
@@ -105,6 +108,8 @@ class Parent:
         When the strategy, or the caller, made it; 0 = it does not say.
     arrival_ns : int
         When the router took it.
+    number : int
+        Which of the parent orders, cancels and replacements that the router took in its run, from 1.
     smallest : int
         What every exchange takes at least, instrument scale: less than that cannot be worked.
     until_ns, cancelled_ns : int
@@ -124,6 +129,7 @@ class Parent:
     decided_ns: int
     arrival_ns: int
     until_ns: int
+    number: int = 0
     smallest: int = 0
     cancelled_ns: int = 0
     replaces: int = 0
