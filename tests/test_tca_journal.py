@@ -178,6 +178,7 @@ def test_the_same_parent_id_in_another_run_is_another_parent_order(book):
     book.fill(number=8)
     first, second = tca_journal.read("").parents
     assert (first.fills, len(second.fills)) == ([], 1)
+    assert (first.number, second.number) == (1, 1)
 
 
 def test_fills_of_orders_that_are_not_in_the_journal_are_told(book, monkeypatch):

@@ -25,6 +25,7 @@ from orderflow.research.simulation import INSTRUMENT
 from orderflow.research.tca import analyse, frame
 from orderflow.research.tca_fills import HORIZONS_S, SECOND_NS
 from orderflow.servers import recorder
+from orderflow.simulator.exchange import Close
 from tests.recovery_desk import Desk
 
 #: types.Recorded: time, value, epoch, listing, kind, connection.
@@ -331,6 +332,20 @@ def test_a_run_without_a_recording(tmp_path):
     assert row["fees"] > 0 and row["fee_rate_bps"] > 0 and row["maker_share"] == 0 and row["opportunity"] == 0
 
 
+def test_a_book_that_was_stale_on_arrival_is_not_in_the_price(tmp_path):
+    with simulation.Simulation(seed=5, server="direct", directory=tmp_path, record=True) as simulated:
+        engine, gamma = simulated.engine, simulated._exchanges["gamma"]
+        drain, index = gamma.drain, engine.index("gamma", "BTC/USDT")
+        engine.run(1)
+        ends = [(number, Close(1001, "")) for name, number in engine.server._lines if name == "gamma"]
+        gamma.drain = lambda: [ends.pop()] if ends else drain()
+        engine.run(0.5, lambda: engine.book_state(index) == "STALE")
+        state = engine.wait(engine.submit(INSTRUMENT, "buy", "0.5", seconds=0.05))
+        assert engine.book_state(index) == "STALE" and state.filled
+    row, = frame(analyse(tmp_path))
+    assert 0 <= row["arrival_price"] - state.arrival_price < Decimal("1e-8") and row["spread_capture"] is not None
+
+
 def test_a_run_in_real_time_that_ends_before_the_last_horizon(tmp_path):
     with simulation.simulate(seed=5, directory=tmp_path, record=True) as simulated:
         engine = simulated.engine
@@ -361,6 +376,14 @@ def test_a_run_behind_the_one_that_was_recorded(tmp_path):
     assert analysis.recorded_run == 1 and "1 parent orders of other runs have no market data" in analysis.notes[0]
 
 
+def write_frames(directory, name, records):
+    """Another recording of an exchange."""
+    with open(recorder.path_of(directory, name), "wb") as raw, \
+            recorder.zstandard.ZstdCompressor().stream_writer(raw) as file:
+        for record in records:
+            file.write(recorder.LENGTH.pack(len(record)) + record)
+
+
 @pytest.mark.parametrize("lost", [("alpha", "beta", "gamma"), ("gamma",)])
 def test_while_no_book_is_live_there_are_no_prices(traded, analysed, tmp_path, lost):
     """Connections are lost two seconds after the last fill, and a minute later there still is a recording of them;
@@ -372,10 +395,7 @@ def test_while_no_book_is_live_there_are_no_prices(traded, analysed, tmp_path, l
         records = [record for record in recorder.read(copy, name) if int.from_bytes(record[:8], "little") < lost_ns]
         records += [RECORDED.pack(at_ns, LossReason.PEER_CLOSED, 1, 0, RecordedKind.RECORDED_LOST, records[-1][25])
                     for at_ns in (lost_ns, lost_ns + 60 * SECOND_NS) if name in lost]
-        with open(recorder.path_of(copy, name), "wb") as raw, \
-                recorder.zstandard.ZstdCompressor().stream_writer(raw) as file:
-            for record in records:
-                file.write(recorder.LENGTH.pack(len(record)) + record)
+        write_frames(copy, name, records)
     rows = {row["parent_id"]: row for row in frame(analyse(copy))}
     row, later = rows[whole["parent_id"]], rows[analysed[0]["unfilled"]["parent_id"]]
     for column in ("shortfall", "twap", "vwap", "markout_1s_bps", "effective_spread_bps"):
@@ -398,6 +418,8 @@ def test_frames_that_end_in_the_middle_frames_that_are_wrong_and_frames_that_are
     assert known(), "the router saw it before that"
     path.write_bytes(whole[:len(whole) // 2] + b"garbage" * 1000)
     assert known() and any("ends in the middle" in note and str(path) in note for note in analyse(copy).notes)
+    write_frames(copy, "alpha", list(recorder.read(traded[0], "alpha"))[:20])
+    assert not known(), "what the router saw of it is not there"
     path.write_bytes(whole)
     log = next(copy.glob("router-inputs-*.segment"))
     told = log.read_bytes()
