@@ -1,0 +1,251 @@
+"""The market of a recorded run at the moments that costs are measured at: one pass over all exchanges' recordings.
+
+A question is about one instrument at one time, or as the router saw it: its mid, the best prices of its books, and, of
+a time, three sums since the beginning. A window's TWAP and VWAP are differences of such sums at its two ends, so
+nothing is remembered of what lies between, however many windows overlap. The records of all exchanges are merged by
+their time and stepped through the loops that took them when the run traded; memory is that of the books and of the
+questions.
+
+The mid is halfway between the best bid and the best ask over those books of the instrument that are LIVE, as the router
+has it for its arrival price; without both there is none. Beyond the end of an exchange's recording its books are not
+LIVE, and beyond the end of all of them nothing is known.
+"""
+from __future__ import annotations
+
+import hashlib
+import heapq
+import struct
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import zstandard
+
+from orderflow._core.types import TAPE_DTYPE, WAKE_DTYPE, TapeKind
+from orderflow.exchanges import session_for
+from orderflow.exchanges.session import SessionSettings
+from orderflow.research.replayed import TAPE_RECORDS
+from orderflow.research.tca_records import HALVES, TEN, Run
+from orderflow.research.tca_views import View
+from orderflow.servers.recorder import path_of
+from orderflow.servers.recorder import read as read_frames
+from orderflow.wiring import build_core
+
+#: The first word of types.Recorded: when it was taken.
+NOW = struct.Struct("<q")
+#: Bytes of types.Recorded before its payload: a record that is shorter was torn off.
+HEADER_BYTES = 32
+
+
+class Moment(NamedTuple):
+    """A question: an instrument at a time.
+
+    Attributes
+    ----------
+    time_ns : int
+        Unix.
+    settled : bool
+        With what was received in that very nanosecond; False = as it was just before.
+    instrument : int
+        Index in the run.
+    """
+
+    time_ns: int
+    settled: bool
+    instrument: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The answer; prices and quantities as in tca_records.
+
+    Attributes
+    ----------
+    mid : int, optional
+    quotes : dict of int -> (bid, ask)
+        By listing index, where both sides of a LIVE book are there.
+    area, known_ns : int
+        Sum of mid * nanoseconds since the beginning, and for how long there was a mid.
+    notional, volume : int
+        Sums of the market's trades since the beginning; our own are not among them.
+    """
+
+    mid: int | None
+    quotes: dict[int, tuple[int, int]]
+    area: int
+    known_ns: int
+    notional: int
+    volume: int
+
+
+Question = Moment | View
+
+
+class _Prices:
+    """One instrument: the books' best prices, and the sums."""
+
+    def __init__(self):
+        self.bids: dict[int, int] = {}          # by listing
+        self.asks: dict[int, int] = {}
+        self.mid: int | None = None
+        self.last: tuple[int, int] | None = None        # the newest mid that there was, and until when
+        self.since_ns = self.area = self.known_ns = self.notional = self.volume = 0
+
+    def advance(self, now_ns: int) -> None:
+        """The mid has stood until now."""
+        if self.mid is not None:
+            passed = now_ns - self.since_ns
+            self.area += self.mid * passed
+            self.known_ns += passed
+            self.last = self.mid, now_ns
+        self.since_ns = now_ns
+
+    def show(self, listing: int, bid: int | None, ask: int | None, now_ns: int) -> None:
+        """What a book shows from now on."""
+        self.advance(now_ns)
+        for side, price in ((self.bids, bid), (self.asks, ask)):
+            if price is None:
+                side.pop(listing, None)
+            else:
+                side[listing] = price
+        self.mid = _mid(self.bids, self.asks)
+
+    def sample(self) -> Sample:
+        return Sample(self.mid, _quotes(self.bids, self.asks), self.area, self.known_ns, self.notional, self.volume)
+
+
+def _mid(bids: dict[int, int], asks: dict[int, int]) -> int | None:
+    return (max(bids.values()) + min(asks.values())) // 2 if bids and asks else None
+
+
+def _quotes(bids: dict[int, int], asks: dict[int, int]) -> dict[int, tuple[int, int]]:
+    return {listing: (bid, asks[listing]) for listing, bid in bids.items() if listing in asks}
+
+
+class Market:
+    """The recording of a run, to be asked once.
+
+    Parameters
+    ----------
+    directory : path
+    run : Run
+        The last one that was recorded there; `has_frames` says whether its files are there.
+
+    Attributes
+    ----------
+    last_mids : dict of int -> (mid, time)
+        By instrument, after `sample`: the newest mid in the recording, and until when it stood (unix ns).
+    problems : list of str
+        Recordings that end in the middle.
+    """
+
+    def __init__(self, directory, run: Run):
+        self._directory, self._run = Path(directory), run
+        start = run.start
+        sessions = [session_for(exchange.protocol, SessionSettings(
+            exchange.name, symbols=tuple(item.symbol for item in start.listings if item.exchange == exchange.name),
+            depth=exchange.depth, lines=2 if exchange.doubled else 1, renew_after_ns=0))
+            for exchange in start.exchanges]
+        self._core = build_core(sessions, start.listings, borrows=False, unix_offset_ns=0, tape_records=TAPE_RECORDS)
+        if hashlib.sha256(self._core.table.tobytes()).hexdigest() != start.table_sha256:
+            raise ValueError(f"{directory}: the listings of run {run.epoch} give another table than the run had; it "
+                             f"was made by orderflow {start.version}: analyse it with that version")
+        self._prices = [_Prices() for _ in self._core.instruments]
+        self._wanted: set[tuple[int, int]] = set()
+        self._published: dict[tuple[int, int], tuple[int | None, int | None]] = {}
+        self.last_mids: dict[int, tuple[int, int]] = {}
+        self.problems: list[str] = []
+
+    def sample(self, questions: Iterable[Question], own: Collection[tuple[int, int]]) -> dict[Question, Sample]:
+        """Answers to those of the questions that lie within the recording; of a View, without sums.
+
+        Parameters
+        ----------
+        own : collection of (listing, trade id)
+            Trades of ours, which are not the market's.
+        """
+        asked = set(questions)
+        waiting = sorted((one for one in asked if isinstance(one, Moment)), reverse=True)       # the earliest last
+        views = [one for one in asked if isinstance(one, View)]
+        self._wanted = {published for view in views for published in view.publications}
+        found: dict[Question, Sample] = {}
+        began_ns = None
+        for now_ns, name, record in heapq.merge(*(self._records(name) for name in self._core.loops)):
+            if began_ns is None and record:
+                began_ns = now_ns
+            while waiting and (waiting[-1].time_ns < now_ns
+                               or waiting[-1].time_ns == now_ns and not waiting[-1].settled):
+                moment = waiting.pop()
+                if began_ns is not None and moment.time_ns >= began_ns:
+                    found[moment] = self._sample(moment)
+            if record:
+                self._take(name, record, now_ns, own)
+            else:
+                self._end(name, now_ns)
+        found |= {view: self._seen(view) for view in views if all(one in self._published for one in view.publications)}
+        self.last_mids = {index: prices.last for index, prices in enumerate(self._prices) if prices.last is not None}
+        return found
+
+    def _records(self, name: str) -> Iterator[tuple[int, str, bytes]]:
+        """(unix time, exchange, record) in order; the last record is empty: nothing is known of its books any more."""
+        now_ns = 0
+        try:
+            for record in read_frames(self._directory, name):
+                if len(record) < HEADER_BYTES:
+                    break
+                now_ns = max(now_ns, NOW.unpack_from(record)[0] + self._run.offset_ns)
+                yield now_ns, name, record
+        except zstandard.ZstdError as error:
+            self.problems.append(f"{path_of(self._directory, name)}: the recording ends in the middle: {error}")
+        yield now_ns + 1, name, b""
+
+    def _take(self, name: str, record: bytes, now_ns: int, own: Collection[tuple[int, int]]) -> None:
+        self._core.loops[name].replay(record)
+        wakes, pending = self._core.wakes[name], self._core.wake_pending
+        while (wake := wakes.pop(WAKE_DTYPE)) is not None:
+            listing = int(wake["listing"])
+            pending[listing] = 0
+            self._show(listing, now_ns)
+        tape = self._core.tapes[name]
+        while (event := tape.pop(TAPE_DTYPE)) is not None:
+            if event["kind"] == TapeKind.TAPE_TRADE and (int(event["listing"]), int(event["id"])) not in own:
+                self._trade(event)
+
+    def _show(self, listing: int, now_ns: int) -> None:
+        entry, row = self._core.board.read(listing), self._core.table[listing]
+        factor = int(row["price_factor"]) * TEN ** HALVES
+        bid, ask = (int(entry[side][0]["price"]) * factor if entry[count] else None     # there are none unless LIVE
+                    for side, count in (("bids", "bid_count"), ("asks", "ask_count")))
+        self._prices[int(row["instrument"])].show(listing, bid, ask, now_ns)
+        if (published := (listing, int(entry["publication"]))) in self._wanted:
+            self._published[published] = bid, ask
+
+    def _trade(self, event) -> None:
+        row = self._core.table[int(event["listing"])]
+        prices = self._prices[int(row["instrument"])]
+        quantity = int(event["quantity"]) * int(row["quantity_factor"])
+        prices.volume += quantity
+        prices.notional += quantity * int(event["price"]) * int(row["price_factor"]) * TEN ** HALVES
+
+    def _end(self, name: str, now_ns: int) -> None:
+        for listing, item in enumerate(self._core.listings):
+            if item.exchange == name:
+                self._prices[int(self._core.table[listing]["instrument"])].show(listing, None, None, now_ns)
+
+    def _sample(self, moment: Moment) -> Sample:
+        prices = self._prices[moment.instrument]
+        prices.advance(moment.time_ns)
+        return prices.sample()
+
+    def _seen(self, view: View) -> Sample:
+        tops = {one[0]: self._published[one] for one in view.publications}
+        bids = {listing: bid for listing, (bid, _) in tops.items() if bid is not None}
+        asks = {listing: ask for listing, (_, ask) in tops.items() if ask is not None}
+        return Sample(_mid(bids, asks), _quotes(bids, asks), 0, 0, 0, 0)
+
+
+def has_frames(directory, run: Run) -> bool:
+    """Whether the frames of every exchange are there, of the last run that was recorded: a recording takes the place
+    of the one before."""
+    return all(path_of(directory, exchange.name).is_file() for exchange in run.start.exchanges)
