@@ -26,7 +26,7 @@ from orderflow._core.types import (
 )
 from orderflow.instrument import Instrument, Listing
 from orderflow.research.journal import name_of
-from orderflow.research.tca_records import TEN, Fill, Order, Parent, Run
+from orderflow.research.tca_records import HALVES, TEN, Fill, Order, Parent, Run
 from orderflow.run_start import RunStart
 
 EPOCH_SHIFT = 40                # of journal sequences
@@ -101,6 +101,7 @@ class _Reader:
         elif known is not None and kind == ParentKind.REPLACE_PARENT:
             known.replaces += 1
             known.ordered = int(told["quantity"]) or known.ordered
+            known.limit_price = int(told["limit_price"]) * TEN ** HALVES or known.limit_price
 
     def _submit(self, record: Record, told: np.void) -> None:
         start, index, number = self._run.start, int(told["instrument"]), int(told["strategy"])
@@ -112,7 +113,8 @@ class _Reader:
             name_of(Algorithm, int(told["algorithm"])),
             start.strategies[number] if number < len(start.strategies) else f"strategy {number}",
             self._unix(told["created_ns"]), record.wall_ns, self._unix(told["end_ns"]), number=self._taken,
-            smallest=self._smallest(item))
+            smallest=self._smallest(item), allowed=int(told["listings"]),
+            limit_price=int(told["limit_price"]) * TEN ** HALVES)
         self._parents[parent.id] = parent
         self._found.parents.append(parent)
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import zstandard
 
 from orderflow._core.types import TAPE_DTYPE, WAKE_DTYPE, TapeKind
@@ -140,6 +141,9 @@ class Market:
         Recordings that end in the middle.
     """
 
+    #: What boards showed at the publications that were wanted, by (listing, publication): BOARD_ENTRY_DTYPE.
+    boards: dict[tuple[int, int], np.void]
+
     def __init__(self, directory, run: Run):
         self._directory, self._run = Path(directory), run
         start = run.start
@@ -154,6 +158,7 @@ class Market:
         self._prices = [_Prices() for _ in self._core.instruments]
         self._wanted: set[tuple[int, int]] = set()
         self._published: dict[tuple[int, int], tuple[int | None, int | None]] = {}
+        self.boards = {}
         self.last_mids: dict[int, tuple[int, int]] = {}
         self.problems: list[str] = []
 
@@ -219,7 +224,7 @@ class Market:
                     for side, count in (("bids", "bid_count"), ("asks", "ask_count")))
         self._prices[int(row["instrument"])].show(listing, bid, ask, now_ns)
         if (published := (listing, int(entry["publication"]))) in self._wanted:
-            self._published[published] = bid, ask
+            self._published[published], self.boards[published] = (bid, ask), entry
 
     def _trade(self, event) -> None:
         row = self._core.table[int(event["listing"])]

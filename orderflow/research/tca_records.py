@@ -114,6 +114,10 @@ class Parent:
         What every exchange takes at least, instrument scale: less than that cannot be worked.
     until_ns, cancelled_ns : int
         When it was to end at the latest, and when it was asked to end; 0 = never.
+    allowed : int
+        Bit i = it may go to the i-th listing of its instrument; 0 = to all.
+    limit_price : int
+        With HALVES decimals more; what it was last asked to be where it was replaced; 0 = none.
     """
 
     run: int
@@ -133,6 +137,8 @@ class Parent:
     smallest: int = 0
     cancelled_ns: int = 0
     replaces: int = 0
+    allowed: int = 0
+    limit_price: int = 0
     orders: list[Order] = field(default_factory=list)
 
     @property
