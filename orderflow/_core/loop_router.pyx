@@ -3,7 +3,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from orderflow._core cimport clock, kill, latency, pending, router, segments, strategizer, timers
+from orderflow._core cimport clock, kill, latency, order_table, pending, router, segments, strategizer, timers
 from orderflow._core.algos.volume_curve cimport VolumeCurve
 from orderflow._core.allocation cimport Splitter, exact_wide
 from orderflow._core.board cimport Board
@@ -93,17 +93,15 @@ cdef class RouterLoop(Loop):
         self.state.listing_count = n
         self._make_members(table, n)
         self._take_curves(list(curves))
+        self._make_active(parent_capacity)
         self.state.views = <BoardEntry *>calloc(n, sizeof(BoardEntry))
         self.state.states = <ListingState *>calloc(n, sizeof(ListingState))
-        self.state.active = <uint32_t *>calloc(parent_capacity, sizeof(uint32_t))
         self.state.parent_timers = <uint64_t *>calloc(parent_capacity, sizeof(uint64_t))
         self.state.slice_timers = <uint64_t *>calloc(parent_capacity, sizeof(uint64_t))
         self.state.child_timers = <uint64_t *>calloc(order_capacity, sizeof(uint64_t))
-        if (self.state.views is NULL or self.state.states is NULL or self.state.active is NULL
-                or self.state.parent_timers is NULL or self.state.slice_timers is NULL
-                or self.state.child_timers is NULL):
+        if (self.state.views is NULL or self.state.states is NULL or self.state.parent_timers is NULL
+                or self.state.slice_timers is NULL or self.state.child_timers is NULL):
             raise MemoryError()
-        self.state.active_capacity = parent_capacity
         self.state.board = board.native
         self.state.wake_pending, self.state.strategy_pending = &wake_pending[0], &strategy_pending[0]
         self.state.reports_full = &reports_full[0]
@@ -138,6 +136,17 @@ cdef class RouterLoop(Loop):
         cdef const uint32_t[::1] begins = first
         self.state.members, self.state.first = &members[0], &begins[0]
 
+    def _make_active(self, uint32_t capacity):
+        """Empty lists of parents, for every instrument."""
+        links = np.full((2, capacity), <uint32_t>order_table.NONE, np.uint32)
+        ends = np.full((2, self.state.instrument_count + 1), <uint32_t>order_table.NONE, np.uint32)
+        self.kept_alive += [links, ends]
+        cdef uint32_t[:, ::1] slots = links
+        cdef uint32_t[:, ::1] instruments = ends
+        self.state.active.following, self.state.active.preceding = &slots[0, 0], &slots[1, 0]
+        self.state.active.first, self.state.active.last = &instruments[0, 0], &instruments[1, 0]
+        self.state.active.capacity = capacity
+
     def _take_curves(self, list curves):
         self.state.curves = <const double **>calloc(self.state.instrument_count + 1, sizeof(double *))
         if self.state.curves is NULL:
@@ -151,7 +160,6 @@ cdef class RouterLoop(Loop):
         free(<void *>self.state.curves)
         free(self.state.views)
         free(self.state.states)
-        free(self.state.active)
         free(self.state.parent_timers)
         free(self.state.slice_timers)
         free(self.state.child_timers)

@@ -26,8 +26,9 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64
 from libc.string cimport memset
 
 from orderflow._core cimport (
-    allocation, board, consolidated, crash_point, input_log, journal, kill, latency, order_states, order_table, orders,
-    pacing, parents, passive, pending, risk, risk_exposure, risk_price, risk_rates, timers)
+    active_parents, allocation, board, consolidated, crash_point, input_log, journal, kill, latency, order_states,
+    order_table, orders, pacing, parents, passive, pending, risk, risk_exposure, risk_price, risk_rates, timers)
+from orderflow._core.active_parents cimport ActiveParents
 from orderflow._core.algos cimport participation, volume_curve
 from orderflow._core.allocation cimport Allocation, Allocator, Split
 from orderflow._core.board cimport SequenceBoard
@@ -125,7 +126,7 @@ cdef struct RouterState:
     NativeDoorbell *kill_bell
     Fault fault                 # the first since trading was allowed
     uint64_t faults
-    uint32_t *active            # slots of parents that are not done
+    ActiveParents active        # parents that are not done
     uint64_t *parent_timers     # by slot: handle of the timer that ends the parent
     uint64_t *slice_timers      # by slot: of the timer that begins the parent's next slice
     uint64_t *child_timers      # by slot: handle of the timer that waits for the order's answer
@@ -146,8 +147,6 @@ cdef struct RouterState:
     uint32_t port_count
     uint32_t listing_count
     uint32_t instrument_count
-    uint32_t active_count
-    uint32_t active_capacity
     uint8_t policy              # RoutePolicy
     uint8_t lagged              # the strategizer does not take its reports
 
@@ -178,12 +177,15 @@ cdef nogil:
 
     inline void catch_up(RouterState *self, int64_t now_ns) noexcept:
         """The strategizer reads again: tell it how every parent stands."""
-        cdef uint32_t i
+        cdef uint32_t i, slot
         if not self.lagged or self.parent_reports.size():
             return
         self.lagged = 0
-        for i in range(self.active_count):
-            tell_parent(self, self.active[i], NULL, now_ns)
+        for i in range(self.instrument_count):
+            slot = self.active.first[i]
+            while slot != <uint32_t>NONE:
+                tell_parent(self, slot, NULL, now_ns)
+                slot = self.active.following[slot]
 
     inline void deny_parent(RouterState *self, const ParentOrder *order, uint8_t reason, int64_t now_ns) noexcept:
         cdef ParentReport report
@@ -829,14 +831,12 @@ cdef nogil:
             route(self, slot, now_ns, 0)
 
     inline void route_instrument(RouterState *self, uint32_t instrument, int64_t now_ns, int64_t cause_ns) noexcept:
-        cdef uint32_t i = 0
-        cdef uint32_t slot
-        while i < self.active_count:
-            slot = self.active[i]
-            if self.table.parents[slot].order.instrument == instrument:
-                route(self, slot, now_ns, cause_ns)
-            if i < self.active_count and self.active[i] == slot:
-                i += 1                      # otherwise it ended, and the last one stands here now
+        cdef uint32_t slot = self.active.first[instrument]
+        cdef uint32_t after
+        while slot != <uint32_t>NONE:
+            after = self.active.following[slot]
+            route(self, slot, now_ns, cause_ns)     # it may end this one
+            slot = after
 
     inline void end_parent(RouterState *self, uint32_t slot, uint8_t reason, int64_t now_ns) noexcept:
         """No more children; IOC orders under way end by themselves, one that rests is cancelled, and what is in doubt
@@ -856,17 +856,12 @@ cdef nogil:
         handle[0] = 0
 
     inline void drop_if_done(RouterState *self, uint32_t slot) noexcept:
-        cdef uint32_t i
         if self.table.parents[slot].status != ParentStatus.PARENT_DONE:
             return
         self.table.parents[slot].closing = 1    # whatever is heard of its orders after this
         drop_timer(self, &self.parent_timers[slot])
         drop_timer(self, &self.slice_timers[slot])
-        for i in range(self.active_count):
-            if self.active[i] == slot:
-                self.active_count -= 1
-                self.active[i] = self.active[self.active_count]
-                return
+        active_parents.leave(&self.active, self.table.parents[slot].order.instrument, slot)
 
     # ------------------------------------------------------------------ inputs
 
@@ -882,8 +877,7 @@ cdef nogil:
         if not pending.raise_flag(&self.strategy_pending[listing]):
             self.wakes.push(&forward)           # a slot per listing and one being served: cannot be full
             self.strategizer_bell.ring()
-        if self.active_count:
-            route_instrument(self, self.listings[listing].instrument, now_ns, self.views[listing].receive_ns)
+        route_instrument(self, self.listings[listing].instrument, now_ns, self.views[listing].receive_ns)
 
     inline void on_parent(RouterState *self, const ParentOrder *order, int64_t now_ns) noexcept:
         """A strategy wants something done, or no longer."""
@@ -931,7 +925,7 @@ cdef nogil:
         if not risk_rates.check_repeat(self.risk, order, now_ns, &refusal):
             deny_parent(self, order, refusal.code, now_ns)
             return
-        if (self.active_count == self.active_capacity or timers.room(self.timers)
+        if (active_parents.is_full(&self.active) or timers.room(self.timers)
                 < <uint32_t>(order.end_ns != 0) + <uint32_t>pacing.is_paced(order.algorithm)):
             deny_parent(self, order, Reason.TABLE_FULL, now_ns)
             return
@@ -940,8 +934,7 @@ cdef nogil:
             deny_parent(self, order, <uint8_t>-slot, now_ns)
             return
         risk.register_parent(self.risk, <uint32_t>slot, order, now_ns)
-        self.active[self.active_count] = <uint32_t>slot
-        self.active_count += 1
+        active_parents.enter(&self.active, order.instrument, <uint32_t>slot)
         if order.end_ns:
             self.parent_timers[slot] = timers.schedule(self.timers, order.end_ns, order.parent_id)
         tell_parent(self, <uint32_t>slot, NULL, now_ns)
