@@ -63,10 +63,12 @@ def test_a_run_that_waited_for_its_disk(tmp_path):
 def test_a_run_with_tickets_and_fee_tiers(tmp_path):
     charges = {"alpha": OrderCharges({"USDT": Decimal("2.5")}),
                "gamma": OrderCharges({}, {"BTC-USDT": ((Decimal("0.2"), Decimal("0.0001")),)})}
-    with simulation.Simulation(seed=5, in_process=True, tls=False, record=True, directory=tmp_path,
-                               charges=charges) as shown:
-        state = shown.engine.wait(shown.engine.submit("BTC-USDT", "buy", "1.5", seconds=10))
-        assert state.filled == state.quantity and shown.engine.router.counts["searched"]
+    with simulation.Simulation(seed=5, server="direct", record=True, directory=tmp_path, charges=charges) as shown:
+        for quantity in ("1.5", "4", "0.3"):        # of whatever size the books make a search of
+            state = shown.engine.wait(shown.engine.submit("BTC-USDT", "buy", quantity, seconds=10))
+            assert state.filled == state.quantity
+            shown.engine.run(1)
+        assert shown.engine.router.counts["searched"]
     replayed = replay(tmp_path)
     assert replayed.difference == "" and replayed.equal and replayed.orders >= 1
 

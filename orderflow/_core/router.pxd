@@ -313,6 +313,7 @@ cdef nogil:
         child.order_type = OrderType.LIMIT
         child.time_in_force = time_in_force
         child.flags = parent.flags
+        child.slice = <uint16_t>self.table.parents[parent_slot].begun       # MOST_SLICES of a person are fewer
         slot = orders.open_child(self.table, &child)
         if slot < 0:
             return refused(self, <uint8_t>-slot)

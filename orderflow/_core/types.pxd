@@ -424,7 +424,8 @@ cdef struct ChildOrder:         # 128 bytes: router -> exchange
     uint8_t time_in_force
     uint8_t flags
     uint8_t risk_code
-    uint8_t reserved[10]
+    uint16_t slice              # of its parent's time, from 1; 0 = it is not paced
+    uint8_t reserved[8]
     uint64_t ring_stamp
 
 

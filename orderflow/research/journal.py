@@ -167,6 +167,7 @@ class _Run:
             **_where(listing), "side": name_of(Side, value["side"]),
             "quantity": scaled(value["quantity"], listing.quantity_decimals if listing else None),
             "price": scaled(value["price"], listing.price_decimals if listing else None),
+            "slice": value["slice"] or None,
             "order_type": name_of(OrderType, value["order_type"]),
             "time_in_force": name_of(TimeInForce, value["time_in_force"]),
             "post_only": bool(value["flags"] & OrderFlag.POST_ONLY), "strategy": value["strategy"],

@@ -132,7 +132,7 @@ class _Reader:
             int(told["client_order_id"]), item, listing,
             int(told["quantity"]) * TEN ** (parent.quantity_decimals - item.quantity_decimals),
             int(told["time_in_force"]), self._unix(told["decided_ns"]), self._unix(told["cause_receive_ns"]),
-            sequence=int(told["sequence"]), last_ns=record.wall_ns)
+            sequence=int(told["sequence"]), last_ns=record.wall_ns, slice=int(told["slice"]))
         parent.orders.append(order)
         self._orders[order.client_order_id] = parent, order
 

@@ -61,6 +61,8 @@ class Order:
         Instrument scale: what it was sent with, or replaced to.
     sequence : int
         Of the router's input that it was decided at.
+    slice : int
+        Of its parent's time, from 1; 0 = it was not paced.
     end : str
         cancelled, expired, rejected or not_sent; empty while it is open and when it was filled.
     """
@@ -80,6 +82,7 @@ class Order:
     replaces: int = 0
     cancels_rejected: int = 0
     in_doubt: bool = False
+    slice: int = 0
     end: str = ""
     fills: list[Fill] = field(default_factory=list)
 

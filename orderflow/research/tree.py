@@ -1,0 +1,163 @@
+"""A parent order with all that was done for it, as one object: its slices, their orders, and their fills.
+
+Read from the journal, of a run that is over or of one that is under way.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from orderflow._core.client_id import encode
+from orderflow._core.types import Liquidity, Side
+from orderflow.research import tca_journal
+from orderflow.research.tca_fills import exact
+from orderflow.research.tca_records import Fill, Order, Parent
+
+
+@dataclass(frozen=True, slots=True)
+class FillNode:
+    """One trade; price in quote currency, quantity in base currency, time in unix nanoseconds by our clock."""
+
+    at_ns: int
+    price: Decimal
+    quantity: Decimal
+    liquidity: str
+    trade_id: int
+    fees: dict[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderNode:
+    """One child order.
+
+    Attributes
+    ----------
+    client_order_id : str
+        As the exchange was told it.
+    decided_ns : int
+        Unix, by our clock.
+    end : str
+        filled, cancelled, expired, rejected, not_sent; "in doubt" or "open" where it has not ended.
+    """
+
+    client_order_id: str
+    exchange: str
+    symbol: str
+    quantity: Decimal
+    decided_ns: int
+    end: str
+    fills: tuple[FillNode, ...]
+
+    @property
+    def filled(self) -> Decimal:
+        """Base currency."""
+        return sum((fill.quantity for fill in self.fills), Decimal(0))
+
+
+@dataclass(frozen=True, slots=True)
+class SliceNode:
+    """Orders that were decided while one slice of a schedule was the last that had begun; number 0 = it has none."""
+
+    number: int
+    orders: tuple[OrderNode, ...]
+
+    @property
+    def filled(self) -> Decimal:
+        """Base currency."""
+        return sum((order.filled for order in self.orders), Decimal(0))
+
+
+@dataclass(frozen=True, slots=True)
+class ParentTree:
+    """One parent order and everything below it.
+
+    Attributes
+    ----------
+    quantity : Decimal
+        Base currency; what it was last asked to be where it was replaced.
+    taken_ns : int
+        When the router took it, unix nanoseconds.
+    """
+
+    run: int
+    id: int
+    instrument: str
+    side: str
+    algorithm: str
+    strategy: str
+    quantity: Decimal
+    taken_ns: int
+    slices: tuple[SliceNode, ...]
+
+    @property
+    def filled(self) -> Decimal:
+        """Base currency."""
+        return sum((one.filled for one in self.slices), Decimal(0))
+
+    @property
+    def orders(self) -> tuple[OrderNode, ...]:
+        """Of all slices, in order."""
+        return tuple(order for one in self.slices for order in one.orders)
+
+    @property
+    def fills(self) -> tuple[FillNode, ...]:
+        """Of all orders, as they happened."""
+        return tuple(sorted((fill for order in self.orders for fill in order.fills), key=lambda fill: fill.at_ns))
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
+
+def tree(directory, parent_id: int, run: int | None = None) -> ParentTree:
+    """The tree of one parent order.
+
+    Parameters
+    ----------
+    directory : path
+        Of the runs, as of `Engine.directory`.
+    run : int, optional
+        Which of them; by default the last that has the parent order.
+
+    Raises
+    ------
+    SegmentError, RunStartError
+        The journal cannot be read.
+    ValueError
+        There is no such parent order.
+    """
+    found = [one for one in tca_journal.read(directory).parents
+             if one.id == parent_id and (run is None or one.run == run)]
+    if not found:
+        raise ValueError(f"{directory}: no parent order {parent_id}" + ("" if run is None else f" in run {run}"))
+    parent = found[-1]
+    slices: dict[int, list[OrderNode]] = {}
+    for order in parent.orders:
+        slices.setdefault(order.slice, []).append(_order(parent, order))
+    return ParentTree(parent.run, parent.id, parent.name, Side(parent.side).name, parent.algorithm, parent.strategy,
+                      exact(parent.ordered, parent.quantity_decimals), parent.arrival_ns,
+                      tuple(SliceNode(number, tuple(orders)) for number, orders in slices.items()))
+
+
+def _order(parent: Parent, order: Order) -> OrderNode:
+    end = "filled" if order.filled >= order.quantity else order.end or ("in doubt" if order.in_doubt else "open")
+    return OrderNode(encode(order.client_order_id), order.listing.exchange, order.listing.symbol,
+                     exact(order.quantity, parent.quantity_decimals), order.decided_ns, end,
+                     tuple(_fill(parent, fill) for fill in order.fills))
+
+
+def _fill(parent: Parent, fill: Fill) -> FillNode:
+    return FillNode(fill.at_ns, exact(fill.price, parent.price_decimals),
+                    exact(fill.quantity, parent.quantity_decimals), Liquidity(fill.liquidity).name, fill.trade_id,
+                    {asset: exact(amount, decimals) for asset, (amount, decimals) in fill.fees.items()})
+
+
+def _lines(told: ParentTree) -> Iterator[str]:
+    yield (f"{told.side} {told.quantity.normalize():f} {told.instrument} {told.algorithm.lower()} "
+           f"(parent order {told.id} of run {told.run}): {told.filled.normalize():f} filled")
+    for one in told.slices:
+        if one.number:
+            yield f"├─ slice {one.number}: {one.filled.normalize():f} filled"
+        for order in one.orders:
+            yield (f"{'│  ' if one.number else ''}├─ {order.exchange} {order.quantity.normalize():f} "
+                   f"[{order.client_order_id}]: {order.filled.normalize():f} filled in {len(order.fills)}, {order.end}")
