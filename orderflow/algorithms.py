@@ -25,7 +25,7 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
                  unix_ns: int = 0, algorithm: str = "immediate", seconds: float | None = None, start_seconds: float = 0,
                  slices: int | None = None, randomness: int = 0, minimum_slice: object = None,
                  half_life: float | None = None, participation: object = None, exchanges: Sequence[str] = (),
-                 post_only: bool = False) -> np.void:
+                 post_only: bool = False, display: object = None) -> np.void:
     """One PARENT_ORDER_DTYPE record, without its id; the arguments are those of Engine.submit. `now_ns` is what the
     engine's monotonic clock shows, and `unix_ns` the unix clock.
 
@@ -58,6 +58,8 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
         raise ValueError("algorithm resting: give a limit_price and the one exchange where it is to rest (exchanges)")
     if post_only and kind != Algorithm.RESTING:
         raise ValueError('post_only: an order that does not rest takes; use algorithm="resting"')
+    _refuse(algorithm, kind == Algorithm.RESTING, "does not rest", display=display)
+    record["display"] = item.quantity(display) if display is not None else 0
     if kind in PACED:
         _set_pace(record, algorithm, seconds, start_seconds, slices, randomness)
         record["start_unix_ns"] = unix_ns + int(record["start_ns"]) - now_ns

@@ -708,7 +708,7 @@ class Engine:
                algorithm: str = "immediate", seconds: float | None = None, start_seconds: float = 0,
                slices: int | None = None, randomness: int = 0, minimum_slice: object = None,
                half_life: float | None = None, participation: object = None, exchanges: Sequence[str] = (),
-               post_only: bool = False) -> int:
+               post_only: bool = False, display: object = None) -> int:
         """Submit a parent order; returns its id.
 
         One that is below the minimum quantity or the minimum notional of every exchange ends at once, for the reason
@@ -746,6 +746,9 @@ class Engine:
             Where it may go; empty = everywhere. One that rests goes to one exchange.
         post_only : bool
             Of one that rests: it is refused by the exchange where it would take.
+        display : Decimal, str or int, optional
+            Of one that rests: its order is never larger, and the next one follows when it has been filled (an iceberg
+            that shows its tip). Base currency.
 
         Raises
         ------
@@ -764,7 +767,8 @@ class Engine:
             self.core, self.instruments[instrument], self.now_ns, side, quantity, limit_price,
             unix_ns=self.now_ns if self._direct else time.time_ns(), algorithm=algorithm, seconds=seconds,
             start_seconds=start_seconds, slices=slices, randomness=randomness, minimum_slice=minimum_slice,
-            half_life=half_life, participation=participation, exchanges=exchanges, post_only=post_only)
+            half_life=half_life, participation=participation, exchanges=exchanges, post_only=post_only,
+            display=display)
         self._counter += 1
         record["parent_id"] = self._counter
         if not self.strategizer.submit(record):

@@ -261,6 +261,32 @@ def test_lots_of_powers_of_ten_need_one_node():
     assert got.quantity == 613 and got.parts[9] == (3, 500) and got.nodes == 1
 
 
+def test_an_odd_rest_of_small_lots_is_not_made_up_lot_by_lot():
+    """The cheapest listing shows 16.89596351 in lots of one unit of the last digit, the others trade in lots of 1000:
+    it is given no more than what whole lots add to, and no branch is needed. (Books of a run that was one unit of the
+    fifth decimal short.)"""
+    listings = listing_table({"lot": 1000}, {"lot": 1000}, {})
+    asks = [[(103, 660_290_000)], [(102, 1_034_132_000)], [(101, 1_689_596_351)]]
+    got = Splitter(listings).split(BUY, 3_379_200_000, asks)
+    assert (got.quantity, got.greedy, got.nodes) == (3_379_200_000, True, 1)
+    assert got.parts == [(655_472_000, 103), (1_034_132_000, 102), (1_689_596_000, 101)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(2, 12), st.lists(st.tuples(st.integers(0, 2), st.integers(1, 60), st.integers(90, 110)), min_size=2,
+                                    max_size=4), st.integers(1, 200))
+def test_lots_that_divide_each_other_need_few_nodes(base, offers, quantity):
+    """Whatever levels show. Of 200 000 such 98 of 100 need one, and 25 is the most; brute force says the same."""
+    lots = (1, base, base * 3)
+    listings = listing_table(*({"lot": lots[place]} for place, _, _ in offers))
+    asks = [[(price, size)] for _, size, price in offers]
+    got = Splitter(listings).split(BUY, quantity, asks)
+    count = len(offers)
+    assert got[:4] == reference.split(listings, BUY, quantity, asks, 0, [True] * count, [None] * count,
+                                      [None] * count, [(0, ())] * count)
+    assert got.exact and got.nodes <= 64
+
+
 def test_numbers_at_the_edge():
     listings = listing_table({"taker_fee": 99_999_999})
     price = quantity = 2**61 - 1

@@ -61,6 +61,57 @@ def test_an_order_that_rests_is_filled_by_others(make, name):
 
 
 @pytest.mark.parametrize("name", EXCHANGES)
+def test_an_iceberg_never_shows_more_than_its_tip(make, name):
+    """One small order after the other, each when the one before is filled; the exchange never has more of them."""
+    world = make(name)
+    parent, price, order = rested(world, "2", display="0.7")
+    sizes, most = [], Decimal(0)
+    for _ in range(4):
+        order, = world.resting()
+        sizes.append(leaves(order))
+        most = max(most, sum(leaves(one) for one in world.resting()))
+        world.sell(price, leaves(order) / 2)
+        world.run(0.5)
+        assert [one for one in world.resting() if one is not order] == []
+        world.sell(price, leaves(order))
+        if world.engine.parent(parent).filled < 2:
+            world.run(2, lambda order=order: order not in world.resting() and len(world.resting()) == 1)
+        if world.engine.parent(parent).done:
+            break
+    state = world.engine.wait(parent, 5)
+    assert (state.status, state.filled, world.held()) == ("PARENT_DONE", 2, 2)
+    assert sizes == [Decimal("0.7"), Decimal("0.7"), Decimal("0.6")] and most == Decimal("0.7")
+    assert world.placed == 3 and world.cancels == 0
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_an_iceberg_leaves_no_crumb_behind(make, name):
+    """What would be left after its last tip and is below the minimum makes the last two of equal size."""
+    world = make(name)
+    parent, price, order = rested(world, "1.40001", display="0.7")
+    sizes = []
+    while not world.engine.parent(parent).done:
+        order, = world.resting()
+        sizes.append(leaves(order))
+        world.sell(price, leaves(order))
+        world.run(2, lambda order=order: world.engine.parent(parent).done or (
+            order not in world.resting() and len(world.resting()) == 1))
+    assert world.engine.parent(parent).filled == Decimal("1.40001") == sum(sizes)
+    assert len(sizes) == 3 and max(sizes) == Decimal("0.7")
+
+
+def test_an_iceberg_can_be_made_smaller_and_larger(make):
+    world = make("gamma")
+    parent, price, order = rested(world, "2", display="0.7")
+    world.engine.replace(parent, quantity="3")
+    world.run(1, lambda: world.engine.parent(parent).quantity == 3)
+    assert leaves(order) == Decimal("0.7") and world.amends == world.cancels == 0
+    world.engine.replace(parent, quantity="0.5")
+    world.run(1, lambda: leaves(order) == Decimal("0.5"))
+    assert world.engine.parent(parent).quantity == Decimal("0.5") and world.amends == 1
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
 def test_the_end_of_its_time_cancels_it(make, name):
     world = make(name)
     parent, _, _ = rested(world, "1", seconds=2)
@@ -81,6 +132,13 @@ def test_post_only_that_would_take_ends_its_parent(make, name):
 
 def test_what_cannot_rest_is_refused_at_once(make):
     world = make("alpha")
+    with pytest.raises(ValueError, match="display 1: the algorithm immediate does not rest"):
+        world.engine.submit(INSTRUMENT, "buy", "2", display="1")
+    denied = world.engine.submit(INSTRUMENT, "buy", "2", "1000", algorithm="resting", exchanges=(world.name,),
+                                 display="0.00000001")
+    world.run(0.1)
+    assert (world.engine.parent(denied).status, world.engine.parent(denied).reason) == (
+        "PARENT_DENIED", "BELOW_MINIMUM_REMAINS")
     with pytest.raises(ValueError, match="algorithm resting: give a limit_price and the one exchange"):
         world.engine.submit(INSTRUMENT, "buy", "1", algorithm="resting")
     with pytest.raises(ValueError, match="post_only: an order that does not rest takes"):

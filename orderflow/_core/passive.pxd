@@ -1,5 +1,7 @@
 """What is to be done next for a parent that rests: a decision from what is out for it and what is wanted of it.
 
+One that hides (ParentOrder.display) has one small order after the other, each placed when the one before is filled.
+
     nothing out ───────────── PLACE ─────────────> one order at the limit price, on the one listing
     out, and as wanted ────── NOTHING
     out, to be different ──── AMEND, in place, where the exchange can; else CANCEL, and PLACE when that is confirmed
@@ -57,9 +59,11 @@ cdef nogil:
         """An instrument's quantity in whole lots, listing scale."""
         return quantity // listing.quantity_factor // listing.lot * listing.lot
 
-    inline void plan(const Parent *parent, const Order *order, const Listing *listing, uint8_t amends,
+    inline void plan(const Parent *parent, const Order *order, const Listing *listing, uint8_t amends, int64_t most,
                      Plan *out) noexcept:
-        """`order`: the parent's newest, NULL if there never was one or it has left the table."""
+        """`order`: the parent's newest, NULL if there never was one or it has left the table. `most`: largest quantity
+        of a new one, instrument scale."""
+        cdef int64_t quantity = parents.remaining(parent)
         out.step = Step.NOTHING
         out.reason = Reason.OK
         if order is not NULL and not order_states.is_terminal(order.status):
@@ -75,10 +79,10 @@ cdef nogil:
         elif order is not NULL and ended_by_itself(order):
             out.step = Step.END
             out.reason = order.reason
-        elif parents.remaining(parent) > 0:
+        elif quantity > 0:
             out.step = Step.PLACE
             out.price = on_grid(listing, parent.order.side, parent.order.limit_price)
-            out.quantity = in_lots(listing, parents.remaining(parent))
+            out.quantity = in_lots(listing, quantity if quantity < most else most)
 
     inline void plan_change(const Parent *parent, const Order *order, const Listing *listing, uint8_t amends,
                             Plan *out) noexcept:
@@ -87,6 +91,8 @@ cdef nogil:
         if not is_quiet(order) or not is_acknowledged(order):
             return
         out.quantity = in_lots(listing, parent.wanted_quantity - others)
+        if parent.order.display and out.quantity > order.child.quantity:
+            out.quantity = order.child.quantity     # more of it is shown when this has been filled
         out.price = on_grid(listing, parent.order.side, parent.wanted_price)
         if out.quantity <= order.cumulative:
             out.step = Step.END

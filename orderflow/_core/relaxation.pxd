@@ -7,7 +7,10 @@ convex costs: Fox 1966; Ibaraki and Katoh 1988). What breaks the proof is relaxe
 
 * Lots and minimums: any quantity within the bounds may be taken. But the total is no more than lots can add up to
   (exactly so where each lot divides the next larger, as powers of ten do), and what it leaves modulo a lot comes from
-  smaller lots only, so that is taken from those first.
+  smaller lots only, so that is taken from those first. And in the end these have together what the total leaves, or so
+  much and whole larger lots: they are given no more than the largest such quantity (`rooms`), or the larger lots would
+  have to make up for an odd rest of theirs, a lot at a time, on one branch after the other. (Caps on sets within sets:
+  greedy stays optimal, as the sets make a polymatroid; Edmonds 1970.)
 * Fee tiers: all that a listing is given pays the fee of the most that it may be given.
 * A ticket, where the listing need not be used: its cost is replaced by the largest convex one below it. That is the
   line from nothing to where the average price, ticket included, is least (`block`), and the ladder from there on. Only
@@ -38,6 +41,8 @@ cdef struct Relaxation:
     Part[MAXIMUM_OFFERS] parts
     int128 margin               # what the next unit would cost, unless all is used up
     int64_t[MAXIMUM_OFFERS] divisors    # by position in by_lot: largest divisor of the lots from here on
+    int64_t[MAXIMUM_OFFERS] rooms       # by position where a larger lot begins: what those before may still be given
+    uint32_t[MAXIMUM_OFFERS] position   # in by_lot, by listing
     uint32_t[MAXIMUM_OFFERS] by_lot     # listings that take part, smallest lot first
     int64_t wanted
     uint32_t count
@@ -93,6 +98,8 @@ cdef nogil:
                 at -= 1
             r.by_lot[at] = i
             r.participants += 1
+        for at in range(r.participants):
+            r.position[r.by_lot[at]] = at
         at = r.participants
         while at > 0:
             at -= 1
@@ -128,7 +135,36 @@ cdef nogil:
             left -= room
         return total if r.divisible or r.participants == 0 else total - (total % r.divisors[0])
 
-    inline int64_t take(Relaxation *r, uint64_t listings, int64_t quantity) noexcept:
+    inline bint begins_lot(const Relaxation *r, uint32_t position) noexcept:
+        """Whether a larger lot begins at a position."""
+        return r.parts[r.by_lot[position]].lot != r.parts[r.by_lot[position - 1]].lot
+
+    inline void find_rooms(Relaxation *r, int64_t total) noexcept:
+        """What smaller lots may still be given so that larger ones can make up the rest of `total`."""
+        cdef int64_t high = 0
+        cdef int64_t taken = 0
+        cdef int64_t over
+        cdef uint32_t k
+        for k in range(1, r.participants):
+            high += r.parts[r.by_lot[k - 1]].high
+            taken += r.parts[r.by_lot[k - 1]].taken
+            over = (high - total) % r.divisors[k]
+            r.rooms[k] = high - (over + r.divisors[k] if over < 0 else over) - taken
+
+    inline int64_t room_of(const Relaxation *r, uint32_t i, int64_t quantity) noexcept:
+        """How much of `quantity` a listing may be given."""
+        cdef uint32_t k
+        for k in range(r.position[i] + 1, r.participants):
+            if begins_lot(r, k) and r.rooms[k] < quantity:
+                quantity = r.rooms[k]
+        return quantity if quantity > 0 else 0
+
+    inline void use_room(Relaxation *r, uint32_t i, int64_t quantity) noexcept:
+        cdef uint32_t k
+        for k in range(r.position[i] + 1, r.participants):
+            r.rooms[k] -= quantity
+
+    inline int64_t take(Relaxation *r, uint64_t listings, int64_t quantity, bint within_rooms) noexcept:
         """Add the cheapest free quantity of these listings to what is taken; returns what there was not enough of."""
         cdef int128[MAXIMUM_OFFERS] keys
         cdef uint32_t[MAXIMUM_OFFERS] queue     # listings with something left, cheapest first from `begin` on
@@ -149,9 +185,12 @@ cdef nogil:
             step = listing_part.run(part)
             if step > quantity:
                 step = quantity
+            if within_rooms:
+                step = room_of(r, i, step)
+                use_room(r, i, step)
             listing_part.walk(part, step)
             quantity -= step
-            if part.taken == part.high:
+            if part.taken == part.high or step == 0:
                 begin += 1
             else:
                 keys[i] = listing_part.next_price(part)
@@ -180,12 +219,16 @@ cdef nogil:
             for j in range(k):
                 have += r.parts[r.by_lot[j]].taken - r.parts[r.by_lot[j]].low
             if have < rest:
-                missing = take(r, smaller, rest - have)
+                missing = take(r, smaller, rest - have, False)
                 if missing > 0:
                     return missing
         for k in range(r.participants):
             need -= r.parts[r.by_lot[k]].taken - r.parts[r.by_lot[k]].low
-        return take(r, ~<uint64_t>0, need)
+        if smaller == 0 or r.charged or r.parts[r.by_lot[0]].lot == r.parts[r.by_lot[r.participants - 1]].lot:
+            return take(r, ~<uint64_t>0, need, False)
+        find_rooms(r, total)                # with charges a bound would need what rooms leave out at its price
+        need = take(r, ~<uint64_t>0, need, True)
+        return take(r, ~<uint64_t>0, need, False) if need > 0 else 0
 
     inline void bound(const Relaxation *r, Wide *cost) noexcept:
         """What no split within the bounds costs less than, of the total that was relaxed."""

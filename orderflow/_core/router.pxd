@@ -435,6 +435,15 @@ cdef nogil:
                 found = self.members[begin + k]
         return found
 
+    inline int64_t most_shown(const RouterState *self, const Parent *parent) noexcept:
+        """How much of it its next order may have; of what remains nothing may be left that no exchange takes."""
+        cdef int64_t remaining = parents.remaining(parent)
+        if parent.order.display == 0 or remaining <= parent.order.display:
+            return remaining
+        if too_little(self, &parent.order, remaining - parent.order.display):
+            return (remaining + 1) // 2
+        return parent.order.display
+
     inline void rest(RouterState *self, uint32_t slot, int64_t now_ns, int64_t cause_ns) noexcept:
         """One step from what is out for a resting parent towards what is wanted of it."""
         cdef Parent *parent = &self.table.parents[slot]
@@ -449,7 +458,8 @@ cdef nogil:
             index = order.child.listing
         if index == <uint32_t>NONE:
             return                          # taken over from an earlier run, and its order has left the table
-        passive.plan(parent, order, &self.listings[index], self.ports[self.listings[index].exchange].amends, &plan)
+        passive.plan(parent, order, &self.listings[index], self.ports[self.listings[index].exchange].amends,
+                     most_shown(self, parent), &plan)
         if plan.step == Step.CANCEL:
             cancel_child(self, at, now_ns)
         elif plan.step == Step.AMEND:
@@ -917,6 +927,9 @@ cdef nogil:
                                                      or only_listing(self, order) == <uint32_t>NONE):
             deny_parent(self, order, Reason.PRICE_NOT_POSITIVE if order.limit_price <= 0 else Reason.UNKNOWN_LISTING,
                         now_ns)
+            return
+        if order.display and (order.algorithm != Algorithm.RESTING or too_little(self, order, order.display)):
+            deny_parent(self, order, Reason.BELOW_MINIMUM_REMAINS, now_ns)
             return
         if pacing.is_paced(order.algorithm) and not (pacing.is_possible(order) and (
                 order.algorithm != Algorithm.VWAP or self.curves[order.instrument] is not NULL)):

@@ -475,8 +475,9 @@ cdef struct ParentOrder:        # 128 bytes: strategizer -> router
     double curvature            # of a schedule: kappa * (end - begin), 0 and more
     int64_t minimum_slice       # instrument scale; 0 = what the exchanges take
     int64_t start_unix_ns       # VWAP: what the unix clock shows at `start_ns`
+    int64_t display             # RESTING: its order is never larger, instrument scale; 0 = it may be all of it
     uint32_t participation      # POV: of all that is traded, ours included, in 1e-6
-    uint8_t reserved[12]
+    uint8_t reserved[4]
     uint64_t ring_stamp
 
 

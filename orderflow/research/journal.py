@@ -154,6 +154,7 @@ class _Run:
             "account": value["account"], "created_ns": value["created_ns"], "start_ns": value["start_ns"],
             "end_ns": value["end_ns"], "slices": value["slices"] or None, "randomness": value["randomness"] or None,
             "curvature": value["curvature"] or None,
+            "display": scaled(value["display"], item.quantity_decimals if item else None) if value["display"] else None,
             "participation": scaled(value["participation"], 6) if value["participation"] else None,
             "minimum_slice": scaled(value["minimum_slice"], item.quantity_decimals if item else None)
             if value["minimum_slice"] else None}
