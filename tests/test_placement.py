@@ -65,6 +65,21 @@ def test_thresholds_beyond_which_one_exchange_gets_all_or_nothing():
     assert limit(upper + 1e-5) == 0 and 0 < limit(upper - 1e-5) < 2
 
 
+def test_two_exchanges_that_may_not_be_overbooked():
+    """Each queue is joined until a unit more in it saves no more than one at market."""
+    found = place(TWO, TWO_OUTFLOWS)
+    for limit, queue, rebate, outflow in zip(found.limits, TWO.queues, TWO.rebates, TWO_OUTFLOWS, strict=True):
+        chance = (.026 - .005 - .003) / (.005 + rebate + .026)
+        assert outflow.exceeds(queue + limit) == pytest.approx(chance, rel=1e-12)
+    assert found.total == pytest.approx(1000, rel=1e-12)
+    # 100 fit in the queues: nothing goes to the market, and one unit more saves as much in either
+    small = place(replace(TWO, quantity=100), TWO_OUTFLOWS)
+    savings = [(.031 + rebate) * outflow.exceeds(queue + limit) for limit, queue, rebate, outflow in zip(
+        small.limits, TWO.queues, TWO.rebates, TWO_OUTFLOWS, strict=True)]
+    assert small.market == 0 and small.total == pytest.approx(100, rel=1e-12) and min(small.limits) > 0
+    assert savings[0] == pytest.approx(savings[1], rel=1e-6) and savings[0] > .018
+
+
 def test_two_exchanges_that_may_be_overbooked():
     found = place_overbooked(TWO, TWO_OUTFLOWS)
     assert [round(one, 3) for one in (found.market, *found.limits)] == [211.001, 698.138, 741.903]
