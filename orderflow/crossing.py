@@ -71,10 +71,10 @@ def crossing(asks: Sequence[tuple[Exact, Exact]], bids: Sequence[tuple[Exact, Ex
     TypeError
         A number is a float, which has lost what it was: give it as text, Decimal or integer.
     ValueError
-        Levels do not stand best first, or one has no positive quantity.
+        Levels do not stand best first, or one has no positive quantity; or a fee is no fraction.
     """
     offers, wants = _ladder("asks", asks, 1), _ladder("bids", bids, -1)
-    paid, kept, toll = 1 + _exact(buy_fee), 1 - _exact(sell_fee), _exact(returning)
+    paid, kept, toll = 1 + _fee("buy_fee", buy_fee), 1 - _fee("sell_fee", sell_fee), _exact(returning)
     left = None if maximum_quantity is None else _exact(maximum_quantity)
     steps: list[Step] = []
     while offers and wants and (left is None or left > 0):
@@ -94,7 +94,7 @@ def crossing(asks: Sequence[tuple[Exact, Exact]], bids: Sequence[tuple[Exact, Ex
 
 def break_even(buy_fee: Exact, sell_fee: Exact) -> Fraction:
     """How far a bid must be above an ask, as a fraction of the ask, for the fees alone."""
-    return (1 + _exact(buy_fee)) / (1 - _exact(sell_fee)) - 1
+    return (1 + _fee("buy_fee", buy_fee)) / (1 - _fee("sell_fee", sell_fee)) - 1
 
 
 def leg_deviation(annual_volatility: float, seconds: float) -> float:
@@ -122,6 +122,13 @@ def _exact(number: Exact) -> Fraction:
     if isinstance(number, float):
         raise TypeError(f"{number} is a float, which is not exact: give it as text, Decimal or integer")
     return Fraction(number)
+
+
+def _fee(name: str, fee: Exact) -> Fraction:
+    found = _exact(fee)
+    if not -1 < found < 1:
+        raise ValueError(f"{name} {fee}: expected a fraction of the notional, 0.001 for 10 bps")
+    return found
 
 
 def _ladder(name: str, levels: Sequence[tuple[Exact, Exact]], direction: int) -> list[tuple[Fraction, Fraction]]:

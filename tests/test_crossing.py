@@ -72,5 +72,7 @@ def test_what_is_no_book_is_named(asks, bids, error, told):
 def test_what_is_no_number_of_a_risk_is_named():
     with pytest.raises(ValueError, match="annual_volatility -1"):
         leg_deviation(-1, 1)
+    with pytest.raises(ValueError, match="sell_fee 8: expected a fraction of the notional"):
+        break_even("0.001", 8)
     with pytest.raises(ValueError, match="survives 2"):
         least_edge(1e-4, 2, 2, 1e-3)
