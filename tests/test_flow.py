@@ -1,5 +1,6 @@
 """Order flow imbalance: the worked number, a slow twin, gaps, and what a recording shows."""
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -79,6 +80,14 @@ def test_windows_are_sums_of_events(table, length, cuts):
         assert inside.change[number] == (sum(table[last][::2]) - sum(table[first][::2])) / 2
         assert inside.depth[number] == pytest.approx(
             np.mean([(row[1] + row[3]) / 2 for row in table[first:last + 1]]), rel=1e-12)
+
+
+def test_a_quote_stands_until_the_last_of_its_segment():
+    """Not through the time in which the book was not LIVE; and stamps may be a little out of order."""
+    found = replace(quoted(WORKED, segment=[0, 0, 0, 1, 1, 1]), receive_ns=np.array([10, 14, 13, 50, 52, 61]))
+    moments, standing = found.standing(2)
+    assert dict(zip(moments.tolist(), standing.tolist(), strict=True)) == {
+        10: 0, 12: 0, 14: 2, 50: 3, 52: 4, 54: 4, 56: 4, 58: 4, 60: 4}
 
 
 def test_impact_of_a_book_that_has_one():

@@ -167,6 +167,8 @@ def test_a_sample_that_says_nothing_is_named():
         learn_microprice(quoted([(100, 1, 101, 1), (100, 1, 102, 1)]), SECOND)
     with pytest.raises(MicropriceError, match="there are no quotes"):
         learn_microprice(quoted([]), SECOND)
+    with pytest.raises(ValueError, match="step_ns 0: expected 1 or more"):
+        learn_microprice(quoted(walk(1, 10)), 0)
     with pytest.raises(ValueError, match="buckets 0: expected 1 or more"):
         learn_microprice(quoted(walk(1, 10)), SECOND, 0)
 

@@ -88,16 +88,14 @@ def windows(quotes: Quotes, length_ns: int) -> Windows:
     ValueError
         `length_ns` is not positive.
     """
-    if length_ns <= 0:
-        raise ValueError(f"length_ns {length_ns}: expected a positive number")
-    times = np.maximum.accumulate(quotes.receive_ns) if len(quotes) else quotes.receive_ns
-    edges = np.arange(times[0], times[-1] + 1, length_ns) if len(quotes) else np.zeros(0, np.int64)
-    last = np.searchsorted(times, edges, side="right") - 1        # the quote that stands at each edge
-    begin, end = last[:-1], last[1:]
+    if length_ns < 1:
+        raise ValueError(f"length_ns {length_ns}: expected 1 or more")
+    edges, standing = quotes.standing(length_ns)
+    begin, end = standing[:-1], standing[1:]
     sound = (quotes.segment[begin] == quotes.segment[end]) & quotes.two_sided[begin] & quotes.two_sided[end]
     begin, end, begin_ns = begin[sound], end[sound], edges[:-1][sound]
     # a sum over a window is a difference of running sums, exact in integers
-    flows = np.concatenate(([0], np.cumsum(flow_of_events(quotes)))) if len(quotes) else np.zeros(0, np.int64)
+    flows = np.concatenate(([0], np.cumsum(flow_of_events(quotes))))
     sizes = np.concatenate(([0], np.cumsum(quotes.bid_quantity + quotes.ask_quantity)))
     doubled = quotes.bid_price + quotes.ask_price
     scale = 10.0 ** quotes.listing.quantity_decimals

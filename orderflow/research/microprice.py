@@ -159,7 +159,7 @@ def learn_microprice(quotes: Quotes, step_ns: int, buckets: int = 10, spreads: i
     MicropriceError
         The mid never moves in the sample, or not from some state.
     """
-    for name, value in (("step_ns", step_ns), ("buckets", buckets), ("spreads", spreads)):
+    for name, value in (("buckets", buckets), ("spreads", spreads)):
         if value < 1:
             raise ValueError(f"{name} {value}: expected 1 or more")
     before, after, moved = _looks(quotes, step_ns, buckets, spreads)
@@ -192,8 +192,7 @@ def _looks(quotes: Quotes, step_ns: int, buckets: int, spreads: int) -> tuple[np
     """State at each look, at the next one, and how many ticks the mid has moved between."""
     if not len(quotes):
         raise MicropriceError("there are no quotes: learn from more")
-    times = np.maximum.accumulate(quotes.receive_ns)
-    at = np.searchsorted(times, np.arange(times[0], times[-1] + 1, step_ns), side="right") - 1
+    _, at = quotes.standing(step_ns)
     spread = (quotes.ask_price - quotes.bid_price)[at]
     width, over = spread // quotes.tick, spread % quotes.tick
     sound = quotes.two_sided[at] & (over == 0) & (width <= spreads)

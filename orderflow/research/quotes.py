@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -47,6 +48,28 @@ class Quotes:
     def two_sided(self) -> np.ndarray:
         """Whether there is a bid and an ask above it, bool array (n,)."""
         return (self.bid_quantity > 0) & (self.ask_quantity > 0) & (self.bid_price < self.ask_price)
+
+    def standing(self, step_ns: int) -> tuple[np.ndarray, np.ndarray]:
+        """Moments at equal distances from the first quote on, and the index of the quote that stands at each of them.
+
+        Only moments from the first to the last quote of a segment: after that nobody knows for how long it stood.
+
+        Raises
+        ------
+        ValueError
+            `step_ns` is not positive.
+        """
+        if step_ns < 1:
+            raise ValueError(f"step_ns {step_ns}: expected 1 or more")
+        moments, found = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        starts = [0, *(np.flatnonzero(np.diff(self.segment)) + 1), len(self)]
+        for begin, end in pairwise(starts if len(self) else []):
+            # lines of one exchange may be stamped a little out of order
+            times = np.maximum.accumulate(self.receive_ns[begin:end]) - self.receive_ns[0]
+            inside = step_ns * np.arange(-(-times[0] // step_ns), times[-1] // step_ns + 1)
+            moments.append(self.receive_ns[0] + inside)
+            found.append(begin + np.searchsorted(times, inside, side="right") - 1)
+        return np.concatenate(moments), np.concatenate(found)
 
 
 def quotes(tape: Tape, symbol: str) -> Quotes:
