@@ -20,8 +20,8 @@ import numpy as np
 HALVINGS = 80
 #: Probabilities are divided by: none is smaller than that.
 SMALLEST = 1e-300
-#: Of a root, what is 0 but for rounding: a probability, or a part of the quantity.
-ROOT = 1e-9
+#: Part of the quantity by which a condition must hold: less is rounding.
+MARGIN = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,17 +214,15 @@ def place_overbooked(problem: PlacementProblem, outflows: Sequence[ExponentialOu
     def placement(market: float) -> Placement:
         return Placement(market, (limit(0, market), limit(1, market)))
 
-    def too_short(market: float) -> float:
-        """How much likelier being short is than at the optimum: where positive, more must go to the market."""
-        return (1 - _chance_of_enough(problem, outflows, placement(market))
-                - (problem.half_spread + problem.fee + problem.overfill + problem.impact) / scale)
+    def too_short(market: float) -> bool:
+        """Whether being short is likelier than at the optimum, so that more must go to the market."""
+        short = 1 - _chance_of_enough(problem, outflows, placement(market))
+        return short > (problem.half_spread + problem.fee + problem.overfill + problem.impact) / scale
 
-    market = _bisect(lambda market: too_short(market) > 0, 0.0, problem.quantity)[0]
-    found = placement(market)
-    # the conditions: neither limit order alone is enough, and both together are; and that was a root, not a jump
-    left, margin = problem.quantity - market, ROOT * problem.quantity
-    fits = (all(margin < size < left - margin for size in found.limits)
-            and found.total > problem.quantity + margin and (market == 0 or abs(too_short(market)) < ROOT))
+    found = placement(_bisect(too_short, 0.0, problem.quantity)[0])
+    # the conditions: neither limit order alone is enough, and both together are
+    left, margin = problem.quantity - found.market, MARGIN * problem.quantity
+    fits = all(margin < size < left - margin for size in found.limits) and found.total > problem.quantity + margin
     return found if fits else None
 
 
