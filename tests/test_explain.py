@@ -151,9 +151,9 @@ def test_one_json_object(traded, told, capsys):
 def test_what_is_not_there_is_named(traded, tmp_path, capsys):
     directory, _, _, _ = traded
     code, _, error = run(capsys, directory, 99)
-    assert code == 2 and "no parent order 99; there are 1, 2, 3, 4, 5" in error
+    assert code == 2 and "no parent order 99: there are 1, 2, 3, 4, 5" in error
     code, _, error = run(capsys, directory, 1, "--run", 7)
-    assert code == 2 and "no parent order 1 in run 7; its journal has none" in error
+    assert code == 2 and "no parent order 1 in run 7: the journal has none" in error
     assert run(capsys, tmp_path, 1)[0] == 2
 
 

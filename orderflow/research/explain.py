@@ -147,12 +147,7 @@ def explain(directory, parent_id: int, run: int | None = None) -> Explanation:
     """
     directory = Path(directory)
     found = tca_journal.read(directory)
-    named = [one for one in found.parents if one.id == parent_id and (run is None or one.run == run)]
-    if not named:
-        there = sorted({one.id for one in found.parents if run is None or one.run == run})
-        raise ValueError(f"{directory}: no parent order {parent_id}" + ("" if run is None else f" in run {run}")
-                         + (f"; there are {_listed(there)}" if there else "; its journal has none"))
-    parent = named[-1]
+    parent = tca_journal.parent_of(found, parent_id, run)
     own, notes = found.runs[parent.run], []
     views: Views | None = None
     try:
@@ -166,11 +161,6 @@ def explain(directory, parent_id: int, run: int | None = None) -> Explanation:
     decisions = [_decision(parent, own, found, orders, seen.get(sequence), boards)
                  for sequence, orders in decided.items()]
     return Explanation(parent, decisions, notes)
-
-
-def _listed(ids: Sequence[int]) -> str:
-    shown = ", ".join(str(one) for one in ids[:10])
-    return shown if len(ids) <= 10 else f"{shown} and {len(ids) - 10} more, up to {ids[-1]}"
 
 
 def _decided(parent: Parent) -> dict[int, list[Order]]:

@@ -30,6 +30,8 @@ from orderflow.research.tca_records import HALVES, TEN, Fill, Order, Parent, Run
 from orderflow.run_start import RunStart
 
 EPOCH_SHIFT = 40                # of journal sequences
+#: Parent orders that a message names.
+MOST_NAMED = 10
 #: Reports after which nothing more is expected of an order.
 ENDS = {ExecType.REPORT_CANCELED: "cancelled", ExecType.REPORT_EXPIRED: "expired",
         ExecType.REPORT_REJECTED: "rejected", ExecType.REPORT_NOT_SENT: "not_sent"}
@@ -63,6 +65,20 @@ def read(directory) -> Journalled:
         The first record of a run cannot be read.
     """
     return _Reader().read(directory)
+
+
+def parent_of(found: Journalled, parent_id: int, run: int | None = None) -> Parent:
+    """A parent order by its id, of a run or of the last one that has it; ValueError names those there are."""
+    named = [one for one in found.parents if one.id == parent_id and run in (None, one.run)]
+    if named:
+        return named[-1]
+    there = sorted({one.id for one in found.parents if run in (None, one.run)})
+    where = "" if run is None else f" in run {run}"
+    if not there:
+        raise ValueError(f"no parent order {parent_id}{where}: the journal has none")
+    shown = ", ".join(str(one) for one in there[:MOST_NAMED])
+    more = f" and {len(there) - MOST_NAMED} more, up to {there[-1]}" if len(there) > MOST_NAMED else ""
+    raise ValueError(f"no parent order {parent_id}{where}: there are {shown}{more}")
 
 
 class _Reader:

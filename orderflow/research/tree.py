@@ -126,11 +126,7 @@ def tree(directory, parent_id: int, run: int | None = None) -> ParentTree:
     ValueError
         There is no such parent order.
     """
-    found = [one for one in tca_journal.read(directory).parents
-             if one.id == parent_id and (run is None or one.run == run)]
-    if not found:
-        raise ValueError(f"{directory}: no parent order {parent_id}" + ("" if run is None else f" in run {run}"))
-    parent = found[-1]
+    parent = tca_journal.parent_of(tca_journal.read(directory), parent_id, run)
     slices: dict[int, list[OrderNode]] = {}
     for order in parent.orders:
         slices.setdefault(order.slice, []).append(_order(parent, order))
