@@ -7,7 +7,7 @@ NATIVE := $(shell find orderflow -name '*.pyx' -o -name '*.pxd' -o -name '*.hpp'
 # A file of tests at a time on every processor; no benchmark is measured where others run.
 PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder -p no:benchmark
 
-.PHONY: demo build test lint bench soak scenarios asan tsan clean
+.PHONY: demo build test lint bench bench-routing soak scenarios asan tsan clean
 
 demo: build                     ## trade for 20 seconds on three simulated exchanges
 	$(BIN)/orderflow demo --seconds 20 --seed 7
@@ -27,6 +27,9 @@ lint: build .venv/.lint         ## style, spelling, types, and stubs against the
 
 bench: build .venv/.test .venv/.bench    ## every bar with its measurement; fails on a MISS
 	$(BIN)/python bench/run.py
+
+bench-routing: build .venv/.test    ## what routing costs in basis points, against simpler ways; nothing is timed
+	$(BIN)/python bench/bench_routing.py
 
 soak: build .venv/.test         ## trading, recorded feeds, faults: an hour and more; fails when memory grows or a book lies
 	$(BIN)/python bench/soak.py

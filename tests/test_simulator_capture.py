@@ -8,10 +8,12 @@ import urllib.request
 import pytest
 import websocket
 
+from orderflow.simulator.accounts import AccountSettings
 from orderflow.simulator.capture import Playback
 from orderflow.simulator.certificates import Authority
 from orderflow.simulator.dialects import dialect
 from orderflow.simulator.exchange import SECOND_NS, Close, Ping
+from orderflow.simulator.launch import SimulatorSettings, build
 from orderflow.simulator.recording import CaptureError, read_capture
 from orderflow.simulator.server import SimulatedExchange
 from tests.reference.exchange_client import BinanceClient, KrakenClient
@@ -137,6 +139,22 @@ def test_frames_leave_verbatim_and_in_recorded_order(feeds):
 
 
 # without sockets
+
+
+def test_what_is_older_than_the_snapshot_is_not_in_the_book_that_orders_meet(tmp_path):
+    """Nor is the very first frame, before which no book was asked for."""
+    path = tmp_path / "older.tsv"
+    path.write_text(
+        '900000000\trx\tc\t{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":3,"u":3,'
+        '"b":[["10.45","9.00"]],"a":[]}}\n'
+        '950000000\trx\tc\t{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":4,"u":4,'
+        '"b":[["10.45","0.00"]],"a":[]}}\n' + SPOT.replace('"q":"0.250"', '"q":"0.250","m":true'))
+    exchange = build(SimulatorSettings("spot", "binance_spot", capture=str(path), speed=0,
+                                       accounts=(AccountSettings("key", "secret", balances={"USDT": "1"}),)))
+    exchange.open(1, f"/stream?streams={'/'.join(SPOT_STREAMS)}", START_NS)
+    exchange.advance(START_NS)
+    assert exchange.finished
+    assert exchange.source.top(exchange.source.instruments[0], 5) == ([("10.50", "1.000"), ("10.40", "2.000")], [])
 
 
 def test_playback_waits_for_every_recorded_subscription(spot_capture):

@@ -153,6 +153,9 @@ class Playback:
             self._start_ns = now_ns
             self._next = next(self._frames, None)
             self._first_ns = self._next[0] if self._next else 0
+            if exchange.desk is not None:
+                for instrument in self.instruments:
+                    self._book(instrument)      # by its snapshot it is known which frames are older, the first one too
         for _ in range(BURST):
             if self._next is None:
                 self._end(exchange)
