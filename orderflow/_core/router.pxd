@@ -65,6 +65,7 @@ cdef enum:
     ANSWER_NS = 5_000_000_000   # an order that nobody answered for so long is in doubt
     FIRST_ASK_NS = 250_000_000  # what is on its way may still come; then the exchange is asked,
     DOUBLINGS = 7               # each time after twice as long, up to half a minute
+    CAUTION_NS = 10_000_000_000     # after an exchange had no room for an order
 
 cdef extern from *:
     """
@@ -97,6 +98,8 @@ cdef struct ListingState:
     uint64_t traded             # what the board said of that last
     uint64_t spent_version      # of the book when our last order there ended; nothing newer was seen yet
     int64_t limited_until_ns    # its exchange had no room for an order: not before
+    int64_t cautious_until_ns   # until then one order after the other, so that not every parent's is refused
+    uint64_t tried              # the order that it waits for then, 0 = none
     uint32_t spent_epoch
     uint32_t under_way          # children of ours that block it (see `blocks`)
 
@@ -332,6 +335,8 @@ cdef nogil:
             return refused(self, Reason.JOURNAL_FAILED)
         crash_point.reached("after-intent")
         self.states[listing].under_way += blocks(order, order.status)
+        if now_ns < self.states[listing].cautious_until_ns:
+            self.states[listing].tried = child.client_order_id
         if order_states.rests(order):
             self.table.parents[parent_slot].resting = child.client_order_id
             self.table.parents[parent_slot].resting_slot = <uint32_t>slot
@@ -626,6 +631,7 @@ cdef nogil:
         cdef const ListingState *state = &self.states[listing]
         return (view.book_state == BookState.LIVE and not self.listings[listing].halted and state.under_way == 0
                 and now_ns >= state.limited_until_ns
+                and (state.tried == 0 or now_ns >= state.cautious_until_ns)
                 and not (view.epoch == state.spent_epoch and view.version <= state.spent_version)
                 and self.ports[self.listings[listing].exchange].orders is not NULL
                 and not self.killed >> self.listings[listing].exchange & 1)
@@ -997,6 +1003,8 @@ cdef nogil:
         elif outcome.flags & OutcomeFlag.UNREMEMBERED:
             fail(self, FaultCode.FILL_NOT_REMEMBERED, report.client_order_id, now_ns)
         state = &self.states[order.child.listing]
+        if state.tried == report.client_order_id:
+            state.tried = 0
         state.under_way += blocks(order, outcome.status)
         state.under_way -= blocks(order, outcome.status_before)
         if order_states.is_terminal(outcome.status) and not order_states.is_terminal(outcome.status_before):
@@ -1030,6 +1038,7 @@ cdef nogil:
             return
         if report.exec_type == ExecType.REPORT_NOT_SENT:
             self.states[order.child.listing].limited_until_ns = report.exchange_ns
+            self.states[order.child.listing].cautious_until_ns = report.exchange_ns + CAUTION_NS
         if order_table.parent_of(self.table, order) is not NULL:
             refuse(&decision, Reason.RATE_LIMITED, report.last_price, report.last_quantity)
             risk.explain(self.risk, order.parent, order.child.listing, now_ns, &decision)
