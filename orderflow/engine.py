@@ -24,7 +24,6 @@ from orderflow._core.loops import Loop
 from orderflow._core.orders import Orders
 from orderflow._core.orders import Refused as OrderRefused
 from orderflow._core.ring import Ring
-from orderflow._core.router import RoutePolicy
 from orderflow._core.strategies.python import PythonStrategy
 from orderflow._core.strategy import Strategy
 from orderflow._core.types import (
@@ -34,6 +33,7 @@ from orderflow._core.types import (
     CommandKind,
     ParentKind,
     Reason,
+    RoutePolicy,
     Side,
     TradingState,
 )

@@ -13,7 +13,7 @@ price of the books of that moment, seen without delay, by the cheapest split ove
 **The cost** is what was paid (received), fees included, against the mid of all exchanges together at the moment of the
 decision, in basis points. Money is in integers until that division.
 
-The router's part is done by `route` as `router.pxd` does it: it splits what remains over the exchanges that have
+The router's part is done by `route` as `routing.pxd` does it: it splits what remains over the exchanges that have
 nothing of it under way and whose book has changed since the last order there ended, with every report and every
 change that is seen. The split is the router's own native one.
 """

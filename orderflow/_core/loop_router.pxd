@@ -10,7 +10,7 @@ from orderflow._core.loops cimport Loop
 from orderflow._core.order_table cimport OrderTable
 from orderflow._core.ring cimport Ring
 from orderflow._core.risk cimport RiskBook
-from orderflow._core.router cimport RouterState
+from orderflow._core.router_state cimport RouterState
 from orderflow._core.strategizer cimport StrategizerState
 from orderflow._core.timers cimport TimerHeap
 

@@ -3,7 +3,9 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from orderflow._core cimport clock, kill, latency, order_table, pending, router, segments, strategizer, timers
+from orderflow._core cimport (
+    child_orders, clock, kill, latency, order_table, pending, router, router_faults, segments,
+    strategizer, timers)
 from orderflow._core.algos.volume_curve cimport VolumeCurve
 from orderflow._core.allocation cimport Splitter, exact_wide
 from orderflow._core.board cimport Board
@@ -13,12 +15,15 @@ from orderflow._core.input_log cimport InputLogFiles
 from orderflow._core.journal cimport JournalFiles
 from orderflow._core.kill cimport KillSwitch
 from orderflow._core.loops cimport Loop
+from orderflow._core.parent_reports cimport catch_up
 from orderflow._core.ring cimport Ring
-from orderflow._core.router cimport MAXIMUM_EXCHANGES, REFUSALS, ListingState, Port
+from orderflow._core.router_state cimport (
+    DAY_TIMER, MAXIMUM_EXCHANGES, REFUSALS, ListingState, OwnReport, Port)
 from orderflow._core.strategizer cimport STRATEGIES, StrategizerCommand
 from orderflow._core.strategy cimport Strategy
 from orderflow._core.types cimport (
-    BoardEntry, ExecutionReport, FaultCode, Listing, ParentOrder, ParentReport, TradingState, Wake)
+    BoardEntry, ExecutionReport, FaultCode, Listing, ParentOrder, ParentReport, RoutePolicy, TradingState,
+    Wake)
 
 import numpy as np
 
@@ -71,7 +76,7 @@ cdef class RouterLoop(Loop):
                  unsigned char[::1] strategy_pending, orders, risk, JournalFiles journal, InputLogFiles log,
                  Splitter splitter, Ring parents, Ring parent_reports, Ring wakes, Doorbell bell,
                  Doorbell strategizer_bell, unsigned char[::1] reports_full, KillSwitch kill_switch,
-                 int policy=router.RoutePolicy.BEST, int64_t child_deadline_ns=250_000_000, uint32_t timer_capacity=0,
+                 int policy=RoutePolicy.BEST, int64_t child_deadline_ns=250_000_000, uint32_t timer_capacity=0,
                  int64_t day_begins_ns=-1, int64_t now_ns=0, unix_offset_ns=None, curves=()):
         cdef uint32_t n = len(table)
         cdef uint32_t i
@@ -99,8 +104,10 @@ cdef class RouterLoop(Loop):
         self.state.parent_timers = <uint64_t *>calloc(parent_capacity, sizeof(uint64_t))
         self.state.slice_timers = <uint64_t *>calloc(parent_capacity, sizeof(uint64_t))
         self.state.child_timers = <uint64_t *>calloc(order_capacity, sizeof(uint64_t))
+        self.state.own = <OwnReport *>calloc(order_capacity, sizeof(OwnReport))
+        self.state.own_capacity = order_capacity
         if (self.state.views is NULL or self.state.states is NULL or self.state.parent_timers is NULL
-                or self.state.slice_timers is NULL or self.state.child_timers is NULL):
+                or self.state.slice_timers is NULL or self.state.child_timers is NULL or self.state.own is NULL):
             raise MemoryError()
         self.state.board = board.native
         self.state.wake_pending, self.state.strategy_pending = &wake_pending[0], &strategy_pending[0]
@@ -163,6 +170,7 @@ cdef class RouterLoop(Loop):
         free(self.state.parent_timers)
         free(self.state.slice_timers)
         free(self.state.child_timers)
+        free(self.state.own)
 
     cdef int step(self, int64_t now_ns) noexcept nogil:
         cdef const ParentOrder *order
@@ -187,7 +195,7 @@ cdef class RouterLoop(Loop):
             router.on_state(&self.state, TradingState.HALTED, now_ns)
         if (segments.load_acquire(&self.state.journal.durability.halted) == segments.Halt.FLUSH_FAILED
                 and not self.state.fault.code):
-            router.fail(&self.state, FaultCode.JOURNAL_LOST, 0, now_ns)
+            router_faults.fail(&self.state, FaultCode.JOURNAL_LOST, 0, now_ns)
         killed = kill.load(&self.state.kill_line.strategies)
         killed = killed << 32 | <uint32_t>kill.load(&self.state.kill_line.exchanges)
         if killed != self.state.killed:
@@ -202,13 +210,13 @@ cdef class RouterLoop(Loop):
             self.state.parents.release()
             taken += 1
         if now_ns >= self.day_ends_ns:
-            router.on_timer(&self.state, router.DAY_TIMER, now_ns)
+            router.on_timer(&self.state, DAY_TIMER, now_ns)
             self.find_day(now_ns)
             work += 1
         while timers.expire(self.state.timers, now_ns, &key):
             router.on_timer(&self.state, key, now_ns)
             work += 1
-        router.catch_up(&self.state, now_ns)
+        catch_up(&self.state, now_ns)
         if work + taken:
             latency.record(&self.step_time.histogram, clock.monotonic_ns() - now_ns)
         return work + taken
@@ -271,7 +279,7 @@ cdef class RouterLoop(Loop):
     def adopt(self, uint32_t slot, int64_t now_ns):
         """Watch over an order of an earlier run that `orders.adopt` has entered. Before the loop runs only."""
         self.orders.order(slot)
-        router.adopt(&self.state, slot, now_ns)
+        child_orders.adopt(&self.state, slot, now_ns)
 
     def set_state(self, int state):
         """Queue a TradingState. Control thread only."""

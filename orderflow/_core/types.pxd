@@ -163,6 +163,11 @@ cpdef enum Algorithm:
     VWAP = 7                    # in slices as the volume is expected and seen (algos/volume_curve.pxd)
 
 
+cpdef enum RoutePolicy:
+    BEST = 0                    # split over all listings
+    SINGLE = 1                  # the one listing that takes the whole at the least cost, chosen at arrival
+
+
 cpdef enum Amends:              # what an exchange can change of an order in place
     AMENDS_NOTHING = 0
     AMENDS_QUANTITY_DOWN = 1

@@ -143,6 +143,10 @@ class Algorithm(IntEnum):
     POV = 6
     VWAP = 7
 
+class RoutePolicy(IntEnum):
+    BEST = 0
+    SINGLE = 1
+
 class Amends(IntEnum):
     AMENDS_NOTHING = 0
     AMENDS_QUANTITY_DOWN = 1

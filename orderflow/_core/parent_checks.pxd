@@ -1,0 +1,31 @@
+"""Parent orders that cannot be worked at all.
+
+Router thread only.
+"""
+from libc.stdint cimport uint8_t, uint32_t
+
+from orderflow._core cimport pacing
+from orderflow._core.minimums cimport too_little
+from orderflow._core.order_table cimport NONE
+from orderflow._core.resting_parents cimport only_listing
+from orderflow._core.router_state cimport RouterState
+from orderflow._core.types cimport Algorithm, ParentOrder, Reason
+
+
+cdef nogil:
+    inline uint8_t why_not(const RouterState *self, const ParentOrder *order) noexcept:
+        """Why a parent order cannot be worked at all, whatever the books say; Reason.OK = it can."""
+        if order.instrument >= self.instrument_count:
+            return Reason.UNKNOWN_LISTING
+        if self.lagged:
+            return Reason.LAGGED
+        if order.algorithm == Algorithm.RESTING and order.limit_price <= 0:
+            return Reason.PRICE_NOT_POSITIVE
+        if order.algorithm == Algorithm.RESTING and only_listing(self, order) == <uint32_t>NONE:
+            return Reason.UNKNOWN_LISTING
+        if order.display and (order.algorithm != Algorithm.RESTING or too_little(self, order, order.display)):
+            return Reason.BELOW_MINIMUM_REMAINS
+        if pacing.is_paced(order.algorithm) and not (pacing.is_possible(order) and (
+                order.algorithm != Algorithm.VWAP or self.curves[order.instrument] is not NULL)):
+            return Reason.NO_SCHEDULE
+        return Reason.OK

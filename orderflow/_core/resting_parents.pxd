@@ -1,0 +1,148 @@
+"""Parents that rest: the one order of each, placed, amended, cancelled and chased as passive.pxd decides.
+
+Router thread only.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+
+from orderflow._core cimport journal, order_states, order_table, orders, parents, passive, risk, timers
+from orderflow._core.child_orders cimport (
+    DOUBLINGS, FIRST_ASK_NS, ask, cancel_child, drop_timer, own_report, push_child, refused, send_cancel, send_child)
+from orderflow._core.minimums cimport too_little
+from orderflow._core.order_states cimport Order
+from orderflow._core.order_table cimport NONE, Outcome
+from orderflow._core.parent_changes cimport end_parent, give_up_wanted, take_wanted
+from orderflow._core.parents cimport Parent
+from orderflow._core.passive cimport Plan, Step
+from orderflow._core.risk_state cimport Decision
+from orderflow._core.router_state cimport CHILD_TIMER, RouterState
+from orderflow._core.router_view cimport usable
+from orderflow._core.types cimport (
+    ChildKind, ChildOrder, ExecType, OrderStatus, ParentOrder, Reason, TimeInForce, TradingState)
+
+
+cdef nogil:
+    inline uint32_t only_listing(const RouterState *self, const ParentOrder *order) noexcept:
+        """The one listing that a parent may use; NONE if it is not one."""
+        cdef uint32_t begin = self.first[order.instrument]
+        cdef uint32_t found = <uint32_t>NONE
+        cdef uint32_t k
+        for k in range(self.first[order.instrument + 1] - begin):
+            if order.listings == 0 or (order.listings >> k) & 1:
+                if found != <uint32_t>NONE:
+                    return <uint32_t>NONE
+                found = self.members[begin + k]
+        return found
+
+    inline int64_t most_shown(const RouterState *self, const Parent *parent) noexcept:
+        """How much of it its next order may have; of what remains nothing may be left that no exchange takes."""
+        cdef int64_t remaining = parents.remaining(parent)
+        if parent.order.display == 0 or remaining <= parent.order.display:
+            return remaining
+        if too_little(self, &parent.order, remaining - parent.order.display):
+            return (remaining + 1) // 2
+        return parent.order.display
+
+    inline void rest(RouterState *self, uint32_t slot, int64_t now_ns, int64_t cause_ns) noexcept:
+        """One step from what is out for a resting parent towards what is wanted of it."""
+        cdef Parent *parent = &self.table.parents[slot]
+        cdef uint32_t index = only_listing(self, &parent.order)
+        cdef uint32_t at = <uint32_t>NONE
+        cdef const Order *order = NULL
+        cdef Plan plan
+        if parent.resting:
+            at = order_table.find(self.table, parent.resting, parent.resting_slot)
+        if at != <uint32_t>NONE:
+            order = &self.table.orders[at]
+            index = order.child.listing
+        if index == <uint32_t>NONE:
+            return                          # taken over from an earlier run, and its order has left the table
+        passive.plan(parent, order, &self.listings[index], self.ports[self.listings[index].exchange].amends,
+                     most_shown(self, parent), &plan)
+        if plan.step == Step.CANCEL:
+            cancel_child(self, at, now_ns)
+        elif plan.step == Step.AMEND:
+            amend_child(self, slot, at, plan.price, plan.quantity, now_ns)
+        elif plan.step == Step.TAKE:
+            take_wanted(self, slot, now_ns)
+            if order is NULL or order_states.is_terminal(order.status):
+                rest(self, slot, now_ns, cause_ns)
+        elif plan.step == Step.END:
+            if plan.reason == Reason.OK:
+                plan.reason = (Reason.TRADING_HALTED if self.risk.state == TradingState.HALTED
+                               else Reason.EXCHANGE_OTHER)
+            end_parent(self, slot, plan.reason, now_ns)
+        elif plan.step == Step.PLACE:
+            place_resting(self, slot, index, &plan, now_ns, cause_ns)
+
+    inline void place_resting(RouterState *self, uint32_t slot, uint32_t index, const Plan *plan, int64_t now_ns,
+                              int64_t cause_ns) noexcept:
+        cdef Parent *parent = &self.table.parents[slot]
+        if self.killed >> (32 + parent.order.strategy) & 1:
+            return
+        if too_little(self, &parent.order, parents.remaining(parent)):
+            if parent.working == 0 and parent.in_doubt == 0:
+                end_parent(self, slot, Reason.BELOW_MINIMUM_REMAINS, now_ns)
+        elif usable(self, index, now_ns):
+            send_child(self, slot, index, plan.quantity, plan.price, TimeInForce.GTC, now_ns, cause_ns)
+
+    inline void amend_child(RouterState *self, uint32_t slot, uint32_t at, int64_t price, int64_t quantity,
+                            int64_t now_ns) noexcept:
+        """Another price and whole quantity for a parent's order, in place. A parent that is to have more has it from
+        now on, until that is refused: fills of the larger order may come before its confirmation."""
+        cdef Parent *parent = &self.table.parents[slot]
+        cdef Order *order = &self.table.orders[at]
+        cdef ChildOrder child = order.child
+        cdef Decision decision
+        cdef Outcome outcome
+        cdef uint8_t code
+        if parent.wanted_quantity > parent.order.quantity:
+            if parent.before_quantity == 0:
+                parent.before_quantity = parent.order.quantity
+            orders.change_parent(self.table, slot, parent.wanted_quantity, parent.order.limit_price, now_ns)
+            risk.change_parent(self.risk, slot, parent.wanted_quantity)
+        code = risk.check_replace(self.risk, order, price, quantity, now_ns, &decision)
+        if code != Reason.OK:
+            give_up_wanted(self, slot, refused(self, code), now_ns)
+            return
+        child.kind = ChildKind.REPLACE_ORDER
+        child.price = price
+        child.quantity = quantity
+        child.sequence = self.log.sequence
+        child.decided_ns = now_ns
+        child.deadline_ns = now_ns + self.child_deadline_ns
+        child.board_version = self.views[child.listing].version
+        child.book_epoch = self.views[child.listing].epoch
+        if journal.append_replace(self.journal, &child, now_ns) is NULL:
+            risk.observe(self.risk, order, now_ns)
+            self.risk.state = TradingState.HALTED
+            give_up_wanted(self, slot, refused(self, Reason.JOURNAL_FAILED), now_ns)
+            return
+        orders.request_replace(self.table, at, price, quantity, now_ns, &outcome)
+        risk.observe(self.risk, order, now_ns)
+        if not push_child(self, at, &child, now_ns):
+            own_report(self, order, ExecType.REPORT_REPLACE_REJECTED, Reason.TABLE_FULL)
+
+    inline void settle_timer(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
+        """An order that rests is left alone; one whose cancel did not go out is looked at again soon."""
+        cdef const Order *order = &self.table.orders[slot]
+        if not order_states.rests(order) or not passive.is_quiet(order):
+            return
+        drop_timer(self, &self.child_timers[slot])
+        if order.cancels:
+            self.child_timers[slot] = timers.schedule(
+                self.timers, now_ns + (<int64_t>FIRST_ASK_NS << (order.cancels if order.cancels < DOUBLINGS
+                                                                 else <uint8_t>DOUBLINGS)),
+                CHILD_TIMER | order.child.client_order_id)
+
+    inline void chase(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
+        """The cancel or the replacement of an order that rests was not answered, or a cancel could not be sent. A
+        cancel is sent again, which costs nothing but a message; and it ends what is unclear about a replacement."""
+        cdef Order *order = &self.table.orders[slot]
+        if order_states.is_terminal(order.status):
+            return
+        if order.status == OrderStatus.PENDING_CANCEL or order.status == OrderStatus.PENDING_REPLACE:
+            ask(self, slot, now_ns)
+            orders.request_cancel(self.table, slot)
+            send_cancel(self, slot, now_ns)
+        elif order_table.parent_of(self.table, order) is not NULL:
+            rest(self, order.parent, now_ns, 0)

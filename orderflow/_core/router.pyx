@@ -1,1 +1,0 @@
-"""Python names of the enums of router.pxd."""

@@ -1,0 +1,80 @@
+"""What the boards say to the router: which of them may be traded on, a reference price, and what was traded.
+
+Router thread only.
+"""
+from libc.stdint cimport int64_t, uint32_t
+
+from orderflow._core cimport board, input_log, risk
+from orderflow._core.fixed cimport int128
+from orderflow._core.parents cimport Parent
+from orderflow._core.positions cimport Position
+from orderflow._core.router_state cimport ListingState, RouterState
+from orderflow._core.types cimport BoardEntry, BookState, ParentOrder
+
+
+cdef nogil:
+    inline void refresh_reference(RouterState *self, uint32_t instrument, int64_t now_ns) noexcept:
+        """Fused mid: halfway between the best bid and the best ask of the LIVE books, instrument scale."""
+        cdef int64_t bid = 0
+        cdef int64_t ask = 0
+        cdef int64_t price
+        cdef uint32_t k, i
+        for k in range(self.first[instrument], self.first[instrument + 1]):
+            i = self.members[k]
+            if self.views[i].book_state != BookState.LIVE:
+                continue
+            if self.views[i].bid_count:
+                price = self.views[i].bids[0].price * self.listings[i].price_factor
+                if price > bid:
+                    bid = price
+            if self.views[i].ask_count:
+                price = self.views[i].asks[0].price * self.listings[i].price_factor
+                if ask == 0 or price < ask:
+                    ask = price
+        if bid and ask:
+            risk.set_reference(self.risk, instrument, bid + (ask - bid) // 2, now_ns)
+
+    inline void count_volume(RouterState *self, uint32_t listing) noexcept:
+        """What was traded since the board was read last."""
+        cdef ListingState *state = &self.states[listing]
+        cdef int128 more = <int64_t>(self.views[listing].traded - state.traded)
+        state.traded = self.views[listing].traded
+        state.volume = state.volume + more * self.listings[listing].quantity_factor
+
+    inline int128 traded_by_others(const RouterState *self, const Parent *parent) noexcept:
+        """On a parent's listings in this run, less what is ours and what of it is out; instrument scale. It falls for
+        as long as prints of ours are missing."""
+        cdef const ParentOrder *order = &parent.order
+        cdef uint32_t begin = self.first[order.instrument]
+        cdef const Position *position
+        cdef int128 own
+        cdef int128 total = 0
+        cdef uint32_t k, i
+        for k in range(self.first[order.instrument + 1] - begin):
+            if order.listings and not (order.listings >> k) & 1:
+                continue
+            i = self.members[begin + k]
+            position = &self.table.positions[i]
+            own = (position.bought + position.sold) * self.listings[i].quantity_factor
+            total = total + self.states[i].volume - own
+        return total - parent.working - parent.in_doubt
+
+    inline bint read_board(RouterState *self, uint32_t listing) noexcept:
+        if board.read(self.board, listing, &self.views[listing]) != board.ReadStatus.READ_OK:
+            self.views[listing].book_state = BookState.STALE
+            risk.set_feed(self.risk, listing, BookState.STALE, self.views[listing].receive_ns)
+            return False
+        risk.set_feed(self.risk, listing, self.views[listing].book_state, self.views[listing].receive_ns)
+        count_volume(self, listing)
+        input_log.board_read(self.log, listing, self.views[listing].epoch, self.views[listing].publication)
+        return True
+
+    inline bint usable(const RouterState *self, uint32_t listing, int64_t now_ns) noexcept:
+        cdef const BoardEntry *view = &self.views[listing]
+        cdef const ListingState *state = &self.states[listing]
+        return (view.book_state == BookState.LIVE and not self.listings[listing].halted and state.under_way == 0
+                and now_ns >= state.limited_until_ns
+                and (state.tried == 0 or now_ns >= state.cautious_until_ns)
+                and not (view.epoch == state.spent_epoch and view.version <= state.spent_version)
+                and self.ports[self.listings[listing].exchange].orders is not NULL
+                and not self.killed >> self.listings[listing].exchange & 1)

@@ -1,0 +1,156 @@
+"""Routing: what can be sent of a parent now, and where.
+
+Of its listings take those whose book is LIVE and which have nothing of ours under way, split what remains over them
+by what it costs after fees, and send one IOC order to each that got a part, at the worst price that its part needs. A
+listing is looked at again only when its book has changed since our last order there ended: the levels that we have just
+taken are still displayed until then. What cannot be sent now waits for the next change, until the parent's time is up
+or no listing takes so little.
+
+Router thread only.
+"""
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
+
+from orderflow._core cimport allocation, pacing, parents, risk, risk_exposure
+from orderflow._core.allocation cimport Allocation, Split
+from orderflow._core.child_orders cimport send_child
+from orderflow._core.consolidated cimport MAXIMUM_OFFERS, Offer
+from orderflow._core.fixed cimport int128
+from orderflow._core.minimums cimport too_little
+from orderflow._core.order_table cimport NONE
+from orderflow._core.parent_changes cimport end_parent
+from orderflow._core.parents cimport Parent
+from orderflow._core.placeable cimport Cap
+from orderflow._core.resting_parents cimport rest
+from orderflow._core.risk_state cimport Decision, refuse
+from orderflow._core.router_state cimport RouterState
+from orderflow._core.router_view cimport usable
+from orderflow._core.types cimport Algorithm, ParentOrder, Reason, RoutePolicy, Side, TimeInForce
+
+
+cdef nogil:
+    inline uint32_t gather(RouterState *self, const ParentOrder *order, Offer *offers, Cap *caps,
+                           int64_t now_ns) noexcept:
+        """What each of the parent's listings offers now."""
+        cdef uint32_t begin = self.first[order.instrument]
+        cdef uint32_t count = self.first[order.instrument + 1] - begin
+        cdef uint32_t k, i
+        for k in range(count):
+            i = self.members[begin + k]
+            offers[k].listing = &self.listings[i]
+            if order.side == Side.BUY:
+                offers[k].levels = self.views[i].asks
+                offers[k].count = self.views[i].ask_count
+            else:
+                offers[k].levels = self.views[i].bids
+                offers[k].count = self.views[i].bid_count
+            offers[k].usable = (order.listings == 0 or (order.listings >> k) & 1) and usable(self, i, now_ns)
+            caps[k].quantity = INT64_MAX
+            caps[k].funds = INT64_MAX
+        return count
+
+    inline void restrain(RouterState *self, uint32_t slot, const Offer *offers, Cap *caps, uint32_t count,
+                         int64_t remaining, int64_t now_ns) noexcept:
+        """Where an exchange may only reduce, no more is sent than that, and the rest goes elsewhere. Risk would refuse
+        it, again with every change of the book; so it is told as a refusal."""
+        cdef uint8_t side = self.table.parents[slot].order.side
+        cdef Decision decision
+        cdef int128 most
+        cdef uint32_t k
+        if not self.risk.reducing:
+            return
+        for k in range(count):
+            if not offers[k].usable or not risk_exposure.is_reducing(self.risk, offers[k].listing.index):
+                continue
+            most = risk_exposure.reducible(self.risk, offers[k].listing.index, side)
+            if most < remaining:
+                refuse(&decision, Reason.EXCHANGE_REDUCING, most, remaining)
+                risk.explain(self.risk, slot, offers[k].listing.index, now_ns, &decision)
+                caps[k].quantity = <int64_t>(most / offers[k].listing.quantity_factor)
+
+    inline void choose_single(RouterState *self, Parent *parent, Offer *offers, Cap *caps, uint32_t count,
+                              int64_t quantity) noexcept:
+        """Policy SINGLE: keep the one listing that fills most, and of those the cheapest, for the parent's whole
+        life."""
+        cdef Split splits[MAXIMUM_OFFERS]
+        cdef Allocation alone
+        cdef Allocation best
+        cdef uint8_t was[MAXIMUM_OFFERS]
+        cdef uint32_t k, j
+        cdef int chosen = -1
+        best.quantity = 0
+        for k in range(count):
+            was[k] = offers[k].usable
+        for k in range(count):
+            if not was[k]:
+                continue
+            for j in range(count):
+                offers[j].usable = j == k
+            allocation.allocate(self.allocator, offers, caps, count, parent.order.side, quantity,
+                                parent.order.limit_price, splits, &alone)
+            if alone.quantity > best.quantity or (alone.quantity == best.quantity and alone.quantity and
+                                                  cheaper(&alone, &best, parent.order.side)):
+                best = alone
+                chosen = <int>k
+        for k in range(count):
+            offers[k].usable = was[k] and <int>k == chosen
+        if chosen >= 0:
+            parent.order.listings = <uint64_t>1 << chosen
+
+    inline bint cheaper(const Allocation *a, const Allocation *b, uint8_t side) noexcept:
+        cdef int order = allocation.wide.compare(&a.all_in, &b.all_in)
+        return order < 0 if side == Side.BUY else order > 0
+
+    inline void record_search(RouterState *self, const Parent *parent, const Allocation *out) noexcept:
+        self.searched_splits += 1
+        self.split_nodes += out.nodes
+        if not out.exact:
+            self.inexact_splits += 1
+            self.inexact_parent = parent.order.parent_id
+            self.inexact_instrument = parent.order.instrument
+            self.inexact = out[0]
+
+    inline void route(RouterState *self, uint32_t slot, int64_t now_ns, int64_t cause_ns) noexcept:
+        """Send what can be sent of a parent now."""
+        cdef Parent *parent = &self.table.parents[slot]
+        cdef Offer offers[MAXIMUM_OFFERS]
+        cdef Cap caps[MAXIMUM_OFFERS]
+        cdef Split splits[MAXIMUM_OFFERS]
+        cdef Allocation out
+        cdef int64_t remaining = parents.remaining(parent)
+        cdef uint32_t count, k
+        if parent.order.algorithm == Algorithm.RESTING:
+            rest(self, slot, now_ns, cause_ns)
+            return
+        if parent.closing or parent.paused or remaining <= 0 or self.killed >> (32 + parent.order.strategy) & 1:
+            return
+        if too_little(self, &parent.order, remaining):
+            if parent.working == 0 and parent.in_doubt == 0:
+                end_parent(self, slot, Reason.BELOW_MINIMUM_REMAINS, now_ns)
+            return
+        if pacing.is_paced(parent.order.algorithm):
+            remaining = pacing.due(parent)
+            if remaining <= 0 or too_little(self, &parent.order, remaining):
+                return
+        count = gather(self, &parent.order, offers, caps, now_ns)
+        restrain(self, slot, offers, caps, count, remaining, now_ns)
+        if self.policy == RoutePolicy.SINGLE and parent.children == 0:
+            choose_single(self, parent, offers, caps, count, remaining)
+        allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
+                            parent.order.limit_price, splits, &out)
+        if out.quantity == 0:
+            return
+        self.splits += 1
+        if not out.greedy:
+            record_search(self, parent, &out)
+        for k in range(count):
+            if splits[k].quantity > 0:
+                send_child(self, slot, offers[k].listing.index, splits[k].quantity, splits[k].price, TimeInForce.IOC,
+                           now_ns, cause_ns)
+
+    inline void route_instrument(RouterState *self, uint32_t instrument, int64_t now_ns, int64_t cause_ns) noexcept:
+        cdef uint32_t slot = self.active.first[instrument]
+        cdef uint32_t after
+        while slot != <uint32_t>NONE:
+            after = self.active.following[slot]
+            route(self, slot, now_ns, cause_ns)     # it may end this one
+            slot = after
