@@ -25,7 +25,7 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
                  unix_ns: int = 0, algorithm: str = "immediate", seconds: float | None = None, start_seconds: float = 0,
                  slices: int | None = None, randomness: int = 0, minimum_slice: object = None,
                  half_life: float | None = None, participation: object = None, exchanges: Sequence[str] = (),
-                 post_only: bool = False, display: object = None) -> np.void:
+                 post_only: bool = False, display: object = None, urgency: int | None = None) -> np.void:
     """One PARENT_ORDER_DTYPE record, without its id; the arguments are those of Engine.submit. `now_ns` is what the
     engine's monotonic clock shows, and `unix_ns` the unix clock.
 
@@ -60,6 +60,8 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
         raise ValueError('post_only: an order that does not rest takes; use algorithm="resting"')
     _refuse(algorithm, kind == Algorithm.RESTING, "does not rest", display=display)
     record["display"] = item.quantity(display) if display is not None else 0
+    _refuse(algorithm, kind == Algorithm.IMMEDIATE, "does not cross at once", urgency=urgency)
+    record["urgency"] = _urgency(urgency, seconds) if urgency is not None else 0
     if kind in PACED:
         _set_pace(record, algorithm, seconds, start_seconds, slices, randomness)
         record["start_unix_ns"] = unix_ns + int(record["start_ns"]) - now_ns
@@ -92,6 +94,14 @@ def _rate(participation: object) -> int:
     if not 0 < rate < 10**6:
         raise ValueError(f"participation {participation}: pov needs its part of all that is traded, between 0 and 1")
     return rate
+
+
+def _urgency(urgency: int, seconds: float | None) -> int:
+    if not 1 <= urgency <= 100:
+        raise ValueError(f"urgency {urgency}: expected 1 (waits for better) to 100 (at once)")
+    if seconds is None and urgency < 100:
+        raise ValueError(f"urgency {urgency}: an order that may wait needs its time, seconds")
+    return urgency
 
 
 def _algorithm(name: str) -> Algorithm:

@@ -708,7 +708,7 @@ class Engine:
                algorithm: str = "immediate", seconds: float | None = None, start_seconds: float = 0,
                slices: int | None = None, randomness: int = 0, minimum_slice: object = None,
                half_life: float | None = None, participation: object = None, exchanges: Sequence[str] = (),
-               post_only: bool = False, display: object = None) -> int:
+               post_only: bool = False, display: object = None, urgency: int | None = None) -> int:
         """Submit a parent order; returns its id.
 
         One that is below the minimum quantity or the minimum notional of every exchange ends at once, for the reason
@@ -749,6 +749,9 @@ class Engine:
         display : Decimal, str or int, optional
             Of one that rests: its order is never larger, and the next one follows when it has been filled (an iceberg
             that shows its tip). Base currency.
+        urgency : int, optional
+            Of "immediate": from 100, at once, down to 1. One that is less urgent pays at first little more than the
+            best price after fees, and what it needs only when four fifths of its time (seconds) are over.
 
         Raises
         ------
@@ -768,7 +771,7 @@ class Engine:
             unix_ns=self.now_ns if self._direct else time.time_ns(), algorithm=algorithm, seconds=seconds,
             start_seconds=start_seconds, slices=slices, randomness=randomness, minimum_slice=minimum_slice,
             half_life=half_life, participation=participation, exchanges=exchanges, post_only=post_only,
-            display=display)
+            display=display, urgency=urgency)
         self._counter += 1
         record["parent_id"] = self._counter
         if not self.strategizer.submit(record):

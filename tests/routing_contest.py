@@ -24,11 +24,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from orderflow._core.algos.patience import looks, share_at
 from orderflow._core.allocation import Splitter
 from orderflow._core.types import Side
 from orderflow.engine import BOARD_DEPTH
 
 FEE_UNIT = 10**8
+WHOLE = 10**6
+#: Of an order that has two seconds and is in no haste.
+URGENCY = 25
+ROUTER, AT_ONCE = f"router, urgency {URGENCY}", "router, at once"
+WALK = "walk with fees, no re-route (ccxt's rule)"
 BPS = 10_000
 
 
@@ -139,12 +145,13 @@ class Trial:
 
 # -- contestants: each sends its legs; what they do not get is left to the horizon ------------------------------------
 
-def route(trial: Trial) -> None:
+def route(trial: Trial, urgency: int) -> None:
     """The router: split, send, and again with what failed, until no answer could come before the horizon."""
-    exchanges, end_ns = trial.market.exchanges, trial.task.end_ns
-    now_ns, working = trial.task.at_ns, 0
+    exchanges, task = trial.market.exchanges, trial.task
+    now_ns, working = task.at_ns, 0
     reports: list[tuple[int, int, int]] = []                # when it is heard, exchange, quantity asked for
     spent = [-1] * len(exchanges)                           # the book that was seen when the last order there ended
+    pending = looks(task.at_ns, task.end_ns) if urgency < 100 else []
     while True:
         for report in sorted(one for one in reports if one[0] <= now_ns):
             reports.remove(report)
@@ -152,24 +159,56 @@ def route(trial: Trial) -> None:
             spent[report[1]] = exchanges[report[1]].index(now_ns - exchanges[report[1]].delay_ns)
         filled = sum(fill.quantity for fill in trial.fills
                      if fill.at_ns + exchanges[fill.exchange].delay_ns <= now_ns)
-        wanted = trial.task.quantity - filled - working
+        wanted = task.quantity - filled - working
         busy = {report[1] for report in reports}
-        usable = [i not in busy and one.index(now_ns - one.delay_ns) > spent[i] and now_ns + 2 * one.delay_ns <= end_ns
-                  for i, one in enumerate(exchanges)]
+        usable = [i not in busy and one.index(now_ns - one.delay_ns) > spent[i]
+                  and now_ns + 2 * one.delay_ns <= task.end_ns for i, one in enumerate(exchanges)]
         if wanted > 0 and any(usable):
-            split = trial.splits.all_in.split(trial.task.side, wanted, trial.seen(now_ns), usable=usable)
-            for i, (quantity, limit) in enumerate(split.parts):
+            for i, (quantity, limit) in enumerate(split_patiently(trial, wanted, usable, urgency, now_ns)):
                 if quantity:
                     trial.send(Leg(i, quantity, limit), now_ns)
                     reports.append((now_ns + 2 * exchanges[i].delay_ns, i, quantity))
                     working += quantity
                     wanted -= quantity
+        pending = [at_ns for at_ns in pending if at_ns > now_ns]
         due = [report[0] for report in reports]
         if wanted > 0:
-            due += [at_ns for one in exchanges if (at_ns := next_change(one, now_ns)) is not None]
-        if not due or min(due) > end_ns or trial.remaining == 0:
+            due += [at_ns for one in exchanges if (at_ns := next_change(one, now_ns)) is not None] + pending[:1]
+        if not due or min(due) > task.end_ns or trial.remaining == 0:
             return
         now_ns = min(due)
+
+
+def split_patiently(trial: Trial, wanted: int, usable: list[bool], urgency: int, now_ns: int) -> list[tuple[int, int]]:
+    """(quantity, limit) of each exchange's part, of what may be paid by now."""
+    task, exchanges, seen = trial.task, trial.market.exchanges, trial.seen(now_ns)
+    parts = trial.splits.all_in.split(task.side, wanted, seen, usable=usable).parts
+    part = share_at(urgency, task.at_ns, task.end_ns, now_ns) if urgency < 100 else WHOLE
+    needed = [all_in(task, exchanges[i], limit) for i, (quantity, limit) in enumerate(parts) if quantity]
+    if not needed or part == WHOLE:
+        return parts
+    best = min(all_in(task, one, int(levels["price"][0])) for one, levels in zip(exchanges, seen, strict=True)
+               if len(levels))
+    most = best + (max(needed) - best) * part // WHOLE
+    seen = [levels[[all_in(task, one, price) <= most for price in levels["price"].tolist()]] if len(levels) else levels
+            for one, levels in zip(exchanges, seen, strict=True)]
+    return trial.splits.all_in.split(task.side, wanted, seen, usable=usable).parts
+
+
+def all_in(task: Task, exchange, price: int) -> int:
+    """What a unit costs after fees; of a sale what it brings, negative."""
+    sign = 1 if task.side == Side.BUY else -1
+    return sign * price * (FEE_UNIT + sign * exchange.taker_fee)
+
+
+def route_patiently(trial: Trial) -> None:
+    """The router, of an order that may take the two seconds that it has."""
+    route(trial, urgency=URGENCY)
+
+
+def route_at_once(trial: Trial) -> None:
+    """The router, of an order that is in haste."""
+    route(trial, urgency=100)
 
 
 def next_change(exchange, now_ns: int) -> int | None:
@@ -229,11 +268,12 @@ def walk_all_in(trial: Trial) -> None:
 
 #: By name; the first is what the others are compared with.
 CONTESTANTS: dict[str, Callable[[Trial], None]] = {
-    "router": route,
+    ROUTER: route_patiently,
+    AT_ONCE: route_at_once,
     "best single exchange": take_best_single,
     "equal split": split_equally,
     "sweep by price, fee-blind": sweep_by_price,
-    "walk with fees, no re-route (ccxt's rule)": walk_all_in,
+    WALK: walk_all_in,
 }
 
 

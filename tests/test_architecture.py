@@ -24,7 +24,7 @@ STAGES = """
     risk_state risk_exposure risk_price risk_rates risk_own_orders risk_money risk segments flusher journal_scan journal
     input_log
     strategy
-    consolidated charges placeable listing_part relaxation branching
+    consolidated algos/patience charges placeable listing_part relaxation branching
     allocation
     queue_ladder resting matching
     latency

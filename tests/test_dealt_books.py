@@ -12,14 +12,13 @@ from orderflow._core.types import LEVEL_DTYPE, Side
 from orderflow.engine import BOARD_DEPTH
 from tests import routing_contest
 from tests.routing_books import Exchange, Market, deal, dealt_market, recorded
-from tests.routing_contest import CONTESTANTS, FEE_UNIT, Splits, Task, Trial
+from tests.routing_contest import AT_ONCE, CONTESTANTS, FEE_UNIT, ROUTER, WALK, Splits, Task, Trial
 
 BUY, SELL = Side.BUY, Side.SELL
 LOT = 1_000                     # 0.00001 BTC at the capture's 8 decimals
 INSTANTS = 1_000
 FEES = (30_000, 20_000, 25_000)
 SECOND_NS = 1_000_000_000
-WALK = "walk with fees, no re-route (ccxt's rule)"
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +91,7 @@ def test_with_equal_fees_and_no_delay_the_router_pays_what_the_single_book_costs
     splits = Splits(market)
     for at_ns, side, quantity in instants(whole):
         trial = Trial(market, splits, Task(side, quantity, at_ns, at_ns))
-        routing_contest.route(trial)
+        routing_contest.route_at_once(trial)
         single, worst = walk(whole.offered(side, at_ns).tolist(), quantity)
         assert sum(fill.quantity for fill in trial.fills) == quantity
         assert sum(fill.price * fill.quantity for fill in trial.fills) == single
@@ -172,7 +171,7 @@ def market_that_fades():
 
 
 def test_the_router_sends_again_at_once_what_has_faded():
-    fills, result = attempt("router", market_that_fades(), 4)
+    fills, result = attempt(AT_ONCE, market_that_fades(), 4)
     assert fills == [(30, 1, 101, 4)]         # heard of at 20, there at 30
     assert (result.late, result.legs) == (0, 2) and result.cost_bps == cost(404, 95, 4)
 
@@ -197,17 +196,31 @@ def test_what_was_taken_stays_gone():
     """Though the recording, which knows nothing of us, shows it again."""
     alone = exchange(0, (-100, ladder((100, 3))), (400, ladder((100, 3), (102, 9))))
     assert attempt(WALK, Market((alone,), 1, -100, 1_000), 5)[0] == [(0, 0, 100, 3), (1_000, 0, 102, 2)]
-    assert attempt("router", Market((alone,), 1, -100, 1_000), 5)[0] == [(0, 0, 100, 3), (400, 0, 102, 2)]
+    assert attempt(AT_ONCE, Market((alone,), 1, -100, 1_000), 5)[0] == [(0, 0, 100, 3), (400, 0, 102, 2)]
+
+
+def test_one_that_has_time_waits_for_books_to_fill_up():
+    alone = exchange(0, (-100, ladder((100, 2), (110, 9))), (400, ladder((101, 5), (110, 9))))
+    market = Market((alone,), 1, -100, 1_000)
+    assert attempt(AT_ONCE, market, 4)[0] == [(0, 0, 100, 2), (0, 0, 110, 2)]
+    assert attempt(ROUTER, market, 4)[0] == [(0, 0, 100, 2), (400, 0, 101, 2)]
+
+
+def test_one_that_has_time_pays_what_it_needs_in_the_end():
+    cheap = exchange(0, (-100, ladder((100, 2), (109, 1))), (990, ladder((100, 9))))
+    dear = exchange(0, (-100, ladder((110, 9))))
+    fills, result = attempt(ROUTER, Market((cheap, dear), 1, -100, 1_000), 4)
+    assert fills == [(0, 0, 100, 2), (800, 1, 110, 2)] and result.late == 0
 
 
 def test_the_router_waits_for_another_book_where_its_last_order_has_ended():
     alone = exchange(10, (-100, ladder((100, 5))), (5, ladder((103, 9))), (200, ladder((104, 9))))
-    fills, result = attempt("router", Market((alone,), 1, -100, 1_000), 4)
+    fills, result = attempt(AT_ONCE, Market((alone,), 1, -100, 1_000), 4)
     assert fills == [(220, 0, 104, 4)] and result.legs == 2         # the book of 5 was seen when the answer came
 
 
 def test_nothing_is_sent_that_could_not_be_answered_before_the_horizon():
-    fills, result = attempt("router", market_that_fades(), 4, end_ns=35)
+    fills, result = attempt(AT_ONCE, market_that_fades(), 4, end_ns=35)
     assert fills == [(35, 1, 101, 4)] and (result.late, result.legs) == (1, 1)
 
 
@@ -238,8 +251,8 @@ def test_the_router_is_not_dearer_than_simpler_ways(whole):
         drawn = routing_contest.tasks(market, np.random.default_rng(seed), 40, 2 * SECOND_NS)
         found = routing_contest.contest(market, splits, drawn)
         means.append({name: np.mean([one.cost_bps for one in results]) for name, results in found.items()})
-    dearer = {name: np.mean([mean[name] - mean["router"] for mean in means]) for name in CONTESTANTS}
-    assert dearer.pop("router") == 0 and dearer.pop(WALK) > -0.05
+    dearer = {name: np.mean([mean[name] - mean[ROUTER] for mean in means]) for name in CONTESTANTS}
+    assert dearer.pop(ROUTER) == 0 and 0 < dearer.pop(AT_ONCE) and 0 < dearer.pop(WALK)
     assert len(dearer) == 3 and all(each > 0.05 for each in dearer.values()), dearer
 
 
@@ -248,5 +261,5 @@ def test_where_nothing_fades_the_walk_with_fees_costs_what_the_router_costs(whol
     market = dealt_market(whole, LOT, delays_ns=(0, 0, 0))
     drawn = routing_contest.tasks(market, np.random.default_rng(0), 60, 2 * SECOND_NS)
     found = routing_contest.contest(market, Splits(market), drawn)
-    assert found["router"] == found[WALK] and all(one.late == 0 for one in found[WALK])
-    assert found["router"] != found["sweep by price, fee-blind"]
+    assert found[AT_ONCE] == found[WALK] and all(one.late == 0 for one in found[WALK])
+    assert found[AT_ONCE] != found["sweep by price, fee-blind"]

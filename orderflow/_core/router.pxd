@@ -21,6 +21,7 @@ from libc.string cimport memset
 from orderflow._core cimport (
     active_parents, crash_point, input_log, journal, kill, order_states, order_table, orders, pacing, passive, pending,
     risk, risk_rates, timers)
+from orderflow._core.algos cimport patience
 from orderflow._core.child_orders cimport ask, blocks, drop_timer, own_report, pursue
 from orderflow._core.kill cimport KillCause, KillScope
 from orderflow._core.order_states cimport Order
@@ -101,7 +102,8 @@ cdef nogil:
             deny_parent(self, order, refusal.code, now_ns)
             return
         if (active_parents.is_full(&self.active) or timers.room(self.timers)
-                < <uint32_t>(order.end_ns != 0) + <uint32_t>pacing.is_paced(order.algorithm)):
+                < <uint32_t>(order.end_ns != 0)
+                + <uint32_t>(pacing.is_paced(order.algorithm) or patience.is_patient(order))):
             deny_parent(self, order, Reason.TABLE_FULL, now_ns)
             return
         slot = orders.open_parent(self.table, order, self.risk.exposures[order.instrument].reference_price, now_ns)
@@ -117,7 +119,16 @@ cdef nogil:
             set_up_pace(self, &self.table.parents[slot])
             self.slice_timers[slot] = timers.schedule(self.timers, order.start_ns, SLICE_TIMER | order.parent_id)
             return
+        look_again(self, <uint32_t>slot, now_ns)
         route(self, <uint32_t>slot, now_ns, order.cause_receive_ns)
+
+    inline void look_again(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
+        """A patient parent pays more after a while, though no book has changed."""
+        cdef const ParentOrder *order = &self.table.parents[slot].order
+        cdef int64_t next_ns = patience.next_look_ns(order, now_ns) if patience.is_patient(order) else 0
+        self.slice_timers[slot] = 0
+        if next_ns:
+            self.slice_timers[slot] = timers.schedule(self.timers, next_ns, SLICE_TIMER | order.parent_id)
 
     inline void pause(RouterState *self, uint32_t slot, bint paused, int64_t now_ns) noexcept:
         """Nothing new for a parent, or again. What is out stays; a schedule's time goes on, and what it missed is due
@@ -284,7 +295,10 @@ cdef nogil:
         if key & SLICE_TIMER:
             slot = order_table.find_parent(self.table, key & ~SLICE_TIMER)
             if slot != <uint32_t>NONE and self.table.parents[slot].closing == 0:
-                begin_slice(self, slot, now_ns)
+                if pacing.is_paced(self.table.parents[slot].order.algorithm):
+                    begin_slice(self, slot, now_ns)
+                else:
+                    look_again(self, slot, now_ns)
                 route(self, slot, now_ns, 0)
             return
         slot = order_table.find_parent(self.table, key)

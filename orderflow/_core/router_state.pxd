@@ -32,7 +32,7 @@ cdef extern from *:
     """
     const uint64_t CHILD_TIMER "ORDERFLOW_CHILD_TIMER"     # timer keys: those of child orders carry it, of parents not
     const uint64_t DAY_TIMER "ORDERFLOW_DAY_TIMER"         # the key of the day's end
-    const uint64_t SLICE_TIMER "ORDERFLOW_SLICE_TIMER"     # of a parent's next slice
+    const uint64_t SLICE_TIMER "ORDERFLOW_SLICE_TIMER"     # of a parent's next slice, or a patient one's next look
 
 
 cdef struct Port:               # one exchange as the router sees it
@@ -90,7 +90,7 @@ cdef struct RouterState:
     uint64_t faults
     ActiveParents active        # parents that are not done
     uint64_t *parent_timers     # by slot: handle of the timer that ends the parent
-    uint64_t *slice_timers      # by slot: of the timer that begins the parent's next slice
+    uint64_t *slice_timers      # by slot: of the parent's next slice or look
     uint64_t *child_timers      # by slot: handle of the timer that waits for the order's answer
     OwnReport *own              # a queue, read when the input under way is done with
     Histogram *frame_to_decision

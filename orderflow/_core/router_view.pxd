@@ -69,12 +69,16 @@ cdef nogil:
         input_log.board_read(self.log, listing, self.views[listing].epoch, self.views[listing].publication)
         return True
 
-    inline bint usable(const RouterState *self, uint32_t listing, int64_t now_ns) noexcept:
-        cdef const BoardEntry *view = &self.views[listing]
-        cdef const ListingState *state = &self.states[listing]
-        return (view.book_state == BookState.LIVE and not self.listings[listing].halted and state.under_way == 0
-                and now_ns >= state.limited_until_ns
-                and (state.tried == 0 or now_ns >= state.cautious_until_ns)
-                and not (view.epoch == state.spent_epoch and view.version <= state.spent_version)
+    inline bint is_tradable(const RouterState *self, uint32_t listing) noexcept:
+        """Whether it can be traded on, now or when what we have under way there has ended."""
+        return (self.views[listing].book_state == BookState.LIVE and not self.listings[listing].halted
                 and self.ports[self.listings[listing].exchange].orders is not NULL
                 and not self.killed >> self.listings[listing].exchange & 1)
+
+    inline bint usable(const RouterState *self, uint32_t listing, int64_t now_ns) noexcept:
+        """Whether an order that takes can be sent there now."""
+        cdef const BoardEntry *view = &self.views[listing]
+        cdef const ListingState *state = &self.states[listing]
+        return (is_tradable(self, listing) and state.under_way == 0 and now_ns >= state.limited_until_ns
+                and (state.tried == 0 or now_ns >= state.cautious_until_ns)
+                and not (view.epoch == state.spent_epoch and view.version <= state.spent_version))

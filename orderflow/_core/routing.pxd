@@ -10,7 +10,8 @@ Router thread only.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
-from orderflow._core cimport allocation, pacing, parents, risk, risk_exposure
+from orderflow._core cimport allocation, consolidated, pacing, parents, risk, risk_exposure
+from orderflow._core.algos cimport patience
 from orderflow._core.allocation cimport Allocation, Split
 from orderflow._core.child_orders cimport send_child
 from orderflow._core.consolidated cimport MAXIMUM_OFFERS, Offer
@@ -23,7 +24,7 @@ from orderflow._core.placeable cimport Cap
 from orderflow._core.resting_parents cimport rest
 from orderflow._core.risk_state cimport Decision, refuse
 from orderflow._core.router_state cimport RouterState
-from orderflow._core.router_view cimport usable
+from orderflow._core.router_view cimport is_tradable, usable
 from orderflow._core.types cimport Algorithm, ParentOrder, Reason, RoutePolicy, Side, TimeInForce
 
 
@@ -109,6 +110,41 @@ cdef nogil:
             self.inexact_instrument = parent.order.instrument
             self.inexact = out[0]
 
+    inline void wait_for_better(const RouterState *self, const ParentOrder *order, Offer *offers, const Split *splits,
+                                uint32_t count, int64_t now_ns) noexcept:
+        """Leave out of the offers what a patient parent does not pay yet. The best is that of all books that it can
+        trade on, even if what is there cannot be taken now."""
+        cdef uint8_t side = order.side
+        cdef uint32_t k
+        cdef int128 price
+        cdef int128 best = 0
+        cdef int128 dearest = 0
+        for k in range(count):
+            if splits[k].quantity > 0:
+                price = consolidated.all_in_price(offers[k].listing, side, splits[k].price)
+                if dearest == 0 or (price > dearest if side == Side.BUY else price < dearest):
+                    dearest = price
+            if (offers[k].count > 0 and (order.listings == 0 or (order.listings >> k) & 1)
+                    and is_tradable(self, offers[k].listing.index)):
+                price = consolidated.all_in_price(offers[k].listing, side, offers[k].levels[0].price)
+                if best == 0 or (price < best if side == Side.BUY else price > best):
+                    best = price
+        patience.hold_back(offers, count, side,
+                           patience.most_paid(best, dearest, patience.share(order, now_ns)))
+
+    inline bint leaves_too_little(const RouterState *self, const Parent *parent, int64_t sent,
+                                  int64_t *wanted) noexcept:
+        """Whether no exchange would take what is left of a parent when so much of it has been filled. `wanted` is then
+        so much that it would."""
+        cdef int64_t whole = parents.remaining(parent)
+        cdef int64_t left = whole - sent
+        if left <= 0 or not too_little(self, &parent.order, left):
+            return False
+        while left < whole and too_little(self, &parent.order, left):
+            left = 2 * left if left < whole // 2 else whole
+        wanted[0] = whole - left
+        return wanted[0] > 0
+
     inline void route(RouterState *self, uint32_t slot, int64_t now_ns, int64_t cause_ns) noexcept:
         """Send what can be sent of a parent now."""
         cdef Parent *parent = &self.table.parents[slot]
@@ -137,6 +173,13 @@ cdef nogil:
             choose_single(self, parent, offers, caps, count, remaining)
         allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
                             parent.order.limit_price, splits, &out)
+        if out.quantity and patience.is_patient(&parent.order):
+            wait_for_better(self, &parent.order, offers, splits, count, now_ns)
+            allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
+                                parent.order.limit_price, splits, &out)
+        if out.quantity and leaves_too_little(self, parent, out.quantity, &remaining):
+            allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
+                                parent.order.limit_price, splits, &out)
         if out.quantity == 0:
             return
         self.splits += 1

@@ -473,7 +473,7 @@ cdef struct ParentOrder:        # 128 bytes: strategizer -> router
     uint8_t kind                # ParentKind
     uint8_t side
     uint8_t algorithm
-    uint8_t urgency
+    uint8_t urgency             # IMMEDIATE: 1 to 100, how little it waits for better (algos/patience.pxd); 0 = at once
     uint8_t flags               # OrderFlag, of its children
     uint8_t randomness          # of a schedule: percent of a slice's length and size, MOST_RANDOMNESS at most
     uint16_t slices             # of a schedule, at most
