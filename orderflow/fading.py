@@ -48,8 +48,9 @@ def order_of_exchanges(levels: Sequence[tuple[float, float]], later: float) -> l
 
 def send_delays_ns(round_trips_ns: Sequence[int]) -> list[int]:
     """How long to wait before sending to each exchange so that all orders arrive together: nobody sees an order on one
-    exchange and takes his own from another before ours is there. Of the round trip times, the longest waits 0."""
+    exchange and takes his own from another before ours is there. The longest round trip waits 0; one way is half of
+    a round trip."""
     if any(one < 0 for one in round_trips_ns):
         raise ValueError(f"round_trips_ns: {min(round_trips_ns)}, expected 0 or more")
     longest = max(round_trips_ns, default=0)
-    return [longest - one for one in round_trips_ns]
+    return [(longest - one) // 2 for one in round_trips_ns]

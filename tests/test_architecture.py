@@ -31,8 +31,8 @@ STAGES = """
     pending kill rates gate account reconciliation recovery held_orders waiting_cancels paper_levels paper_queue
     paper_reports paper exchange_state events recording publication execution_reports evidence rounds connections
     order_entry cancelling market_data exchange
-    router_state parent_reports router_faults router_view minimums child_orders paced_parents parent_changes
-    resting_parents parent_checks routing router strategizer
+    arrivals router_state parent_reports router_faults router_view minimums child_orders paced_parents parent_changes
+    resting_parents parent_checks staggering routing router strategizer
     codecs/assets codecs/fields codecs/outbox codecs/balances codecs/text codecs/prepared
     codecs/binance_times codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_bodies
     codecs/binance_account codecs/binance_orders

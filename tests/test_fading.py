@@ -36,7 +36,8 @@ def test_survival_forgets_how_long_it_has_been_there(seconds, more, rate):
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=8))
 def test_all_orders_arrive_together(round_trips):
     delays = send_delays_ns(round_trips)
-    assert len({delay + one for delay, one in zip(delays, round_trips, strict=True)}) == 1
+    arrivals = [delay + one / 2 for delay, one in zip(delays, round_trips, strict=True)]
+    assert max(arrivals) - min(arrivals) < 1        # nanoseconds are whole
     assert min(delays) == 0
 
 

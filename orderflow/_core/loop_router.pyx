@@ -4,7 +4,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from orderflow._core cimport (
-    child_orders, clock, kill, latency, order_table, pending, router, router_faults, segments,
+    arrivals, child_orders, clock, kill, latency, order_table, pending, router, router_faults, segments,
     strategizer, timers)
 from orderflow._core.algos.volume_curve cimport VolumeCurve
 from orderflow._core.allocation cimport Splitter, exact_wide
@@ -106,6 +106,7 @@ cdef class RouterLoop(Loop):
         self.state.child_timers = <uint64_t *>calloc(order_capacity, sizeof(uint64_t))
         self.state.own = <OwnReport *>calloc(order_capacity, sizeof(OwnReport))
         self.state.own_capacity = order_capacity
+        self._make_prices(table)
         if (self.state.views is NULL or self.state.states is NULL or self.state.parent_timers is NULL
                 or self.state.slice_timers is NULL or self.state.child_timers is NULL or self.state.own is NULL):
             raise MemoryError()
@@ -153,6 +154,15 @@ cdef class RouterLoop(Loop):
         self.state.active.following, self.state.active.preceding = &slots[0, 0], &slots[1, 0]
         self.state.active.first, self.state.active.last = &instruments[0, 0], &instruments[1, 0]
         self.state.active.capacity = capacity
+
+    def _make_prices(self, table):
+        """A copy of the listings, whose fees move, and what fading costs before anything is known of it."""
+        prices = table.copy()
+        chase = np.full(self.state.instrument_count + 1, <int64_t>arrivals.FIRST_CHASE, np.int64)
+        self.kept_alive += [prices, chase]
+        cdef Listing[::1] listings = prices
+        cdef int64_t[::1] chases = chase
+        self.state.priced, self.state.chase = &listings[0], &chases[0]
 
     def _take_curves(self, list curves):
         self.state.curves = <const double **>calloc(self.state.instrument_count + 1, sizeof(double *))
@@ -280,6 +290,38 @@ cdef class RouterLoop(Loop):
         """Watch over an order of an earlier run that `orders.adopt` has entered. Before the loop runs only."""
         self.orders.order(slot)
         child_orders.adopt(&self.state, slot, now_ns)
+
+    def learned_arrivals(self, int64_t now_ns):
+        """What orders that take find when they arrive, learned in this run or told by `expect`: for each listing, in
+        index order, (part of what is displayed that will be gone, round trip in nanoseconds, or None where no order
+        has ended yet). A value may be newer than its neighbour."""
+        cdef uint32_t i
+        found = []
+        for i in range(self.state.listing_count):
+            one = self.state.states[i].arrivals
+            found.append((arrivals.missing(&one, now_ns) / <double>arrivals.WHOLE, one.round_trip_ns or None))
+        return found
+
+    def chase(self, uint32_t instrument):
+        """How much dearer it is to send again what was gone, after fees, as a part of the price."""
+        if instrument >= self.state.instrument_count:
+            raise ValueError(f"instrument {instrument}: there are {self.state.instrument_count}")
+        return self.state.chase[instrument] / 1e8
+
+    def expect(self, uint32_t listing, double missing, int64_t round_trip_ns, int64_t now_ns):
+        """Begin with what an earlier run has learned of a listing; round_trip_ns 0 = nothing. Before the loop runs.
+
+        Raises ValueError that names the argument that is wrong.
+        """
+        if listing >= self.state.listing_count:
+            raise ValueError(f"listing {listing}: there are {self.state.listing_count}")
+        if not 0.0 <= missing <= 1.0:
+            raise ValueError(f"missing {missing}: expected a part, 0 to 1")
+        if round_trip_ns < 0:
+            raise ValueError(f"round_trip_ns {round_trip_ns}: expected 0 or more")
+        self.state.states[listing].arrivals.missing = <int64_t>(missing * arrivals.WHOLE)
+        self.state.states[listing].arrivals.round_trip_ns = round_trip_ns
+        self.state.states[listing].arrivals.learned_ns = now_ns
 
     def set_state(self, int state):
         """Queue a TradingState. Control thread only."""

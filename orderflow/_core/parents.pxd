@@ -34,6 +34,10 @@ cdef struct Parent:
     int64_t before_quantity     # `order.quantity` before it was raised for a replacement under way; 0 = it was not
     uint64_t resting            # client order id of its order (Algorithm.RESTING), 0 = none
     int64_t released            # if it is paced: what is filled, out and in doubt may be so much by now
+    int128 missed_at            # all-in price of an order that did not get all it asked for; 0 = nothing to learn
+    int64_t staggered_ns        # when its first orders were decided; 0 = not yet
+    int64_t longest_ns          # round trip of the slowest of them, if they are to arrive together; 0 = they are not
+    int64_t resumes_ns          # nothing is sent before, because something is waiting for its time; 0 = nothing is
     int64_t lot                 # of a schedule: in what it releases
     uint32_t slices             # of a schedule: as many as have a size that can be sent
     uint32_t begun              # of those

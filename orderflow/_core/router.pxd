@@ -19,8 +19,8 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from orderflow._core cimport (
-    active_parents, crash_point, input_log, journal, kill, order_states, order_table, orders, pacing, passive, pending,
-    risk, risk_rates, timers)
+    active_parents, arrivals, consolidated, crash_point, input_log, journal, kill, order_states, order_table, orders,
+    pacing, passive, pending, risk, risk_rates, timers)
 from orderflow._core.algos cimport patience
 from orderflow._core.child_orders cimport ask, blocks, drop_timer, own_report, pursue
 from orderflow._core.kill cimport KillCause, KillScope
@@ -37,8 +37,8 @@ from orderflow._core.router_state cimport CHILD_TIMER, DAY_TIMER, SLICE_TIMER, L
 from orderflow._core.router_view cimport read_board, refresh_reference
 from orderflow._core.routing cimport route, route_instrument
 from orderflow._core.types cimport (
-    Algorithm, ExecType, ExecutionReport, FaultCode, InputKind, ParentKind, ParentOrder, ParentStatus, Reason,
-    TradingState, Wake)
+    Algorithm, ChildOrder, ExecType, ExecutionReport, FaultCode, InputKind, OrderStatus, ParentKind, ParentOrder,
+    ParentStatus, Reason, TradingState, Wake)
 
 cdef enum:
     EVERYTHING = 1              # whom a command of the input log concerns; 0 = the trading state
@@ -210,6 +210,7 @@ cdef nogil:
             drop_timer(self, &self.child_timers[outcome.order])
             state.spent_epoch = self.views[order.child.listing].epoch
             state.spent_version = self.views[order.child.listing].version
+            learn_arrival(self, order, outcome.parent, now_ns)
         pursue(self, outcome.order, was_unclear, now_ns)
         settle_timer(self, outcome.order, now_ns)
         if report.reason == Reason.RATE_LIMITED:
@@ -224,6 +225,17 @@ cdef nogil:
         if (outcome.parent_status == ParentStatus.PARENT_WORKING
                 or self.table.parents[outcome.parent].order.algorithm == Algorithm.RESTING):
             route(self, outcome.parent, now_ns, 0)
+
+    inline void learn_arrival(RouterState *self, const Order *order, uint32_t parent, int64_t now_ns) noexcept:
+        """An order has ended: of one that took, what was there for it."""
+        cdef const ChildOrder *child = &order.child
+        if order_states.rests(order) or (order.status != OrderStatus.FILLED and order.status != OrderStatus.CANCELED
+                                         and order.status != OrderStatus.EXPIRED):
+            return
+        arrivals.learn(&self.states[child.listing].arrivals, child.quantity, order.cumulative, child.decided_ns, now_ns)
+        if parent != <uint32_t>NONE and order.cumulative < child.quantity:
+            self.table.parents[parent].missed_at = consolidated.all_in_price(
+                &self.listings[child.listing], child.side, child.price)
 
     inline void on_limited(RouterState *self, const Order *order, const ExecutionReport *report,
                            int64_t now_ns) noexcept:

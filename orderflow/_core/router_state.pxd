@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core.active_parents cimport ActiveParents
 from orderflow._core.allocation cimport Allocation, Allocator
+from orderflow._core.arrivals cimport Arrivals
 from orderflow._core.board cimport SequenceBoard
 from orderflow._core.doorbell cimport NativeDoorbell
 from orderflow._core.fixed cimport int128
@@ -52,6 +53,7 @@ cdef struct ListingState:
     int64_t limited_until_ns    # its exchange had no room for an order: not before
     int64_t cautious_until_ns   # until then one order after the other, so that not every parent's is refused
     uint64_t tried              # the order that it waits for then, 0 = none
+    Arrivals arrivals
     uint32_t spent_epoch
     uint32_t under_way          # children of ours that block it (see `blocks`)
 
@@ -67,6 +69,8 @@ cdef struct RouterState:
     const Listing *listings
     const uint32_t *members     # listing indices, instrument after instrument
     const uint32_t *first       # by instrument: where its members begin; one more at the end
+    Listing *priced             # by listing: the same, whose fee counts what fades there
+    int64_t *chase              # by instrument: what fading costs, as of arrivals.pxd
     const double **curves       # by instrument: running sums of its volume curve, NULL = it has none
     BoardEntry *views           # by listing: the last read
     ListingState *states        # by listing

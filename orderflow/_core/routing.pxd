@@ -10,7 +10,8 @@ Router thread only.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
-from orderflow._core cimport allocation, consolidated, pacing, parents, risk, risk_exposure
+from orderflow._core cimport (
+    allocation, arrivals, consolidated, pacing, parents, risk, risk_exposure, staggering)
 from orderflow._core.algos cimport patience
 from orderflow._core.allocation cimport Allocation, Split
 from orderflow._core.child_orders cimport send_child
@@ -25,10 +26,19 @@ from orderflow._core.resting_parents cimport rest
 from orderflow._core.risk_state cimport Decision, refuse
 from orderflow._core.router_state cimport RouterState
 from orderflow._core.router_view cimport is_tradable, usable
-from orderflow._core.types cimport Algorithm, ParentOrder, Reason, RoutePolicy, Side, TimeInForce
+from orderflow._core.types cimport Algorithm, Listing, ParentOrder, Reason, RoutePolicy, Side, TimeInForce
 
 
 cdef nogil:
+    inline const Listing *priced(RouterState *self, uint32_t listing, int64_t now_ns) noexcept:
+        """The listing with what fades there as a part of its fee."""
+        cdef int64_t more
+        if self.states[listing].arrivals.missing == 0:
+            return &self.listings[listing]
+        more = arrivals.surcharge(&self.states[listing].arrivals, self.chase[self.listings[listing].instrument], now_ns)
+        self.priced[listing].taker_fee = self.listings[listing].taker_fee + more
+        return &self.priced[listing]
+
     inline uint32_t gather(RouterState *self, const ParentOrder *order, Offer *offers, Cap *caps,
                            int64_t now_ns) noexcept:
         """What each of the parent's listings offers now."""
@@ -37,7 +47,7 @@ cdef nogil:
         cdef uint32_t k, i
         for k in range(count):
             i = self.members[begin + k]
-            offers[k].listing = &self.listings[i]
+            offers[k].listing = priced(self, i, now_ns)
             if order.side == Side.BUY:
                 offers[k].levels = self.views[i].asks
                 offers[k].count = self.views[i].ask_count
@@ -101,6 +111,25 @@ cdef nogil:
         cdef int order = allocation.wide.compare(&a.all_in, &b.all_in)
         return order < 0 if side == Side.BUY else order > 0
 
+    inline void learn_chase(RouterState *self, Parent *parent, const Offer *offers, const Split *splits,
+                            uint32_t count) noexcept:
+        """How much dearer that is which an order in haste did not get."""
+        cdef uint8_t side = parent.order.side
+        cdef int128 dearest = 0
+        cdef int128 price
+        cdef uint32_t k
+        if parent.missed_at == 0 or parent.order.algorithm != Algorithm.IMMEDIATE or patience.is_patient(&parent.order):
+            return
+        for k in range(count):
+            if splits[k].quantity > 0:
+                price = consolidated.all_in_price(&self.listings[offers[k].listing.index], side, splits[k].price)
+                if dearest == 0 or (price > dearest if side == Side.BUY else price < dearest):
+                    dearest = price
+        price = dearest - parent.missed_at if side == Side.BUY else parent.missed_at - dearest
+        self.chase[parent.order.instrument] = arrivals.chased(
+            self.chase[parent.order.instrument], <int64_t>(price * consolidated.FEE_UNIT / parent.missed_at))
+        parent.missed_at = 0
+
     inline void record_search(RouterState *self, const Parent *parent, const Allocation *out) noexcept:
         self.searched_splits += 1
         self.split_nodes += out.nodes
@@ -157,7 +186,8 @@ cdef nogil:
         if parent.order.algorithm == Algorithm.RESTING:
             rest(self, slot, now_ns, cause_ns)
             return
-        if parent.closing or parent.paused or remaining <= 0 or self.killed >> (32 + parent.order.strategy) & 1:
+        if (parent.closing or parent.paused or remaining <= 0 or now_ns < parent.resumes_ns
+                or self.killed >> (32 + parent.order.strategy) & 1):
             return
         if too_little(self, &parent.order, remaining):
             if parent.working == 0 and parent.in_doubt == 0:
@@ -182,6 +212,8 @@ cdef nogil:
                                 parent.order.limit_price, splits, &out)
         if out.quantity == 0:
             return
+        learn_chase(self, parent, offers, splits, count)
+        staggering.hold_back(self, slot, offers, splits, count, now_ns)
         self.splits += 1
         if not out.greedy:
             record_search(self, parent, &out)
