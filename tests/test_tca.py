@@ -228,6 +228,7 @@ def test_a_parent_order_that_was_filled_in_part():
     assert [found.money(part) for part in (split.delay, split.trading, split.opportunity, split.fees, split.total)] == [
         Decimal("0.06"), Decimal("0.02"), Decimal("0.4"), Decimal("0.04004"), Decimal("0.52004")]
     assert found.bps(split.total) == float(Decimal("52.004"))
+    assert math.isclose(found.realised_bps, (.02 + .4 * .9 + .04004) / 100.1 * 1e4), "from the arrival on"
     assert found.average_price == Decimal("60.08") / Decimal("0.6")
     assert found.end_ns == START_NS + 50 * SECOND_NS and found.last_fill_ns == START_NS + 3 * SECOND_NS
 

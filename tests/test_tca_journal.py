@@ -274,7 +274,7 @@ def test_on_paper_the_markets_trades_have_nothing_of_ours(book, monkeypatch):
     seen = []
 
     class Recorded:
-        problems, last_mids = (), {}
+        problems, last_mids, table, boards = (), {}, None, {}
 
         def __init__(self, directory, run):
             pass

@@ -30,6 +30,8 @@ from orderflow.research.tca_records import HALVES, TEN, Fill, Order, Parent, Run
 from orderflow.run_start import RunStart
 
 EPOCH_SHIFT = 40                # of journal sequences
+#: Of a participation in the journal.
+PARTS = 10**6
 #: Parent orders that a message names.
 MOST_NAMED = 10
 #: Reports after which nothing more is expected of an order.
@@ -130,7 +132,8 @@ class _Reader:
             start.strategies[number] if number < len(start.strategies) else f"strategy {number}",
             self._unix(told["created_ns"]), record.wall_ns, self._unix(told["end_ns"]), number=self._taken,
             smallest=self._smallest(item), allowed=int(told["listings"]),
-            limit_price=int(told["limit_price"]) * TEN ** HALVES)
+            limit_price=int(told["limit_price"]) * TEN ** HALVES, starts_ns=self._unix(told["start_ns"]),
+            curvature=float(told["curvature"]), participation=int(told["participation"]) / PARTS)
         self._parents[parent.id] = parent
         self._found.parents.append(parent)
 

@@ -143,6 +143,8 @@ class Market:
 
     #: What boards showed at the publications that were wanted, by (listing, publication): BOARD_ENTRY_DTYPE.
     boards: dict[tuple[int, int], np.void]
+    #: The run's listings: array of LISTING_DTYPE.
+    table: np.ndarray
 
     def __init__(self, directory, run: Run):
         self._directory, self._run = Path(directory), run
@@ -155,6 +157,7 @@ class Market:
         if hashlib.sha256(self._core.table.tobytes()).hexdigest() != start.table_sha256:
             raise ValueError(f"{directory}: the listings of run {run.epoch} give another table than the run had; it "
                              f"was made by orderflow {start.version}: analyse it with that version")
+        self.table = self._core.table
         self._prices = [_Prices() for _ in self._core.instruments]
         self._wanted: set[tuple[int, int]] = set()
         self._published: dict[tuple[int, int], tuple[int | None, int | None]] = {}

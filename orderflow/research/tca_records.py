@@ -121,6 +121,12 @@ class Parent:
         Bit i = it may go to the i-th listing of its instrument; 0 = to all.
     limit_price : int
         With HALVES decimals more; what it was last asked to be where it was replaced; 0 = none.
+    starts_ns : int
+        When its time begins; that of the arrival, or later.
+    curvature : float
+        Its time over its half-life, where its schedule bends; else 0.
+    participation : float
+        Its part of all that is traded, where it follows the volume; else 0.
     """
 
     run: int
@@ -142,6 +148,9 @@ class Parent:
     replaces: int = 0
     allowed: int = 0
     limit_price: int = 0
+    starts_ns: int = 0
+    curvature: float = 0.0
+    participation: float = 0.0
     orders: list[Order] = field(default_factory=list)
 
     @property
