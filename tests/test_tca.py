@@ -423,6 +423,17 @@ def test_rows_keep_what_is_missing_apart_from_zero():
     assert rows.to_polars()["fees_by_asset"].to_list() == ["USDT 0.04004"] * 2
     assert rows.to_pandas()["filled"].tolist() == [.6, .6]
     assert Frame().columns() == {}
+    assert frame(Analysis(None, [missing], {}, None, []), Analysis(None, [known], {}, None, [])) == rows
+
+
+def test_columns_are_chosen_and_a_notebook_shows_them():
+    rows = frame(Analysis(None, [costs(parent_of(fills=TAKEN))], {}, None, [])).select("side", "vwap", "filled")
+    assert [*rows[0].items()] == [("side", "BUY"), ("vwap", None), ("filled", Decimal("0.6"))]
+    rows[0]["side"] = "<b>"
+    assert rows._repr_html_() == ("<table><tr><th>side</th><th>vwap</th><th>filled</th></tr>"
+                                  "<tr><td>&lt;b&gt;</td><td>–</td><td>0.60</td></tr></table>")
+    with pytest.raises(KeyError, match="nothing"):
+        rows.select("nothing")
 
 
 def test_moments_that_are_asked_for_are_those_that_are_used():

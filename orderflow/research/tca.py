@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +28,7 @@ from orderflow._core.types import INPUT_RECORD_DTYPE
 from orderflow.instrument import canonical
 from orderflow.research import tca_journal
 from orderflow.research.tca_costs import ParentCosts, costs_of, row
-from orderflow.research.tca_fills import Moments, moments_of
+from orderflow.research.tca_fills import moments_of
 from orderflow.research.tca_journal import Journalled
 from orderflow.research.tca_market import Market, Question, Sample, has_frames
 from orderflow.research.tca_predictions import UNRECORDED, Predictions
@@ -97,10 +99,13 @@ def analyse(directory, daily_volumes: Mapping[str, float] | None = None) -> Anal
     seen = _views(directory, run, notes)
     moments = {id(parent): moments_of(parent, run.end_ns, seen) for parent in found.parents
                if run is not None and parent.run == run.epoch and parent.instrument is not None}
-    samples, last_mids, predictions = {}, {}, None
+    samples: dict[Question, Sample] = {}
+    last_mids, predictions = {}, None
     if run is not None:
         market = Market(directory, run)
-        samples, last_mids = _sampled(market, run, found, moments), market.last_mids
+        samples = market.sample((moment for each in moments.values() for moment in each),
+                                tca_journal.own_trades(found, run))
+        last_mids = market.last_mids
         notes += market.problems
         predictions = Predictions(run, seen, market.table, market.boards, daily_volumes or {})
     costs = []
@@ -123,13 +128,6 @@ def _views(directory: Path, run: Run | None, notes: list[str]) -> Views:
     return Views(inputs if inputs is not None else np.zeros(0, INPUT_RECORD_DTYPE), run.offset_ns if run else 0)
 
 
-def _sampled(market: Market, run: Run, found: Journalled, moments: dict[int, Moments]) -> dict[Question, Sample]:
-    """On paper nobody ever heard of our trades: whatever has their ids is another's."""
-    own = set() if run.start.paper else {
-        (fill.listing, fill.trade_id) for parent in found.parents for fill in parent.fills if fill.run == run.epoch}
-    return market.sample((moment for each in moments.values() for moment in each), own)
-
-
 def _notes(found: Journalled, costs: list[ParentCosts], run: Run | None) -> list[str]:
     notes = []
     others = sum(run is not None and one.parent.run != run.epoch for one in costs)
@@ -149,7 +147,19 @@ def _notes(found: Journalled, costs: list[ParentCosts], run: Run | None) -> list
 
 
 class Frame(list):
-    """One dict a parent order, in the order of `Analysis.parents`: a list with the columns of docs/tca.md."""
+    """One dict a parent order, in the order of `Analysis.parents`: a list with the columns of docs/tca.md. Notebooks
+    show it as a table."""
+
+    def select(self, *names: str) -> Frame:
+        """The same parent orders with these columns only, in this order; KeyError names one that there is not."""
+        return Frame({name: each[name] for name in names} for each in self)
+
+    def _repr_html_(self) -> str:
+        names = list(self[0]) if self else []
+        head = "".join(f"<th>{escape(name)}</th>" for name in names)
+        return f"<table><tr>{head}</tr>" + "".join(
+            "<tr>" + "".join(f"<td>{escape(_shown(each[name]))}</td>" for name in names) + "</tr>"
+            for each in self) + "</table>"
 
     def columns(self) -> dict[str, np.ndarray]:
         """One array a column: numbers as floats and what is missing as NaN; text as objects, "" where it is missing;
@@ -196,13 +206,18 @@ def _column(name: str, values: list[Any]) -> np.ndarray:
     return np.array([np.nan if value is None else float(value) for value in values])
 
 
-def frame(source) -> Frame:
+def _shown(value: Any) -> str:
+    """In a notebook: numbers as far as anybody looks."""
+    return "–" if value is None else f"{value:,.2f}" if isinstance(value, float | Decimal) else str(value)
+
+
+def frame(*sources) -> Frame:
     """The parent orders as rows: Decimals, floats, integers and text, None where a number is missing.
 
     Parameters
     ----------
-    source : Analysis, or path
-        Of a directory, which is analysed first.
+    sources : Analysis, or path
+        Of a directory, which is analysed first. Of several, the parent orders of one after the other.
     """
-    analysis = source if isinstance(source, Analysis) else analyse(source)
-    return Frame(row(costs) for costs in analysis.parents)
+    analyses = (source if isinstance(source, Analysis) else analyse(source) for source in sources)
+    return Frame(row(costs) for analysis in analyses for costs in analysis.parents)

@@ -83,6 +83,13 @@ def parent_of(found: Journalled, parent_id: int, run: int | None = None) -> Pare
     raise ValueError(f"no parent order {parent_id}{where}: there are {shown}{more}")
 
 
+def own_trades(found: Journalled, run: Run) -> set[tuple[int, int]]:
+    """(listing, trade id) of our fills among the market's trades of a run. On paper nobody ever heard of ours: whatever
+    has their ids is another's."""
+    return set() if run.start.paper else {
+        (fill.listing, fill.trade_id) for parent in found.parents for fill in parent.fills if fill.run == run.epoch}
+
+
 class _Reader:
     def __init__(self):
         self._found = Journalled()
@@ -96,7 +103,8 @@ class _Reader:
         for record in journal.read(directory):
             if record.kind == RecordKind.RUN_START:
                 epoch = record.sequence >> EPOCH_SHIFT
-                self._run = self._found.runs[epoch] = Run(epoch, RunStart.load(record.decode()))
+                self._run = self._found.runs[epoch] = Run(epoch, RunStart.load(record.decode()),
+                                                          record.wall_ns - record.monotonic_ns, record.wall_ns)
                 self._parents, self._taken = {}, 0
             elif self._run is not None and record.kind in TAKES:
                 self._run.offset_ns = record.wall_ns - record.monotonic_ns

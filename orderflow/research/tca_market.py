@@ -195,6 +195,13 @@ class Market:
         self.last_mids = {index: prices.last for index, prices in enumerate(self._prices) if prices.last is not None}
         return found
 
+    def span(self) -> tuple[int, int]:
+        """From when to when something is recorded, of any exchange, unix nanoseconds; ValueError where nothing is."""
+        times = [now_ns for name in self._core.loops for now_ns, _, record in self._records(name) if record]
+        if not times:
+            raise ValueError(f"{self._directory}: the recording of run {self._run.epoch} is empty")
+        return min(times), max(times)
+
     def _records(self, name: str) -> Iterator[tuple[int, str, bytes]]:
         """(unix time, exchange, record) in order; the last record is empty: nothing is known of its books any more."""
         now_ns = 0
