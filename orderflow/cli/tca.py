@@ -45,6 +45,8 @@ def command(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of the runs.")],
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a report, one HTML file that opens "
                                               "without a network.")] = None,
+    scores: Annotated[Path | None, typer.Option("--scores", metavar="FILE", help="Write what the orders say of each "
+                      "exchange: how much of what it shows is there on arrival, and how fast it is.")] = None,
     daily_volume: Annotated[list[str] | None, typer.Option("--daily-volume", metavar="INSTRUMENT=BASE", help="What is "
                             "traded in a day on all exchanges together, as BTC-USDT=50000: for predictions, where the "
                             "run had no volume curve. Once an instrument.")] = None,
@@ -61,7 +63,9 @@ def command(
     from orderflow._core.segments import SegmentError
     from orderflow.research.tca import analyse
     from orderflow.research.tca_report import html as report
+    from orderflow.research.tca_scores import scores_of
     from orderflow.run_start import RunStartError
+    from orderflow.scores import text
 
     try:
         analysis = analyse(directory, _volumes(daily_volume or []))
@@ -69,20 +73,27 @@ def command(
     except (SegmentError, RunStartError, ValueError) as error:
         raise BadUsage(str(error)) from None
     if html is not None:
-        try:
-            html.write_text(report(analysis), encoding="utf-8")
-        except OSError as error:
-            raise BadUsage(f"--html {html}: {error.strerror}") from None
+        _write("--html", html, report(analysis))
+    if scores is not None:
+        _write("--scores", scores, text(scores_of(analysis)))
     if as_json:
-        output.result(_document(analysis, html))
+        output.result(_document(analysis, html, scores))
     else:
         _print(analysis)
-        if html is not None:
-            output.text(f"The report is in {html}")
+        for what, path in (("report is", html), ("scores are", scores)):
+            if path is not None:
+                output.text(f"The {what} in {path}")
     if damaged is not None:
         output.warn(f"{damaged.path}: {damaged.fault} at offset {damaged.end}: nothing behind it was read; see "
                     f"orderflow journal verify {directory}")
     return GOOD if damaged is None else CHECK_FAILED
+
+
+def _write(option: str, path: Path, content: str) -> None:
+    try:
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise BadUsage(f"{option} {path}: {error.strerror}") from None
 
 
 def _volumes(given: list[str]) -> dict[str, float]:
@@ -106,14 +117,14 @@ def _plain(value: Any) -> Any:
     return canonical(value) if isinstance(value, Decimal) else value
 
 
-def _document(analysis: Analysis, html: Path | None) -> dict[str, Any]:
+def _document(analysis: Analysis, html: Path | None, scores: Path | None) -> dict[str, Any]:
     from orderflow.research.tca import frame
     from orderflow.research.tca_rollups import document
 
     return {"directory": str(analysis.directory), "recorded_run": analysis.recorded_run, "notes": analysis.notes,
             "parents": [_plain(row) for row in frame(analysis)],
             "rollups": {by: [document(group) for group in groups] for by, groups in analysis.rollups.items()},
-            "html": str(html) if html is not None else None}
+            "html": str(html) if html is not None else None, "scores": str(scores) if scores is not None else None}
 
 
 def _print(analysis: Analysis) -> None:

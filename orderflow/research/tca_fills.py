@@ -317,8 +317,7 @@ def legs_of(parent: Parent, priced: Sequence[PricedFill], displayed: Mapping[int
         fills = [one.fill for one in own]
         notional = sum(fill.price * fill.quantity for fill in fills)
         fees, decimals = fees_of(parent, fills), parent.price_decimals + parent.quantity_decimals
-        taking = [(order.quantity, order.filled) for order in orders if order.time_in_force in TAKES_AT_ONCE
-                  and order.ended and order.end not in ("rejected", "not_sent")]
+        taking = [(order.quantity, order.filled) for order in orders if order.took]
         found.append(LegCosts(
             exchange, len(orders), len(fills), exact(notional, decimals), formulas.fade_rate(taking),
             formulas.bps(fees.quote, notional * TEN ** (fees.decimals - decimals)),

@@ -92,6 +92,11 @@ class Order:
         return sum(fill.quantity for fill in self.fills)
 
     @property
+    def took(self) -> bool:
+        """Whether it could do nothing but take, the exchange accepted it, and nothing more of it is expected."""
+        return self.time_in_force in TAKES_AT_ONCE and self.ended and self.end not in ("rejected", "not_sent")
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more of it is expected."""
         return bool(self.end) or self.filled >= self.quantity
