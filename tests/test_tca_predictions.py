@@ -6,6 +6,7 @@ import re
 from decimal import Decimal
 from fractions import Fraction
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from orderflow.cli import main
 from orderflow.estimate import DAY_SECONDS, over_time
 from orderflow.impact import AlmgrenChriss
 from orderflow.research import tca_formulas as formulas
+from orderflow.research import tca_plot
 from orderflow.research.explain import explain
 from orderflow.research.simulation import INSTRUMENT
 from orderflow.research.tca import analyse, frame
@@ -329,6 +331,26 @@ def test_the_command_and_the_report(run, rows, tmp_path, capsys):
     document_ = json.loads(command(capsys, directory, "--json")[1])
     by_id = {one["parent_id"]: one for one in document_["parents"]}
     assert by_id[found["twap"].id]["z_score"] == rows["twap"]["z_score"]
+
+
+def test_a_scatter_is_of_one_scale_both_ways():
+    """What was predicted right lies on the line, what cost more above it; whiskers are as long as they say."""
+    drawn = ElementTree.fromstring(tca_plot.scatter(
+        [("a", [(-3.0, tca_plot.Point(-3.0), "low"), (9.0, tca_plot.Point(9.0), "high")]),
+         ("b", [(2.0, tca_plot.Point(7.0, 4.0), "dear"), (1.0, tca_plot.Point(None), "none")])], "x", "y", "bps"))
+    dots = {one[0].text: (float(one.get("cx")), float(one.get("cy"))) for one in drawn.iter("circle")}
+    (line,) = [one for one in drawn.iter("line") if one.get("class") == "curve"]
+    (x, y), (far_x, far_y) = ((float(line.get(f"x{end}")), float(line.get(f"y{end}"))) for end in "12")
+
+    def on_line(at):
+        return y + (far_y - y) * (at - x) / (far_x - x)
+
+    assert set(dots) == {"low", "high", "dear"}
+    assert all(dots[name][1] == pytest.approx(on_line(dots[name][0]), abs=0.2) for name in ("low", "high"))
+    bps = (dots["low"][1] - dots["high"][1]) / 12
+    assert on_line(dots["dear"][0]) - dots["dear"][1] == pytest.approx(5 * bps, abs=0.2)
+    (whisker,) = [one for one in drawn.iter("line") if one.get("class") == "whisker"]
+    assert abs(float(whisker.get("y1")) - float(whisker.get("y2"))) == pytest.approx(8 * bps, abs=0.2)
 
 
 def test_a_daily_volume_on_the_command_line(run, capsys):

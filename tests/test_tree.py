@@ -1,5 +1,6 @@
 """A parent order as one object, against what the engine and the exchanges have."""
 import math
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -89,4 +90,6 @@ def test_fills_are_less_than_a_slice_ahead_of_the_schedule(make, algorithm, more
 def test_what_follows_no_clock_has_no_schedule(make):
     engine = make()
     state = engine.wait(engine.submit(INSTRUMENT, "sell", "1", seconds=5))
-    assert tree(engine.directory, state.id).scheduled(state.id) is None
+    found = tree(engine.directory, state.id)
+    assert found.scheduled(found.taken_ns) is None
+    assert replace(found, algorithm="TWAP", ends_ns=0).scheduled(found.taken_ns) is None, "it was denied: no time"

@@ -117,7 +117,7 @@ class ParentTree:
     def scheduled(self, at_ns: int) -> float | None:
         """Base currency that its curve would have done by then; None where it follows no clock. A slice is released
         when it begins, so fills are up to a slice ahead."""
-        if self.algorithm not in CLOCKED:
+        if self.algorithm not in CLOCKED or self.ends_ns <= self.starts_ns:
             return None
         passed = min(1.0, max(0.0, (at_ns - self.starts_ns) / (self.ends_ns - self.starts_ns)))
         closing = self.algorithm == Algorithm.CLOSE.name
