@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from orderflow.research.captures import read_capture
     from orderflow.research.simulation import Simulation, simulate
     from orderflow.research.tape import Tape, tape
-    from orderflow.research.volume import volume_curve
+    from orderflow.research.volume import volume_curve, volume_curves
 
 __version__ = "0.1.0"
 
 __all__ = ["Algorithm", "BookFault", "BookState", "ConfigError", "Engine", "EngineError", "ExchangeLimits",
            "Instrument", "Limits", "Listing", "ParentState", "ParentStatus", "Reason", "RiskLimits", "Settings", "Side",
            "Simulation", "Strategy", "StrategyLimits", "Tape", "TotalLimits", "books", "load", "read_capture",
-           "simulate", "tape", "volume_curve"]
+           "simulate", "tape", "volume_curve", "volume_curves"]
 
 _HOMES = {
     "_core.strategy": ("Strategy",),
@@ -37,7 +37,7 @@ _HOMES = {
     "research.captures": ("read_capture",),
     "research.simulation": ("Simulation", "simulate"),
     "research.tape": ("Tape", "tape"),
-    "research.volume": ("volume_curve",),
+    "research.volume": ("volume_curve", "volume_curves"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -29,6 +29,17 @@ def complaint(error: msgspec.ValidationError, root: type[msgspec.Struct]) -> str
     return f"{key}: {found}" if key else found
 
 
+def culprit(document: dict[str, Any], table: str, kind: Any) -> str:
+    """The entry that cannot be converted: msgspec says of a table's entry that it is one, not which."""
+    entries = document.get(table, {})
+    for name, entry in entries.items() if isinstance(entries, dict) else ():
+        try:
+            msgspec.convert({name: entry}, kind)
+        except msgspec.ValidationError:
+            return f'"{name}"' if "-" in name else name
+    return "*"
+
+
 def _quoted(problem: str, words: str) -> str:
     return problem.partition(f"{words} `")[2].rstrip("`")
 

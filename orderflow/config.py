@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from orderflow.complaints import complaint
+from orderflow.complaints import complaint, culprit
 from orderflow.exchanges import SESSIONS
 from orderflow.instrument import decimal, time_of_day_ns
 from orderflow.redaction import redacted
@@ -403,7 +403,7 @@ def parse(document: dict) -> Settings:
                                ("exchange_limits", dict[NAME, ExchangeLimitSettings]),
                                ("strategy_limits", dict[NAME, StrategyLimitSettings]),
                                ("strategies", dict[NAME, StrategySettings])):
-            message = message.replace(f"{table}.*", f"{table}.{_culprit(document, table, entries)}")
+            message = message.replace(f"{table}.*", f"{table}.{culprit(document, table, entries)}")
         raise ConfigError(message) from None
     return check(settings)
 
@@ -603,14 +603,3 @@ def _check_threads(settings: Settings) -> None:
     if engine.wait == "spin" and threads > len(allowed):
         raise ConfigError(f"engine.wait: {threads} spinning threads on {len(allowed)} processors would stand in each "
                           "other's way; use wait = \"park\" or layout = \"fused\"")
-
-
-def _culprit(document: dict, table: str, kind: Any) -> str:
-    """The entry that cannot be converted: msgspec says of a table's entry that it is one, not which."""
-    entries = document.get(table, {})
-    for name, entry in entries.items() if isinstance(entries, dict) else ():
-        try:
-            msgspec.convert({name: entry}, kind)
-        except msgspec.ValidationError:
-            return f'"{name}"' if "-" in name else name
-    return "*"

@@ -3,8 +3,10 @@
 Now: the consolidated book is walked, fees included; that is certain but for what fades before an order arrives. Over
 a time T: half the spread and the fee of each slice, and the impact of its rate (Almgren and others 2005, without the
 factor of shares outstanding), against the risk that the price moves away meanwhile: volatility * sqrt(T / 3), the
-deviation of the cost of an even trajectory (Almgren and Chriss 2000). All in basis points of the mid. The coefficients
-are those of US equities: they say which way is better, and roughly what it costs; post-trade analysis says what it did.
+deviation of the cost of an even trajectory (Almgren and Chriss 2000). A trajectory x(s) that bends, s the part of the
+time that has passed, has the mean of x**2 in the place of 1 / 3, and the mean of |x'|**1.6 times the temporary impact.
+All in basis points of the mid. The coefficients are those of US equities: they say which way is better, and roughly
+what it costs; post-trade analysis compares them with what it did (research/tca_predictions.py).
 """
 from __future__ import annotations
 
@@ -18,7 +20,13 @@ import numpy as np
 
 from orderflow._core.consolidated import ConsolidatedBook
 from orderflow._core.types import BookState, Side
-from orderflow.impact import LARGEST_PARTICIPATION, realised_cost
+from orderflow.impact import (
+    LARGEST_PARTICIPATION,
+    RATE_EXPONENT,
+    permanent_impact,
+    remaining_share,
+    temporary_impact,
+)
 from orderflow.instrument import Instrument, from_scaled
 
 DAY_SECONDS = 86_400.0
@@ -29,6 +37,8 @@ BASIS_POINT = 1e-4
 FEE_UNIT = 10**8
 #: Bit of Signals.valid (signals.pxd).
 VOLATILITY_VALID = 32
+#: Steps in which a trajectory that bends is added up.
+STEPS = 4096
 
 
 class EstimateError(Exception):
@@ -75,6 +85,10 @@ class Estimate:
         For how long; 0 with "immediate".
     reason : str
         Why, in words.
+    touch_bps : float
+        Cost of the best price, fee included.
+    daily_volume, daily_volatility : float
+        What it was made with.
     """
 
     instrument: str
@@ -87,6 +101,13 @@ class Estimate:
     algorithm: str
     seconds: float
     reason: str
+    touch_bps: float
+    daily_volume: float
+    daily_volatility: float
+
+    def over(self, seconds: float) -> Point:
+        """Of an even trajectory over so many seconds, by the models alone: also where `now` costs less."""
+        return over_time(seconds, float(self.quantity) / self.daily_volume, self.daily_volatility, self.touch_bps)
 
     @property
     def chosen(self) -> Point:
@@ -102,6 +123,28 @@ class Market:
 
     rows: np.ndarray
     entries: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Books as a taker finds them.
+
+    Attributes
+    ----------
+    twice_mid : int
+        Of all usable exchanges, instrument scale.
+    available : int
+        What is displayed, instrument scale.
+    touch_bps : float
+        Cost of the best price against the mid, fee included.
+    cost_bps : float, optional
+        Of taking all of it now; None where too little is displayed.
+    """
+
+    twice_mid: int
+    available: int
+    touch_bps: float
+    cost_bps: float | None
 
 
 def estimate(item: Instrument, market: Market, side: str, quantity: object, *, daily_volume: float,
@@ -137,16 +180,17 @@ def estimate(item: Instrument, market: Market, side: str, quantity: object, *, d
     if scaled <= 0:
         raise ValueError(f"quantity {quantity}: expected a positive number")
     taker = Side.BUY if side.lower() == "buy" else Side.SELL
-    mid, available, touch, now_cost = _walk(market, taker, scaled)
+    found = walk(market, taker, scaled)
     size = float(from_scaled(scaled, item.quantity_decimals))
-    now = None if now_cost is None else Point(0.0, now_cost, 0.0, 0.0)
-    frontier = _frontier(size / daily_volume, daily_volatility, touch)
+    now = None if found.cost_bps is None else Point(0.0, found.cost_bps, 0.0, 0.0)
+    frontier = _frontier(size / daily_volume, daily_volatility, found.touch_bps)
     if now is not None:         # what impact the models see in a short time the book may not have at all
         frontier = tuple(point for point in frontier if point.cost_bps < now.cost_bps)
     algorithm, seconds, reason = _choose(now, frontier, risk_aversion, has_curve, size, daily_volume)
     return Estimate(item.name, taker.name, from_scaled(scaled, item.quantity_decimals),
-                    from_scaled(mid, item.price_decimals) / 2, from_scaled(available, item.quantity_decimals), now,
-                    frontier, algorithm, seconds, reason)
+                    from_scaled(found.twice_mid, item.price_decimals) / 2,
+                    from_scaled(found.available, item.quantity_decimals), now, frontier, algorithm, seconds, reason,
+                    found.touch_bps, daily_volume, daily_volatility)
 
 
 def seen_volatility(entries: Sequence[Any]) -> float:
@@ -156,8 +200,8 @@ def seen_volatility(entries: Sequence[Any]) -> float:
     return sum(seen) / len(seen) * math.sqrt(DAY_SECONDS) if seen else 0.0
 
 
-def _walk(market: Market, taker: Side, quantity: int) -> tuple[int, int, float, float | None]:
-    """(twice the mid, what is displayed, cost at the best price, cost of taking it all now); scaled, basis points."""
+def walk(market: Market, taker: Side, quantity: int) -> Walk:
+    """The books, walked for a quantity of the instrument's scale; EstimateError where none is LIVE with both sides."""
     usable = [bool(entry["book_state"] == BookState.LIVE) for entry in market.entries]
     ladders = {Side.BUY: [entry["asks"][:entry["ask_count"]] for entry in market.entries],
                Side.SELL: [entry["bids"][:entry["bid_count"]] for entry in market.entries]}
@@ -179,7 +223,47 @@ def _walk(market: Market, taker: Side, quantity: int) -> tuple[int, int, float, 
         return sign * (2 * average / twice_mid - 1) / BASIS_POINT
 
     touch = bps(merged[0][3] / FEE_UNIT)
-    return twice_mid, available, touch, bps(all_in / (FEE_UNIT * quantity)) if taken == quantity else None
+    return Walk(twice_mid, available, touch, bps(all_in / (FEE_UNIT * quantity)) if taken == quantity else None)
+
+
+def over_time(seconds: float, participation: float, daily_volatility: float, touch_bps: float, *,
+              curvature: float = 0.0, closing: bool = False, wait_seconds: float = 0.0) -> Point:
+    """What a trajectory over some time costs, by the models.
+
+    Parameters
+    ----------
+    participation : float
+        Quantity over a day's volume.
+    daily_volatility : float
+        Standard deviation of a day's return, as a fraction.
+    touch_bps : float
+        Cost of the best price, fee included.
+    curvature : float
+        seconds / half-life of one that bends; 0 = even.
+    closing : bool
+        Whether it bends the other way: most at the end.
+    wait_seconds : float
+        Before it begins.
+
+    Raises
+    ------
+    ValueError
+        There is no time.
+    """
+    if not seconds > 0:
+        raise ValueError(f"seconds {seconds}: expected a positive number")
+    days, risk, pace = seconds / DAY_SECONDS, 1 / 3, 1.0
+    if curvature:
+        left = remaining_share(curvature, np.arange(STEPS + 1) / STEPS)
+        if closing:
+            left = 1 - left[::-1]
+        risk = float(np.trapezoid(left ** 2, dx=1 / STEPS))
+        pace = float(((-np.diff(left) * STEPS) ** (1 + RATE_EXPONENT)).mean())
+    impact = (permanent_impact(participation, daily_volatility) / 2
+              + pace * temporary_impact(participation, days, daily_volatility))
+    exposed = wait_seconds / DAY_SECONDS + days * risk
+    return Point(seconds, touch_bps + impact / BASIS_POINT, daily_volatility * math.sqrt(exposed) / BASIS_POINT,
+                 participation / days)
 
 
 def _frontier(participation: float, daily_volatility: float, touch: float) -> tuple[Point, ...]:
@@ -189,9 +273,7 @@ def _frontier(participation: float, daily_volatility: float, touch: float) -> tu
         days = seconds / DAY_SECONDS
         if participation / days > LARGEST_PARTICIPATION and seconds != TIMES[-1]:
             continue
-        cost = touch + realised_cost(participation, days, daily_volatility) / BASIS_POINT
-        deviation = daily_volatility * math.sqrt(days / 3) / BASIS_POINT
-        found.append(Point(seconds, cost, deviation, participation / days))
+        found.append(over_time(seconds, participation, daily_volatility, touch))
     return tuple(found)
 
 

@@ -3,12 +3,18 @@
 A level at an all-in unit cost c is there on arrival with probability phi; what is not filled costs pi later. The
 expected unit cost is phi * c + (1 - phi) * pi. It is linear in the quantity, so levels are taken in the order of it by
 whoever takes once and minds no risk. phi is estimated from orders that took what a book showed, as 1 - `fade_rate` of
-orderflow.research.tca_formulas; before there are any, levels that vanish at a constant rate are a prior.
+orderflow.research.tca_formulas; before there are any, levels that vanish at a constant rate are a prior. That rate is
+learnt from orders too (`learn_rate`), and kept in a file between runs (scores.py).
 """
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+
+#: Beyond it exp is infinite, and what would be left of a level is nothing.
+LARGEST_EXPONENT = 700.0
+#: Halvings after which a double has no more digits.
+BISECTIONS = 64
 
 
 def survival(seconds: float, rate: float) -> float:
@@ -16,6 +22,52 @@ def survival(seconds: float, rate: float) -> float:
     if not seconds >= 0 or not rate >= 0:
         raise ValueError(f"seconds {seconds} and rate {rate}: expected 0 or more")
     return math.exp(-rate * seconds)
+
+
+def learn_rate(observed: Sequence[tuple[float, float]]) -> float | None:
+    """The rate per second under which what was seen is the most probable: that of exponential life times of which only
+    is known who was alive when looked at. With one delay t for all it is -ln(mean survived) / t.
+
+    Parameters
+    ----------
+    observed : sequence of (seconds, survived)
+        One an order: how long after the decision it met the book, and which part of what it asked for was there. Those
+        that met it at once say nothing of a rate.
+
+    Returns
+    -------
+    float, optional
+        0 where everything survived; None where nothing did, or nothing was seen: any large rate would do.
+
+    Raises
+    ------
+    ValueError
+        Seconds are negative, or what survived is no part.
+    """
+    for seconds, survived in observed:
+        if not (0 <= seconds < math.inf and 0 <= survived <= 1):
+            raise ValueError(f"observed ({seconds}, {survived}): expected 0 seconds or more, and a part from 0 to 1")
+    seen = [one for one in observed if one[0] > 0]
+    lived = math.fsum(seconds * survived for seconds, survived in seen)
+    if not lived:
+        return None
+    if all(survived == 1 for _, survived in seen):
+        return 0.0
+
+    def slope(rate: float) -> float:
+        """Of the logarithm of the likelihood; it falls."""
+        return math.fsum((1 - survived) * seconds / math.expm1(rate * seconds) for seconds, survived in seen
+                         if rate * seconds < LARGEST_EXPONENT) - lived
+
+    low = high = 1 / max(seconds for seconds, _ in seen)
+    while slope(high) > 0:
+        high *= 2
+    while slope(low) < 0:
+        low /= 2
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope(middle) > 0 else (low, middle)
+    return (low + high) / 2
 
 
 def expected_unit_cost(cost: float, survives: float, later: float) -> float:

@@ -83,7 +83,8 @@ class AlmgrenChriss:
 
     def remaining(self, risk_aversion: float) -> np.ndarray:
         """What remains at the beginning and after each step, float64 array (steps + 1,), by the optimum."""
-        return self.quantity * _remaining(self.kappa(risk_aversion) * self.time, np.arange(self.steps + 1) / self.steps)
+        passed = np.arange(self.steps + 1) / self.steps
+        return self.quantity * remaining_share(self.kappa(risk_aversion) * self.time, passed)
 
     def cost(self, remaining: Sequence[float] | np.ndarray) -> float:
         """Expected cost of a trajectory, price units times units traded."""
@@ -96,8 +97,9 @@ class AlmgrenChriss:
         return float(self.volatility * math.sqrt(self.step * (np.asarray(remaining)[1:] ** 2).sum()))
 
 
-def _remaining(curvature: float, passed: np.ndarray) -> np.ndarray:
-    """sinh(k (1 - s)) / sinh(k) without overflow, 1 - s where k is zero (as _core/algos/schedule.pxd)."""
+def remaining_share(curvature: float, passed: np.ndarray) -> np.ndarray:
+    """sinh(k (1 - s)) / sinh(k) of parts s of the time, float64 array (n,), without overflow; 1 - s where k is zero (as
+    _core/algos/schedule.pxd)."""
     if curvature < 1e-8:
         return 1.0 - passed
     return np.exp(-curvature * passed) * np.expm1(-2 * curvature * (1 - passed)) / math.expm1(-2 * curvature)

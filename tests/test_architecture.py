@@ -49,8 +49,8 @@ STAGES = """
 #: The layers of Python, lowest first. A layer imports from itself and from lower ones.
 LAYERS = ("instrument", "complaints", "config", "_core", "redaction", "credentials", "exchanges", "simulator",
           "problems", "servers", "wiring", "parents", "run_start", "held", "carried", "repair", "status", "watchdog",
-          "limits", "refusals", "faults", "differences", "algorithms", "impact", "placement", "fading", "crossing",
-          "estimate", "engine", "research", "cli")
+          "limits", "refusals", "faults", "differences", "algorithms", "impact", "placement", "fading", "scores",
+          "crossing", "estimate", "engine", "research", "cli")
 #: (importing layer, module): why it may.
 ALLOWED_IMPORTS = {
     ("instrument", "orderflow._core.types"): "numpy dtypes are derived from the structs, and declared nowhere else",

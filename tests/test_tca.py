@@ -228,6 +228,7 @@ def test_a_parent_order_that_was_filled_in_part():
     assert [found.money(part) for part in (split.delay, split.trading, split.opportunity, split.fees, split.total)] == [
         Decimal("0.06"), Decimal("0.02"), Decimal("0.4"), Decimal("0.04004"), Decimal("0.52004")]
     assert found.bps(split.total) == float(Decimal("52.004"))
+    assert math.isclose(found.realised_bps, (.02 + .4 * .9 + .04004) / 100.1 * 1e4), "from the arrival on"
     assert found.average_price == Decimal("60.08") / Decimal("0.6")
     assert found.end_ns == START_NS + 50 * SECOND_NS and found.last_fill_ns == START_NS + 3 * SECOND_NS
 
@@ -422,6 +423,17 @@ def test_rows_keep_what_is_missing_apart_from_zero():
     assert rows.to_polars()["fees_by_asset"].to_list() == ["USDT 0.04004"] * 2
     assert rows.to_pandas()["filled"].tolist() == [.6, .6]
     assert Frame().columns() == {}
+    assert frame(Analysis(None, [missing], {}, None, []), Analysis(None, [known], {}, None, [])) == rows
+
+
+def test_columns_are_chosen_and_a_notebook_shows_them():
+    rows = frame(Analysis(None, [costs(parent_of(fills=TAKEN))], {}, None, [])).select("side", "vwap", "filled")
+    assert [*rows[0].items()] == [("side", "BUY"), ("vwap", None), ("filled", Decimal("0.6"))]
+    rows[0]["side"] = "<b>"
+    assert rows._repr_html_() == ("<table><tr><th>side</th><th>vwap</th><th>filled</th></tr>"
+                                  "<tr><td>&lt;b&gt;</td><td>–</td><td>0.60</td></tr></table>")
+    with pytest.raises(KeyError, match="nothing"):
+        rows.select("nothing")
 
 
 def test_moments_that_are_asked_for_are_those_that_are_used():

@@ -91,6 +91,11 @@ def book(monkeypatch):
     return made
 
 
+def test_the_clocks_of_a_run_that_did_nothing_are_known(book):
+    run = tca_journal.read("").runs[1]
+    assert (run.offset_ns, run.end_ns) == (OFFSET_NS, OFFSET_NS)
+
+
 def test_times_scales_and_names(book):
     """The instrument has the finer of both scales, and prices one decimal more."""
     book.parent(strategy=1, end_ns=900)
@@ -274,7 +279,7 @@ def test_on_paper_the_markets_trades_have_nothing_of_ours(book, monkeypatch):
     seen = []
 
     class Recorded:
-        problems, last_mids = (), {}
+        problems, last_mids, table, boards = (), {}, None, {}
 
         def __init__(self, directory, run):
             pass

@@ -307,7 +307,9 @@ def test_nothing_is_missing_and_nothing_to_be_said(analysed):
     rows, _, _, analysis = analysed
     assert analysis.notes == [] and analysis.recorded_run == 1
     unknown = {column for name in ("partial", "made") for column, value in rows[name].items() if value is None}
-    assert unknown <= {"signal_to_send_p50_ns", "signal_to_send_p90_ns", "signal_to_send_p99_ns"}
+    assert unknown <= {"signal_to_send_p50_ns", "signal_to_send_p90_ns", "signal_to_send_p99_ns", "predicted_bps",
+                       "predicted_deviation_bps", "unpredicted_bps", "z_score"}
+    assert all(rows[name]["not_predicted"] for name in ("partial", "made"))
     assert rows["filled"]["twap"] == rows["filled"]["arrival_price"], "all of it in one nanosecond"
     assert rows["unfilled"]["send_to_ack_p50_ns"] == 0, "its cancel was sent later, and is not what is meant"
     assert (rows["unfilled"]["cancels_asked"], rows["unfilled"]["cancelled"]) == (1, 1)
@@ -487,7 +489,7 @@ def test_the_report_opens_without_a_network(traded, tmp_path, capsys):
     text = (tmp_path / "report.html").read_text()
     assert code == 0 and "report.html" in out
     plots = re.findall(r"<svg .*?</svg>", text, re.DOTALL)
-    assert len(plots) == 3
+    assert len(plots) == 4
     for drawn in map(ElementTree.fromstring, plots):
         assert {each.tag for each in drawn.iter()} >= {"svg", "line", "text"}
         wide, high = (float(size) for size in drawn.get("viewBox").split()[2:])

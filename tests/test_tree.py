@@ -1,4 +1,6 @@
 """A parent order as one object, against what the engine and the exchanges have."""
+import math
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -8,6 +10,8 @@ from orderflow.research.journal import rows
 from orderflow.research.simulation import INSTRUMENT
 from orderflow.research.tree import tree
 from tests.three_exchanges import engines
+
+SECOND_NS = 1_000_000_000
 
 
 @pytest.fixture
@@ -62,3 +66,30 @@ def test_one_that_is_not_there_is_named(make):
         tree(engine.directory, 9)
     with pytest.raises(ValueError, match="no parent order 9 in run 4"):
         tree(engine.directory, 9, run=4)
+
+
+@pytest.mark.parametrize(("algorithm", "more", "share"), [
+    ("twap", {}, lambda passed: passed),
+    ("shortfall", {"half_life": 4}, lambda passed: 1 - math.sinh(2.5 * (1 - passed)) / math.sinh(2.5)),
+    ("close", {"half_life": 4}, lambda passed: math.sinh(2.5 * passed) / math.sinh(2.5))])
+def test_fills_are_less_than_a_slice_ahead_of_the_schedule(make, algorithm, more, share):
+    engine = make()
+    state = engine.wait(engine.submit(INSTRUMENT, "buy", "2", algorithm=algorithm, seconds=10, slices=10,
+                                      start_seconds=3, **more), 20)
+    found = tree(engine.directory, state.id)
+    assert found.scheduled(found.taken_ns + 3 * SECOND_NS) == 0 and found.scheduled(found.ends_ns + 1) == 2
+    for passed in (0.1, 0.35, 0.8):
+        at_ns = found.starts_ns + int(passed * 10 * SECOND_NS)
+        assert found.scheduled(at_ns) == pytest.approx(2 * share(passed), rel=1e-9)
+    for number in range(10):                            # half a second into each slice
+        at_ns = found.starts_ns + number * SECOND_NS + SECOND_NS // 2
+        filled = float(sum(fill.quantity for fill in found.fills if fill.at_ns <= at_ns))
+        assert found.scheduled(at_ns) < filled == pytest.approx(found.scheduled(at_ns + SECOND_NS // 2), abs=1e-4)
+
+
+def test_what_follows_no_clock_has_no_schedule(make):
+    engine = make()
+    state = engine.wait(engine.submit(INSTRUMENT, "sell", "1", seconds=5))
+    found = tree(engine.directory, state.id)
+    assert found.scheduled(found.taken_ns) is None
+    assert replace(found, algorithm="TWAP", ends_ns=0).scheduled(found.taken_ns) is None, "it was denied: no time"

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import orderflow
 from orderflow._core.algos.volume_curve import VolumeCurve, VolumeFollower
+from orderflow.research import tca_journal
+from orderflow.research.simulation import INSTRUMENT
+from tests.test_tca_runs import market_trades
+from tests.three_exchanges import engines
 
 BUCKETS, BUCKET_NS = 288, 300 * 10**9
 DAY_NS = BUCKETS * BUCKET_NS
@@ -135,3 +140,40 @@ def test_where_nothing_is_expected_it_waits_for_the_end():
 def test_what_is_no_curve_is_named(volumes, told):
     with pytest.raises(ValueError, match=told):
         VolumeCurve(volumes)
+
+
+@pytest.fixture
+def make():
+    yield from engines()
+
+
+def test_a_recorded_run_teaches_what_others_traded(make, tmp_path):
+    """Over the end of five minutes, against the trades as they stand in the recorded frames; not our own."""
+    engine = make(directory=tmp_path, record=True)
+    begin_ns = engine.now_ns
+    engine.run(95)
+    state = engine.wait(engine.submit(INSTRUMENT, "buy", 20))
+    engine.run(20)
+    end_ns = engine.now_ns
+    engine.stop()
+    own = {(order.listing.exchange, fill.trade_id) for parent in tca_journal.read(tmp_path).parents
+           for order in parent.orders for fill in order.fills}
+    cut_ns = (begin_ns // BUCKET_NS + 1) * BUCKET_NS
+    volumes = [0, 0]
+    for at_ns, _, quantity in market_trades(tmp_path, own):
+        volumes[at_ns > cut_ns] += quantity
+    assert state.filled == 20 and min(volumes) > 50
+    (name, curve), = orderflow.volume_curves(tmp_path).items()
+    first = begin_ns // BUCKET_NS % BUCKETS
+    # what came before the engine was ready, a tenth of a second, is recorded too
+    found = [curve[first] * (cut_ns - begin_ns) / BUCKET_NS, curve[first + 1] * (end_ns - cut_ns) / BUCKET_NS]
+    assert name == INSTRUMENT and found == pytest.approx([float(one) for one in volumes], rel=0.01)
+    others = [rate for place, rate in enumerate(curve) if place not in (first, first + 1)]
+    assert others == pytest.approx([curve[first:first + 2].mean()] * (BUCKETS - 2))
+    make(volume_curves={name: curve})                   # as an engine takes it
+
+
+def test_what_was_not_recorded_teaches_nothing(make, tmp_path):
+    make(directory=tmp_path).stop()
+    with pytest.raises(ValueError, match="no run was recorded there"):
+        orderflow.volume_curves(tmp_path)

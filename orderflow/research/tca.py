@@ -8,11 +8,15 @@ The journal says what was ordered and filled; the recording of the last run that
 the market was meanwhile. Without one everything that needs the market's prices is missing: None, never 0.
 
 Parts: tca_formulas (plain numbers), tca_journal and tca_records (what was done), tca_views (what the router saw),
-tca_market (what the market was), tca_fills and tca_costs (one parent order), tca_rollups (many), tca_report (HTML).
+tca_market (what the market was), tca_predictions (what was expected), tca_fills and tca_costs (one parent order),
+tca_rollups (many), tca_report (HTML).
 """
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +28,10 @@ from orderflow._core.types import INPUT_RECORD_DTYPE
 from orderflow.instrument import canonical
 from orderflow.research import tca_journal
 from orderflow.research.tca_costs import ParentCosts, costs_of, row
-from orderflow.research.tca_fills import Moments, moments_of
+from orderflow.research.tca_fills import moments_of
 from orderflow.research.tca_journal import Journalled
 from orderflow.research.tca_market import Market, Question, Sample, has_frames
+from orderflow.research.tca_predictions import UNRECORDED, Predictions
 from orderflow.research.tca_records import Run
 from orderflow.research.tca_rollups import Group, rollups
 from orderflow.research.tca_views import Views
@@ -59,16 +64,27 @@ class Analysis:
     notes: list[str]
 
 
-def analyse(directory) -> Analysis:
+def analyse(directory, daily_volumes: Mapping[str, float] | None = None) -> Analysis:
     """The costs of every parent order in a directory's journal.
+
+    Parameters
+    ----------
+    directory : path
+        Of the runs.
+    daily_volumes : mapping of str -> float, optional
+        Base currency that is traded in a day on all exchanges together, by instrument: for predictions, where a run has
+        no volume curve.
 
     Raises
     ------
     SegmentError, RunStartError
         The journal cannot be read; the message says what is wrong.
     ValueError
-        There is no run, or its recording is of another version of orderflow.
+        There is no run, or its recording is of another version of orderflow; or a daily volume is not positive.
     """
+    for name, volume in (daily_volumes or {}).items():
+        if not volume > 0:
+            raise ValueError(f"daily_volumes {name}: {volume}, expected a positive number")
     directory = Path(directory)
     found = tca_journal.read(directory)
     if not found.runs:
@@ -83,12 +99,21 @@ def analyse(directory) -> Analysis:
     seen = _views(directory, run, notes)
     moments = {id(parent): moments_of(parent, run.end_ns, seen) for parent in found.parents
                if run is not None and parent.run == run.epoch and parent.instrument is not None}
-    samples, last_mids = _market(directory, run, found, moments, notes) if run is not None else ({}, {})
+    samples: dict[Question, Sample] = {}
+    last_mids, predictions = {}, None
+    if run is not None:
+        market = Market(directory, run)
+        samples = market.sample((moment for each in moments.values() for moment in each),
+                                tca_journal.own_trades(found, run))
+        last_mids = market.last_mids
+        notes += market.problems
+        predictions = Predictions(run, seen, market.table, market.boards, daily_volumes or {})
     costs = []
     for parent in found.parents:
         own = moments.get(id(parent))
         costs.append(costs_of(parent, own, samples, last_mids.get(parent.instrument.index) if own else None,
-                              found.runs[parent.run].end_ns))
+                              found.runs[parent.run].end_ns,
+                              predictions.of(parent) if predictions is not None and own else UNRECORDED))
     notes += _notes(found, costs, run)
     return Analysis(directory, costs, rollups(costs), run.epoch if run else None, notes)
 
@@ -101,17 +126,6 @@ def _views(directory: Path, run: Run | None, notes: list[str]) -> Views:
         notes.append(f"arrival prices, and mids before fills that took, are missing: {error}")
         inputs = None
     return Views(inputs if inputs is not None else np.zeros(0, INPUT_RECORD_DTYPE), run.offset_ns if run else 0)
-
-
-def _market(directory: Path, run: Run, found: Journalled, moments: dict[int, Moments],
-            notes: list[str]) -> tuple[dict[Question, Sample], dict[int, tuple[int, int]]]:
-    """Samples, and the last mids. On paper nobody ever heard of our trades: whatever has their ids is another's."""
-    own = set() if run.start.paper else {
-        (fill.listing, fill.trade_id) for parent in found.parents for fill in parent.fills if fill.run == run.epoch}
-    market = Market(directory, run)
-    samples = market.sample((moment for each in moments.values() for moment in each), own)
-    notes += market.problems
-    return samples, market.last_mids
 
 
 def _notes(found: Journalled, costs: list[ParentCosts], run: Run | None) -> list[str]:
@@ -133,7 +147,19 @@ def _notes(found: Journalled, costs: list[ParentCosts], run: Run | None) -> list
 
 
 class Frame(list):
-    """One dict a parent order, in the order of `Analysis.parents`: a list with the columns of docs/tca.md."""
+    """One dict a parent order, in the order of `Analysis.parents`: a list with the columns of docs/tca.md. Notebooks
+    show it as a table."""
+
+    def select(self, *names: str) -> Frame:
+        """The same parent orders with these columns only, in this order; KeyError names one that there is not."""
+        return Frame({name: each[name] for name in names} for each in self)
+
+    def _repr_html_(self) -> str:
+        names = list(self[0]) if self else []
+        head = "".join(f"<th>{escape(name)}</th>" for name in names)
+        return f"<table><tr>{head}</tr>" + "".join(
+            "<tr>" + "".join(f"<td>{escape(_shown(each[name]))}</td>" for name in names) + "</tr>"
+            for each in self) + "</table>"
 
     def columns(self) -> dict[str, np.ndarray]:
         """One array a column: numbers as floats and what is missing as NaN; text as objects, "" where it is missing;
@@ -163,7 +189,7 @@ class Frame(list):
 
 
 #: Columns that are no numbers.
-TEXTS = ("strategy", "algorithm", "instrument", "side", "status", "quote", "benchmark")
+TEXTS = ("strategy", "algorithm", "instrument", "side", "status", "quote", "benchmark", "not_predicted")
 BY_ASSET = ("fees_by_asset", "fees_apart")
 COUNTS = ("run", "parent_id", "orders", "fills", "rejected", "not_sent", "cancelled", "expired", "cancels_asked",
           "cancels_rejected", "replaced", "in_doubt")
@@ -180,13 +206,18 @@ def _column(name: str, values: list[Any]) -> np.ndarray:
     return np.array([np.nan if value is None else float(value) for value in values])
 
 
-def frame(source) -> Frame:
+def _shown(value: Any) -> str:
+    """In a notebook: numbers as far as anybody looks."""
+    return "–" if value is None else f"{value:,.2f}" if isinstance(value, float | Decimal) else str(value)
+
+
+def frame(*sources) -> Frame:
     """The parent orders as rows: Decimals, floats, integers and text, None where a number is missing.
 
     Parameters
     ----------
-    source : Analysis, or path
-        Of a directory, which is analysed first.
+    sources : Analysis, or path
+        Of a directory, which is analysed first. Of several, the parent orders of one after the other.
     """
-    analysis = source if isinstance(source, Analysis) else analyse(source)
-    return Frame(row(costs) for costs in analysis.parents)
+    analyses = (source if isinstance(source, Analysis) else analyse(source) for source in sources)
+    return Frame(row(costs) for analysis in analyses for costs in analysis.parents)

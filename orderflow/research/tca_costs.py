@@ -26,6 +26,7 @@ from orderflow.research.tca_fills import (
     priced_fills,
 )
 from orderflow.research.tca_market import Question, Sample
+from orderflow.research.tca_predictions import UNRECORDED, Foreseen, Prediction
 from orderflow.research.tca_records import TEN, Parent
 
 
@@ -48,6 +49,10 @@ class ParentCosts:
         orders, fills, rejected, not_sent, cancelled, expired, cancels_asked, cancels_rejected, replaced, in_doubt.
     legs : list of LegCosts
         By exchange.
+    prediction : Prediction
+        What it was expected to cost when it arrived.
+    realised_bps : float, optional
+        What it did cost from there: the shortfall against the arrival price, in bps of ordered * arrival price.
     """
 
     parent: Parent
@@ -78,6 +83,19 @@ class ParentCosts:
     counts: dict[str, int]
     latencies: Latencies
     legs: list[LegCosts]
+    prediction: Prediction
+    realised_bps: float | None
+
+    @property
+    def unpredicted_bps(self) -> float | None:
+        """Realised less predicted."""
+        expected = self.prediction.cost_bps
+        return None if expected is None or self.realised_bps is None else self.realised_bps - expected
+
+    @property
+    def z_score(self) -> float | None:
+        """The same in deviations of the prediction."""
+        return formulas.z_score(self.unpredicted_bps, self.prediction.deviation_bps)
 
     def money(self, part: int | None) -> Decimal | None:
         """A part of the shortfall, in the quote currency."""
@@ -89,7 +107,7 @@ class ParentCosts:
 
 
 def costs_of(parent: Parent, moments: Moments | None, samples: Mapping[Question, Sample],
-             last_mid: tuple[int, int] | None, run_end_ns: int) -> ParentCosts:
+             last_mid: tuple[int, int] | None, run_end_ns: int, foreseen: Foreseen = UNRECORDED) -> ParentCosts:
     """Everything about one parent order.
 
     Parameters
@@ -100,6 +118,8 @@ def costs_of(parent: Parent, moments: Moments | None, samples: Mapping[Question,
         Empty where there is no recording.
     last_mid : (mid, time), optional
         The newest in the recording: the end price of what still worked then.
+    foreseen : Foreseen
+        What was expected of it.
     """
     def seen(question: Question | None) -> Sample | None:
         return None if question is None else samples.get(question)
@@ -119,6 +139,8 @@ def costs_of(parent: Parent, moments: Moments | None, samples: Mapping[Question,
     fees = fees_of(parent, fills)
     finer = TEN ** (fees.decimals - price - quantity)       # quantities at which money has the decimals of the fees
     split = formulas.shortfall(side, parent.ordered * finer, filled * finer, notional * finer, fees.quote, decision,
+                               arrival, end)
+    since = formulas.shortfall(side, parent.ordered * finer, filled * finer, notional * finer, fees.quote, None,
                                arrival, end)
     priced = priced_fills(fills, moments, samples)
     window = _window(seen(moments.begin), seen(moments.last), moments, arrival) if moments else _Window()
@@ -142,7 +164,8 @@ def costs_of(parent: Parent, moments: Moments | None, samples: Mapping[Question,
         permanent_bps=formulas.permanent_bps(side, arrival, later) if filled else None,
         temporary_bps=formulas.temporary_bps(side, notional, filled, arrival, later),
         costs=fill_costs(side, priced), counts=_counts(parent), latencies=latencies_of(parent.orders),
-        legs=legs_of(parent, priced))
+        legs=legs_of(parent, priced, foreseen.displayed), prediction=foreseen.prediction,
+        realised_bps=formulas.bps(since.total, since.denominator))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,4 +232,7 @@ def row(costs: ParentCosts) -> dict[str, Any]:
         "vwap_bps": costs.vwap_bps, "twap": costs.twap, "twap_bps": costs.twap_bps,
         "participation": costs.participation, **fill_columns(costs.costs),
         "reversion_bps": costs.reversion_bps, "permanent_bps": costs.permanent_bps,
-        "temporary_bps": costs.temporary_bps, **costs.counts, **costs.latencies.percentiles()}
+        "temporary_bps": costs.temporary_bps, "predicted_bps": costs.prediction.cost_bps,
+        "predicted_deviation_bps": costs.prediction.deviation_bps, "realised_bps": costs.realised_bps,
+        "unpredicted_bps": costs.unpredicted_bps, "z_score": costs.z_score,
+        "not_predicted": costs.prediction.missing or None, **costs.counts, **costs.latencies.percentiles()}

@@ -285,6 +285,9 @@ class LegCosts:
         1 - filled / asked over IOC and FOK orders that it took; None where there was none.
     fee_rate_bps : float, optional
         Fees in bps of the notional that was traded.
+    displayed_bps, paid_bps : float, optional
+        Of what its IOC and FOK orders filled, fees apart: average price against the mid at the decision, as its book
+        displayed it then, and as it was.
     """
 
     exchange: str
@@ -293,12 +296,20 @@ class LegCosts:
     notional: Decimal
     fade_rate: float | None
     fee_rate_bps: float | None
+    displayed_bps: float | None
+    paid_bps: float | None
     costs: FillCosts
     latencies: Latencies
 
 
-def legs_of(parent: Parent, priced: Sequence[PricedFill]) -> list[LegCosts]:
-    """The parts of a parent order, by exchange, in the order in which they had orders of it."""
+def legs_of(parent: Parent, priced: Sequence[PricedFill], displayed: Mapping[int, int]) -> list[LegCosts]:
+    """The parts of a parent order, by exchange, in the order in which they had orders of it.
+
+    Parameters
+    ----------
+    displayed : mapping of int -> int
+        By client order id: notional of what was filled of it, as its book displayed it when it was decided.
+    """
     found = []
     for exchange in dict.fromkeys(order.listing.exchange for order in parent.orders):
         orders = [order for order in parent.orders if order.listing.exchange == exchange]
@@ -306,10 +317,23 @@ def legs_of(parent: Parent, priced: Sequence[PricedFill]) -> list[LegCosts]:
         fills = [one.fill for one in own]
         notional = sum(fill.price * fill.quantity for fill in fills)
         fees, decimals = fees_of(parent, fills), parent.price_decimals + parent.quantity_decimals
-        taking = [(order.quantity, order.filled) for order in orders if order.time_in_force in TAKES_AT_ONCE
-                  and order.ended and order.end not in ("rejected", "not_sent")]
+        taking = [(order.quantity, order.filled) for order in orders if order.took]
         found.append(LegCosts(
             exchange, len(orders), len(fills), exact(notional, decimals), formulas.fade_rate(taking),
             formulas.bps(fees.quote, notional * TEN ** (fees.decimals - decimals)),
-            fill_costs(parent.side, own), latencies_of(orders)))
+            *_displayed_and_paid(parent.side, own, displayed), fill_costs(parent.side, own), latencies_of(orders)))
     return found
+
+
+def _displayed_and_paid(side: int, priced: Sequence[PricedFill],
+                        displayed: Mapping[int, int]) -> tuple[float | None, float | None]:
+    """Of orders that could do nothing but take; None for both where one of their books is not known."""
+    mids = {one.fill.order.client_order_id: (one.fill.order, one.before) for one in priced
+            if one.fill.order.time_in_force in TAKES_AT_ONCE}
+    terms: list[list[tuple[int, int, int] | None]] = [[], []]
+    for number, (order, mid) in mids.items():
+        paid = sum(fill.price * fill.quantity for fill in order.fills)
+        for found, notional in zip(terms, (displayed.get(number), paid), strict=True):
+            found.append(None if mid is None or number not in displayed else (
+                order.filled, formulas.sign_of(side) * (notional - order.filled * mid), order.filled * mid))
+    return formulas.weighted_bps(terms[0]), formulas.weighted_bps(terms[1])

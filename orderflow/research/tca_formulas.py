@@ -201,6 +201,11 @@ def fade_rate(orders: Iterable[tuple[int, int]]) -> float | None:
     return ratio(sum(asked - filled for asked, filled in pairs), sum(asked for asked, _ in pairs))
 
 
+def z_score(difference: float | None, deviation: float | None) -> float | None:
+    """A difference in deviations; None where one is not known, or there is no deviation."""
+    return None if difference is None or not deviation else difference / deviation
+
+
 # -- many of them -----------------------------------------------------------------------------------------------------
 
 def percentile(values: Sequence[int], percent: int) -> int | None:
@@ -231,3 +236,57 @@ def mean(values: Iterable[float | None]) -> Mean | None:
         return Mean(average, None, n)
     variance = math.fsum((value - average) ** 2 for value in known) / (n - 1)
     return Mean(average, NORMAL_95 * math.sqrt(variance / n), n)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Pairs of a predicted and a realised cost, in bps.
+
+    Attributes
+    ----------
+    predicted, realised, difference : Mean
+        Difference: realised less predicted; it is 0 on average where predictions are right.
+    spread_bps : float, optional
+        Standard deviation of the difference; None of one pair.
+    scored : int
+        Pairs with a z-score: the difference in deviations of the prediction.
+    within : float, optional
+        Part of the z-scores between -1 and 1: WITHIN_ONE where the deviations are right, and the differences normal.
+    intercept_bps, slope : float, optional
+        Of the line realised = intercept + slope * predicted (least squares): 0 and 1 where predictions are right; a
+        slope below 1 says that the models see more impact than there is. None where all predictions are the same.
+    """
+
+    predicted: Mean
+    realised: Mean
+    difference: Mean
+    spread_bps: float | None
+    scored: int
+    within: float | None
+    intercept_bps: float | None
+    slope: float | None
+
+
+#: Part of a normal distribution within one deviation.
+WITHIN_ONE = math.erf(math.sqrt(0.5))
+
+
+def calibration(pairs: Iterable[tuple[float | None, float | None, float | None]]) -> Calibration | None:
+    """Of (predicted, realised, z-score or None); of pairs in which one of both is missing there is nothing to be said.
+    None of nothing."""
+    known = [(predicted, realised, score) for predicted, realised, score in pairs
+             if predicted is not None and realised is not None]
+    means = [mean(values) for values in ((one[0] for one in known), (one[1] for one in known),
+                                         (one[1] - one[0] for one in known))]
+    predicted, realised, difference = means
+    if predicted is None or realised is None or difference is None:
+        return None
+    spread = (None if len(known) < 2 else math.sqrt(math.fsum(
+        (one[1] - one[0] - difference.value) ** 2 for one in known) / (len(known) - 1)))
+    scores = [score for _, _, score in known if score is not None]
+    variance = math.fsum((one[0] - predicted.value) ** 2 for one in known)
+    slope = math.fsum((one[0] - predicted.value) * (one[1] - realised.value)
+                      for one in known) / variance if variance > 0 else None
+    return Calibration(predicted, realised, difference, spread, len(scores),
+                       sum(abs(score) < 1 for score in scores) / len(scores) if scores else None,
+                       None if slope is None else realised.value - slope * predicted.value, slope)

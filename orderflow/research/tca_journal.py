@@ -30,6 +30,8 @@ from orderflow.research.tca_records import HALVES, TEN, Fill, Order, Parent, Run
 from orderflow.run_start import RunStart
 
 EPOCH_SHIFT = 40                # of journal sequences
+#: Of a participation in the journal.
+PARTS = 10**6
 #: Parent orders that a message names.
 MOST_NAMED = 10
 #: Reports after which nothing more is expected of an order.
@@ -81,6 +83,13 @@ def parent_of(found: Journalled, parent_id: int, run: int | None = None) -> Pare
     raise ValueError(f"no parent order {parent_id}{where}: there are {shown}{more}")
 
 
+def own_trades(found: Journalled, run: Run) -> set[tuple[int, int]]:
+    """(listing, trade id) of our fills among the market's trades of a run. On paper nobody ever heard of ours: whatever
+    has their ids is another's."""
+    return set() if run.start.paper else {
+        (fill.listing, fill.trade_id) for parent in found.parents for fill in parent.fills if fill.run == run.epoch}
+
+
 class _Reader:
     def __init__(self):
         self._found = Journalled()
@@ -94,7 +103,8 @@ class _Reader:
         for record in journal.read(directory):
             if record.kind == RecordKind.RUN_START:
                 epoch = record.sequence >> EPOCH_SHIFT
-                self._run = self._found.runs[epoch] = Run(epoch, RunStart.load(record.decode()))
+                self._run = self._found.runs[epoch] = Run(epoch, RunStart.load(record.decode()),
+                                                          record.wall_ns - record.monotonic_ns, record.wall_ns)
                 self._parents, self._taken = {}, 0
             elif self._run is not None and record.kind in TAKES:
                 self._run.offset_ns = record.wall_ns - record.monotonic_ns
@@ -130,7 +140,8 @@ class _Reader:
             start.strategies[number] if number < len(start.strategies) else f"strategy {number}",
             self._unix(told["created_ns"]), record.wall_ns, self._unix(told["end_ns"]), number=self._taken,
             smallest=self._smallest(item), allowed=int(told["listings"]),
-            limit_price=int(told["limit_price"]) * TEN ** HALVES)
+            limit_price=int(told["limit_price"]) * TEN ** HALVES, starts_ns=self._unix(told["start_ns"]),
+            curvature=float(told["curvature"]), participation=int(told["participation"]) / PARTS)
         self._parents[parent.id] = parent
         self._found.parents.append(parent)
 

@@ -143,6 +143,8 @@ class Market:
 
     #: What boards showed at the publications that were wanted, by (listing, publication): BOARD_ENTRY_DTYPE.
     boards: dict[tuple[int, int], np.void]
+    #: The run's listings: array of LISTING_DTYPE.
+    table: np.ndarray
 
     def __init__(self, directory, run: Run):
         self._directory, self._run = Path(directory), run
@@ -155,6 +157,7 @@ class Market:
         if hashlib.sha256(self._core.table.tobytes()).hexdigest() != start.table_sha256:
             raise ValueError(f"{directory}: the listings of run {run.epoch} give another table than the run had; it "
                              f"was made by orderflow {start.version}: analyse it with that version")
+        self.table = self._core.table
         self._prices = [_Prices() for _ in self._core.instruments]
         self._wanted: set[tuple[int, int]] = set()
         self._published: dict[tuple[int, int], tuple[int | None, int | None]] = {}
@@ -191,6 +194,13 @@ class Market:
         found |= {view: self._seen(view) for view in views if all(one in self._published for one in view.publications)}
         self.last_mids = {index: prices.last for index, prices in enumerate(self._prices) if prices.last is not None}
         return found
+
+    def span(self) -> tuple[int, int]:
+        """From when to when something is recorded, of any exchange, unix nanoseconds; ValueError where nothing is."""
+        times = [now_ns for name in self._core.loops for now_ns, _, record in self._records(name) if record]
+        if not times:
+            raise ValueError(f"{self._directory}: the recording of run {self._run.epoch} is empty")
+        return min(times), max(times)
 
     def _records(self, name: str) -> Iterator[tuple[int, str, bytes]]:
         """(unix time, exchange, record) in order; the last record is empty: nothing is known of its books any more."""

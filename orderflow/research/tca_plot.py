@@ -91,6 +91,51 @@ def curves(labels: Sequence[str], rows: Sequence[tuple[str, Sequence[Point]]], u
     return _svg(height, parts)
 
 
+def scatter(rows: Sequence[tuple[str, Sequence[tuple[float, Point, str]]]], across: str, up: str, unit: str) -> str:
+    """Points of several series over one pair of axes of one unit, with the line on which both are the same.
+
+    Parameters
+    ----------
+    rows : sequence of (series, points)
+        A point is what it is across, what it is upwards, with the half-width of an interval, and its title.
+    across, up : str
+        Names of the axes.
+    """
+    ends = [0.0]
+    for _, points in rows:
+        for at, point, _ in points:
+            if point.value is not None:
+                ends += [at, *(point.value + sign * (point.half_width or 0.0) for sign in (-1, 1))]
+    room = (max(ends) - min(ends)) * 0.05 or 1.0
+    low, high = min(ends) - room, max(ends) + room
+    height, bottom = 420, 2 * MARGIN
+    inner = height - MARGIN - bottom
+
+    def y(value: float) -> float:
+        return MARGIN + inner * (high - value) / (high - low)
+
+    parts = [_legend([name for name, _ in rows])]
+    for value in _ticks(low, high):
+        kind, x = "zero" if value == 0 else "grid", _x(value, low, high)
+        parts += [_line(LABELS, WIDTH - MARGIN, y(value), y(value), kind), _text(LABELS - 8, y(value) + 4, f"{value:g}",
+                                                                                 "end"),
+                  _line(x, x, MARGIN, MARGIN + inner, kind), _text(x, height - bottom + 16, f"{value:g}", "middle")]
+    parts += [_line(_x(low, low, high), _x(high, low, high), y(low), y(high), "curve", COLOURS[4]),
+              _text((LABELS + WIDTH - MARGIN) / 2, height - 8, f"{across}, {unit}", "middle"),
+              _text(8, MARGIN - 12, f"{up}, {unit}", "start")]
+    for index, (_, points) in enumerate(rows):
+        for at, point, title in points:
+            if point.value is None:
+                continue
+            x = _x(at, low, high)
+            if point.half_width is not None:
+                parts.append(_line(x, x, y(point.value - point.half_width), y(point.value + point.half_width),
+                                   "whisker"))
+            parts.append(f'<circle cx="{x:.1f}" cy="{y(point.value):.1f}" r="3.5" '
+                         f'fill="{COLOURS[index % len(COLOURS)]}"><title>{escape(title)}</title></circle>')
+    return _svg(height, parts)
+
+
 def _range(rows: Sequence[tuple[str, Sequence[Point]]], stacked: bool) -> tuple[float, float]:
     """What the axis must hold; zero always is in it."""
     ends = [0.0]

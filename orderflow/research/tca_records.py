@@ -92,6 +92,11 @@ class Order:
         return sum(fill.quantity for fill in self.fills)
 
     @property
+    def took(self) -> bool:
+        """Whether it could do nothing but take, the exchange accepted it, and nothing more of it is expected."""
+        return self.time_in_force in TAKES_AT_ONCE and self.ended and self.end not in ("rejected", "not_sent")
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more of it is expected."""
         return bool(self.end) or self.filled >= self.quantity
@@ -121,6 +126,12 @@ class Parent:
         Bit i = it may go to the i-th listing of its instrument; 0 = to all.
     limit_price : int
         With HALVES decimals more; what it was last asked to be where it was replaced; 0 = none.
+    starts_ns : int
+        When its time begins; that of the arrival, or later.
+    curvature : float
+        Its time over its half-life, where its schedule bends; else 0.
+    participation : float
+        Its part of all that is traded, where it follows the volume; else 0.
     """
 
     run: int
@@ -142,6 +153,9 @@ class Parent:
     replaces: int = 0
     allowed: int = 0
     limit_price: int = 0
+    starts_ns: int = 0
+    curvature: float = 0.0
+    participation: float = 0.0
     orders: list[Order] = field(default_factory=list)
 
     @property

@@ -1,4 +1,4 @@
-"""One HTML file of an analysis: what is missing, roll-ups, parent orders and three plots. It opens without a network:
+"""One HTML file of an analysis: what is missing, roll-ups, parent orders and four plots. It opens without a network:
 no script, no font, no picture is fetched."""
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ COLUMNS = ("run", "parent_id", "strategy", "algorithm", "instrument", "side", "s
            "average_price", "benchmark", "decision_price", "arrival_price", "shortfall", "shortfall_bps",
            *(f"{part}_bps" for part in PARTS), "arrival_bps", "vwap_bps", "twap_bps", "participation",
            "spread_capture", "maker_share", *(f"markout_{horizon}s_bps" for horizon in HORIZONS_S), "reversion_bps",
+           "predicted_bps", "predicted_deviation_bps", "realised_bps", "unpredicted_bps", "z_score", "not_predicted",
            "orders", "fills", "rejected", "cancelled", "send_to_ack_p50_ns")
 #: Columns of the table of exchanges, and of each other roll-up.
 EXCHANGE = ("fade_rate", "fee_rate_bps", "maker_share", "spread_capture", "effective_spread_bps",
             "price_impact_5s_bps", *(f"markout_{horizon}s_bps" for horizon in HORIZONS_S))
 ROLLUP = ("shortfall_bps", "arrival_bps", "vwap_bps", "twap_bps", "fee_rate_bps", "fill_rate", "spread_capture",
           "maker_share", *(f"markout_{horizon}s_bps" for horizon in HORIZONS_S))
+CALIBRATION = ("predicted", "realised", "difference", "spread_bps", "within", "scored", "intercept_bps", "slope")
 LATENCIES = ("signal_to_send_p50_ns", "send_to_ack_p50_ns", "send_to_ack_p99_ns", "ack_to_fill_p50_ns")
 COMPARED = ("fee_rate_bps", "effective_spread_bps", "price_impact_5s_bps", "markout_5s_bps")
 MISSING = "–"
@@ -62,6 +64,12 @@ def shown_mean(one: Mean | None) -> str:
     return f"{one.value:.3f}" + ("" if one.half_width is None else f" ± {one.half_width:.3f}") + f" ({one.n})"
 
 
+def calibrated(group: Group, name: str) -> Any:
+    """A number of a group's calibration, as a cell."""
+    value = getattr(group.calibration, name) if group.calibration is not None else None
+    return shown_mean(value) if isinstance(value, Mean) else value
+
+
 def html(analysis: Analysis) -> str:
     """The report."""
     rows = frame(analysis)
@@ -72,6 +80,7 @@ def html(analysis: Analysis) -> str:
              "that is not known. Means are over parent orders, ± 1.96 standard errors, with how many there are.</p>",
              *(f'<p class="note">{escape(note)}</p>' for note in analysis.notes),
              "<h2>Implementation shortfall by parent order, bps of ordered × benchmark price</h2>", _shortfalls(rows),
+             "<h2>Predicted and realised cost by parent order, bps of ordered × arrival price</h2>", _predicted(rows),
              "<h2>Markouts by exchange, bps of the price of the fill</h2>", _markouts(analysis.rollups["exchange"]),
              "<h2>Exchanges, bps</h2>", _compared(analysis.rollups["exchange"]),
              _rollup(analysis.rollups["exchange"], (*EXCHANGE, *LATENCIES))]
@@ -101,10 +110,10 @@ def _table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _rollup(groups: Sequence[Group], columns: Sequence[str]) -> str:
-    return _table([groups[0].by if groups else "", "parents", "orders", "fills", *columns], [
+    return _table([groups[0].by if groups else "", "parents", "orders", "fills", *columns, *CALIBRATION], [
         [group.name, group.parents, group.orders, group.fills,
-         *(group.latencies[name] if name in group.latencies else shown_mean(group.means[name]) for name in columns)]
-        for group in groups])
+         *(group.latencies[name] if name in group.latencies else shown_mean(group.means[name]) for name in columns),
+         *(calibrated(group, name) for name in CALIBRATION)] for group in groups])
 
 
 def _shortfalls(rows: Sequence[dict[str, Any]]) -> str:
@@ -113,6 +122,18 @@ def _shortfalls(rows: Sequence[dict[str, Any]]) -> str:
         return "<p>None is known.</p>"
     return plot.bars([(f"{row['run']}:{row['parent_id']} {row['side']}",
                        [Point(row[f"{part}_bps"]) for part in PARTS]) for row in drawn], PARTS, "bps", stacked=True)
+
+
+def _predicted(rows: Sequence[dict[str, Any]]) -> str:
+    series: dict[str, list[tuple[float, Point, str]]] = {}
+    for row in [row for row in rows if row["unpredicted_bps"] is not None][-MOST_ROWS:]:
+        at, point = row["predicted_bps"], Point(row["realised_bps"], row["predicted_deviation_bps"])
+        series.setdefault(row["algorithm"], []).append((at, point, f"{row['run']}:{row['parent_id']} {row['side']}: "
+                                                        f"predicted {at:+.4g}, realised {point.value:+.4g} bps"))
+    if not series:
+        return "<p>None is known.</p>"
+    return "<p>A whisker is one deviation of the prediction.</p>" + plot.scatter(
+        list(series.items()), "predicted", "realised", "bps")
 
 
 def _markouts(groups: Sequence[Group]) -> str:

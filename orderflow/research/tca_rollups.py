@@ -7,14 +7,14 @@ there.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from orderflow.research import tca_formulas as formulas
 from orderflow.research.tca_costs import ParentCosts
 from orderflow.research.tca_fills import SECOND_NS, Latencies, LegCosts, fill_columns
-from orderflow.research.tca_formulas import Mean
+from orderflow.research.tca_formulas import Calibration, Mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,9 @@ class Group:
         By column; None where no parent order has that number.
     latencies : dict of str -> int, optional
         Percentiles over all orders, nanoseconds.
+    calibration : Calibration, optional
+        Predicted and realised costs: of parent orders from their arrival on; on an exchange what its book displayed
+        and what was paid, fees apart. None where none was predicted.
     """
 
     by: str
@@ -39,6 +42,7 @@ class Group:
     fills: int
     means: dict[str, Mean | None]
     latencies: dict[str, int | None]
+    calibration: Calibration | None
 
 
 def hour_of(costs: ParentCosts) -> str:
@@ -59,7 +63,9 @@ def rollups(parents: Sequence[ParentCosts]) -> dict[str, list[Group]]:
         groups: dict[str, list[ParentCosts]] = {}
         for costs in parents:
             groups.setdefault(key(costs), []).append(costs)
-        found[by] = [_group(by, name, [(_columns_of(one), one.latencies, one.counts["orders"], one.counts["fills"])
+        found[by] = [_group(by, name, [_Member(_columns_of(one), one.latencies, one.counts["orders"],
+                                               one.counts["fills"], (one.prediction.cost_bps, one.realised_bps,
+                                                                     one.z_score))
                                        for one in groups[name]]) for name in sorted(groups)]
     return found
 
@@ -69,8 +75,9 @@ def _exchanges(parents: Sequence[ParentCosts]) -> list[Group]:
     for costs in parents:
         for leg in costs.legs:
             legs.setdefault(leg.exchange, []).append(leg)
-    return [_group("exchange", name, [({"fade_rate": leg.fade_rate, "fee_rate_bps": leg.fee_rate_bps,
-                                        **fill_columns(leg.costs)}, leg.latencies, leg.orders, leg.fills)
+    return [_group("exchange", name, [_Member({"fade_rate": leg.fade_rate, "fee_rate_bps": leg.fee_rate_bps,
+                                               **fill_columns(leg.costs)}, leg.latencies, leg.orders, leg.fills,
+                                              (leg.displayed_bps, leg.paid_bps, None))
                                       for leg in legs[name]]) for name in sorted(legs)]
 
 
@@ -84,17 +91,36 @@ def _columns_of(costs: ParentCosts) -> dict[str, float | None]:
             "permanent_bps": costs.permanent_bps, "temporary_bps": costs.temporary_bps}
 
 
-def _group(by: str, name: str, members: Sequence[tuple[dict[str, float | None], Latencies, int, int]]) -> Group:
+class _Member(NamedTuple):
+    """One parent order, or its part on an exchange; `pair` as `formulas.calibration` takes it."""
+
+    columns: dict[str, float | None]
+    latencies: Latencies
+    orders: int
+    fills: int
+    pair: tuple[float | None, float | None, float | None]
+
+
+def _group(by: str, name: str, members: Sequence[_Member]) -> Group:
     pooled = Latencies()
-    for _, latencies, _, _ in members:
-        pooled.extend(latencies)
-    return Group(by, name, len(members), sum(member[2] for member in members), sum(member[3] for member in members),
-                 {column: formulas.mean(columns[column] for columns, *_ in members) for column in members[0][0]},
-                 pooled.percentiles())
+    for member in members:
+        pooled.extend(member.latencies)
+    return Group(by, name, len(members), sum(member.orders for member in members),
+                 sum(member.fills for member in members),
+                 {column: formulas.mean(member.columns[column] for member in members)
+                  for column in members[0].columns}, pooled.percentiles(),
+                 formulas.calibration(member.pair for member in members))
 
 
 def document(group: Group) -> dict[str, Any]:
     """As plain values."""
     return {"by": group.by, "name": group.name, "parents": group.parents, "orders": group.orders, "fills": group.fills,
-            **{column: None if one is None else {"mean": one.value, "half_width": one.half_width, "n": one.n}
-               for column, one in group.means.items()}, **group.latencies}
+            **{column: None if one is None else _mean(one) for column, one in group.means.items()}, **group.latencies,
+            "calibration": None if group.calibration is None else {
+                name: _mean(value) if isinstance(value, Mean) else value
+                for name, value in ((one.name, getattr(group.calibration, one.name))
+                                    for one in fields(group.calibration))}}
+
+
+def _mean(one: Mean) -> dict[str, Any]:
+    return {"mean": one.value, "half_width": one.half_width, "n": one.n}

@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from orderflow._core.algos.schedule import share_remaining
 from orderflow._core.client_id import encode
-from orderflow._core.types import Liquidity, Side
+from orderflow._core.types import Algorithm, Liquidity, Side
 from orderflow.research import tca_journal
 from orderflow.research.tca_fills import exact
 from orderflow.research.tca_records import Fill, Order, Parent
+
+#: Algorithms whose schedule is a function of the time alone.
+CLOCKED = (Algorithm.TWAP.name, Algorithm.SHORTFALL.name, Algorithm.CLOSE.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,10 @@ class ParentTree:
     ----------
     quantity : Decimal
         Base currency; what it was last asked to be where it was replaced.
-    taken_ns : int
-        When the router took it, unix nanoseconds.
+    taken_ns, starts_ns, ends_ns : int
+        When the router took it, when its time begins, and when that is over, unix nanoseconds; 0 = it has no end.
+    curvature : float
+        Its time over its half-life, where its schedule bends; else 0.
     """
 
     run: int
@@ -88,6 +94,9 @@ class ParentTree:
     strategy: str
     quantity: Decimal
     taken_ns: int
+    starts_ns: int
+    ends_ns: int
+    curvature: float
     slices: tuple[SliceNode, ...]
 
     @property
@@ -104,6 +113,16 @@ class ParentTree:
     def fills(self) -> tuple[FillNode, ...]:
         """Of all orders, as they happened."""
         return tuple(sorted((fill for order in self.orders for fill in order.fills), key=lambda fill: fill.at_ns))
+
+    def scheduled(self, at_ns: int) -> float | None:
+        """Base currency that its curve would have done by then; None where it follows no clock. A slice is released
+        when it begins, so fills are up to a slice ahead."""
+        if self.algorithm not in CLOCKED or self.ends_ns <= self.starts_ns:
+            return None
+        passed = min(1.0, max(0.0, (at_ns - self.starts_ns) / (self.ends_ns - self.starts_ns)))
+        closing = self.algorithm == Algorithm.CLOSE.name
+        left = share_remaining(self.curvature, 1 - passed if closing else passed)
+        return float(self.quantity) * (left if closing else 1 - left)
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
@@ -131,7 +150,8 @@ def tree(directory, parent_id: int, run: int | None = None) -> ParentTree:
     for order in parent.orders:
         slices.setdefault(order.slice, []).append(_order(parent, order))
     return ParentTree(parent.run, parent.id, parent.name, Side(parent.side).name, parent.algorithm, parent.strategy,
-                      exact(parent.ordered, parent.quantity_decimals), parent.arrival_ns,
+                      exact(parent.ordered, parent.quantity_decimals), parent.arrival_ns, parent.starts_ns,
+                      parent.until_ns, parent.curvature,
                       tuple(SliceNode(number, tuple(orders)) for number, orders in slices.items()))
 
 
