@@ -182,6 +182,8 @@ class EngineSettings(Struct, frozen=True):
         out; at once when the engine dies. It runs where an exchange trades. 0 = none.
     directory : str
         Of the journal; needed where an exchange trades, because client order ids must never repeat.
+    scores : str
+        File of `orderflow tca DIR --scores FILE`, from the configuration's folder: what the router begins with.
     journal : "crash", "group" or "sync"
         What an order survives: the death of the process; soon after it was sent that of the machine; or that of the
         machine before it is sent, which takes as long as the disk does.
@@ -205,6 +207,7 @@ class EngineSettings(Struct, frozen=True):
     standstill_seconds: Annotated[float, msgspec.Meta(ge=0)] = 5.0
     watchdog_seconds: Annotated[float, msgspec.Meta(ge=0)] = 10.0
     directory: str = ""
+    scores: str = ""
     journal: Literal["crash", "group", "sync"] = "crash"
     credentials: str = ""
     keyring: bool = False

@@ -51,6 +51,7 @@ from orderflow.problems import Problems
 from orderflow.refusals import Scales
 from orderflow.refusals import text as refusal_text
 from orderflow.run_start import RunStart, RunStartError
+from orderflow.scores import Scores
 from orderflow.servers.control_requests import Refused
 from orderflow.servers.control_socket import Control
 from orderflow.servers.hosts import HOSTS
@@ -141,6 +142,9 @@ class Engine:
     watchdog : float
         Seconds after which a process of its own, started with the engine, takes it for frozen and cancels what it has
         out; and at once when the engine dies or a thread is stuck (orderflow/watchdog.py). 0 = no such process.
+    scores : Scores, optional
+        What earlier runs say of each exchange (orderflow.scores): with that the router begins to learn what is gone on
+        arrival, and how long answers take.
     """
 
     def __init__(self, sessions: Sequence[Session], server, *,
@@ -152,7 +156,8 @@ class Engine:
                  cpus: dict[str, int] | None = None, touch_books: bool = False,
                  report: Callable[[str], None] | None = None,
                  record: bool = False, all_exchanges: bool = True, journal: str = "crash", maximum_orders: int = 16384,
-                 maximum_parents: int = 1024, standstill: float = 5.0, watchdog: float = 0.0):
+                 maximum_parents: int = 1024, standstill: float = 5.0, watchdog: float = 0.0,
+                 scores: Scores | None = None):
         if server.name == "direct" and journal != "crash":
             raise EngineError(f"journal {journal!r}: the direct server has no real time in which a disk could be "
                               "waited for; use \"crash\"")
@@ -168,6 +173,7 @@ class Engine:
         self._policy = policy
         self._fees, self._charges = fees or {}, charges or {}
         self._volume_curves = {name: [float(one) for one in curve] for name, curve in (volume_curves or {}).items()}
+        self._arrivals = {name: one.arrival for name, one in scores.exchanges.items()} if scores else {}
         self._layout, self._wait, self._cpus = layout, wait, cpus
         self._touch_books = touch_books
         self._room = {"orders": maximum_orders, "parents": maximum_parents}
@@ -413,12 +419,14 @@ class Engine:
         self.strategizer = StrategizerLoop(
             self.table, self._strategies, core.board, strategy_pending, self.logs["strategizer"], rings["wakes"],
             rings["parent_reports"], rings["parents"], core.bells["strategizer"], core.bells["router"])
+        for index, listing in enumerate(core.listings):
+            self.router.expect(index, *self._arrivals.get(listing.exchange, (0.0, 0)), now_ns)
         for slot in adopted:
             self.router.adopt(slot, now_ns)
         self._rings = (rings["parent_reports"], rings["wakes"], *core.orders.values(), *core.wakes.values())
         start = RunStart.of(core, self.sessions, policy=self._policy, recorded=self._record,
                             strategies=self.strategy_names, limits=self._limits.document(),
-                            instance=journal.instance, volume_curves=self._volume_curves)
+                            instance=journal.instance, volume_curves=self._volume_curves, arrivals=self._arrivals)
         records = taken.records()
         if not (self.journal.start_run(**start.fields(), carried=len(records), began_ns=now_ns)
                 and all(self.journal.carry(**each) for each in records)):
@@ -670,7 +678,7 @@ class Engine:
             for exchange in run.exchanges]
         engine = cls(sessions, _NoServer(), limits=RiskLimits.load(run.limits), policy=run.policy, directory=directory,
                      volume_curves=run.volume_curves)
-        engine.strategy_names = list(run.strategies)
+        engine.strategy_names, engine._arrivals = list(run.strategies), run.arrivals
         core = engine.core = build_core(sessions, run.listings, borrows=False, unix_offset_ns=0)
         if hashlib.sha256(core.table.tobytes()).hexdigest() != run.table_sha256:
             raise EngineError("the listings of the run give another table than the run had: it was made by orderflow "

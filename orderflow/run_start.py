@@ -69,6 +69,8 @@ class RunStart:
         Whether its orders were filled by a model (docs/paper.md); a run that does not say traded.
     volume_curves : dict of str -> list of float
         By instrument name, as the engine was given them; none where a run does not say.
+    arrivals : dict of str -> (float, int)
+        What the router began with, by exchange: part that is gone on arrival, and nanoseconds of a round trip.
     """
 
     version: str
@@ -82,11 +84,12 @@ class RunStart:
     instance: int = 0
     paper: bool = False
     volume_curves: dict[str, list[float]] = field(default_factory=dict)
+    arrivals: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, core: Core, sessions: Sequence[Session], *, policy: str, limits: dict[str, Any],
            recorded: bool, strategies: Sequence[str], instance: int,
-           volume_curves: dict[str, list[float]]) -> RunStart:
+           volume_curves: dict[str, list[float]], arrivals: dict[str, tuple[float, int]]) -> RunStart:
         """Of an engine that is about to run."""
         exchanges = [
             RunExchange(session.settings.name, session.protocol, list(session.assets), session.settings.depth,
@@ -94,7 +97,7 @@ class RunStart:
             for session in sessions]
         return cls(orderflow.__version__, policy, exchanges, list(core.listings), list(strategies), limits,
                    hashlib.sha256(core.table.tobytes()).hexdigest(), recorded, instance,
-                   any(session.settings.paper is not None for session in sessions), volume_curves)
+                   any(session.settings.paper is not None for session in sessions), volume_curves, arrivals)
 
     @classmethod
     def load(cls, fields: dict[str, Any]) -> RunStart:
@@ -114,7 +117,9 @@ class RunStart:
                        int(fields.get("instance", 0)),      # ids of older runs had none
                        bool(fields.get("paper", False)),
                        {str(name): [float(one) for one in curve]
-                        for name, curve in dict(fields.get("volume_curves", {})).items()})
+                        for name, curve in dict(fields.get("volume_curves", {})).items()},
+                       {str(name): (float(missing), int(round_trip_ns))
+                        for name, (missing, round_trip_ns) in dict(fields.get("arrivals", {})).items()})
         except KeyError as error:
             raise RunStartError(f"RUN_START has no {error.args[0]!r}: it was written by another version "
                                 "of orderflow") from None

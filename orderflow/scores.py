@@ -88,6 +88,13 @@ class ExchangeScores(Struct, frozen=True):
     send_to_ack_ns: Percentiles | None = None
     ack_to_fill_ns: Percentiles | None = None
 
+    @property
+    def arrival(self) -> tuple[float, int]:
+        """What a router begins with (_core/arrivals.pxd): the part of what is shown that will be gone, and the round
+        trip in nanoseconds, the median; 0 where that is not known."""
+        return (0.0 if self.fill_ratio is None else 1.0 - self.fill_ratio,
+                0 if self.send_to_ack_ns is None else self.send_to_ack_ns.p50)
+
     def survives(self, delay_ns: int) -> float | None:
         """Part of what is shown that will be there after so long (phi of fading.py), by the rate; None without one."""
         return None if self.rate is None else survival(delay_ns / SECOND_NS, self.rate)

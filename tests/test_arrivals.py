@@ -3,11 +3,14 @@ from decimal import Decimal
 
 import pytest
 
+from orderflow import scores
 from orderflow._core.journal import RecordKind, read
 from orderflow._core.types import ExecType
 from orderflow.engine import Engine
 from orderflow.research.replay import replay
 from orderflow.research.simulation import DIRECT_START_NS, INSTRUMENT, LIMITS, VENUES, session_of, simulator_settings
+from orderflow.research.tca import analyse
+from orderflow.research.tca_scores import scores_of
 from orderflow.servers.direct import DirectServer
 from orderflow.simulator.launch import build
 from tests.three_exchanges import engines
@@ -148,6 +151,24 @@ def test_where_nothing_fades_all_are_sent_at_once(make):
         engine.router.expect(index_of(engine, exchange), 0.0, round_trip * MILLISECOND_NS, engine.now_ns)
     engine.wait(engine.submit(INSTRUMENT, "buy", "15", seconds=5), 6)
     assert [at for _, at in decided(engine)[:3]] == [0, 0, 0]
+
+
+def test_a_run_begins_with_the_scores_of_the_one_before(distant, make, tmp_path):
+    for side in ("buy", "sell") * 3:
+        distant.wait(distant.submit(INSTRUMENT, side, "12", seconds=5), 6)
+    distant.stop()
+    path = tmp_path / "scores.toml"
+    path.write_text(scores.text(scores_of(analyse(distant.directory))))
+    told = scores.load(path)
+    engine = make(directory=tmp_path / "next", record=True, scores=told)
+    assert told.exchanges["beta"].send_to_ack_ns.p50 > 200 * MILLISECOND_NS
+    for exchange in ("alpha", "beta", "gamma"):
+        missing, round_trip_ns = told.exchanges[exchange].arrival
+        assert learned(engine, exchange) == (pytest.approx(missing, abs=1e-6), round_trip_ns or None)
+    engine.wait(engine.submit(INSTRUMENT, "buy", "12", seconds=5), 6)
+    engine.stop()
+    found = replay(engine.directory)
+    assert found.equal and found.orders > 1, found.difference
 
 
 def test_what_cannot_have_been_learned_is_refused(make):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from orderflow.instrument import OrderCharges
     from orderflow.limits import RiskLimits
     from orderflow.research.market_data import MarketData
+    from orderflow.scores import Scores
     from orderflow.servers.connect import Timeouts
 
 #: What a paper run says of itself, first and last.
@@ -157,7 +158,20 @@ def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()
                   charges={name: charges_of(one) for name, one in settings.exchanges.items()},
                   layout=chosen.layout, wait=chosen.wait, cpus=chosen.cpus, touch_books=chosen.touch_books,
                   report=report, all_exchanges=False, journal=chosen.journal,
-                  standstill=chosen.standstill_seconds, watchdog=chosen.watchdog_seconds)
+                  standstill=chosen.standstill_seconds, watchdog=chosen.watchdog_seconds,
+                  scores=scores_of(settings, folder))
+
+
+def scores_of(settings: Settings, folder: Path) -> Scores | None:
+    """Those of the file that the settings name."""
+    from orderflow.scores import ScoresError, load
+
+    if not settings.engine.scores:
+        return None
+    try:
+        return load(folder / settings.engine.scores)
+    except ScoresError as error:
+        raise BadUsage(f"engine.scores: {error}") from None
 
 
 def charges_of(exchange: ExchangeSettings) -> OrderCharges:
