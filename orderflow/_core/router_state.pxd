@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from orderflow._core.active_parents cimport ActiveParents
 from orderflow._core.allocation cimport Allocation, Allocator
 from orderflow._core.board cimport SequenceBoard
+from orderflow._core.decision_log cimport DecisionLog, Trail
 from orderflow._core.doorbell cimport NativeDoorbell
 from orderflow._core.fixed cimport int128
 from orderflow._core.input_log cimport InputLog
@@ -77,6 +78,8 @@ cdef struct RouterState:
     Risk *risk
     Journal *journal
     InputLog *log
+    DecisionLog *decisions
+    Trail *trails               # by slot of the parent
     Allocator *allocator
     Timers *timers
     Ring128 *parents            # from the strategizer

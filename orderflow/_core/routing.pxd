@@ -10,10 +10,12 @@ Router thread only.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
-from orderflow._core cimport allocation, pacing, parents, risk, risk_exposure
+from orderflow._core cimport allocation, decisions, pacing, parents, risk, risk_exposure
 from orderflow._core.allocation cimport Allocation, Split
 from orderflow._core.child_orders cimport send_child
 from orderflow._core.consolidated cimport MAXIMUM_OFFERS, Offer
+from orderflow._core.decision_log cimport LeftOut
+from orderflow._core.decisions cimport Notes
 from orderflow._core.fixed cimport int128
 from orderflow._core.minimums cimport too_little
 from orderflow._core.order_table cimport NONE
@@ -23,14 +25,14 @@ from orderflow._core.placeable cimport Cap
 from orderflow._core.resting_parents cimport rest
 from orderflow._core.risk_state cimport Decision, refuse
 from orderflow._core.router_state cimport RouterState
-from orderflow._core.router_view cimport usable
+from orderflow._core.router_view cimport why_left_out
 from orderflow._core.types cimport Algorithm, ParentOrder, Reason, RoutePolicy, Side, TimeInForce
 
 
 cdef nogil:
-    inline uint32_t gather(RouterState *self, const ParentOrder *order, Offer *offers, Cap *caps,
+    inline uint32_t gather(RouterState *self, const ParentOrder *order, Offer *offers, Cap *caps, Notes *notes,
                            int64_t now_ns) noexcept:
-        """What each of the parent's listings offers now."""
+        """What each of the parent's listings offers now, and why it is left out if it is."""
         cdef uint32_t begin = self.first[order.instrument]
         cdef uint32_t count = self.first[order.instrument + 1] - begin
         cdef uint32_t k, i
@@ -43,7 +45,11 @@ cdef nogil:
             else:
                 offers[k].levels = self.views[i].bids
                 offers[k].count = self.views[i].bid_count
-            offers[k].usable = (order.listings == 0 or (order.listings >> k) & 1) and usable(self, i, now_ns)
+            if order.listings and not (order.listings >> k) & 1:
+                notes.left_out[k] = LeftOut.NOT_ALLOWED
+            else:
+                notes.left_out[k] = why_left_out(self, i, now_ns)
+            offers[k].usable = notes.left_out[k] == LeftOut.NOT_LEFT_OUT
             caps[k].quantity = INT64_MAX
             caps[k].funds = INT64_MAX
         return count
@@ -116,6 +122,7 @@ cdef nogil:
         cdef Cap caps[MAXIMUM_OFFERS]
         cdef Split splits[MAXIMUM_OFFERS]
         cdef Allocation out
+        cdef Notes notes
         cdef int64_t remaining = parents.remaining(parent)
         cdef uint32_t count, k
         if parent.order.algorithm == Algorithm.RESTING:
@@ -131,21 +138,21 @@ cdef nogil:
             remaining = pacing.due(parent)
             if remaining <= 0 or too_little(self, &parent.order, remaining):
                 return
-        count = gather(self, &parent.order, offers, caps, now_ns)
+        count = gather(self, &parent.order, offers, caps, &notes, now_ns)
         restrain(self, slot, offers, caps, count, remaining, now_ns)
         if self.policy == RoutePolicy.SINGLE and parent.children == 0:
             choose_single(self, parent, offers, caps, count, remaining)
         allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
                             parent.order.limit_price, splits, &out)
-        if out.quantity == 0:
-            return
-        self.splits += 1
-        if not out.greedy:
-            record_search(self, parent, &out)
-        for k in range(count):
-            if splits[k].quantity > 0:
-                send_child(self, slot, offers[k].listing.index, splits[k].quantity, splits[k].price, TimeInForce.IOC,
-                           now_ns, cause_ns)
+        if out.quantity > 0:
+            self.splits += 1
+            if not out.greedy:
+                record_search(self, parent, &out)
+            for k in range(count):
+                if splits[k].quantity > 0:
+                    notes.results[k] = send_child(self, slot, offers[k].listing.index, splits[k].quantity,
+                                                  splits[k].price, TimeInForce.IOC, now_ns, cause_ns)
+        decisions.record(self, slot, offers, caps, splits, &out, &notes, count, remaining, now_ns, cause_ns)
 
     inline void route_instrument(RouterState *self, uint32_t instrument, int64_t now_ns, int64_t cause_ns) noexcept:
         cdef uint32_t slot = self.active.first[instrument]
