@@ -23,6 +23,7 @@ STAGES = """
     order_states positions parents passive pacing order_table active_parents orders
     risk_state risk_exposure risk_price risk_rates risk_own_orders risk_money risk segments flusher journal_scan journal
     input_log
+    decision_log
     strategy
     consolidated algos/patience charges placeable listing_part relaxation branching
     allocation
@@ -31,8 +32,8 @@ STAGES = """
     pending kill rates gate account reconciliation recovery held_orders waiting_cancels paper_levels paper_queue
     paper_reports paper exchange_state events recording publication execution_reports evidence rounds connections
     order_entry cancelling market_data exchange
-    arrivals router_state parent_reports router_faults router_view minimums child_orders paced_parents parent_changes
-    resting_parents parent_checks staggering routing router strategizer
+    arrivals router_state parent_reports router_faults router_view minimums decisions child_orders paced_parents
+    parent_changes resting_parents parent_checks staggering routing router strategizer
     codecs/assets codecs/fields codecs/outbox codecs/balances codecs/text codecs/prepared
     codecs/binance_times codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_bodies
     codecs/binance_account codecs/binance_orders

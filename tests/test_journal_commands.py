@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import sys
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import polars
@@ -16,6 +17,7 @@ from orderflow._core.segments import checksum, seed_for
 from orderflow._core.types import CHILD_ORDER_DTYPE
 from orderflow.cli import main
 from orderflow.cli.scenario import Demonstration, Plan
+from orderflow.research.explain import explain
 
 SEGMENT = "journal-00000001.segment"
 
@@ -192,7 +194,27 @@ def test_export_to_sqlite(made, tmp_path, capsys):
         assert sums(reports) == (parent.filled, parent.fees)
         (order,) = database.execute("SELECT * FROM orders WHERE client_order_id = 'of0000001000001'").fetchall()
         assert (order["exchange"], order["symbol"], order["time_in_force"]) == ("alpha", "BTCUSDT", "IOC")
+        check_decisions(database, directory, told)
     database.close()
+
+
+def check_decisions(database, directory, told):
+    """The tables of decisions against what `explain` reads of them."""
+    count = 0
+    for (parent_id,) in database.execute("SELECT DISTINCT parent_id FROM decisions").fetchall():
+        rows = database.execute("SELECT * FROM decisions WHERE parent_id = ? ORDER BY number", (parent_id,)).fetchall()
+        decisions = explain(directory, parent_id).decisions
+        assert [(row["number"], row["wall_ns"], Decimal(row["given"]), row["path"]) for row in rows] == [
+            (one.number, one.at_ns, one.given, one.path.name) for one in decisions]
+        for row, one in zip(rows, decisions, strict=True):
+            assert one.average is None or Fraction(row["all_in"]) == one.average * Fraction(one.given)
+            offers = database.execute("SELECT * FROM offers WHERE number = ? ORDER BY place",
+                                      (row["number"],)).fetchall()
+            assert [(each["exchange"], each["version"], Decimal(each["quantity"]), each["left_out"] or "NOT_LEFT_OUT")
+                    for each in offers] == [(each.exchange, each.version, each.asked, each.left_out.name)
+                                            for each in one.offers]
+            count += len(offers)
+    assert told["offers"]["rows"] == count > told["decisions"]["rows"] > 0
 
 
 def test_export_to_parquet_says_the_same_as_sqlite(made, tmp_path, capsys):
@@ -200,11 +222,12 @@ def test_export_to_parquet_says_the_same_as_sqlite(made, tmp_path, capsys):
     assert run(capsys, "journal", "export", directory, "-o", tmp_path / "run.parquet")[0] == 0
     assert run(capsys, "journal", "export", directory, "-o", tmp_path / "run.sqlite")[0] == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "run-orders.parquet", "run-parents.parquet", "run-reports.parquet", "run.sqlite"]
+        "run-decisions.parquet", "run-offers.parquet", "run-orders.parquet", "run-parents.parquet",
+        "run-reports.parquet", "run.sqlite"]
     database = sqlite3.connect(tmp_path / "run.sqlite")
-    for table in ("orders", "reports", "parents"):
+    for table in ("orders", "reports", "parents", "decisions", "offers"):
         frame = polars.read_parquet(tmp_path / f"run-{table}.parquet")
-        again = database.execute(f"SELECT * FROM {table} ORDER BY epoch, number").fetchall()
+        again = database.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall()
         exact = [isinstance(kind, polars.Decimal) for kind in frame.dtypes]
         assert any(exact)
         assert frame.rows() == [tuple(Decimal(value) if decimal and value is not None else value

@@ -5,7 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from orderflow._core import journal
+from orderflow._core import decision_log, journal
+from orderflow._core.decision_log import DecisionFiles
+from orderflow._core.segments import segment_paths
 from orderflow.carried import Carried
 from orderflow.cli.scenario import Demonstration, Plan
 from orderflow.engine import Engine
@@ -39,6 +41,38 @@ def test_the_same_orders_byte_for_byte(run):
     assert replayed.equal
     assert replayed.orders >= 3
     assert replayed.inputs > 100
+    epoch = max(record.sequence >> 40 for record in journal.read(run))
+    assert replayed.decisions == len(list(decision_log.read(run, epoch))) >= 1
+
+
+def test_a_decision_that_was_written_otherwise_is_noticed(run, tmp_path):
+    """One number of one exchange."""
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    epoch = max(record.sequence >> 40 for record in journal.read(run))
+    written = list(decision_log.read(run, epoch))
+    for path in segment_paths(copy, "decisions"):
+        path.unlink()
+    with DecisionFiles(copy, epoch) as log:
+        for head, parts in written:
+            parts = parts.copy()
+            if head["sequence"] == 1:
+                parts[1]["shown"] += 1
+            assert log.append(head, parts) == head["sequence"]
+    replayed = replay(copy)
+    shown = int(written[0].parts[1]["shown"])
+    assert not replayed.equal and replayed.sha256 == replayed.expected_sha256
+    assert replayed.difference == f"decision 1: shown {shown} instead of {shown + 1}"
+
+
+def test_a_run_that_wrote_no_decisions_can_be_replayed(run, tmp_path):
+    """As those of older versions."""
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    for path in segment_paths(copy, "decisions"):
+        path.unlink()
+    replayed = replay(copy)
+    assert replayed.equal and replayed.decisions == 0
 
 
 def test_a_directory_that_holds_an_earlier_run(tmp_path):

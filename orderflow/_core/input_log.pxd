@@ -19,6 +19,7 @@ cdef struct InputLog:
     uint64_t sequence           # of the last input taken
     int64_t event_ns            # its time
     uint64_t lost
+    uint8_t kind                # InputKind of the last input taken
 
 
 cdef nogil:
@@ -44,6 +45,7 @@ cdef nogil:
         in this loop."""
         log.sequence += 1
         log.event_ns = event_ns
+        log.kind = kind
         append(log, kind, source, number)
         return log.sequence
 

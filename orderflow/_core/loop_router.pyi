@@ -8,6 +8,7 @@ from typing_extensions import Buffer
 from orderflow._core.algos.volume_curve import VolumeCurve
 from orderflow._core.allocation import Splitter
 from orderflow._core.board import Board
+from orderflow._core.decision_log import DecisionFiles
 from orderflow._core.doorbell import Doorbell
 from orderflow._core.input_log import InputLogFiles
 from orderflow._core.journal import JournalFiles
@@ -32,6 +33,7 @@ class RouterLoop(Loop):
         risk: RiskBook,
         journal: JournalFiles,
         log: InputLogFiles,
+        decisions: DecisionFiles,
         splitter: Splitter,
         parents: Ring,
         parent_reports: Ring,

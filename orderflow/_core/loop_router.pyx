@@ -10,6 +10,7 @@ from orderflow._core.algos.volume_curve cimport VolumeCurve
 from orderflow._core.allocation cimport Splitter, exact_wide
 from orderflow._core.board cimport Board
 from orderflow._core.byte_ring cimport ByteRing
+from orderflow._core.decision_log cimport DecisionFiles, Trail
 from orderflow._core.doorbell cimport Doorbell
 from orderflow._core.input_log cimport InputLogFiles
 from orderflow._core.journal cimport JournalFiles
@@ -50,7 +51,7 @@ cdef class RouterLoop(Loop):
         can change of an order in place.
     board, wake_pending, strategy_pending
         Shared with the exchange threads and the strategizer.
-    orders, risk, journal, log, splitter
+    orders, risk, journal, log, decisions, splitter
         Written by this loop only, once it runs.
     parents, parent_reports, wakes : Ring
         From and to the strategizer.
@@ -74,8 +75,8 @@ cdef class RouterLoop(Loop):
 
     def __init__(self, table, list ports, Board board, unsigned char[::1] wake_pending,
                  unsigned char[::1] strategy_pending, orders, risk, JournalFiles journal, InputLogFiles log,
-                 Splitter splitter, Ring parents, Ring parent_reports, Ring wakes, Doorbell bell,
-                 Doorbell strategizer_bell, unsigned char[::1] reports_full, KillSwitch kill_switch,
+                 DecisionFiles decisions, Splitter splitter, Ring parents, Ring parent_reports, Ring wakes,
+                 Doorbell bell, Doorbell strategizer_bell, unsigned char[::1] reports_full, KillSwitch kill_switch,
                  int policy=RoutePolicy.BEST, int64_t child_deadline_ns=250_000_000, uint32_t timer_capacity=0,
                  int64_t day_begins_ns=-1, int64_t now_ns=0, unix_offset_ns=None, curves=()):
         cdef uint32_t n = len(table)
@@ -90,8 +91,8 @@ cdef class RouterLoop(Loop):
         self.timers = PythonTimers(timer_capacity or min(order_capacity + 2 * parent_capacity, <uint32_t>MOST_TIMERS))
         self.commands = ByteRing(4096)
         self.frame_to_decision, self.step_time = PythonHistogram(), PythonHistogram()
-        self.kept_alive = [table, board, wake_pending, strategy_pending, journal, log, splitter, parents,
-                           parent_reports, wakes, strategizer_bell, ports, reports_full, kill_switch]
+        self.kept_alive = [table, board, wake_pending, strategy_pending, journal, log, decisions, splitter,
+                           parents, parent_reports, wakes, strategizer_bell, ports, reports_full, kill_switch]
         self.names = [entry[0] for entry in ports]
         cdef const Listing[::1] listings = table
         self.state.listings = &listings[0]
@@ -107,15 +108,17 @@ cdef class RouterLoop(Loop):
         self.state.own = <OwnReport *>calloc(order_capacity, sizeof(OwnReport))
         self.state.own_capacity = order_capacity
         self._make_prices(table)
+        self.state.trails = <Trail *>calloc(parent_capacity, sizeof(Trail))
         if (self.state.views is NULL or self.state.states is NULL or self.state.parent_timers is NULL
-                or self.state.slice_timers is NULL or self.state.child_timers is NULL or self.state.own is NULL):
+                or self.state.slice_timers is NULL or self.state.child_timers is NULL or self.state.own is NULL
+                or self.state.trails is NULL):
             raise MemoryError()
         self.state.board = board.native
         self.state.wake_pending, self.state.strategy_pending = &wake_pending[0], &strategy_pending[0]
         self.state.reports_full = &reports_full[0]
         self.state.kill_line, self.state.kill_bell = kill_switch.switch.line, kill_switch.bell.native
         self.state.table, self.state.risk = &self.orders.table, &self.risk.risk
-        self.state.journal, self.state.log = &journal.journal, &log.log
+        self.state.journal, self.state.log, self.state.decisions = &journal.journal, &log.log, &decisions.log
         self.state.allocator, self.state.timers = &splitter.allocator, &self.timers.timers
         self.state.parents, self.state.parent_reports = parents.of128, parent_reports.of128
         self.state.wakes, self.state.strategizer_bell = wakes.of64, strategizer_bell.native
@@ -181,6 +184,7 @@ cdef class RouterLoop(Loop):
         free(self.state.slice_timers)
         free(self.state.child_timers)
         free(self.state.own)
+        free(self.state.trails)
 
     cdef int step(self, int64_t now_ns) noexcept nogil:
         cdef const ParentOrder *order
@@ -399,6 +403,7 @@ cdef class RouterLoop(Loop):
             "wakes": sum(self.state.ports[i].wakes_taken for i in range(self.state.port_count)),
             "reports": sum(self.state.ports[i].reports_taken for i in range(self.state.port_count)),
             "timers": self.state.timers.count,
+            "decisions": self.state.decisions.sequence, "decisions_lost": self.state.decisions.lost,
             "refusals": {Reason(i).name: self.state.refusals[i] for i in range(REFUSALS) if self.state.refusals[i]},
         }
 

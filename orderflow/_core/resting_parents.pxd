@@ -4,7 +4,7 @@ Router thread only.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from orderflow._core cimport journal, order_states, order_table, orders, parents, passive, risk, timers
+from orderflow._core cimport decisions, journal, order_states, order_table, orders, parents, passive, risk, timers
 from orderflow._core.child_orders cimport (
     DOUBLINGS, FIRST_ASK_NS, ask, cancel_child, drop_timer, own_report, push_child, refused, send_cancel, send_child)
 from orderflow._core.minimums cimport too_little
@@ -15,7 +15,7 @@ from orderflow._core.parents cimport Parent
 from orderflow._core.passive cimport Plan, Step
 from orderflow._core.risk_state cimport Decision
 from orderflow._core.router_state cimport CHILD_TIMER, RouterState
-from orderflow._core.router_view cimport usable
+from orderflow._core.router_view cimport why_left_out
 from orderflow._core.types cimport (
     ChildKind, ChildOrder, ExecType, OrderStatus, ParentOrder, Reason, TimeInForce, TradingState)
 
@@ -77,13 +77,18 @@ cdef nogil:
     inline void place_resting(RouterState *self, uint32_t slot, uint32_t index, const Plan *plan, int64_t now_ns,
                               int64_t cause_ns) noexcept:
         cdef Parent *parent = &self.table.parents[slot]
+        cdef uint8_t left_out
+        cdef uint8_t result = Reason.OK
         if self.killed >> (32 + parent.order.strategy) & 1:
             return
         if too_little(self, &parent.order, parents.remaining(parent)):
             if parent.working == 0 and parent.in_doubt == 0:
                 end_parent(self, slot, Reason.BELOW_MINIMUM_REMAINS, now_ns)
-        elif usable(self, index, now_ns):
-            send_child(self, slot, index, plan.quantity, plan.price, TimeInForce.GTC, now_ns, cause_ns)
+            return
+        left_out = why_left_out(self, index, now_ns)
+        if not left_out:
+            result = send_child(self, slot, index, plan.quantity, plan.price, TimeInForce.GTC, now_ns, cause_ns)
+        decisions.record_rest(self, slot, index, plan.quantity, plan.price, left_out, result, now_ns, cause_ns)
 
     inline void amend_child(RouterState *self, uint32_t slot, uint32_t at, int64_t price, int64_t quantity,
                             int64_t now_ns) noexcept:

@@ -8,6 +8,7 @@ from orderflow._core.active_parents cimport ActiveParents
 from orderflow._core.allocation cimport Allocation, Allocator
 from orderflow._core.arrivals cimport Arrivals
 from orderflow._core.board cimport SequenceBoard
+from orderflow._core.decision_log cimport DecisionLog, Trail
 from orderflow._core.doorbell cimport NativeDoorbell
 from orderflow._core.fixed cimport int128
 from orderflow._core.input_log cimport InputLog
@@ -81,6 +82,8 @@ cdef struct RouterState:
     Risk *risk
     Journal *journal
     InputLog *log
+    DecisionLog *decisions
+    Trail *trails               # by slot of the parent
     Allocator *allocator
     Timers *timers
     Ring128 *parents            # from the strategizer

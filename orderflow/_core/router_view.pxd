@@ -2,9 +2,10 @@
 
 Router thread only.
 """
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from orderflow._core cimport board, input_log, risk
+from orderflow._core.decision_log cimport LeftOut
 from orderflow._core.fixed cimport int128
 from orderflow._core.parents cimport Parent
 from orderflow._core.positions cimport Position
@@ -75,10 +76,24 @@ cdef nogil:
                 and self.ports[self.listings[listing].exchange].orders is not NULL
                 and not self.killed >> self.listings[listing].exchange & 1)
 
-    inline bint usable(const RouterState *self, uint32_t listing, int64_t now_ns) noexcept:
-        """Whether an order that takes can be sent there now."""
+    inline uint8_t why_left_out(const RouterState *self, uint32_t listing, int64_t now_ns) noexcept:
+        """LeftOut: why no order can be sent there now, the first reason that there is."""
         cdef const BoardEntry *view = &self.views[listing]
         cdef const ListingState *state = &self.states[listing]
-        return (is_tradable(self, listing) and state.under_way == 0 and now_ns >= state.limited_until_ns
-                and (state.tried == 0 or now_ns >= state.cautious_until_ns)
-                and not (view.epoch == state.spent_epoch and view.version <= state.spent_version))
+        if view.book_state != BookState.LIVE:
+            return LeftOut.BOOK_NOT_TRADABLE
+        if self.listings[listing].halted:
+            return LeftOut.HALTED_LISTING
+        if state.under_way:
+            return LeftOut.ORDER_UNDER_WAY
+        if now_ns < state.limited_until_ns:
+            return LeftOut.NO_ROOM
+        if state.tried and now_ns < state.cautious_until_ns:
+            return LeftOut.ONE_AT_A_TIME
+        if view.epoch == state.spent_epoch and view.version <= state.spent_version:
+            return LeftOut.BOOK_UNCHANGED
+        if self.ports[self.listings[listing].exchange].orders is NULL:
+            return LeftOut.TAKES_NO_ORDERS
+        if self.killed >> self.listings[listing].exchange & 1:
+            return LeftOut.KILLED_EXCHANGE
+        return LeftOut.NOT_LEFT_OUT

@@ -11,11 +11,13 @@ Router thread only.
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core cimport (
-    allocation, arrivals, consolidated, pacing, parents, risk, risk_exposure, staggering)
+    allocation, arrivals, consolidated, decisions, pacing, parents, risk, risk_exposure, staggering)
 from orderflow._core.algos cimport patience
 from orderflow._core.allocation cimport Allocation, Split
 from orderflow._core.child_orders cimport send_child
 from orderflow._core.consolidated cimport MAXIMUM_OFFERS, Offer
+from orderflow._core.decision_log cimport LeftOut
+from orderflow._core.decisions cimport Notes
 from orderflow._core.fixed cimport int128
 from orderflow._core.minimums cimport too_little
 from orderflow._core.order_table cimport NONE
@@ -25,7 +27,7 @@ from orderflow._core.placeable cimport Cap
 from orderflow._core.resting_parents cimport rest
 from orderflow._core.risk_state cimport Decision, refuse
 from orderflow._core.router_state cimport RouterState
-from orderflow._core.router_view cimport is_tradable, usable
+from orderflow._core.router_view cimport is_tradable, why_left_out
 from orderflow._core.types cimport Algorithm, Listing, ParentOrder, Reason, RoutePolicy, Side, TimeInForce
 
 
@@ -39,9 +41,9 @@ cdef nogil:
         self.priced[listing].taker_fee = self.listings[listing].taker_fee + more
         return &self.priced[listing]
 
-    inline uint32_t gather(RouterState *self, const ParentOrder *order, Offer *offers, Cap *caps,
+    inline uint32_t gather(RouterState *self, const ParentOrder *order, Offer *offers, Cap *caps, Notes *notes,
                            int64_t now_ns) noexcept:
-        """What each of the parent's listings offers now."""
+        """What each of the parent's listings offers now, and why it is left out if it is."""
         cdef uint32_t begin = self.first[order.instrument]
         cdef uint32_t count = self.first[order.instrument + 1] - begin
         cdef uint32_t k, i
@@ -54,7 +56,12 @@ cdef nogil:
             else:
                 offers[k].levels = self.views[i].bids
                 offers[k].count = self.views[i].bid_count
-            offers[k].usable = (order.listings == 0 or (order.listings >> k) & 1) and usable(self, i, now_ns)
+            if order.listings and not (order.listings >> k) & 1:
+                notes.left_out[k] = LeftOut.NOT_ALLOWED
+            else:
+                notes.left_out[k] = why_left_out(self, i, now_ns)
+            offers[k].usable = notes.left_out[k] == LeftOut.NOT_LEFT_OUT
+            notes.surcharges[k] = offers[k].listing.taker_fee - self.listings[i].taker_fee
             caps[k].quantity = INT64_MAX
             caps[k].funds = INT64_MAX
         return count
@@ -139,8 +146,8 @@ cdef nogil:
             self.inexact_instrument = parent.order.instrument
             self.inexact = out[0]
 
-    inline void wait_for_better(const RouterState *self, const ParentOrder *order, Offer *offers, const Split *splits,
-                                uint32_t count, int64_t now_ns) noexcept:
+    inline void wait_for_better(const RouterState *self, const ParentOrder *order, Offer *offers, Notes *notes,
+                                const Split *splits, uint32_t count, int64_t now_ns) noexcept:
         """Leave out of the offers what a patient parent does not pay yet. The best is that of all books that it can
         trade on, even if what is there cannot be taken now."""
         cdef uint8_t side = order.side
@@ -158,8 +165,10 @@ cdef nogil:
                 price = consolidated.all_in_price(offers[k].listing, side, offers[k].levels[0].price)
                 if best == 0 or (price < best if side == Side.BUY else price > best):
                     best = price
-        patience.hold_back(offers, count, side,
-                           patience.most_paid(best, dearest, patience.share(order, now_ns)))
+        patience.hold_back(offers, count, side, patience.most_paid(best, dearest, patience.share(order, now_ns)))
+        for k in range(count):
+            if offers[k].usable and offers[k].count == 0:
+                notes.left_out[k] = LeftOut.WAITS_FOR_BETTER
 
     inline bint leaves_too_little(const RouterState *self, const Parent *parent, int64_t sent,
                                   int64_t *wanted) noexcept:
@@ -181,7 +190,9 @@ cdef nogil:
         cdef Cap caps[MAXIMUM_OFFERS]
         cdef Split splits[MAXIMUM_OFFERS]
         cdef Allocation out
+        cdef Notes notes
         cdef int64_t remaining = parents.remaining(parent)
+        cdef uint32_t shown[MAXIMUM_OFFERS]
         cdef uint32_t count, k
         if parent.order.algorithm == Algorithm.RESTING:
             rest(self, slot, now_ns, cause_ns)
@@ -197,30 +208,35 @@ cdef nogil:
             remaining = pacing.due(parent)
             if remaining <= 0 or too_little(self, &parent.order, remaining):
                 return
-        count = gather(self, &parent.order, offers, caps, now_ns)
+        count = gather(self, &parent.order, offers, caps, &notes, now_ns)
+        for k in range(count):
+            shown[k] = offers[k].count
         restrain(self, slot, offers, caps, count, remaining, now_ns)
         if self.policy == RoutePolicy.SINGLE and parent.children == 0:
             choose_single(self, parent, offers, caps, count, remaining)
         allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
                             parent.order.limit_price, splits, &out)
         if out.quantity and patience.is_patient(&parent.order):
-            wait_for_better(self, &parent.order, offers, splits, count, now_ns)
+            wait_for_better(self, &parent.order, offers, &notes, splits, count, now_ns)
             allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
                                 parent.order.limit_price, splits, &out)
         if out.quantity and leaves_too_little(self, parent, out.quantity, &remaining):
             allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
                                 parent.order.limit_price, splits, &out)
-        if out.quantity == 0:
-            return
-        learn_chase(self, parent, offers, splits, count)
-        staggering.hold_back(self, slot, offers, splits, count, now_ns)
-        self.splits += 1
-        if not out.greedy:
-            record_search(self, parent, &out)
+        if out.quantity > 0:
+            learn_chase(self, parent, offers, splits, count)
+            staggering.hold_back(self, slot, offers, splits, &notes.left_out[0], count, now_ns)
+            self.splits += 1
+            if not out.greedy:
+                record_search(self, parent, &out)
+            for k in range(count):
+                if splits[k].quantity > 0:
+                    notes.results[k] = send_child(self, slot, offers[k].listing.index, splits[k].quantity,
+                                                  splits[k].price, TimeInForce.IOC, now_ns, cause_ns)
         for k in range(count):
-            if splits[k].quantity > 0:
-                send_child(self, slot, offers[k].listing.index, splits[k].quantity, splits[k].price, TimeInForce.IOC,
-                           now_ns, cause_ns)
+            offers[k].listing = &self.listings[offers[k].listing.index]     # what is written is what it would cost,
+            offers[k].count = shown[k]                                      # and all that was shown
+        decisions.record(self, slot, offers, caps, splits, &out, &notes, count, remaining, now_ns, cause_ns)
 
     inline void route_instrument(RouterState *self, uint32_t instrument, int64_t now_ns, int64_t cause_ns) noexcept:
         cdef uint32_t slot = self.active.first[instrument]

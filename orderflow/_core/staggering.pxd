@@ -7,12 +7,13 @@ it is. So no plan is kept that could go stale, and an exchange that fails meanwh
 
 Router thread only.
 """
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from orderflow._core cimport arrivals, timers
 from orderflow._core.algos cimport patience
 from orderflow._core.allocation cimport Split
 from orderflow._core.consolidated cimport Offer
+from orderflow._core.decision_log cimport LeftOut
 from orderflow._core.parents cimport Parent
 from orderflow._core.router_state cimport SLICE_TIMER, RouterState
 from orderflow._core.types cimport Algorithm
@@ -32,8 +33,8 @@ cdef nogil:
                                            self.chase[parent.order.instrument], now_ns)
         return longest if costs >= arrivals.STAGGER else 0
 
-    inline void hold_back(RouterState *self, uint32_t slot, const Offer *offers, Split *splits, uint32_t count,
-                          int64_t now_ns) noexcept:
+    inline void hold_back(RouterState *self, uint32_t slot, const Offer *offers, Split *splits, uint8_t *left_out,
+                          uint32_t count, int64_t now_ns) noexcept:
         """Take those parts out of `splits` whose time has not come."""
         cdef Parent *parent = &self.table.parents[slot]
         cdef int64_t from_ns
@@ -52,6 +53,7 @@ cdef nogil:
                 &self.states[offers[k].listing.index].arrivals, parent.longest_ns)
             if splits[k].quantity > 0 and from_ns > now_ns:
                 splits[k].quantity = 0
+                left_out[k] = LeftOut.SENT_LATER
                 if parent.resumes_ns == 0 or from_ns < parent.resumes_ns:
                     parent.resumes_ns = from_ns
         if parent.resumes_ns == 0:

@@ -175,7 +175,7 @@ def export(
     path: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Ends in .sqlite or .parquet.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object: files and rows.")] = False,
 ) -> int:
-    """Write orders, reports and parent orders as tables, with decimals: SQLite, or Parquet (needs polars).
+    """Write orders, reports, parent orders and decisions as tables, with decimals: SQLite, or Parquet (needs polars).
 
     A fill that an exchange tells of twice is there twice: count those with the same client_order_id and trade_id once.
 

@@ -13,15 +13,16 @@ from orderflow.cli.application import BadUsage
 
 def command(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of the run, made with record = true.")],
-    check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless every order came out byte for byte as the "
-                                        "run journalled it.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless every order and every decision came out "
+                                        "byte for byte as the run wrote it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> int:
-    """Route the last recorded run in DIR again and compare every order with the one that was journalled.
+    """Route the last recorded run in DIR again and compare every order, and what was written of every decision.
 
-    Prints how many inputs and orders there were, the SHA-256 of the orders, and the first difference if there is one.
+    Prints how many inputs, orders and decisions there were, the SHA-256 of the orders, and the first difference if
+    there is one.
 
-    Exit codes: 0 done, and with --check: the same orders; 1 with --check: a difference, or the run could not be
+    Exit codes: 0 done, and with --check: the same; 1 with --check: a difference, or the run could not be
     followed to its end; 2 there is nothing to replay.
     """
     from orderflow._core.segments import SegmentError
@@ -36,7 +37,7 @@ def command(
     if as_json:
         output.result(asdict(replayed))
     else:
-        output.text(f"{replayed.inputs} inputs, {replayed.orders} orders")
+        output.text(f"{replayed.inputs} inputs, {replayed.orders} orders, {replayed.decisions} decisions")
         output.text(f"sha256 of the orders {replayed.sha256}")
         output.text("the same, byte for byte" if replayed.equal else
                     f"of the run         {replayed.expected_sha256}\nfirst difference: {replayed.difference}")

@@ -1,5 +1,5 @@
-"""A journal as tables: orders, reports and parents, in SQLite or Parquet. Rows stream through; memory does not grow
-with the journal.
+"""A journal as tables: orders, reports, parents, decisions and the offers of each, in SQLite or Parquet. Rows stream
+through; memory does not grow with the journal.
 
 SQLite has no decimals: they are exact text there (`SUM(CAST(fee AS REAL))` adds them up). Parquet has decimals of 38
 digits, 18 of them behind the point.
@@ -10,9 +10,11 @@ import csv
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from orderflow.research.decision_rows import decision_rows
 from orderflow.research.journal import Row, rows
 
 #: Rows that are handed on together.
@@ -37,8 +39,20 @@ TABLES: dict[str, dict[str, str]] = {
         "account": "integer", "created_ns": "integer", "start_ns": "integer", "end_ns": "integer",
         "slices": "integer", "randomness": "integer", "curvature": "real", "minimum_slice": "decimal",
         "participation": "decimal", "display": "decimal"},
+    "decisions": {
+        **COMMON, "parent_id": "integer", "input": "integer", "cause": "text", "instrument": "text", "side": "text",
+        "path": "text", "nodes": "integer", "wanted": "decimal", "given": "decimal", "sent": "decimal",
+        "unfilled": "decimal", "limit_price": "decimal", "mid": "decimal", "all_in": "decimal", "gap": "decimal",
+        "sweep_all_in": "decimal"},
+    "offers": {
+        **COMMON, "place": "integer", "parent_id": "integer", "exchange": "text", "symbol": "text", "left_out": "text",
+        "book_state": "text", "fault": "text", "book_epoch": "integer", "version": "integer", "age_ns": "integer",
+        "best_price": "decimal", "best_quantity": "decimal", "shown": "decimal", "most": "decimal",
+        "quantity": "decimal", "price": "decimal", "result": "text", "all_in": "decimal", "alone_quantity": "decimal",
+        "alone_all_in": "decimal"},
 }
-TABLE_OF = {"INTENT": "orders", "CANCEL": "orders", "REPLACE": "orders", "REPORT": "reports", "PARENT": "parents"}
+TABLE_OF = {"INTENT": "orders", "CANCEL": "orders", "REPLACE": "orders", "REPORT": "reports", "PARENT": "parents",
+            "DECISION": "decisions", "OFFER": "offers"}
 SCALE = 18                      # of decimals in Parquet
 
 
@@ -52,7 +66,7 @@ def export(directory, path, progress: Callable[[int], None] = lambda _: None) ->
     Parameters
     ----------
     path : path
-        Ends in .sqlite (one file, three tables) or .parquet (three files: NAME-orders.parquet and so on).
+        Ends in .sqlite (one file, five tables) or .parquet (five files: NAME-orders.parquet and so on).
     progress : callable(int)
         Told how many records were read, now and then.
 
@@ -76,7 +90,7 @@ def export(directory, path, progress: Callable[[int], None] = lambda _: None) ->
 def _batches(directory, progress: Callable[[int], None]) -> Iterator[tuple[str, list[list[Any]]]]:
     """(table, rows) again and again, values in the order of the table's columns."""
     waiting: dict[str, list[list[Any]]] = {name: [] for name in TABLES}
-    for count, row in enumerate(rows(directory), 1):
+    for count, row in enumerate(chain(rows(directory), decision_rows(directory)), 1):
         if count % BATCH == 0:
             progress(count)
         name = TABLE_OF.get(row.kind)
@@ -114,7 +128,8 @@ def _to_sqlite(directory, files: dict[str, Path], progress: Callable[[int], None
             for name, columns in TABLES.items():
                 kinds = ", ".join(f"{column} {'TEXT' if kind == 'decimal' else kind.upper()}"
                                   for column, kind in columns.items())
-                database.execute(f"CREATE TABLE {name} ({kinds}, PRIMARY KEY (epoch, number))")
+                place = ", place" if "place" in columns else ""
+                database.execute(f"CREATE TABLE {name} ({kinds}, PRIMARY KEY (epoch, number{place}))")
             for name, batch in _batches(directory, progress):
                 marks = ", ".join("?" * len(TABLES[name]))
                 database.executemany(f"INSERT INTO {name} VALUES ({marks})", batch)

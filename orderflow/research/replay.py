@@ -1,9 +1,9 @@
-"""A recorded run again: the same orders, byte for byte, or the first difference.
+"""A recorded run again: the same orders and decisions, byte for byte, or the first difference.
 
 The router is a function of its inputs in the order in which it took them, and of the boards as it saw them. The input
 log names both; the frames of each exchange, stepped to the publication that was read, give the boards again; parents
 and reports are in the journal. So every order intent must come out as it was written, sequence numbers, times and
-versions included.
+versions included; and so must what was written of the decisions, as far as neither run has lost some of it.
 """
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from orderflow._core import input_log, journal
+from orderflow._core import decision_log, input_log, journal
+from orderflow._core.decision_log import Decided
 from orderflow._core.journal import RecordKind
+from orderflow._core.segments import SegmentError
 from orderflow._core.types import CHILD_ORDER_DTYPE, InputKind
 from orderflow.carried import Carried
 from orderflow.engine import Engine
@@ -41,8 +43,10 @@ class Replayed:
     ----------
     orders : int
         Intents that the run journalled.
+    decisions : int
+        Records of decisions that both runs have.
     equal : bool
-        Whether the replay gave the same ones, byte for byte.
+        Whether the replay gave the same orders and decisions, byte for byte.
     sha256, expected_sha256 : str
         Over the intents, in order.
     difference : str
@@ -51,6 +55,7 @@ class Replayed:
 
     inputs: int
     orders: int
+    decisions: int
     equal: bool
     sha256: str
     expected_sha256: str
@@ -99,13 +104,15 @@ def replay(directory) -> Replayed:
         finally:
             engine.close_files()
         again = [record for record in journal.read(scratch) if record.kind == RecordKind.INTENT]
+        decisions, decided = _compare_decisions(_decisions(scratch, epoch), _decisions(directory, epoch))
     expected = [record for record in original if record.kind == RecordKind.INTENT]
     digests = [hashlib.sha256(b"".join(record.payload for record in records)).hexdigest()
                for records in (again, expected)]
     equal = digests[0] == digests[1]
     if not equal and not difference:
         difference = _first_difference(again, expected)
-    return Replayed(len(inputs), len(expected), equal, digests[0], digests[1], difference)
+    return Replayed(len(inputs), len(expected), decisions, equal and not decided, digests[0], digests[1],
+                    difference or decided)
 
 
 def _recorded_run(directory: Path) -> tuple[int, RunStart, Carried, int, list]:
@@ -165,6 +172,30 @@ def _board_reads(inputs: np.ndarray) -> dict[int, tuple[int, int]]:
     """(listing, publication) that was read while each input was served."""
     reads = inputs[inputs["kind"] == InputKind.BOARD_READ]
     return {int(row["sequence"]): (int(row["source"]), int(row["number"]) & PUBLICATION_MASK) for row in reads}
+
+
+def _decisions(directory, epoch: int) -> dict[int, Decided]:
+    """By sequence; none of a run that wrote none."""
+    try:
+        return {int(one.head["sequence"]): one for one in decision_log.read(directory, epoch)}
+    except SegmentError:
+        return {}
+
+
+def _compare_decisions(again: dict[int, Decided], expected: dict[int, Decided]) -> tuple[int, str]:
+    """How many both have, and the first difference in words."""
+    both = sorted(again.keys() & expected.keys())
+    for sequence in both:
+        fields = [f"{name} {ours[name]} instead of {theirs[name]}"
+                  for ours, theirs in zip(_structs(again[sequence]), _structs(expected[sequence]), strict=False)
+                  for name in ours.dtype.names if name != "check" and ours[name] != theirs[name]]
+        if fields:
+            return len(both), f"decision {sequence}: {', '.join(fields)}"
+    return len(both), ""
+
+
+def _structs(decided: Decided) -> list[np.void]:
+    return [decided.head, *decided.parts]
 
 
 def _first_difference(again: list, expected: list) -> str:
