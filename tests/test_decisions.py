@@ -195,6 +195,24 @@ def test_a_record_says_when_and_after_what_it_was_decided(make):
     assert [int(one.head["sent"]) for one in (first, waited, last)] == [30, 0, 30]
 
 
+def test_nothing_is_written_before_the_inboxes_are_empty(make):
+    """The orders are in their rings by then. What waits is bounded: one too many, and all are written at once."""
+    deciding = make()
+    for index in (ALPHA, GAMMA):
+        deciding.show(index, [(99, 5)], [(101, 3)])
+    assert len(deciding.submit(BUY, 50)) == 2
+    counts = deciding.router.counts
+    assert (counts["decisions"], counts["splits"]) == (0, 1)
+    deciding.router.set_state(TradingState.ACTIVE)
+    assert deciding.router.run_once(deciding.tick()) > 0 and deciding.router.counts["decisions"] == 0
+    assert deciding.router.run_once(deciding.tick()) == 0 and deciding.router.counts["decisions"] == 1
+    for waiting in range(17):
+        assert deciding.router.counts["decisions"] == 1 + 16 * (waiting > 16)
+        deciding.submit(BUY, 50)
+    assert deciding.router.counts["decisions"] == 17
+    assert [int(one.head["sequence"]) for one in deciding.decisions()] == list(range(1, 19))
+
+
 def test_a_decision_that_sends_nothing_is_written_once_until_the_reasons_change(make):
     deciding = make()
     for _ in range(3):

@@ -8,6 +8,7 @@ from orderflow._core.active_parents cimport ActiveParents
 from orderflow._core.allocation cimport Allocation, Allocator
 from orderflow._core.board cimport SequenceBoard
 from orderflow._core.decision_log cimport DecisionLog, Trail
+from orderflow._core.decision_queue cimport MadeQueue
 from orderflow._core.doorbell cimport NativeDoorbell
 from orderflow._core.fixed cimport int128
 from orderflow._core.input_log cimport InputLog
@@ -80,6 +81,7 @@ cdef struct RouterState:
     InputLog *log
     DecisionLog *decisions
     Trail *trails               # by slot of the parent
+    MadeQueue made              # decisions that are not written yet
     Allocator *allocator
     Timers *timers
     Ring128 *parents            # from the strategizer
