@@ -385,8 +385,8 @@ class Engine:
         for name in ("router", "strategizer"):
             self.logs[name] = InputLogFiles(journal.directory, name, epoch, segment_bytes=LOG_BYTES)
             self._files.append(self.logs[name])
-        self._decisions = DecisionFiles(journal.directory, epoch, segment_bytes=LOG_BYTES)
-        self._files.append(self._decisions)
+        decisions = DecisionFiles(journal.directory, epoch, segment_bytes=LOG_BYTES)
+        self._files.append(decisions)
         width = max(len(item.listings) for item in core.instruments)
         self.orders = Orders(self.table, journal.prefix, listings_per_instrument=width, fills=self._fill_room,
                              **self._room)
@@ -416,10 +416,11 @@ class Engine:
         policy = RoutePolicy.SINGLE if self._policy == "single" else RoutePolicy.BEST
         self.router = RouterLoop(
             self.table, ports, core.board, core.wake_pending, strategy_pending, self.orders, self.risk, self.journal,
-            self.logs["router"], self._decisions, splitter, rings["parents"], rings["parent_reports"], rings["wakes"],
+            self.logs["router"], decisions, splitter, rings["parents"], rings["parent_reports"], rings["wakes"],
             core.bells["router"], core.bells["strategizer"], core.report_lost, core.kill, policy=policy,
             day_begins_ns=day_begins, now_ns=now_ns, unix_offset_ns=0 if self._direct else None,
             curves=self._curves())
+        self._decisions = decisions
         self.strategizer = StrategizerLoop(
             self.table, self._strategies, core.board, strategy_pending, self.logs["strategizer"], rings["wakes"],
             rings["parent_reports"], rings["parents"], core.bells["strategizer"], core.bells["router"])
@@ -657,20 +658,26 @@ class Engine:
         if self._recorder is not None:
             self._recorder.stop()           # after the threads: it takes what they record until they end
         if self.journal is not None:
-            self._tell_lost_decisions()
+            self._finish_decisions()
             self.journal.end_run(problems=len(self.problems))
         self.close_files()
         if self._temporary is not None:
             self._temporary.cleanup()
 
-    def _tell_lost_decisions(self) -> None:
-        if self._decisions is not None and self._decisions.lost:
+    def _finish_decisions(self) -> None:
+        """Write those that wait; the router has stopped."""
+        if self._decisions is None:
+            return
+        self.router.write_decisions()
+        if self._decisions.lost:
             self._report(f"{self.directory}: {self._decisions.lost} of {self._decisions.taken} decisions could not be "
                          "written down, as the disk did not keep up; their orders are in the journal, and `orderflow "
                          "explain` cannot say why they went where they went")
 
     def close_files(self) -> None:
         """Flush and unlock journal, input logs and decision log. Idempotent."""
+        if self._decisions is not None:
+            self.router.write_decisions()
         for files in self._files:
             files.close()
         self._files = []

@@ -155,6 +155,7 @@ class Deciding:
 
     def decisions(self):
         """Those that were written since the last look."""
+        self.router.write_decisions()
         found = list(decision_log.read(self.directory, 1))
         new, self.read = found[self.read:], len(found)
         return new

@@ -27,6 +27,7 @@ STAGES = """
     strategy
     consolidated algos/patience charges placeable listing_part relaxation branching
     allocation
+    decision_queue decision_costs
     queue_ladder resting matching
     latency
     pending kill rates gate account reconciliation recovery held_orders waiting_cancels paper_levels paper_queue

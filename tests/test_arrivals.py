@@ -7,6 +7,8 @@ from orderflow import scores
 from orderflow._core.journal import RecordKind, read
 from orderflow._core.types import ExecType
 from orderflow.engine import Engine
+from orderflow.research.explain import explain
+from orderflow.research.explain_words import story
 from orderflow.research.replay import replay
 from orderflow.research.simulation import DIRECT_START_NS, INSTRUMENT, LIMITS, VENUES, session_of, simulator_settings
 from orderflow.research.tca import analyse
@@ -136,6 +138,9 @@ def test_orders_are_sent_so_that_they_arrive_together_where_fading_costs_more(ma
     for exchange, missing, round_trip in (("alpha", 0.0, 40), ("beta", 0.9, 440), ("gamma", 0.0, 140)):
         engine.router.expect(index_of(engine, exchange), missing, round_trip * MILLISECOND_NS, engine.now_ns)
     parent = engine.wait(engine.submit(INSTRUMENT, "buy", "15", seconds=5), 6)
+    told = "\n".join(story(explain(engine.directory, parent.id)))
+    assert "alpha was left out: its order is sent later, to arrive with those to slower exchanges" in told
+    assert "counted 0.90 bps dearer for what fades there" in told
     assert parent.filled == 15 and set(parent.by_exchange) == {"alpha", "beta", "gamma"}
     first = {}
     for exchange, at in decided(engine):

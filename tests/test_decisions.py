@@ -77,17 +77,30 @@ class Twin:
         ask = min((int(board["asks"][0]["price"]) * factor for board, factor in live if board["ask_count"]))
         return bid + (ask - bid) // 2
 
+    def least(self):
+        """That an exchange takes."""
+        return 5 if not self.allowed or self.allowed >> BETA & 1 else 10
+
     def decide(self):
         """The record of a decision made now, as plain values; None where none is written."""
         wanted = self.quantity - self.working
-        if wanted < (5 if not self.allowed or self.allowed >> BETA & 1 else 10):
+        if wanted < self.least():
             return None                     # no exchange takes so little
         table, books = self.deciding.table, ladders(self.deciding, self.side)
         left_out = [self.why(index) for index in range(len(LISTINGS))]
         usable = [why == LeftOut.NOT_LEFT_OUT for why in left_out]
         none = [None] * len(LISTINGS)
-        given, _, paid, parts = allocation.split(table, self.side, wanted, books, self.limit, usable, none, none,
-                                                 CHARGES)
+        def split(wanted):
+            return allocation.split(table, self.side, wanted, books, self.limit, usable, none, none, CHARGES)
+
+        given, _, paid, parts = split(wanted)
+        left = wanted - given
+        while given and 0 < left < wanted and left < self.least():     # what no exchange would take is not left
+            left = 2 * left if left < wanted // 2 else wanted
+        if given and wanted - left < given:
+            less = split(wanted - left) if left < wanted else (0,)
+            if less[0]:
+                given, _, paid, parts = less
         if not given:
             if self.working or left_out == self.reasons:
                 return None
@@ -195,6 +208,24 @@ def test_a_record_says_when_and_after_what_it_was_decided(make):
     assert [int(one.head["sent"]) for one in (first, waited, last)] == [30, 0, 30]
 
 
+def test_nothing_is_written_before_the_inboxes_are_empty(make):
+    """The orders are in their rings by then. What waits is bounded: one too many, and all are written at once."""
+    deciding = make()
+    for index in (ALPHA, GAMMA):
+        deciding.show(index, [(99, 5)], [(101, 3)])
+    assert len(deciding.submit(BUY, 50)) == 2
+    counts = deciding.router.counts
+    assert (counts["decisions"], counts["splits"]) == (0, 1)
+    deciding.router.set_state(TradingState.ACTIVE)
+    assert deciding.router.run_once(deciding.tick()) > 0 and deciding.router.counts["decisions"] == 0
+    assert deciding.router.run_once(deciding.tick()) == 0 and deciding.router.counts["decisions"] == 1
+    for waiting in range(17):
+        assert deciding.router.counts["decisions"] == 1 + 16 * (waiting > 16)
+        deciding.submit(BUY, 50)
+    assert deciding.router.counts["decisions"] == 17
+    assert [int(one.head["sequence"]) for one in deciding.decisions()] == list(range(1, 19))
+
+
 def test_a_decision_that_sends_nothing_is_written_once_until_the_reasons_change(make):
     deciding = make()
     for _ in range(3):
@@ -293,7 +324,8 @@ def test_every_reason_for_leaving_an_exchange_out_is_told(make, tmp_path):
     deciding.now_ns = until
     assert len(deciding.submit(BUY, 20, 950, 0b00001, Algorithm.RESTING)) == 1
     assert submit(allowed=0b00001)[ALPHA] == LeftOut.ONE_AT_A_TIME
-    assert set(told) == set(LeftOut) - {LeftOut.OTHER_CHOSEN}
+    others = {LeftOut.OTHER_CHOSEN, LeftOut.WAITS_FOR_BETTER, LeftOut.SENT_LATER}    # of other parents and policies
+    assert set(told) == set(LeftOut) - others
     words = {}
     for why, (parent, index) in told.items():
         line = next(line for line in story(explain(tmp_path, parent))

@@ -1,4 +1,5 @@
 """Parents that are in no haste: what they pay by when, and that they end filled, cheaper than those that are."""
+from decimal import Decimal
 from fractions import Fraction
 
 import pytest
@@ -7,11 +8,14 @@ from hypothesis import strategies as st
 
 from orderflow._core.algos.patience import looks, share_at
 from orderflow._core.journal import RecordKind, read
+from orderflow.research.explain import explain
+from orderflow.research.explain_words import story
 from orderflow.research.replay import replay
 from orderflow.research.simulation import INSTRUMENT
 from tests.three_exchanges import engines
 
 SECOND_NS = 1_000_000_000
+LEAST = Decimal("0.0001")       # that an exchange takes: what fades may leave less
 times = st.integers(0, 2**61)
 lengths = st.integers(100, 10**15)
 
@@ -62,7 +66,7 @@ def test_patience_is_cheaper_than_haste(make):
         engine, costs = make(), []
         for side in ("buy", "sell", "buy", "sell"):
             parent = engine.wait(engine.submit(INSTRUMENT, side, "15", seconds=10, urgency=urgency), 12)
-            assert parent.filled == 15
+            assert parent.status == "PARENT_DONE" and 15 - parent.filled < LEAST
             costs.append((parent.all_in_price / parent.arrival_price - 1) * (1 if side == "buy" else -1))
             engine.run(5)
         paid[urgency] = sum(costs)
@@ -86,6 +90,15 @@ def test_it_decides_again_and_again_until_its_time_is_over(make):
     sent = decisions(engine)
     assert len(sent) > 3
     assert start_ns + SECOND_NS < sent[-1][0] < start_ns + 8 * SECOND_NS
+
+
+def test_that_it_waited_is_explained(make, tmp_path):
+    engine = make(directory=tmp_path / "run")
+    parent_id = engine.submit(INSTRUMENT, "buy", "20", seconds=6, urgency=1)
+    engine.wait(parent_id, 7)
+    engine.stop()
+    told = "\n".join(story(explain(tmp_path / "run", parent_id)))
+    assert "was left out: the order has time, and does not pay so much yet" in told
 
 
 def test_a_replay_waits_in_the_same_way(make, tmp_path):

@@ -121,6 +121,15 @@ cdef nogil:
         out.middle = <uint64_t>value.high
         out.high = <int64_t>(value.high >> 64)
 
+    inline void add(Exact *total, const Exact *more) noexcept:
+        cdef uint64_t carry
+        total.low += more.low
+        carry = total.low < more.low
+        total.middle += carry
+        carry = total.middle < carry
+        total.middle += more.middle
+        total.high += more.high + <int64_t>(carry + (total.middle < more.middle))
+
     inline DecisionPart *parts_of(DecisionHead *head) noexcept:
         return <DecisionPart *>(<uint8_t *>head + sizeof(DecisionHead))
 

@@ -1,26 +1,24 @@
-"""What is written of a decision of the router, once its orders are in the rings of their exchange threads.
+"""Decisions of the router on their way into the decision log.
 
-So it adds nothing to the time from a signal to its orders; parent orders further back in the same input wait for it,
-about as long as for the split itself: what each listing alone could have filled is a split over one listing, and the
-sweep of best prices a merge. Neither is computed when there is nothing new to say (see decision_log.pxd).
-
-What was refused is written as it was decided, with the reason.
+When its orders are in the rings of their exchange threads, a decision is copied into a queue (decision_queue.pxd), if
+there is anything new to say of it (decision_log.pxd). It is written when a look at every inbox has found nothing: so
+its costs (decision_costs.pxd) are computed neither between a signal and its orders nor, where all loops share one
+thread, before these are sent. What was refused is written as it was decided, with the reason.
 
 Router thread only.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
 
-from orderflow._core cimport allocation, charges, consolidated, decision_log, listing_part, placeable, wide
+from orderflow._core cimport decision_costs, decision_log, decision_queue, wide
 from orderflow._core.allocation cimport Allocation, Split
-from orderflow._core.charges cimport Charge
 from orderflow._core.consolidated cimport FEE_UNIT, MAXIMUM_OFFERS, Offer
-from orderflow._core.decision_log cimport (
-    MOST_WAITS, DecisionHead, DecisionPart, DecisionPath, Exact, LeftOut, Trail)
-from orderflow._core.fixed cimport int128
+from orderflow._core.decision_log cimport MOST_WAITS, DecisionHead, DecisionPart, DecisionPath, LeftOut, Trail
+from orderflow._core.decision_queue cimport Made
 from orderflow._core.parents cimport Parent
 from orderflow._core.placeable cimport Cap
 from orderflow._core.router_state cimport RouterState
-from orderflow._core.types cimport BoardEntry, Level, Listing, Reason, Side
+from orderflow._core.types cimport BoardEntry, Listing, Reason, Side
 from orderflow._core.wide cimport Wide
 
 
@@ -30,20 +28,19 @@ cdef struct Notes:              # of a decision while it is made, by place among
     int64_t surcharges[MAXIMUM_OFFERS]  # 1e-8: what fades there
 
 
-cdef nogil:
-    inline void keep_cost(const Wide *cost, uint8_t side, Exact *out) noexcept:
-        """A cost as what is paid, or for a seller what comes in."""
-        cdef Wide proceeds
-        if side == Side.BUY:
-            decision_log.keep(cost, out)
-            return
-        wide.clear(&proceeds)
-        wide.subtract(&proceeds, cost)
-        decision_log.keep(&proceeds, out)
+cdef extern from *:
+    """
+    #define ORDERFLOW_FNV_BASIS UINT64_C(0xCBF29CE484222325)
+    #define ORDERFLOW_FNV_PRIME UINT64_C(0x100000001B3)
+    """
+    const uint64_t FNV_BASIS "ORDERFLOW_FNV_BASIS"
+    const uint64_t FNV_PRIME "ORDERFLOW_FNV_PRIME"
 
+
+cdef nogil:
     inline uint64_t mix(uint64_t hash, uint8_t value) noexcept:
         """FNV-1a."""
-        return (hash ^ value) * <uint64_t>0x100000001B3
+        return (hash ^ value) * FNV_PRIME
 
     inline bint is_news(RouterState *self, uint32_t slot, int64_t sent, uint64_t reasons) noexcept:
         """Whether a decision is written: it sends something, or nothing for other reasons than the last time. While an
@@ -61,81 +58,29 @@ cdef nogil:
         trail.waits += 1
         return True
 
-    inline void sweep(RouterState *self, const Offer *offers, const Cap *caps, uint32_t count, uint8_t side,
-                      int64_t quantity, int64_t limit, Exact *out) noexcept:
-        """All-in cost of a quantity at the best prices of what is usable, whatever the fees."""
-        cdef int128[MAXIMUM_OFFERS] keys        # smaller is better: negative for a seller
-        cdef int128[MAXIMUM_OFFERS] notional
-        cdef int64_t[MAXIMUM_OFFERS] taken
-        cdef uint32_t[MAXIMUM_OFFERS] cursors, at
-        cdef const Listing *listing
-        cdef const Level *level
-        cdef const Charge *charge
-        cdef Wide cost
-        cdef int64_t step, room, fee
-        cdef int64_t sign = 1 if side == Side.BUY else -1
-        cdef uint32_t begin = MAXIMUM_OFFERS
-        cdef uint32_t i
-        for i in range(count):
-            at[i] = 0
-            taken[i] = 0
-            notional[i] = 0
-            if offers[i].usable and offers[i].count:
-                keys[i] = sign * offers[i].levels[0].price * offers[i].listing.price_factor
-                begin -= 1
-                cursors[begin] = i
-                consolidated.sink(cursors, begin, MAXIMUM_OFFERS, keys)
-        while quantity > 0 and begin < MAXIMUM_OFFERS:
-            i = cursors[begin]
-            listing = offers[i].listing
-            level = &offers[i].levels[at[i]]
-            room = placeable.worst_price(listing, side, limit)
-            if level.price > room if side == Side.BUY else level.price < room:
-                begin += 1
-                continue
-            step = level.quantity * listing.quantity_factor
-            if caps[i].quantity < INT64_MAX and caps[i].quantity * listing.quantity_factor - taken[i] < step:
-                step = caps[i].quantity * listing.quantity_factor - taken[i]
-            if step > quantity:
-                step = quantity
-            notional[i] += wide.product(level.price * listing.price_factor, step)
-            taken[i] += step
-            quantity -= step
-            at[i] += 1
-            if at[i] == offers[i].count:
-                begin += 1
-            else:
-                keys[i] = sign * offers[i].levels[at[i]].price * listing.price_factor
-                consolidated.sink(cursors, begin, MAXIMUM_OFFERS, keys)
-        wide.clear(&cost)
-        for i in range(count):
-            if taken[i] == 0:
-                continue
-            listing = offers[i].listing
-            charge = NULL
-            if self.allocator.charges is not NULL:
-                charge = &self.allocator.charges[listing.index]
-            fee = charges.taker_fee(listing, charge, taken[i] / listing.quantity_factor)
-            listing_part.add_notional(&cost, notional[i], fee + sign * <int64_t>FEE_UNIT)
-            if charge is not NULL:
-                wide.add_product(&cost, charge.ticket_all_in, 1)
-        keep_cost(&cost, side, out)
-
-    inline void write_head(RouterState *self, uint32_t slot, DecisionHead *head, int64_t now_ns,
-                           int64_t cause_ns) noexcept:
+    inline Made *begin(RouterState *self, uint32_t slot, uint32_t count, int64_t now_ns, int64_t cause_ns) noexcept:
+        """A decision of so many listings, with what is known of it whatever its kind; everything else is zero."""
         cdef const Parent *parent = &self.table.parents[slot]
-        head.input_sequence = self.log.sequence
-        head.parent_id = parent.order.parent_id
-        head.decided_ns = now_ns
-        head.cause_receive_ns = cause_ns
-        head.limit_price = parent.order.limit_price
-        head.mid = self.risk.exposures[parent.order.instrument].reference_price
-        head.instrument = parent.order.instrument
-        head.waits = self.trails[slot].waits
-        head.side = parent.order.side
-        head.cause = self.log.kind
+        cdef Made *made
+        if decision_queue.is_full(&self.made):
+            write_all(self)
+        made = decision_queue.next_free(&self.made)
+        memset(&made.head, 0, sizeof(DecisionHead))
+        memset(made.parts, 0, count * sizeof(DecisionPart))
+        made.count = count
+        made.head.input_sequence = self.log.sequence
+        made.head.parent_id = parent.order.parent_id
+        made.head.decided_ns = now_ns
+        made.head.cause_receive_ns = cause_ns
+        made.head.limit_price = parent.order.limit_price
+        made.head.mid = self.risk.exposures[parent.order.instrument].reference_price
+        made.head.instrument = parent.order.instrument
+        made.head.waits = self.trails[slot].waits
+        made.head.side = parent.order.side
+        made.head.cause = self.log.kind
+        return made
 
-    inline void write_book(const RouterState *self, uint32_t listing, DecisionPart *part) noexcept:
+    inline void note_book(const RouterState *self, uint32_t listing, DecisionPart *part) noexcept:
         cdef const BoardEntry *view = &self.views[listing]
         part.version = view.version
         part.receive_ns = view.receive_ns
@@ -145,120 +90,50 @@ cdef nogil:
         part.book_state = view.book_state
         part.fault = view.fault
 
-    inline void write_offer(const Offer *offer, uint8_t side, int64_t limit, DecisionPart *part) noexcept:
-        cdef int64_t worst = placeable.worst_price(offer.listing, side, limit)
-        cdef uint32_t k
-        if offer.count:
-            part.best_price = offer.levels[0].price
-            part.best_quantity = offer.levels[0].quantity
-        for k in range(offer.count):
-            if offer.levels[k].price > worst if side == Side.BUY else offer.levels[k].price < worst:
-                break
-            part.shown += offer.levels[k].quantity
-
-    inline void write_parts(RouterState *self, const Offer *offers, const Cap *caps, const Split *splits,
-                            const Notes *notes, uint32_t count, uint8_t side, int64_t limit,
-                            DecisionPart *parts) noexcept:
-        """What each listing showed and was given. Its cost is still in the allocator."""
-        cdef Wide cost
-        cdef uint32_t k
-        for k in range(count):
-            write_book(self, offers[k].listing.index, &parts[k])
-            write_offer(&offers[k], side, limit, &parts[k])
-            parts[k].most = caps[k].quantity
-            parts[k].left_out = notes.left_out[k]
-            parts[k].surcharge = notes.surcharges[k]
-            if not parts[k].left_out and not offers[k].usable:
-                parts[k].left_out = LeftOut.OTHER_CHOSEN
-            elif not parts[k].left_out and caps[k].quantity == 0:
-                parts[k].left_out = LeftOut.ONLY_REDUCES
-            if splits[k].quantity == 0:
-                continue
-            parts[k].quantity = splits[k].quantity
-            parts[k].price = splits[k].price
-            parts[k].result = notes.results[k]
-            wide.clear(&cost)
-            listing_part.add_cost(&self.allocator.relaxation.parts[k], &cost)
-            keep_cost(&cost, side, &parts[k].all_in)
-
-    inline void write_alone(RouterState *self, const Offer *offers, const Cap *caps, uint32_t count, uint8_t side,
-                            int64_t wanted, int64_t limit, DecisionPart *parts) noexcept:
-        """What each listing could have filled without the others."""
-        cdef Offer offer
-        cdef Split split
-        cdef Allocation alone
-        cdef uint32_t k
-        for k in range(count):
-            if parts[k].left_out and parts[k].left_out < LeftOut.OTHER_CHOSEN:
-                continue
-            offer = offers[k]
-            offer.usable = True
-            allocation.allocate(self.allocator, &offer, &caps[k], 1, side, wanted, limit, &split, &alone)
-            parts[k].alone_quantity = alone.quantity
-            decision_log.keep(&alone.all_in, &parts[k].alone_all_in)
-
-    inline void take_out_surcharges(RouterState *self, const Offer *offers, const Cap *caps, uint32_t count,
-                                    uint8_t side, int64_t limit, DecisionPart *parts, DecisionHead *head) noexcept:
-        """Where the split counted what fades, its parts are priced again without; what is sent later is not of them."""
-        cdef Wide total
-        cdef Split split
-        cdef Allocation alone
-        cdef bint any_surcharge = False
-        cdef uint32_t k
-        for k in range(count):
-            any_surcharge = any_surcharge or parts[k].surcharge != 0
-        if not any_surcharge:
-            return
-        wide.clear(&total)
-        head.split = 0
-        for k in range(count):
-            if parts[k].quantity == 0:
-                continue
-            head.split += parts[k].quantity * offers[k].listing.quantity_factor
-            allocation.allocate(self.allocator, &offers[k], &caps[k], 1, side,
-                                parts[k].quantity * offers[k].listing.quantity_factor, limit, &split, &alone)
-            decision_log.keep(&alone.all_in, &parts[k].all_in)
-            wide.add(&total, &alone.all_in)
-        decision_log.keep(&total, &head.all_in)
-
     inline void record(RouterState *self, uint32_t slot, const Offer *offers, const Cap *caps, const Split *splits,
                        const Allocation *out, const Notes *notes, uint32_t count, int64_t wanted, int64_t now_ns,
                        int64_t cause_ns) noexcept:
-        """A decision to take, `wanted` at most; `out` is the allocator's last."""
-        cdef uint8_t side = self.table.parents[slot].order.side
-        cdef int64_t limit = self.table.parents[slot].order.limit_price
-        cdef uint64_t reasons = <uint64_t>0xCBF29CE484222325
+        """A decision to take, `wanted` at most."""
+        cdef uint64_t reasons = FNV_BASIS
+        cdef int64_t split = 0              # without what is sent later
         cdef int64_t sent = 0
-        cdef DecisionHead *head
-        cdef DecisionPart *parts
+        cdef Made *made
+        cdef DecisionPart *part
         cdef uint32_t k
         for k in range(count):
             reasons = mix(mix(reasons, notes.left_out[k]), notes.results[k] if splits[k].quantity else 0)
+            split += splits[k].quantity * offers[k].listing.quantity_factor
             if splits[k].quantity and notes.results[k] == Reason.OK:
                 sent += splits[k].quantity * offers[k].listing.quantity_factor
         if not is_news(self, slot, sent, reasons):
             return
-        head = decision_log.reserve(self.decisions, count)
-        if head is NULL:
-            return
-        parts = decision_log.parts_of(head)
-        write_head(self, slot, head, now_ns, cause_ns)
-        head.wanted = wanted
-        head.split = out.quantity
-        head.sent = sent
-        head.unfilled = out.unfilled
-        head.nodes = out.nodes
-        head.path = DecisionPath.NOTHING_SENDABLE
-        decision_log.keep(&out.gap, &head.gap)
-        write_parts(self, offers, caps, splits, notes, count, side, limit, parts)
+        made = begin(self, slot, count, now_ns, cause_ns)
+        made.head.wanted = wanted
+        made.head.split = split
+        made.head.sent = sent
+        made.head.unfilled = out.unfilled
+        made.head.nodes = out.nodes
         if out.quantity > 0:
-            head.path = (DecisionPath.GREEDY if out.greedy else DecisionPath.SEARCHED if out.exact
-                         else DecisionPath.CUT_SHORT)
-            decision_log.keep(&out.all_in, &head.all_in)
-            take_out_surcharges(self, offers, caps, count, side, limit, parts, head)
-            sweep(self, offers, caps, count, side, out.quantity, limit, &head.sweep)
-            write_alone(self, offers, caps, count, side, wanted, limit, parts)
-        decision_log.seal(self.decisions, head)
+            made.head.path = (DecisionPath.GREEDY if out.greedy else DecisionPath.SEARCHED if out.exact
+                              else DecisionPath.CUT_SHORT)
+        decision_log.keep(&out.gap, &made.head.gap)
+        for k in range(count):
+            decision_queue.copy_offer(made, k, &offers[k])
+            made.caps[k] = caps[k]
+            part = &made.parts[k]
+            note_book(self, offers[k].listing.index, part)
+            part.most = caps[k].quantity
+            part.left_out = notes.left_out[k]
+            part.surcharge = notes.surcharges[k]
+            if not part.left_out and not offers[k].usable:
+                part.left_out = LeftOut.OTHER_CHOSEN
+            elif not part.left_out and caps[k].quantity == 0:
+                part.left_out = LeftOut.ONLY_REDUCES
+            if splits[k].quantity:
+                part.quantity = splits[k].quantity
+                part.price = splits[k].price
+                part.result = notes.results[k]
+        self.made.pushed += 1
 
     inline void record_rest(RouterState *self, uint32_t slot, uint32_t index, int64_t quantity, int64_t price,
                             uint8_t left_out, uint8_t result, int64_t now_ns, int64_t cause_ns) noexcept:
@@ -267,38 +142,74 @@ cdef nogil:
         cdef uint8_t side = self.table.parents[slot].order.side
         cdef int64_t whole = quantity * listing.quantity_factor
         cdef int64_t fee = listing.maker_fee if side == Side.BUY else -listing.maker_fee
-        cdef uint64_t reasons = mix(mix(<uint64_t>0xCBF29CE484222325, left_out), result)
         cdef bint is_sent = not left_out and result == Reason.OK
-        cdef DecisionHead *head
+        cdef Made *made
         cdef DecisionPart *part
         cdef Offer offer
         cdef Wide cost
-        if not is_news(self, slot, whole if is_sent else 0, reasons):
+        if not is_news(self, slot, whole if is_sent else 0, mix(mix(FNV_BASIS, left_out), result)):
             return
-        head = decision_log.reserve(self.decisions, 1)
-        if head is NULL:
-            return
-        part = decision_log.parts_of(head)
         offer.listing = listing
+        offer.usable = False
         if side == Side.BUY:
             offer.levels, offer.count = self.views[index].asks, self.views[index].ask_count
         else:
             offer.levels, offer.count = self.views[index].bids, self.views[index].bid_count
-        write_head(self, slot, head, now_ns, cause_ns)
-        write_book(self, index, part)
-        write_offer(&offer, side, head.limit_price, part)
-        head.wanted = whole
-        head.path = DecisionPath.RESTED
+        made = begin(self, slot, 1, now_ns, cause_ns)
+        part = &made.parts[0]
+        decision_queue.copy_offer(made, 0, &offer)
+        note_book(self, index, part)
+        made.head.wanted = whole
+        made.head.path = DecisionPath.RESTED
         part.most = INT64_MAX
         part.left_out = left_out
         if not left_out:
             wide.clear(&cost)
             wide.add_product(&cost, wide.product(price * listing.price_factor, <int64_t>FEE_UNIT + fee), whole)
-            head.split = whole
-            head.sent = whole if is_sent else 0
+            made.head.split = whole
+            made.head.sent = whole if is_sent else 0
             part.quantity = quantity
             part.price = price
             part.result = result
             decision_log.keep(&cost, &part.all_in)
-            head.all_in = part.all_in
+            made.head.all_in = part.all_in
+        self.made.pushed += 1
+
+    inline void compute(RouterState *self, const Made *made, DecisionHead *head, DecisionPart *parts) noexcept:
+        """What was displayed, and what everything costs."""
+        cdef bint takes = head.path != DecisionPath.RESTED
+        cdef uint32_t k
+        for k in range(made.count):
+            decision_costs.write_offer(&made.offers[k], head.side, head.limit_price, &parts[k])
+            if takes and parts[k].quantity:
+                decision_costs.part_cost(self.allocator, &made.offers[k], head.side, parts[k].quantity,
+                                         &parts[k].all_in)
+                decision_log.add(&head.all_in, &parts[k].all_in)
+        if not takes or head.split == 0:
+            return
+        decision_costs.sweep(self.allocator, made.offers, made.caps, made.count, head.side, head.split,
+                             head.limit_price, &head.sweep)
+        for k in range(made.count):
+            if not parts[k].left_out or parts[k].left_out >= LeftOut.OTHER_CHOSEN:
+                decision_costs.alone(self.allocator, &made.offers[k], &made.caps[k], head.side, head.wanted,
+                                     head.limit_price, &parts[k])
+
+    inline void write(RouterState *self, Made *made) noexcept:
+        cdef DecisionHead *head = decision_log.reserve(self.decisions, made.count)
+        if head is NULL:
+            return
+        made.head.sequence = head.sequence
+        made.head.bytes = head.bytes
+        made.head.listings = head.listings
+        head[0] = made.head
+        memcpy(decision_log.parts_of(head), made.parts, made.count * sizeof(DecisionPart))
+        compute(self, made, head, decision_log.parts_of(head))
         decision_log.seal(self.decisions, head)
+
+    inline void write_all(RouterState *self) noexcept:
+        """Those that wait, in the order in which they were made."""
+        cdef Made *made = decision_queue.oldest(&self.made)
+        while made is not NULL:
+            write(self, made)
+            self.made.taken += 1
+            made = decision_queue.oldest(&self.made)

@@ -4,13 +4,14 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from orderflow._core cimport (
-    arrivals, child_orders, clock, kill, latency, order_table, pending, router, router_faults, segments,
+    arrivals, child_orders, clock, decisions, kill, latency, order_table, pending, router, router_faults, segments,
     strategizer, timers)
 from orderflow._core.algos.volume_curve cimport VolumeCurve
 from orderflow._core.allocation cimport Splitter, exact_wide
 from orderflow._core.board cimport Board
 from orderflow._core.byte_ring cimport ByteRing
 from orderflow._core.decision_log cimport DecisionFiles, Trail
+from orderflow._core.decision_queue cimport MOST_MADE, Made
 from orderflow._core.doorbell cimport Doorbell
 from orderflow._core.input_log cimport InputLogFiles
 from orderflow._core.journal cimport JournalFiles
@@ -51,7 +52,7 @@ cdef class RouterLoop(Loop):
         can change of an order in place.
     board, wake_pending, strategy_pending
         Shared with the exchange threads and the strategizer.
-    orders, risk, journal, log, decisions, splitter
+    orders, risk, journal, log, decision_log, splitter
         Written by this loop only, once it runs.
     parents, parent_reports, wakes : Ring
         From and to the strategizer.
@@ -75,7 +76,7 @@ cdef class RouterLoop(Loop):
 
     def __init__(self, table, list ports, Board board, unsigned char[::1] wake_pending,
                  unsigned char[::1] strategy_pending, orders, risk, JournalFiles journal, InputLogFiles log,
-                 DecisionFiles decisions, Splitter splitter, Ring parents, Ring parent_reports, Ring wakes,
+                 DecisionFiles decision_log, Splitter splitter, Ring parents, Ring parent_reports, Ring wakes,
                  Doorbell bell, Doorbell strategizer_bell, unsigned char[::1] reports_full, KillSwitch kill_switch,
                  int policy=RoutePolicy.BEST, int64_t child_deadline_ns=250_000_000, uint32_t timer_capacity=0,
                  int64_t day_begins_ns=-1, int64_t now_ns=0, unix_offset_ns=None, curves=()):
@@ -91,7 +92,7 @@ cdef class RouterLoop(Loop):
         self.timers = PythonTimers(timer_capacity or min(order_capacity + 2 * parent_capacity, <uint32_t>MOST_TIMERS))
         self.commands = ByteRing(4096)
         self.frame_to_decision, self.step_time = PythonHistogram(), PythonHistogram()
-        self.kept_alive = [table, board, wake_pending, strategy_pending, journal, log, decisions, splitter,
+        self.kept_alive = [table, board, wake_pending, strategy_pending, journal, log, decision_log, splitter,
                            parents, parent_reports, wakes, strategizer_bell, ports, reports_full, kill_switch]
         self.names = [entry[0] for entry in ports]
         cdef const Listing[::1] listings = table
@@ -109,16 +110,17 @@ cdef class RouterLoop(Loop):
         self.state.own_capacity = order_capacity
         self._make_prices(table)
         self.state.trails = <Trail *>calloc(parent_capacity, sizeof(Trail))
+        self.state.made.made = <Made *>calloc(MOST_MADE, sizeof(Made))
         if (self.state.views is NULL or self.state.states is NULL or self.state.parent_timers is NULL
                 or self.state.slice_timers is NULL or self.state.child_timers is NULL or self.state.own is NULL
-                or self.state.trails is NULL):
+                or self.state.trails is NULL or self.state.made.made is NULL):
             raise MemoryError()
         self.state.board = board.native
         self.state.wake_pending, self.state.strategy_pending = &wake_pending[0], &strategy_pending[0]
         self.state.reports_full = &reports_full[0]
         self.state.kill_line, self.state.kill_bell = kill_switch.switch.line, kill_switch.bell.native
         self.state.table, self.state.risk = &self.orders.table, &self.risk.risk
-        self.state.journal, self.state.log, self.state.decisions = &journal.journal, &log.log, &decisions.log
+        self.state.journal, self.state.log, self.state.decisions = &journal.journal, &log.log, &decision_log.log
         self.state.allocator, self.state.timers = &splitter.allocator, &self.timers.timers
         self.state.parents, self.state.parent_reports = parents.of128, parent_reports.of128
         self.state.wakes, self.state.strategizer_bell = wakes.of64, strategizer_bell.native
@@ -185,6 +187,7 @@ cdef class RouterLoop(Loop):
         free(self.state.child_timers)
         free(self.state.own)
         free(self.state.trails)
+        free(self.state.made.made)
 
     cdef int step(self, int64_t now_ns) noexcept nogil:
         cdef const ParentOrder *order
@@ -233,6 +236,8 @@ cdef class RouterLoop(Loop):
         catch_up(&self.state, now_ns)
         if work + taken:
             latency.record(&self.step_time.histogram, clock.monotonic_ns() - now_ns)
+        else:
+            decisions.write_all(&self.state)
         return work + taken
 
     cdef void find_day(self, int64_t now_ns) noexcept nogil:
@@ -271,7 +276,8 @@ cdef class RouterLoop(Loop):
 
     cdef bint has_work(self) noexcept nogil:
         cdef uint32_t i, size, tag
-        if self.state.parents.peek() is not NULL or self.commands.native.peek(&size, &tag) is not NULL:
+        if (self.state.parents.peek() is not NULL or self.commands.native.peek(&size, &tag) is not NULL
+                or self.state.made.taken != self.state.made.pushed):
             return True
         for i in range(self.state.port_count):
             if self.state.ports[i].wakes.peek() is not NULL:
@@ -289,6 +295,10 @@ cdef class RouterLoop(Loop):
         with nogil:
             work = self.step(now_ns)
         return work
+
+    def write_decisions(self):
+        """Write the decisions that wait for it. Where the loop does not run, or no longer."""
+        decisions.write_all(&self.state)
 
     def adopt(self, uint32_t slot, int64_t now_ns):
         """Watch over an order of an earlier run that `orders.adopt` has entered. Before the loop runs only."""

@@ -9,6 +9,7 @@ from orderflow._core.allocation cimport Allocation, Allocator
 from orderflow._core.arrivals cimport Arrivals
 from orderflow._core.board cimport SequenceBoard
 from orderflow._core.decision_log cimport DecisionLog, Trail
+from orderflow._core.decision_queue cimport MadeQueue
 from orderflow._core.doorbell cimport NativeDoorbell
 from orderflow._core.fixed cimport int128
 from orderflow._core.input_log cimport InputLog
@@ -84,6 +85,7 @@ cdef struct RouterState:
     InputLog *log
     DecisionLog *decisions
     Trail *trails               # by slot of the parent
+    MadeQueue made              # decisions that are not written yet
     Allocator *allocator
     Timers *timers
     Ring128 *parents            # from the strategizer

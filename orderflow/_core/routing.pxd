@@ -170,18 +170,14 @@ cdef nogil:
             if offers[k].usable and offers[k].count == 0:
                 notes.left_out[k] = LeftOut.WAITS_FOR_BETTER
 
-    inline bint leaves_too_little(const RouterState *self, const Parent *parent, int64_t sent,
-                                  int64_t *wanted) noexcept:
-        """Whether no exchange would take what is left of a parent when so much of it has been filled. `wanted` is then
-        so much that it would."""
+    inline int64_t leaves_enough(const RouterState *self, const Parent *parent, int64_t sent) noexcept:
+        """As much as was to be sent, or less, so that what is left of the parent then is not too little for every
+        exchange."""
         cdef int64_t whole = parents.remaining(parent)
         cdef int64_t left = whole - sent
-        if left <= 0 or not too_little(self, &parent.order, left):
-            return False
-        while left < whole and too_little(self, &parent.order, left):
+        while 0 < left < whole and too_little(self, &parent.order, left):
             left = 2 * left if left < whole // 2 else whole
-        wanted[0] = whole - left
-        return wanted[0] > 0
+        return whole - left
 
     inline void route(RouterState *self, uint32_t slot, int64_t now_ns, int64_t cause_ns) noexcept:
         """Send what can be sent of a parent now."""
@@ -192,6 +188,7 @@ cdef nogil:
         cdef Allocation out
         cdef Notes notes
         cdef int64_t remaining = parents.remaining(parent)
+        cdef int64_t less
         cdef uint32_t shown[MAXIMUM_OFFERS]
         cdef uint32_t count, k
         if parent.order.algorithm == Algorithm.RESTING:
@@ -220,9 +217,14 @@ cdef nogil:
             wait_for_better(self, &parent.order, offers, &notes, splits, count, now_ns)
             allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
                                 parent.order.limit_price, splits, &out)
-        if out.quantity and leaves_too_little(self, parent, out.quantity, &remaining):
-            allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
-                                parent.order.limit_price, splits, &out)
+        if out.quantity:
+            less = leaves_enough(self, parent, out.quantity)
+            if less < out.quantity:
+                allocation.allocate(self.allocator, offers, caps, count, parent.order.side, less,
+                                    parent.order.limit_price, splits, &out)
+            if out.quantity == 0:           # it is this or nothing
+                allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
+                                    parent.order.limit_price, splits, &out)
         if out.quantity > 0:
             learn_chase(self, parent, offers, splits, count)
             staggering.hold_back(self, slot, offers, splits, &notes.left_out[0], count, now_ns)

@@ -40,10 +40,6 @@ cdef nogil:
         total.low += <uint64_t>lower
         total.high += (factor >> 64) * times + (lower >> 64) + (total.low < before)
 
-    inline void add(Wide *total, const Wide *more) noexcept:
-        total.low += more.low
-        total.high += more.high + (total.low < more.low)
-
     inline void subtract(Wide *total, const Wide *less) noexcept:
         total.high -= less.high + (total.low < less.low)
         total.low -= less.low
