@@ -11,7 +11,7 @@ from typing import Any
 
 from orderflow._core import client_id
 from orderflow._core.types import BookState, OrderStatus
-from orderflow.instrument import canonical, from_scaled
+from orderflow.instrument import canonical, from_scaled, place_of
 
 #: Orders that are named one by one.
 MOST_ORDERS = 100
@@ -100,5 +100,5 @@ def _positions(engine: Any) -> dict[str, dict[str, str]]:
     for index, listing in enumerate(engine.core.listings):
         net: Decimal = from_scaled(engine.position(index).net, listing.quantity_decimals)
         if net:
-            found.setdefault(listing.instrument, {})[listing.exchange] = canonical(net)
+            found.setdefault(listing.instrument, {})[place_of(engine.core.listings, index)] = canonical(net)
     return found

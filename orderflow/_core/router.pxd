@@ -29,6 +29,7 @@ from orderflow._core.paced_parents cimport begin_slice, set_up_pace
 from orderflow._core.parent_changes cimport drop_if_done, end_parent, give_up_wanted, want
 from orderflow._core.parent_checks cimport why_not
 from orderflow._core.parent_reports cimport deny_parent, tell_parent
+from orderflow._core.rate_changes cimport follow_rates
 from orderflow._core.resting_parents cimport chase, settle_timer
 from orderflow._core.risk_state cimport Decision, refuse
 from orderflow._core.router_faults cimport fail
@@ -62,6 +63,7 @@ cdef nogil:
             self.wakes.push(&forward)           # a slot per listing and one being served: cannot be full
             self.strategizer_bell.ring()
         route_instrument(self, self.listings[listing].instrument, now_ns, self.views[listing].receive_ns)
+        follow_rates(self, self.listings[listing].instrument, now_ns, self.views[listing].receive_ns)
         settle(self, now_ns)
 
     inline void on_parent(RouterState *self, const ParentOrder *order, int64_t now_ns) noexcept:

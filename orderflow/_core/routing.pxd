@@ -14,6 +14,7 @@ from orderflow._core cimport allocation, pacing, parents, risk, risk_exposure
 from orderflow._core.allocation cimport Allocation, Split
 from orderflow._core.child_orders cimport send_child
 from orderflow._core.consolidated cimport MAXIMUM_OFFERS, Offer
+from orderflow._core.converted_listings cimport rate_for
 from orderflow._core.fixed cimport int128
 from orderflow._core.minimums cimport too_little
 from orderflow._core.order_table cimport NONE
@@ -37,6 +38,7 @@ cdef nogil:
         for k in range(count):
             i = self.members[begin + k]
             offers[k].listing = &self.listings[i]
+            offers[k].rate = rate_for(self, i, order.side)
             if order.side == Side.BUY:
                 offers[k].levels = self.views[i].asks
                 offers[k].count = self.views[i].ask_count

@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 from orderflow._core.latency import LatencyHistogram
 from orderflow.engine import Engine
-from orderflow.instrument import canonical, from_scaled
+from orderflow.instrument import canonical, from_scaled, place_of
 from orderflow.parents import ParentState
 from orderflow.research.market_data import MarketData
 
@@ -32,7 +32,7 @@ def exchanges(engine: Engine | MarketData) -> list[dict]:
     for session in engine.sessions:
         name = session.settings.name
         loop = engine.core.loops[name]
-        own = {item.instrument: loop.counters(index) for index, item in enumerate(engine.core.listings)
+        own = {item.own_name: loop.counters(index) for index, item in enumerate(engine.core.listings)
                if item.exchange == name}
         found.append({
             "name": name, "protocol": session.protocol, "frames": loop.totals["frames"],
@@ -76,7 +76,7 @@ def positions(engine: Engine) -> dict[str, dict[str, str]]:
     """Net position by instrument: of each exchange, and in total. Fees that were taken in kind are not in it."""
     found = {}
     for instrument in engine.core.instruments:
-        parts = {engine.core.listings[index].exchange: from_scaled(
+        parts = {place_of(engine.core.listings, index): from_scaled(
             engine.position(index).net, engine.core.listings[index].quantity_decimals)
             for index in instrument.listings}
         found[instrument.name] = {**{name: text(net) for name, net in parts.items()},

@@ -21,7 +21,7 @@ import numpy as np
 from orderflow._core import input_log
 from orderflow._core.segments import SegmentError
 from orderflow._core.types import BookState, Side
-from orderflow.instrument import Listing
+from orderflow.instrument import RATE_DECIMALS, Listing
 from orderflow.research import tca_journal
 from orderflow.research.tca_journal import Journalled
 from orderflow.research.tca_market import Market, has_frames
@@ -29,6 +29,8 @@ from orderflow.research.tca_records import Order, Parent, Run
 from orderflow.research.tca_views import View, Views
 
 BPS = 10_000
+#: Of a listing that no order of the decision was converted like.
+NO_RATE = "its rate is not in the journal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,13 +187,14 @@ def _boards(directory: Path, run: Run, found: Journalled, views: list[View],
 
 
 class _Book:
-    """One listing's ladder for a taker, in Fractions of units, and what an order there costs."""
+    """One listing's ladder for a taker, in Fractions of units, and what an order there costs. `rate`: what a unit of
+    its quote currency is in the instrument's."""
 
-    def __init__(self, listing: Listing, entry: np.void, side: int, limit: Fraction | None):
-        self.listing, self.entry, self.side = listing, entry, side
+    def __init__(self, listing: Listing, entry: np.void, side: int, limit: Fraction | None, rate: Fraction):
+        self.listing, self.entry, self.side, self.rate = listing, entry, side, rate
         levels, count = ("asks", "ask_count") if side == Side.BUY else ("bids", "bid_count")
         price, quantity = Fraction(10) ** listing.price_decimals, Fraction(10) ** listing.quantity_decimals
-        self.levels = [(int(one["price"]) / price, int(one["quantity"]) / quantity)
+        self.levels = [(rate * int(one["price"]) / price, int(one["quantity"]) / quantity)
                        for one in entry[levels][:int(entry[count])]]
         self.best = self.levels[0] if self.levels else None
         if limit is not None:
@@ -220,7 +223,7 @@ class _Book:
         if left > 0:
             return None
         sign = 1 if self.side == Side.BUY else -1
-        return notional * (1 + sign * self.fee(quantity)) + sign * Fraction(self.listing.ticket)
+        return notional * (1 + sign * self.fee(quantity)) + sign * self.rate * Fraction(self.listing.ticket)
 
 
 def _decision(parent: Parent, run: Run, found: Journalled, orders: list[Order], view: View | None,
@@ -232,6 +235,7 @@ def _decision(parent: Parent, run: Run, found: Journalled, orders: list[Order], 
     limit = Fraction(parent.limit_price, 10 ** parent.price_decimals) if parent.limit_price else None
     now_ns = at_ns - run.offset_ns
     published = dict(view.publications) if view is not None else {}
+    rates = {order.listing.quote: Fraction(order.rate, 10 ** RATE_DECIMALS) for order in orders if order.rate}
     books, offers = {}, []
     for place, index in enumerate(parent.instrument.listings):
         if parent.allowed and not parent.allowed >> place & 1:
@@ -239,10 +243,12 @@ def _decision(parent: Parent, run: Run, found: Journalled, orders: list[Order], 
         listing = run.start.listings[index]
         entry = boards.get((index, published[index])) if index in published else None
         if entry is not None and entry["book_state"] == BookState.LIVE:
-            books[index] = _Book(listing, entry, parent.side, limit)
+            if (rate := rates.get(listing.quote, Fraction(0)) if listing.convert else Fraction(1)):
+                books[index] = _Book(listing, entry, parent.side, limit, rate)
         offers.append(_offer(listing, entry, books.get(index), asked.get(index), scale, now_ns,
                              "unknown" if not boards else "unread",
-                             "" if index in asked else _why_not(found, run, index, at_ns, entry)))
+                             "" if index in asked else _why_not(found, run, index, at_ns, entry)
+                             or (NO_RATE if listing.convert and index not in books else "")))
     quantity = sum(Fraction(order.quantity) for order in orders) / 10 ** scale
     parts = {index: Fraction(order.quantity, 10 ** scale) for index, order in asked.items()}
     average = _average(books, parts)
@@ -265,7 +271,7 @@ def _offer(listing: Listing, entry: np.void | None, book: _Book | None, order: O
     return Offer(
         listing.exchange, listing.symbol, BookState(int(entry["book_state"])).name if entry is not None else missing,
         int(entry["version"]) if entry is not None else None, now_ns - received_ns if received_ns else None,
-        _decimal(best[0], listing.price_decimals) if best else None,
+        _decimal(best[0] / book.rate, listing.price_decimals) if best and book is not None else None,
         best[0] * (1 + sign * Fraction(listing.taker_fee)) if best else None,
         _decimal(book.shown, listing.quantity_decimals) if book is not None else None,
         _decimal(Fraction(order.quantity, 10 ** scale), scale) if order is not None else Decimal(0),
@@ -304,7 +310,8 @@ def _mid(run: Run, books: dict[int, _Book]) -> Decimal | None:
     for book in books.values():
         for side, count in (("bids", "bid_count"), ("asks", "ask_count")):
             if book.entry[count]:
-                prices[side].append(Decimal(int(book.entry[side][0]["price"])).scaleb(-book.listing.price_decimals))
+                prices[side].append(Decimal(int(book.entry[side][0]["price"])).scaleb(-book.listing.price_decimals)
+                                    * book.rate.numerator / book.rate.denominator)
     return (max(prices["bids"]) + min(prices["asks"])) / 2 if prices["bids"] and prices["asks"] else None
 
 

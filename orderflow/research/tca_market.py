@@ -7,8 +7,9 @@ their time and stepped through the loops that took them when the run traded; mem
 questions.
 
 The mid is halfway between the best bid and the best ask over those books of the instrument that are LIVE, as the router
-has it for its arrival price; without both there is none. Beyond the end of an exchange's recording its books are not
-LIVE, and beyond the end of all of them nothing is known.
+has it for its arrival price; without both there is none. Books in other quote currencies are converted with the rates
+as they stand, trades there with the middle of both; while there is no rate, both are left out. Beyond the end of an
+exchange's recording its books are not LIVE, and beyond the end of all of them nothing is known.
 """
 from __future__ import annotations
 
@@ -23,9 +24,12 @@ from typing import NamedTuple
 import numpy as np
 import zstandard
 
-from orderflow._core.types import TAPE_DTYPE, WAKE_DTYPE, TapeKind
+from orderflow._core.conversion import converted
+from orderflow._core.types import TAPE_DTYPE, WAKE_DTYPE, BookState, Side, TapeKind
+from orderflow.consolidated import rates_of
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
+from orderflow.instrument import RATE_DECIMALS
 from orderflow.research.replayed import TAPE_RECORDS
 from orderflow.research.tca_records import HALVES, TEN, Run
 from orderflow.research.tca_views import View
@@ -156,6 +160,9 @@ class Market:
             raise ValueError(f"{directory}: the listings of run {run.epoch} give another table than the run had; it "
                              f"was made by orderflow {start.version}: analyse it with that version")
         self._prices = [_Prices() for _ in self._core.instruments]
+        self._rates = [(0, 0)] * len(start.listings)
+        self._gives_rates = {int(row["rate_instrument"]) for row in self._core.table if row["conversion"]}
+        self._ended: set[str] = set()       # exchanges whose recording has ended
         self._wanted: set[tuple[int, int]] = set()
         self._published: dict[tuple[int, int], tuple[int | None, int | None]] = {}
         self.boards = {}
@@ -218,22 +225,55 @@ class Market:
                 self._trade(event)
 
     def _show(self, listing: int, now_ns: int) -> None:
-        entry, row = self._core.board.read(listing), self._core.table[listing]
-        factor = int(row["price_factor"]) * TEN ** HALVES
-        bid, ask = (int(entry[side][0]["price"]) * factor if entry[count] else None     # there are none unless LIVE
-                    for side, count in (("bids", "bid_count"), ("asks", "ask_count")))
-        self._prices[int(row["instrument"])].show(listing, bid, ask, now_ns)
+        entry, instrument = self._core.board.read(listing), int(self._core.table[listing]["instrument"])
+        bid, ask = self._tops(listing, entry)
+        self._prices[instrument].show(listing, bid, ask, now_ns)
         if (published := (listing, int(entry["publication"]))) in self._wanted:
             self._published[published], self.boards[published] = (bid, ask), entry
+        if instrument in self._gives_rates:
+            self._convert_anew(now_ns)
+
+    def _tops(self, listing: int, entry: np.void) -> tuple[int | None, int | None]:
+        """Best bid and best ask as prices are here; there are none unless the book is LIVE."""
+        row, (buy, sell) = self._core.table[listing], self._rates[listing]
+        if row["conversion"] and not buy:
+            return None, None
+        bid, ask = (converted(int(entry[side][0]["price"]) * int(row["price_factor"]), rate, taker) * TEN ** HALVES
+                    if entry[count] else None for side, count, rate, taker in (
+                        ("bids", "bid_count", sell, Side.SELL), ("asks", "ask_count", buy, Side.BUY)))
+        return bid, ask
+
+    def _convert_anew(self, now_ns: int) -> None:
+        """Show the books again whose rate is another one now."""
+        before, self._rates = self._rates, rates_of(self._core.table, self._entry)
+        for listing, rate in enumerate(self._rates):
+            if rate != before[listing] and self._core.listings[listing].exchange not in self._ended:
+                self._prices[int(self._core.table[listing]["instrument"])].show(
+                    listing, *self._tops(listing, self._core.board.read(listing)), now_ns)
+
+    def _entry(self, listing: int) -> np.void:
+        """What is known of a board; nothing where the recording has ended."""
+        entry = self._core.board.read(listing).copy()
+        if self._core.listings[listing].exchange in self._ended:
+            entry["book_state"] = BookState.STALE
+        return entry
 
     def _trade(self, event) -> None:
         row = self._core.table[int(event["listing"])]
         prices = self._prices[int(row["instrument"])]
         quantity = int(event["quantity"]) * int(row["quantity_factor"])
+        price = int(event["price"]) * int(row["price_factor"]) * TEN ** HALVES
+        if row["conversion"]:
+            rate = sum(self._rates[int(event["listing"])])
+            if not rate:
+                return
+            price = price * rate // (2 * TEN ** RATE_DECIMALS)
         prices.volume += quantity
-        prices.notional += quantity * int(event["price"]) * int(row["price_factor"]) * TEN ** HALVES
+        prices.notional += quantity * price
 
     def _end(self, name: str, now_ns: int) -> None:
+        self._ended.add(name)
+        self._convert_anew(now_ns)
         for listing, item in enumerate(self._core.listings):
             if item.exchange == name:
                 self._prices[int(self._core.table[listing]["instrument"])].show(listing, None, None, now_ns)
