@@ -751,7 +751,8 @@ class Engine:
         participation : Decimal, str or float, optional
             Of "pov": which part of all that is traded on its exchanges, ours included; above 0 and below 1.
         exchanges : sequence of str
-            Where it may go; empty = everywhere. One that rests goes to one exchange.
+            Where it may go; empty = everywhere. One that rests goes to one exchange. Where an exchange has several
+            symbols of the instrument, "exchange SYMBOL" is one of them.
         post_only : bool
             Of one that rests: it is refused by the exchange where it would take.
         display : Decimal, str or int, optional

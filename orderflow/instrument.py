@@ -401,6 +401,11 @@ def _decimals_within(listing: Listing) -> int:
     return max(listing.price_decimals, min(significant_decimals(listing.tick) + CONVERTED_DECIMALS, MOST_DECIMALS))
 
 
+def in_instrument(listing: Listing, item: Instrument, price: int) -> int:
+    """A scaled price of a listing in the scale of its instrument; the currency stays."""
+    return price * int(10 ** (item.price_decimals - listing.price_decimals))
+
+
 def place_of(listings: Sequence[Listing], index: int) -> str:
     """What to call a listing within its instrument: its exchange, and its symbol where the exchange has several."""
     listing = listings[index]

@@ -1,4 +1,5 @@
 """One instrument in three quote currencies: joined by configuration, converted with live rates, routed as one."""
+import io
 import math
 from dataclasses import replace
 from decimal import Decimal
@@ -6,12 +7,16 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from orderflow._core import journal
 from orderflow._core.journal import RecordKind
 from orderflow._core.types import CHILD_ORDER_DTYPE, EXECUTION_REPORT_DTYPE, ExecType, Side
+from orderflow.cli import summary
+from orderflow.cli.screen import HEIGHT, WIDTH, LiveScreen
 from orderflow.engine import EngineError
 from orderflow.joining import Join
+from orderflow.research.explain import explain
 from orderflow.research.replay import replay
 from orderflow.research.tca import analyse
 from orderflow.simulator.faults import Fault, FaultPlan
@@ -138,12 +143,15 @@ def test_orders_go_where_they_cost_least_in_one_currency_and_are_told_in_it(make
     engine = make(seed=3)
     book = engine.consolidated(ITEM)
     split = book.best_split(side, "30")
+    exact = {index: math.ceil(buy * UNIT) if side == "buy" else math.floor(sell * UNIT)
+             for index, (buy, sell) in rates(engine).items()} | {DOLLAR: 0}
     parent = engine.wait(engine.submit(ITEM, side, "30", seconds=10))
     assert parent.filled == 30 and len(parent.by_exchange) == 3 and engine.orders.audit() == []
     first = [order for order in children(engine) if order["sequence"] == children(engine)[0]["sequence"]]
     sent = {engine.core.listings[int(one["listing"])].exchange: one for one in first}
     assert {part.exchange: part.quantity for part in split.parts} == {
         name: Decimal(int(one["quantity"])).scaleb(-8) for name, one in sent.items()}
+    assert all(one["rate"] == exact[int(one["listing"])] for one in first)
     orders = {int(one["client_order_id"]): one for one in children(engine)}
     up = math.ceil if side == "buy" else math.floor
     paid = sum(Fraction(up(worth(engine, orders[int(one["client_order_id"])], one["last_price"]) * 10**8), 10**8)
@@ -304,6 +312,37 @@ def test_costs_are_analysed_in_the_instruments_currency(make, tmp_path):
     assert float(found.average_price) == pytest.approx(float(parent.average_price), rel=1e-12)
     assert float(found.arrival_price) == pytest.approx(float(parent.arrival_price), abs=0.02)
     assert float(found.fees.quote) > 0 and not found.fees.apart
+
+
+def test_what_is_estimated_is_what_the_consolidated_book_costs(make):
+    engine = make()
+    book, wanted = engine.consolidated(ITEM), "9"
+    found = engine.estimate(ITEM, "sell", wanted, daily_volume=1e5, daily_volatility=0.03)
+    assert float(found.mid) == pytest.approx(float(mid(engine)), abs=1e-6)
+    assert found.now.cost_bps == pytest.approx(
+        10_000 * float(1 - book.cost("sell", wanted).all_in_average / found.mid), rel=1e-6)
+    assert summary.mid(engine, ITEM) == found.mid
+
+
+def test_why_it_went_there_is_told_in_the_instruments_currency(make, tmp_path):
+    engine = make(seed=3, directory=tmp_path, record=True)
+    split = engine.consolidated(ITEM).best_split("buy", "30")
+    parent = engine.submit(ITEM, "buy", "30", seconds=10)
+    engine.wait(parent)
+    engine.stop()
+    told = explain(tmp_path, parent).decisions[0]
+    assert {one.exchange for one in told.offers if one.asked} == {part.exchange for part in split.parts}
+    assert float(told.average) == pytest.approx(float(split.all_in / 30), rel=1e-9)
+    assert all(float(one.all_in) == pytest.approx(60_000, rel=2e-3) for one in told.offers if one.asked)
+
+
+def test_the_screen_shows_one_ladder_in_one_currency(make):
+    engine = make()
+    console = Console(width=WIDTH, height=HEIGHT, record=True, file=io.StringIO())
+    console.print(LiveScreen(engine, "joined", console=console).render(1.0, None))
+    text = console.export_text()
+    best = max(one.price for one in engine.consolidated(ITEM).levels("sell"))
+    assert f"{best:,.2f}" in text and all(name in text for name in ("dollar", "tether", "circle"))
 
 
 # -- how it is asked for --------------------------------------------------------------------------------------------

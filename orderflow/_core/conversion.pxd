@@ -79,11 +79,15 @@ cdef nogil:
         return <int64_t>quotient if quotient < INT64_MAX else INT64_MAX
 
     inline int128 amount(int128 value, int64_t rate, uint8_t side) noexcept:
-        """The same of an amount of money, which may have more bits than a price: what a buyer pays is rounded up."""
-        cdef int128 whole, rest, product
+        """The same of an amount of money, which may have more bits than a price: what a buyer pays is rounded up. Held
+        within +-2**118, as amounts of money are."""
+        cdef int128 whole, rest, product, most
         if rate == 0:
             return value
         whole = value / <int64_t>RATE_UNIT
+        most = <int128>1 << 118
+        if whole >= most / rate or whole <= -most / rate:
+            return most if value > 0 else -most
         rest = value - whole * <int64_t>RATE_UNIT
         product = rest * rate
         rest = product / <int64_t>RATE_UNIT

@@ -4,9 +4,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from orderflow._core.conversion import converted
 from orderflow._core.latency import LatencyHistogram
+from orderflow._core.types import Side
+from orderflow.consolidated import rates_of
 from orderflow.engine import Engine
-from orderflow.instrument import canonical, from_scaled, place_of
+from orderflow.instrument import canonical, from_scaled, in_instrument, place_of
 from orderflow.parents import ParentState
 from orderflow.research.market_data import MarketData
 
@@ -60,15 +63,16 @@ def parent(state: ParentState) -> dict:
 
 def mid(engine: Engine, instrument: str) -> Decimal | None:
     """Halfway between the best bid and the best ask of all LIVE books; None if there is no such thing."""
-    bids, asks = [], []
-    for index in engine.instruments[instrument].listings:
-        entry, listing = engine.core.board.read(index), engine.core.listings[index]
-        if engine.book_state(index) != "LIVE":
+    item, bids, asks = engine.instruments[instrument], [], []
+    rates = rates_of(engine.core.table, engine.core.board.read)
+    for index in item.listings:
+        entry, listing, (buy, sell) = engine.core.board.read(index), engine.core.listings[index], rates[index]
+        if engine.book_state(index) != "LIVE" or (listing.convert and not buy):
             continue
-        if entry["bid_count"]:
-            bids.append(from_scaled(entry["bids"][0]["price"], listing.price_decimals))
-        if entry["ask_count"]:
-            asks.append(from_scaled(entry["asks"][0]["price"], listing.price_decimals))
+        for found, side, rate, taker in ((bids, "bid", sell, Side.SELL), (asks, "ask", buy, Side.BUY)):
+            if entry[f"{side}_count"]:
+                price = in_instrument(listing, item, int(entry[f"{side}s"][0]["price"]))
+                found.append(from_scaled(converted(price, rate, taker), item.price_decimals))
     return (max(bids) + min(asks)) / 2 if bids and asks else None
 
 
