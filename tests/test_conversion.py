@@ -107,10 +107,10 @@ def test_levels_stand_in_the_order_of_what_they_cost_in_one_currency(steps, side
     assert got == [(index, price, quantity, all_in) for all_in, index, price, quantity in walked(ladders, side)]
 
 
-@given(steps=books, side=sides, wanted=st.integers(1, 400), beyond=st.integers(-40 * 10**8, 80 * 10**8))
-def test_the_split_costs_what_a_walk_costs_and_keeps_within_the_limit(steps, side, wanted, beyond):
+@given(steps=books, side=sides, wanted=st.integers(1, 400), dollars=st.integers(-60, 60), nudge=st.integers(-2, 2))
+def test_the_split_costs_what_a_walk_costs_and_keeps_within_the_limit(steps, side, wanted, dollars, nudge):
     sign, place = (1, 0) if side == Side.BUY else (-1, 1)
-    limit = 60_000 * 10**8 + sign * beyond
+    limit = (60_000 + dollars) * 10**8 + nudge
     ladders = ladders_of(steps, side)
     own_rates = [rate[place] for rate in OWN_RATES]
     got = Splitter(listings()).split(side, wanted, ladders, limit=limit, rates=own_rates)

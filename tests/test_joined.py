@@ -302,6 +302,19 @@ def test_what_was_held_counts_once_a_rate_is_known(make, tmp_path):
     assert profit(again) == pytest.approx(float(2 * mid(again) - paid), abs=20)     # it was at the first rate
 
 
+def test_an_order_of_the_run_before_keeps_its_rate(make, tmp_path):
+    engine = make(seed=3, directory=tmp_path)
+    limit = engine.consolidated(ITEM).levels("sell")[0].price - 600
+    engine.submit(ITEM, "buy", "0.5", limit, algorithm="resting", exchanges=["tether"])
+    engine.run(0.5)
+    (order,) = children(engine)
+    engine.stop()
+    again = make(seed=3, directory=tmp_path, start_ns=engine.now_ns + 10**9)
+    (parent,) = again.orders.parents()
+    assert parent.limit_price == math.ceil(worth(engine, order, order["price"]) * 10**8)
+    assert engine.instruments[ITEM].price(limit) - 10**8 < parent.limit_price <= engine.instruments[ITEM].price(limit)
+
+
 def test_costs_are_analysed_in_the_instruments_currency(make, tmp_path):
     engine = make(seed=3, directory=tmp_path, record=True)
     parent = engine.wait(engine.submit(ITEM, "buy", "20", seconds=10))
