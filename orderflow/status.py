@@ -11,7 +11,7 @@ from typing import Any
 
 from orderflow._core import client_id
 from orderflow._core.types import BookState, OrderStatus
-from orderflow.instrument import canonical, from_scaled, place_of
+from orderflow.instrument import RATE_DECIMALS, canonical, from_scaled, place_of
 
 #: Orders that are named one by one.
 MOST_ORDERS = 100
@@ -27,7 +27,8 @@ def status_of(engine: Any) -> dict[str, Any]:
     `paper`: its orders are filled by a model; `killed` names what the kill switch stops, `trading_state` is the
     router's; `orders` counts what the order table holds, `open_orders` names the first hundred of those that have not
     ended; `splits` counts how parent orders were split, and tells of the last one whose search was cut short how much
-    less it might have cost, or more have filled; `differences` are those between exchanges' books and ours for which
+    less it might have cost, or more have filled; `rates` are those that the router converts listings with, by exchange
+    and symbol, null where there is none now; `differences` are those between exchanges' books and ours for which
     instruments are halted.
     """
     waiting = [view for view in engine.orders.orders() if view.status not in ENDED]
@@ -43,6 +44,7 @@ def status_of(engine: Any) -> dict[str, Any]:
                    "in_doubt": sum(view.status == OrderStatus.IN_DOUBT for view in waiting)},
         "open_orders": [_order(engine, view) for view in waiting[:MOST_ORDERS]],
         "positions": _positions(engine), "refusals": engine.router.counts["refusals"], "splits": splits_of(engine),
+        "rates": _rates(engine),
         "differences": [{"exchange": one.exchange, "reason": one.reason, "instruments": list(one.instruments),
                          "what": one.what, "expected": one.expected, "found": one.found, "text": str(one)}
                         for one in engine.differences],
@@ -91,6 +93,17 @@ def splits_of(engine: Any) -> dict[str, Any]:
         found["last_inexact"] = {"parent": parent, "instrument": instrument.name,
                                  "unfilled": canonical(from_scaled(unfilled, instrument.quantity_decimals)),
                                  "gap": canonical(from_scaled(gap, decimals))}
+    return found
+
+
+def _rates(engine: Any) -> dict[str, dict[str, str | None]]:
+    """What a buyer pays for a unit of a listing's quote currency, and what a seller gets."""
+    found: dict[str, dict[str, str | None]] = {}
+    for index, listing in enumerate(engine.core.listings):
+        if listing.convert:
+            buy, sell = (canonical(from_scaled(rate, RATE_DECIMALS)) if rate else None
+                         for rate in engine.router.rates(index))
+            found[f"{listing.exchange} {listing.symbol}"] = {"from": listing.convert, "buy": buy, "sell": sell}
     return found
 
 

@@ -14,12 +14,14 @@ from orderflow._core.journal import RecordKind
 from orderflow._core.types import CHILD_ORDER_DTYPE, EXECUTION_REPORT_DTYPE, ExecType, Side
 from orderflow.cli import summary
 from orderflow.cli.screen import HEIGHT, WIDTH, LiveScreen
+from orderflow.cli.status import lines
 from orderflow.engine import EngineError
 from orderflow.joining import Join
 from orderflow.research.explain import explain
 from orderflow.research.replay import replay
 from orderflow.research.tca import analyse
 from orderflow.simulator.faults import Fault, FaultPlan
+from orderflow.status import status_of
 from tests.three_currencies import ITEM, JOINS, LIMITS, engines
 
 UNIT = 10**12
@@ -204,6 +206,9 @@ def test_the_rates_of_the_router_are_those_of_the_boards(make):
             assert got == (math.ceil(exact[index][0] * UNIT), math.floor(exact[index][1] * UNIT))
             seen.add((index, got))
     assert len(seen) > 10 and engine.router.rates(DOLLAR) == (0, 0)
+    told = status_of(engine)["rates"]
+    assert set(told) == {"tether BTCUSDT", "circle BTCUSDC"}
+    assert Fraction(told["tether BTCUSDT"]["buy"]) == rates(engine)[TETHER][0]
 
 
 def test_without_a_rate_a_listing_drops_out_and_comes_back_by_itself(make):
@@ -215,6 +220,9 @@ def test_without_a_rate_a_listing_drops_out_and_comes_back_by_itself(make):
     assert engine.book_state(RATE) == "STALE" and engine.book_state(TETHER) == engine.book_state(CIRCLE) == "LIVE"
     assert engine.router.rates(TETHER) == engine.router.rates(CIRCLE) == (0, 0)
     assert engine.consolidated(ITEM).left_out == {"tether": "no rate from USDT-USD", "circle": "no rate from USD-USDC"}
+    told = status_of(engine)
+    assert told["rates"]["tether BTCUSDT"] == {"from": "USDT-USD", "buy": None, "sell": None}
+    assert "Not used: tether BTCUSDT, USDT-USD gives no rate" in lines(told)
     parent = engine.wait(engine.submit(ITEM, "buy", "5", seconds=1))
     assert set(parent.by_exchange) == {"dollar"}
     alone = engine.submit(ITEM, "buy", "1", seconds=600, exchanges=["tether"])

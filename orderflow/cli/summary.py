@@ -63,7 +63,9 @@ def parent(state: ParentState) -> dict:
 
 def mid(engine: Engine, instrument: str) -> Decimal | None:
     """Halfway between the best bid and the best ask of all LIVE books; None if there is no such thing."""
-    item, bids, asks = engine.instruments[instrument], [], []
+    item = engine.instruments[instrument]
+    bids: list[Decimal] = []
+    asks: list[Decimal] = []
     rates = rates_of(engine.core.table, engine.core.board.read)
     for index in item.listings:
         entry, listing, (buy, sell) = engine.core.board.read(index), engine.core.listings[index], rates[index]
