@@ -154,7 +154,7 @@ def explain(directory, parent_id: int, run: int | None = None) -> Explanation:
     views: Views | None = None
     try:
         inputs = input_log.read(directory, "router", own.epoch)
-        views = Views(inputs, own.offset_ns)
+        views = Views(inputs, own.offset_ns, own.start.listings)
     except SegmentError as error:
         notes.append(f"what the router saw is not known: {error}")
     decided = _decided(parent)

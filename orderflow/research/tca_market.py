@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import zstandard
 
+from orderflow._core.board import BOARD_ENTRY_DTYPE
 from orderflow._core.conversion import converted
 from orderflow._core.types import TAPE_DTYPE, WAKE_DTYPE, BookState, Side, TapeKind
 from orderflow.consolidated import rates_of
@@ -39,6 +40,8 @@ from orderflow.wiring import build_core
 
 #: The first word of types.Recorded: when it was taken.
 NOW = struct.Struct("<q")
+#: A board of which nothing is known.
+UNREAD = np.zeros(1, BOARD_ENTRY_DTYPE)[0]
 #: Bytes of types.Recorded before its payload: a record that is shorter was torn off.
 HEADER_BYTES = 32
 
@@ -164,7 +167,6 @@ class Market:
         self._gives_rates = {int(row["rate_instrument"]) for row in self._core.table if row["conversion"]}
         self._ended: set[str] = set()       # exchanges whose recording has ended
         self._wanted: set[tuple[int, int]] = set()
-        self._published: dict[tuple[int, int], tuple[int | None, int | None]] = {}
         self.boards = {}
         self.last_mids: dict[int, tuple[int, int]] = {}
         self.problems: list[str] = []
@@ -195,7 +197,7 @@ class Market:
                 self._take(name, record, now_ns, own)
             else:
                 self._end(name, now_ns)
-        found |= {view: self._seen(view) for view in views if all(one in self._published for one in view.publications)}
+        found |= {view: self._seen(view) for view in views if all(one in self.boards for one in view.publications)}
         self.last_mids = {index: prices.last for index, prices in enumerate(self._prices) if prices.last is not None}
         return found
 
@@ -226,16 +228,16 @@ class Market:
 
     def _show(self, listing: int, now_ns: int) -> None:
         entry, instrument = self._core.board.read(listing), int(self._core.table[listing]["instrument"])
-        bid, ask = self._tops(listing, entry)
+        bid, ask = self._tops(listing, entry, self._rates[listing])
         self._prices[instrument].show(listing, bid, ask, now_ns)
         if (published := (listing, int(entry["publication"]))) in self._wanted:
-            self._published[published], self.boards[published] = (bid, ask), entry
+            self.boards[published] = entry
         if instrument in self._gives_rates:
             self._convert_anew(now_ns)
 
-    def _tops(self, listing: int, entry: np.void) -> tuple[int | None, int | None]:
+    def _tops(self, listing: int, entry: np.void, rates: tuple[int, int]) -> tuple[int | None, int | None]:
         """Best bid and best ask as prices are here; there are none unless the book is LIVE."""
-        row, (buy, sell) = self._core.table[listing], self._rates[listing]
+        row, (buy, sell) = self._core.table[listing], rates
         if row["conversion"] and not buy:
             return None, None
         bid, ask = (converted(int(entry[side][0]["price"]) * int(row["price_factor"]), rate, taker) * TEN ** HALVES
@@ -249,7 +251,7 @@ class Market:
         for listing, rate in enumerate(self._rates):
             if rate != before[listing] and self._core.listings[listing].exchange not in self._ended:
                 self._prices[int(self._core.table[listing]["instrument"])].show(
-                    listing, *self._tops(listing, self._core.board.read(listing)), now_ns)
+                    listing, *self._tops(listing, self._core.board.read(listing), rate), now_ns)
 
     def _entry(self, listing: int) -> np.void:
         """What is known of a board; nothing where the recording has ended."""
@@ -284,7 +286,11 @@ class Market:
         return prices.sample()
 
     def _seen(self, view: View) -> Sample:
-        tops = {one[0]: self._published[one] for one in view.publications}
+        """With the rates that the router had read by then."""
+        seen = {listing: self.boards[listing, publication] for listing, publication in view.publications}
+        rates = rates_of(self._core.table, lambda listing: seen.get(listing, UNREAD))
+        tops = {listing: self._tops(listing, entry, rates[listing]) for listing, entry in seen.items()
+                if self._core.table[listing]["instrument"] == view.instrument}
         bids = {listing: bid for listing, (bid, _) in tops.items() if bid is not None}
         asks = {listing: ask for listing, (_, ask) in tops.items() if ask is not None}
         return Sample(_mid(bids, asks), _quotes(bids, asks), 0, 0, 0, 0)
