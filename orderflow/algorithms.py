@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from orderflow._core.types import PARENT_ORDER_DTYPE, Algorithm, OrderFlag, ParentKind, Side
-from orderflow.instrument import Instrument, to_scaled
+from orderflow.instrument import Instrument, place_of, to_scaled
 from orderflow.wiring import Core
 
 #: Those that end with their whole quantity.
@@ -114,7 +114,8 @@ def _algorithm(name: str) -> Algorithm:
 
 def _listings(core: Core, item: Instrument, exchanges: Sequence[str]) -> np.uint64:
     """A bit for each listing of the instrument that may be used; 0 = all."""
-    found = sum(1 << place for place, index in enumerate(item.listings) if core.listings[index].exchange in exchanges)
+    found = sum(1 << place for place, index in enumerate(item.listings)
+                if core.listings[index].exchange in exchanges or place_of(core.listings, index) in exchanges)
     if exchanges and not found:
         raise ValueError(f"exchanges {list(exchanges)}: none of them lists {item.name}")
     return np.uint64(found)

@@ -360,11 +360,28 @@ class StrategySettings(Struct, frozen=True):
     parameters: dict[str, Any] = {}
 
 
+class InstrumentSettings(Struct, frozen=True):
+    """What belongs to an instrument besides what exchanges call so; its name says the currency of its prices.
+
+    Attributes
+    ----------
+    symbols : dict of str -> list of str
+        By exchange: of its symbols those that are this instrument too, under another name or in another quote currency.
+    convert : dict of str -> str
+        By such a quote currency: the instrument whose live book gives its rate, as { USDT = "USDT-USD" }. Either way
+        round, and traded by one of the exchanges.
+    """
+
+    symbols: dict[NAME, tuple[str, ...]] = {}
+    convert: dict[str, str] = {}
+
+
 class Settings(Struct, frozen=True):
     """Everything that one run needs."""
 
     engine: EngineSettings = EngineSettings()
     exchanges: dict[NAME, ExchangeSettings] = {}
+    instruments: dict[str, InstrumentSettings] = {}
     limits: dict[str, LimitSettings] = {}
     exchange_limits: dict[NAME, ExchangeLimitSettings] = {}
     strategy_limits: dict[NAME, StrategyLimitSettings] = {}
@@ -402,7 +419,8 @@ def parse(document: dict) -> Settings:
         settings = msgspec.convert(document, Settings)
     except msgspec.ValidationError as error:
         message = complaint(error, Settings)
-        for table, entries in (("exchanges", dict[NAME, ExchangeSettings]), ("limits", dict[str, LimitSettings]),
+        for table, entries in (("exchanges", dict[NAME, ExchangeSettings]),
+                               ("instruments", dict[str, InstrumentSettings]), ("limits", dict[str, LimitSettings]),
                                ("exchange_limits", dict[NAME, ExchangeLimitSettings]),
                                ("strategy_limits", dict[NAME, StrategyLimitSettings]),
                                ("strategies", dict[NAME, StrategySettings])):
@@ -447,6 +465,7 @@ def check(settings: Settings) -> Settings:
         raise ConfigError(f"engine.watchdog_seconds: {settings.engine.watchdog_seconds:g} is too short; at least "
                           f"{SHORTEST_SILENCE_S}, or 0 for none")
     _check_threads(settings)
+    _check_instruments(settings)
     _check_trading(settings)
     _check_strategies(settings)
     return settings
@@ -473,6 +492,32 @@ def _check_charges(key: str, exchange: ExchangeSettings) -> None:
                 least, dearest = quantity, fee
     except ValueError as error:
         raise ConfigError(str(error)) from None
+
+
+def _check_instruments(settings: Settings) -> None:
+    """Exchanges and symbols that there are; what a symbol stands for only its exchange knows (joining.py)."""
+    owners: dict[tuple[str, str], str] = {}
+    for name, one in settings.instruments.items():
+        key = f'instruments."{name}"'
+        if "-" not in name:
+            raise ConfigError(f"{key}: the name says in which currency its prices are, as BTC-USD does")
+        for exchange, symbols in one.symbols.items():
+            if exchange not in settings.exchanges:
+                raise ConfigError(f"{key}.symbols.{exchange}: there is no such exchange; there are "
+                                  f"{', '.join(settings.exchanges)}")
+            for symbol in symbols:
+                if symbol not in settings.exchanges[exchange].symbols:
+                    raise ConfigError(f"{key}.symbols.{exchange}: {symbol!r} is not traded there; add it to "
+                                      f"exchanges.{exchange}.symbols")
+                if owners.setdefault((exchange, symbol), name) != name:
+                    raise ConfigError(f"{key}.symbols.{exchange}: {symbol!r} is part of "
+                                      f'instruments."{owners[exchange, symbol]}" already')
+        for currency, rate in one.convert.items():
+            if rate == name:
+                raise ConfigError(f"{key}.convert.{currency}: an instrument gives itself no rate")
+            if sorted(rate.split("-")[:2]) != sorted((currency, name.split("-")[1])):
+                raise ConfigError(f"{key}.convert.{currency}: {rate!r} says nothing of {currency} in "
+                                  f"{name.split('-')[1]}; name {currency}-{name.split('-')[1]}, or the other way round")
 
 
 def _check_trading(settings: Settings) -> None:
@@ -560,6 +605,9 @@ def _check_dislocation(key: str, strategy: StrategySettings, settings: Settings)
         if value < 0 or (most is None and value == 0) or (most is not None and value >= most):
             raise ConfigError(f"{key}.{field}: {value} should be " + ("positive" if most is None else
                                                                       f"0 or more and below {most}"))
+    if parameters.instrument in settings.instruments and settings.instruments[parameters.instrument].convert:
+        raise ConfigError(f"{key}.instrument: {parameters.instrument} is joined over quote currencies, which "
+                          "dislocation does not convert; name one that is not")
     if parameters.instrument not in settings.limits:
         raise ConfigError(f"{key}.instrument: {parameters.instrument!r} has no limits; there are "
                           f"{', '.join(settings.limits)}")

@@ -40,12 +40,14 @@ from orderflow._core.types import (
 )
 from orderflow.algorithms import parent_order
 from orderflow.carried import Carried, CarriedError, carried, check_kind
+from orderflow.consolidated import Consolidated, rates_of
 from orderflow.differences import Difference, Differences
 from orderflow.estimate import Estimate, EstimateError, Market, estimate, seen_volatility
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.faults import text as fault_text
 from orderflow.instrument import Instrument, Listing, OrderCharges, decimal, time_of_day_ns
+from orderflow.joining import Join, JoinError, joined
 from orderflow.limits import MANUAL, Limits, RiskLimits, risk_book
 from orderflow.parents import ParentState, denied, state_of
 from orderflow.problems import Problems
@@ -126,6 +128,8 @@ class Engine:
         all exchanges together (orderflow.volume_curve). The algorithm "vwap" needs one.
     charges : dict of str -> OrderCharges
         By exchange name: tickets and fee tiers.
+    joins : dict of str -> Join
+        By instrument name: what belongs to it under other names, or in other quote currencies.
     layout, wait, cpus, touch_books
         Of the native threads and of what they hold; see EngineSettings.
     record : bool
@@ -153,6 +157,7 @@ class Engine:
                  limits: RiskLimits | dict[str, Limits] | None = None, strategy_names: Sequence[str] = (),
                  directory=None, policy: str = "best", volume_curves: Mapping[str, Sequence[float]] | None = None,
                  fees: dict[str, tuple[str, str]] | None = None, charges: dict[str, OrderCharges] | None = None,
+                 joins: Mapping[str, Join] | None = None,
                  layout: str = "split", wait: str = "park",
                  cpus: dict[str, int] | None = None, touch_books: bool = False,
                  report: Callable[[str], None] | None = None,
@@ -172,7 +177,7 @@ class Engine:
         self._given_names = list(strategy_names)
         self.strategy_names = [MANUAL]      # in the order of their numbers
         self._policy = policy
-        self._fees, self._charges = fees or {}, charges or {}
+        self._fees, self._charges, self._joins = fees or {}, charges or {}, joins or {}
         self._volume_curves = {name: [float(one) for one in curve] for name, curve in (volume_curves or {}).items()}
         self._arrivals = {name: one.arrival for name, one in scores.exchanges.items()} if scores else {}
         self._layout, self._wait, self._cpus = layout, wait, cpus
@@ -263,7 +268,10 @@ class Engine:
         for name, reason in failed.items():
             self._report(f"{reasons({name: reason})}; it is left out of this run")
         self.sessions = [session for session in self.sessions if session.settings.name not in failed]
-        return listings
+        try:
+            return joined(listings, self._joins, failed)
+        except JoinError as error:
+            raise EngineError(str(error)) from None
 
     def _check_charges(self, name: str, listings: Sequence[Listing]) -> None:
         """Charges of what the exchange does not list are a mistake in writing."""
@@ -769,7 +777,8 @@ class Engine:
         participation : Decimal, str or float, optional
             Of "pov": which part of all that is traded on its exchanges, ours included; above 0 and below 1.
         exchanges : sequence of str
-            Where it may go; empty = everywhere. One that rests goes to one exchange.
+            Where it may go; empty = everywhere. One that rests goes to one exchange. Where an exchange has several
+            symbols of the instrument, "exchange SYMBOL" is one of them.
         post_only : bool
             Of one that rests: it is refused by the exchange where it would take.
         display : Decimal, str or int, optional
@@ -838,9 +847,10 @@ class Engine:
         if not places:
             raise ValueError(f"exchanges {list(exchanges)}: none of them lists {instrument}")
         entries = [self.core.board.read(index) for index in places]
+        rates = rates_of(self.table, self.core.board.read)
         if daily_volatility is None:
             daily_volatility = seen_volatility(entries)
-        return estimate(item, Market(self.table[places], entries), side, quantity,
+        return estimate(item, Market(self.table[places], entries, [rates[index] for index in places]), side, quantity,
                         daily_volume=float(sum(curve or ())) if daily_volume is None else daily_volume,
                         daily_volatility=daily_volatility, risk_aversion=risk_aversion, has_curve=curve is not None)
 
@@ -947,6 +957,14 @@ class Engine:
         missing beyond them nobody knows whether it exists.
         """
         return self.core.board.read(self.index(exchange, symbol))
+
+    def consolidated(self, instrument: str) -> Consolidated:
+        """The books of an instrument on all exchanges as they are now, in one order; see orderflow.consolidated.
+        ValueError names the instruments that there are."""
+        if instrument not in self.instruments:
+            raise ValueError(f"instrument {instrument!r}: there are {', '.join(self.instruments)}")
+        return Consolidated(self.instruments[instrument], self.core.listings, self.table, self.core.board.read,
+                            self.now_ns, self.core.kill.killed)
 
     def index(self, exchange: str, symbol: str) -> int:
         """Index of a listing; ValueError names those there are."""

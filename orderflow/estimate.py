@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from orderflow._core.consolidated import ConsolidatedBook
+from orderflow._core.conversion import converted
 from orderflow._core.types import BookState, Side
 from orderflow.impact import (
     LARGEST_PARTICIPATION,
@@ -119,10 +120,16 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What the books show now: `rows` of LISTING_DTYPE and as many `entries` of BOARD_ENTRY_DTYPE."""
+    """What the books show now: `rows` of LISTING_DTYPE, as many `entries` of BOARD_ENTRY_DTYPE, and the rates that they
+    are converted with (consolidated.rates_of), where any is."""
 
     rows: np.ndarray
     entries: Sequence[Any]
+    rates: Sequence[tuple[int, int]] = ()
+
+    def rates_for(self, side: Side) -> list[int]:
+        """Those of a taker on that side."""
+        return [buy if side == Side.BUY else sell for buy, sell in self.rates] or [0] * len(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,19 +209,21 @@ def seen_volatility(entries: Sequence[Any]) -> float:
 
 def walk(market: Market, taker: Side, quantity: int) -> Walk:
     """The books, walked for a quantity of the instrument's scale; EstimateError where none is LIVE with both sides."""
-    usable = [bool(entry["book_state"] == BookState.LIVE) for entry in market.entries]
+    usable = [bool(entry["book_state"] == BookState.LIVE and (rate or not row["conversion"])) for entry, row, rate in
+              zip(market.entries, market.rows, market.rates_for(Side.BUY), strict=True)]
     ladders = {Side.BUY: [entry["asks"][:entry["ask_count"]] for entry in market.entries],
                Side.SELL: [entry["bids"][:entry["bid_count"]] for entry in market.entries]}
     book = ConsolidatedBook(market.rows)
     best = {}
     for side in (Side.BUY, Side.SELL):
-        prices = [int(ladder[0]["price"]) * int(row["price_factor"])
-                  for ladder, row, good in zip(ladders[side], market.rows, usable, strict=True) if good and len(ladder)]
+        prices = [converted(int(ladder[0]["price"]) * int(row["price_factor"]), rate, side)
+                  for ladder, row, good, rate in zip(ladders[side], market.rows, usable, market.rates_for(side),
+                                                     strict=True) if good and len(ladder)]
         if not prices:
             raise EstimateError("no exchange has a LIVE book with both sides: nothing can be said now")
         best[side] = min(prices) if side == Side.BUY else max(prices)
     twice_mid = best[Side.BUY] + best[Side.SELL]
-    merged = book.merge(taker, ladders[taker], usable)
+    merged = book.merge(taker, ladders[taker], usable, market.rates_for(taker))
     sign = 1 if taker == Side.BUY else -1
     available, _, _, _ = book.cost(sum(one[2] for one in merged))
     taken, _, all_in, _ = book.cost(quantity)

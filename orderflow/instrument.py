@@ -14,13 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from orderflow._core.types import LISTING_DTYPE
+from orderflow._core.types import LISTING_DTYPE, Conversion
 
 #: A price or quantity must fit 62 bits; price times quantity 120 bits.
 WORD_BITS = 62
 PRODUCT_BITS = 120
 #: Room kept above the largest number seen when an exchange names no maximum.
 HEADROOM = 128
+#: Decimals of an instrument beyond the ticks of listings that are converted: what is rounded of a price.
+CONVERTED_DECIMALS = 6
+#: No scale has more.
+MOST_DECIMALS = 18
+#: Listing.rate_instrument where nobody lists that in this run.
+NO_INSTRUMENT = 0xFFFFFFFF
+#: Of a rate between currencies (_core/conversion.pxd).
+RATE_DECIMALS = 12
 FEE_SCALE = 10**8
 NOTIONAL_SCALE = 10**8
 #: Fields of a Listing that are Decimals.
@@ -240,8 +248,8 @@ class OrderCharges:
     tickets : dict of str -> Decimal
         By quote currency: for every order that is sent.
     fee_tiers : dict of str -> tuple of (quantity, taker fee)
-        By instrument: from which quantity on, base currency, the whole order pays which fee. By rising quantity and
-        falling fee, at most 4, all below the taker fee.
+        By instrument, as the exchange names it: from which quantity on, base currency, the whole order pays which fee.
+        By rising quantity and falling fee, at most 4, all below the taker fee.
     """
 
     tickets: dict[str, Decimal] = field(default_factory=dict)
@@ -262,6 +270,12 @@ class Listing:
         For every order that is sent, quote currency.
     fee_tiers : tuple of (quantity, taker fee)
         As of OrderCharges.
+    listed_as : str
+        What the exchange calls the instrument, where it is joined with others (joining.py); else empty.
+    currency : str
+        What the instrument's prices are in, where that is not `quote`; else empty.
+    convert : str
+        The instrument whose book says what `quote` costs in `currency`.
     """
 
     exchange: str
@@ -282,6 +296,9 @@ class Listing:
     halted: bool = False
     ticket: Decimal = Decimal(0)
     fee_tiers: tuple[tuple[Decimal, Decimal], ...] = ()
+    listed_as: str = ""
+    currency: str = ""
+    convert: str = ""
 
     @classmethod
     def load(cls, fields: Mapping[str, Any]) -> Listing:
@@ -325,7 +342,17 @@ class Listing:
     def with_charges(self, charges: OrderCharges) -> Listing:
         """The same listing with what its exchange charges for an order."""
         return replace(self, ticket=charges.tickets.get(self.quote, Decimal(0)),
-                       fee_tiers=charges.fee_tiers.get(self.instrument, ()))
+                       fee_tiers=charges.fee_tiers.get(self.own_name, ()))
+
+    @property
+    def own_name(self) -> str:
+        """The instrument as the exchange names it."""
+        return self.listed_as or self.instrument
+
+    @property
+    def priced_in(self) -> str:
+        """The currency of its instrument's prices."""
+        return self.currency or self.quote
 
     @property
     def charge(self) -> tuple[int, list[tuple[int, int]]]:
@@ -337,7 +364,8 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """What is traded; its scales are the finest of its listings, so that every conversion is exact."""
+    """What is traded; its scales are the finest of its listings, so that scaling is exact. Where listings are converted
+    from another currency, its prices have CONVERTED_DECIMALS more than their ticks."""
 
     name: str
     index: int
@@ -360,10 +388,29 @@ def instruments_of(listings: Sequence[Listing]) -> list[Instrument]:
     for index, listing in enumerate(listings):
         by_name.setdefault(listing.instrument, []).append(index)
     return [
-        Instrument(name, i, max(listings[k].price_decimals for k in members),
+        Instrument(name, i, max(_decimals_within(listings[k]) for k in members),
                    max(listings[k].quantity_decimals for k in members), tuple(members))
         for i, (name, members) in enumerate(by_name.items())
     ]
+
+
+def _decimals_within(listing: Listing) -> int:
+    """Of its instrument's prices, at least."""
+    if not listing.convert:
+        return listing.price_decimals
+    return max(listing.price_decimals, min(significant_decimals(listing.tick) + CONVERTED_DECIMALS, MOST_DECIMALS))
+
+
+def in_instrument(listing: Listing, item: Instrument, price: int) -> int:
+    """A scaled price of a listing in the scale of its instrument; the currency stays."""
+    return price * int(10 ** (item.price_decimals - listing.price_decimals))
+
+
+def place_of(listings: Sequence[Listing], index: int) -> str:
+    """What to call a listing within its instrument: its exchange, and its symbol where the exchange has several."""
+    listing = listings[index]
+    own = sum(one.exchange == listing.exchange and one.instrument == listing.instrument for one in listings)
+    return listing.exchange if own == 1 else f"{listing.exchange} {listing.symbol}"
 
 
 def table(listings: Sequence[Listing], exchanges: Sequence[str]) -> np.ndarray:
@@ -398,6 +445,10 @@ def table(listings: Sequence[Listing], exchanges: Sequence[str]) -> np.ndarray:
         row["taker_fee"] = to_scaled(listing.taker_fee, 8, f"taker fee of {listing.symbol}")
         row["depth"] = listing.depth
         row["halted"] = listing.halted
+        if listing.convert:
+            source = next((one for one in listings if one.instrument == listing.convert), None)
+            row["conversion"] = Conversion.INVERSE if source and source.base == listing.currency else Conversion.DIRECT
+            row["rate_instrument"] = instruments[listing.convert].index if source else NO_INSTRUMENT
     return rows
 
 

@@ -163,7 +163,7 @@ class RiskLimits:
 
 def currencies_of(listings: Sequence[Listing], instruments: Sequence[Instrument]) -> list[str]:
     """The currencies that instruments are priced in, in order of first appearance."""
-    return list(dict.fromkeys(listings[item.listings[0]].quote for item in instruments))
+    return list(dict.fromkeys(listings[item.listings[0]].priced_in for item in instruments))
 
 
 def risk_book(table: np.ndarray, listings: Sequence[Listing], instruments: Sequence[Instrument],
@@ -190,7 +190,7 @@ def risk_book(table: np.ndarray, listings: Sequence[Listing], instruments: Seque
                 raise ValueError(f"limits of {what} {name!r}: there are {', '.join(known)}")
     currencies = currencies_of(listings, instruments)
     risk = RiskBook(table, orders=orders, parents=parents, strategies=len(strategies),
-                    currencies=[currencies.index(listings[item.listings[0]].quote) for item in instruments])
+                    currencies=[currencies.index(listings[item.listings[0]].priced_in) for item in instruments])
     for item in instruments:
         if item.name in limits.instruments:
             _limit_instrument(risk, item, listings, limits)
@@ -231,8 +231,8 @@ def _limit_instrument(risk: RiskBook, item: Instrument, listings: Sequence[Listi
         listing = listings[index]
         notional = _money(chosen.maximum_order_notional, "maximum_order_notional")
         exchange = limits.exchanges.get(listing.exchange, ExchangeLimits())
-        if listing.quote in exchange.maximum_order_notional:
-            notional = min(notional, _money(exchange.maximum_order_notional[listing.quote],
+        if listing.priced_in in exchange.maximum_order_notional:
+            notional = min(notional, _money(exchange.maximum_order_notional[listing.priced_in],
                                             f"exchange {listing.exchange} maximum_order_notional"))
         risk.set_listing(index, maximum_quantity=listing.quantity(chosen.maximum_order_quantity),
                          maximum_notional=notional, feed_age_ns=_ns(chosen.feed_age_seconds))

@@ -8,7 +8,7 @@ from typing import Any
 
 from orderflow._core.types import ParentStatus, Reason, Side
 from orderflow.exchanges.session import Session
-from orderflow.instrument import from_scaled
+from orderflow.instrument import from_scaled, place_of
 from orderflow.wiring import Core
 
 
@@ -23,10 +23,11 @@ class ParentState:
     fees : dict of str -> Decimal
         By the asset they were charged in; positive is a cost.
     fees_quote : Decimal
-        All of them in the quote currency: those in the base currency at the average price. Fees in a third asset are in
-        `fees` alone.
+        All of them in the instrument's currency: those in the base currency at the average price, those in another
+        quote currency at the rates of its fills. Fees in a third asset are in `fees` alone.
     by_exchange : dict of str -> dict
-        filled, average_price, fees (by asset) and fills of each exchange that filled something.
+        filled, average_price (in the instrument's currency), fees (by asset) and fills of each exchange that filled
+        something; with its symbol where the instrument has several there.
     refusal : str, optional
         Why risk refused the last of its child orders that it refused: code, limit and the number that met it.
     """
@@ -88,6 +89,7 @@ def state_of(core: Core, sessions: Sequence[Session], view: Any) -> ParentState:
     item = core.instruments[view.instrument]
     by_exchange: dict[str, dict[str, Any]] = {}
     fees: dict[str, Decimal] = {}
+    converted = Decimal(0)              # fees in other quote currencies than the instrument's
     for fill in view.by_listing:
         listing = core.listings[fill.listing]
         assets = sessions[int(core.table[fill.listing]["exchange"])].assets
@@ -97,15 +99,20 @@ def state_of(core: Core, sessions: Sequence[Session], view: Any) -> ParentState:
         filled = from_scaled(fill.filled, listing.quantity_decimals)
         notional = from_scaled(fill.notional, listing.price_decimals + listing.quantity_decimals)
         if fill.filled:
-            by_exchange[listing.exchange] = {"filled": filled, "average_price": notional / filled, "fees": charged,
-                                             "fills": fill.fills}
+            worth = from_scaled(fill.worth, item.price_decimals + item.quantity_decimals)
+            by_exchange[place_of(core.listings, fill.listing)] = {
+                "filled": filled, "average_price": worth / filled, "fees": charged, "fills": fill.fills}
+            if listing.convert:
+                converted += charged.get(listing.quote, Decimal(0)) * worth / notional
     filled = from_scaled(view.filled, item.quantity_decimals)
     average = from_scaled(view.notional, item.price_decimals + item.quantity_decimals) / filled if filled else None
-    base, quote = core.listings[item.listings[0]].base, core.listings[item.listings[0]].quote
+    quote = core.listings[item.listings[0]].priced_in
+    bases = {core.listings[index].base for index in item.listings}
+    in_kind = sum((fees.get(base, Decimal(0)) for base in bases), Decimal(0))
     return ParentState(
         view.parent_id, item.name, Side(view.side).name, ParentStatus(view.status).name, Reason(view.reason).name,
         from_scaled(view.quantity, item.quantity_decimals), filled, from_scaled(view.in_doubt, item.quantity_decimals),
         from_scaled(view.working, item.quantity_decimals),
         from_scaled(view.limit_price, item.price_decimals) if view.limit_price else None,
         average, from_scaled(view.arrival_price, item.price_decimals) if view.arrival_price else None,
-        view.children, fees, fees.get(quote, Decimal(0)) + fees.get(base, Decimal(0)) * (average or 0), by_exchange)
+        view.children, fees, fees.get(quote, Decimal(0)) + converted + in_kind * (average or 0), by_exchange)

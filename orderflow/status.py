@@ -11,7 +11,7 @@ from typing import Any
 
 from orderflow._core import client_id
 from orderflow._core.types import BookState, OrderStatus
-from orderflow.instrument import canonical, from_scaled
+from orderflow.instrument import RATE_DECIMALS, canonical, from_scaled, place_of
 
 #: Orders that are named one by one.
 MOST_ORDERS = 100
@@ -28,7 +28,8 @@ def status_of(engine: Any) -> dict[str, Any]:
     router's; `orders` counts what the order table holds, `open_orders` names the first hundred of those that have not
     ended; `splits` counts how parent orders were split, and tells of the last one whose search was cut short how much
     less it might have cost, or more have filled; `decisions` counts those that were made and those that could not be
-    written down; `differences` are those between exchanges' books and ours for which
+    written down; `rates` are those that the router converts listings with, by exchange and symbol, null where there is
+    none now; `differences` are those between exchanges' books and ours for which
     instruments are halted.
     """
     waiting = [view for view in engine.orders.orders() if view.status not in ENDED]
@@ -45,6 +46,7 @@ def status_of(engine: Any) -> dict[str, Any]:
         "open_orders": [_order(engine, view) for view in waiting[:MOST_ORDERS]],
         "positions": _positions(engine), "refusals": engine.router.counts["refusals"], "splits": splits_of(engine),
         "decisions": {"made": engine.router.counts["decisions"], "lost": engine.router.counts["decisions_lost"]},
+        "rates": _rates(engine),
         "differences": [{"exchange": one.exchange, "reason": one.reason, "instruments": list(one.instruments),
                          "what": one.what, "expected": one.expected, "found": one.found, "text": str(one)}
                         for one in engine.differences],
@@ -96,11 +98,22 @@ def splits_of(engine: Any) -> dict[str, Any]:
     return found
 
 
+def _rates(engine: Any) -> dict[str, dict[str, str | None]]:
+    """What a buyer pays for a unit of a listing's quote currency, and what a seller gets."""
+    found: dict[str, dict[str, str | None]] = {}
+    for index, listing in enumerate(engine.core.listings):
+        if listing.convert:
+            buy, sell = (canonical(from_scaled(rate, RATE_DECIMALS)) if rate else None
+                         for rate in engine.router.rates(index))
+            found[f"{listing.exchange} {listing.symbol}"] = {"from": listing.convert, "buy": buy, "sell": sell}
+    return found
+
+
 def _positions(engine: Any) -> dict[str, dict[str, str]]:
     """Net position by instrument and exchange; those without one are left out."""
     found: dict[str, dict[str, str]] = {}
     for index, listing in enumerate(engine.core.listings):
         net: Decimal = from_scaled(engine.position(index).net, listing.quantity_decimals)
         if net:
-            found.setdefault(listing.instrument, {})[listing.exchange] = canonical(net)
+            found.setdefault(listing.instrument, {})[place_of(engine.core.listings, index)] = canonical(net)
     return found

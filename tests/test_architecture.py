@@ -14,7 +14,7 @@ CORE = PACKAGE / "_core"
 #: The stages: a file cimports only what stands above it.
 STAGES = """
     types memory crash_point
-    clock fixed wide timers index_map token_bucket rate_limit
+    clock fixed wide conversion timers index_map token_bucket rate_limit
     ring byte_ring doorbell hop board
     openssl transport libcrypto secret signing utf8 masking websocket
     json rfc3339 client_id levels checksum codec
@@ -33,8 +33,8 @@ STAGES = """
     pending kill rates gate account reconciliation recovery held_orders waiting_cancels paper_levels paper_queue
     paper_reports paper exchange_state events recording publication execution_reports evidence rounds connections
     order_entry cancelling market_data exchange
-    arrivals router_state parent_reports router_faults router_view minimums decisions child_orders paced_parents
-    parent_changes resting_parents parent_checks staggering routing router strategizer
+    arrivals router_state parent_reports router_faults converted_listings router_view minimums decisions child_orders
+    paced_parents parent_changes resting_parents parent_checks staggering routing rate_changes router strategizer
     codecs/assets codecs/fields codecs/outbox codecs/balances codecs/text codecs/prepared
     codecs/binance_times codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_bodies
     codecs/binance_account codecs/binance_orders
@@ -49,10 +49,10 @@ STAGES = """
 """.split()
 
 #: The layers of Python, lowest first. A layer imports from itself and from lower ones.
-LAYERS = ("instrument", "complaints", "config", "_core", "redaction", "credentials", "exchanges", "simulator",
-          "problems", "servers", "wiring", "parents", "run_start", "held", "carried", "repair", "status", "watchdog",
-          "limits", "refusals", "faults", "differences", "algorithms", "impact", "placement", "fading", "scores",
-          "crossing", "estimate", "engine", "research", "cli")
+LAYERS = ("instrument", "joining", "complaints", "config", "_core", "redaction", "credentials", "exchanges",
+          "simulator", "problems", "servers", "wiring", "parents", "run_start", "held", "carried", "repair", "status",
+          "watchdog", "limits", "refusals", "faults", "differences", "algorithms", "impact", "placement", "fading",
+          "scores", "crossing", "consolidated", "estimate", "engine", "research", "cli")
 #: (importing layer, module): why it may.
 ALLOWED_IMPORTS = {
     ("instrument", "orderflow._core.types"): "numpy dtypes are derived from the structs, and declared nowhere else",

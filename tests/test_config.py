@@ -13,6 +13,7 @@ from orderflow.config import (
     EngineSettings,
     ExchangeLimitSettings,
     ExchangeSettings,
+    InstrumentSettings,
     LimitSettings,
     StrategyLimitSettings,
     StrategySettings,
@@ -238,6 +239,45 @@ def test_limits_that_mean_nothing_are_named(tables, message):
     assert message in str(caught.value)
 
 
+# -- instruments that are joined ------------------------------------------------------------------------------------
+
+
+def joined(**tables):
+    return one(symbols=["BTC/USD", "BTC/USDT", "USDT/USD"]) | {"instruments": tables}
+
+
+def test_an_instrument_under_other_names():
+    settings = parse(joined(**{"BTC-USD": {"symbols": {"one": ["BTC/USDT"]}, "convert": {"USDT": "USD-USDT"}}}))
+    assert settings.instruments == {"BTC-USD": InstrumentSettings(symbols={"one": ("BTC/USDT",)},
+                                                                  convert={"USDT": "USD-USDT"})}
+
+
+@pytest.mark.parametrize(("tables", "message"), [
+    ({"BTC": {}}, 'instruments."BTC": the name says in which currency its prices are, as BTC-USD does'),
+    ({"BTC-USD": {"symbols": {"two": ["X"]}}}, 'instruments."BTC-USD".symbols.two: there is no such exchange; there '
+                                                 "are one"),
+    ({"BTC-USD": {"symbols": {"one": ["X"]}}}, "symbols.one: 'X' is not traded there; add it to exchanges.one.symbols"),
+    ({"BTC-USD": {"symbols": {"one": ["BTC/USDT"]}}, "XBT-USD": {"symbols": {"one": ["BTC/USDT"]}}},
+     "instruments.\"XBT-USD\".symbols.one: 'BTC/USDT' is part of instruments.\"BTC-USD\" already"),
+    ({"USDT-USD": {"convert": {"USDT": "USDT-USD"}}}, "convert.USDT: an instrument gives itself no rate"),
+    ({"BTC-USD": {"convert": {"USDT": "USDT-EUR"}}}, "convert.USDT: 'USDT-EUR' says nothing of USDT in USD; name "
+                                                      "USDT-USD, or the other way round"),
+    ({"BTC-USD": {"convert": "USDT-USD"}}, 'instruments."BTC-USD".convert'),
+    ({"BTC-USD": {"converted": {}}}, 'instruments."BTC-USD"'),
+])
+def test_joins_that_mean_nothing_are_named(tables, message):
+    with pytest.raises(ConfigError) as caught:
+        parse(joined(**tables))
+    assert message in str(caught.value)
+
+
+def test_dislocation_is_not_for_joined_currencies():
+    document = trading(strategies={"arb": {"use": "dislocation", "parameters": {
+        "instrument": "BTC-USD", "maximum_quantity": "1"}}}, instruments={"BTC-USD": {"convert": {"USDT": "USDT-USD"}}})
+    with pytest.raises(ConfigError, match=r"strategies\.arb\.parameters\.instrument: BTC-USD is joined over quote"):
+        parse(document)
+
+
 # -- what users read ---------------------------------------------------------------------------------------------
 
 
@@ -249,7 +289,8 @@ def documented(section):
 
 
 @pytest.mark.parametrize(("section", "struct"), [
-    ("[engine]", EngineSettings), ("[exchanges.NAME]", ExchangeSettings), ('[limits."INSTRUMENT"]', LimitSettings),
+    ("[engine]", EngineSettings), ("[exchanges.NAME]", ExchangeSettings),
+    ('[instruments."INSTRUMENT"]', InstrumentSettings), ('[limits."INSTRUMENT"]', LimitSettings),
     ("[strategies.NAME]", StrategySettings), ("[exchange_limits.NAME]", ExchangeLimitSettings),
     ("[strategy_limits.NAME]", StrategyLimitSettings), ("[total_limits]", TotalLimitSettings)])
 def test_every_key_is_documented_with_its_default(section, struct):

@@ -324,7 +324,7 @@ def test_every_reason_for_leaving_an_exchange_out_is_told(make, tmp_path):
     deciding.now_ns = until
     assert len(deciding.submit(BUY, 20, 950, 0b00001, Algorithm.RESTING)) == 1
     assert submit(allowed=0b00001)[ALPHA] == LeftOut.ONE_AT_A_TIME
-    others = {LeftOut.OTHER_CHOSEN, LeftOut.WAITS_FOR_BETTER, LeftOut.SENT_LATER}    # of other parents and policies
+    others = {LeftOut.OTHER_CHOSEN, LeftOut.WAITS_FOR_BETTER, LeftOut.SENT_LATER, LeftOut.NO_RATE}     # not here
     assert set(told) == set(LeftOut) - others
     words = {}
     for why, (parent, index) in told.items():

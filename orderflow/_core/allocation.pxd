@@ -21,7 +21,7 @@ bench/bench_allocation.py measures what one costs.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t
 
-from orderflow._core cimport branching, charges, listing_part, placeable, relaxation, wide
+from orderflow._core cimport branching, charges, conversion, listing_part, placeable, relaxation, wide
 from orderflow._core.branching cimport Branch
 from orderflow._core.charges cimport Charge
 from orderflow._core.consolidated cimport MAXIMUM_OFFERS, Offer
@@ -188,11 +188,13 @@ cdef nogil:
             part.charge = NULL
             if a.charges is not NULL and not charges.is_none(&a.charges[offers[i].listing.index]):
                 part.charge = &a.charges[offers[i].listing.index]
+                part.ticket_all_in = conversion.amount(part.charge.ticket_all_in, offers[i].rate, Side.BUY)
                 if cap.funds < INT64_MAX:
                     cap.funds = cap.funds - part.charge.ticket if cap.funds > part.charge.ticket else 0
             placeable.prepare(&part.placeable, &offers[i], &cap, side, limit, quantity)
             part.price_factor = offers[i].listing.price_factor
             part.quantity_factor = offers[i].listing.quantity_factor
+            part.exchange_rate = offers[i].rate
             part.lot = part.placeable.lot * part.quantity_factor
             part.rate = listing_part.rate_of(part, 0)
             part.taken = a.best[i] = 0

@@ -35,4 +35,5 @@ class Splitter:
         usable: Sequence[bool] | None = None,
         quantities: Sequence[int | None] | None = None,
         funds: Sequence[int | None] | None = None,
+        rates: Sequence[int] | None = None,
     ) -> Allotted: ...

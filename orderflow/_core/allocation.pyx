@@ -135,7 +135,7 @@ cdef class Splitter:
         return 0
 
     def split(self, uint8_t side, int64_t quantity, ladders, *, int64_t limit=0, usable=None, quantities=None,
-              funds=None):
+              funds=None, rates=None):
         """Split `quantity` for a taker: BUY is given asks, SELL bids.
 
         Parameters
@@ -152,6 +152,8 @@ cdef class Splitter:
         funds : sequence of int or None
             What a buyer can spend at each, fee (of no tier: it may not be reached) and ticket included, 1e-8 of the
             quote currency; None = not limited.
+        rates : sequence of int
+            That their prices are converted with on this side (conversion.pxd); 0 = they are not.
 
         Returns
         -------
@@ -164,7 +166,8 @@ cdef class Splitter:
             raise ValueError(f"side: {side} is neither BUY nor SELL")
         if quantity < 0 or limit < 0:
             raise ValueError(f"quantity {quantity} and limit {limit} must not be negative")
-        for name, given in (("ladders", ladders), ("usable", usable), ("quantities", quantities), ("funds", funds)):
+        for name, given in (("ladders", ladders), ("usable", usable), ("quantities", quantities), ("funds", funds),
+                            ("rates", rates)):
             if given is not None and len(given) != count:
                 raise ValueError(f"{name}: {len(given)} given for {count} listings")
         for i in range(count):
@@ -174,6 +177,7 @@ cdef class Splitter:
             self.levels[i, :len(ladder)] = ladder
             self.offers[i].count = <uint32_t>len(ladder)
             self.offers[i].usable = usable is None or bool(usable[i])
+            self.offers[i].rate = 0 if rates is None else rates[i]
             self.caps[i].quantity = unlimited(None if quantities is None else quantities[i])
             self.caps[i].funds = unlimited(None if funds is None else funds[i])
         allocation.allocate(&self.allocator, self.offers, self.caps, count, side, quantity, limit, self.splits, &out)

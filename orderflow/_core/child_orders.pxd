@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from orderflow._core cimport crash_point, journal, latency, order_states, orders, risk, risk_rates, timers
+from orderflow._core.converted_listings cimport rate_for
 from orderflow._core.order_states cimport Order
 from orderflow._core.order_table cimport Outcome
 from orderflow._core.risk cimport Approved
@@ -79,6 +80,7 @@ cdef nogil:
         child.sequence = self.log.sequence
         child.board_version = self.views[listing].version
         child.price = price
+        child.rate = rate_for(self, listing, parent.side)
         child.quantity = quantity
         child.deadline_ns = now_ns + self.child_deadline_ns
         child.decided_ns = now_ns

@@ -2,7 +2,8 @@
 
 An entry's all-in price is price * (1e8 + taker fee) for a buyer and price * (1e8 - taker fee) for a seller, in the
 instrument's scale, compared in 128 bits: listings of different scales and fees are ordered exactly. Ties go to the
-listing that stands first.
+listing that stands first. The price of a listing in another quote currency is converted before, and rounded against
+the taker (conversion.pxd).
 
 A merge of k sorted ladders: one cursor a ladder, kept in a sorted array of k. The cursor that gave the last entry is
 moved on and sinks to its place, usually one or two further, because exchanges that trade the same thing interleave; a
@@ -11,7 +12,7 @@ LIVE, the listing not halted) take part. Prices and quantities times their facto
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t
 
-from orderflow._core cimport wide
+from orderflow._core cimport conversion, wide
 from orderflow._core.fixed cimport int128
 from orderflow._core.types cimport Level, Listing, Side
 from orderflow._core.wide cimport Wide
@@ -24,6 +25,7 @@ cdef enum:
 cdef struct Offer:              # what one listing offers a taker: one side of its book
     const Listing *listing
     const Level *levels         # best first, listing scale; prices and quantities positive
+    int64_t rate                # that its prices are converted with; 0 = they are not
     uint32_t count
     uint8_t usable
 
@@ -44,17 +46,26 @@ cdef struct Cost:               # of taking `quantity`, cheapest first; instrume
 
 
 cdef nogil:
-    inline int128 all_in_price(const Listing *listing, uint8_t side, int64_t price) noexcept:
-        """Of a listing-scale price, for the side that takes."""
+    inline int64_t price_of(const Offer *offer, uint8_t side, uint32_t level) noexcept:
+        """Fees apart, instrument scale."""
+        return conversion.instrument_price(offer.listing, offer.levels[level].price, offer.rate, side)
+
+    inline int128 all_in(const Listing *listing, uint8_t side, int64_t price, int64_t rate) noexcept:
+        """Of a listing-scale price, for the side that takes: fees and conversion included."""
         cdef int64_t fee = listing.taker_fee if side == Side.BUY else -listing.taker_fee
-        return <int128>price * listing.price_factor * (FEE_UNIT + fee)
+        return <int128>conversion.instrument_price(listing, price, rate, side) * (FEE_UNIT + fee)
+
+    inline int128 all_in_price(const Offer *offer, uint8_t side, uint32_t level) noexcept:
+        """Of a level."""
+        return all_in(offer.listing, side, offer.levels[level].price, offer.rate)
 
     inline bint cheaper(const int128 *keys, uint32_t a, uint32_t b) noexcept:
         return keys[a] < keys[b] or (keys[a] == keys[b] and a < b)
 
-    inline void write_entry(const Offer *offer, uint32_t index, uint32_t at, int128 all_in, Entry *out) noexcept:
+    inline void write_entry(const Offer *offer, uint32_t index, uint8_t side, uint32_t at, int128 all_in,
+                            Entry *out) noexcept:
         out.all_in = all_in
-        out.price = offer.levels[at].price * offer.listing.price_factor
+        out.price = price_of(offer, side, at)
         out.quantity = offer.levels[at].quantity * offer.listing.quantity_factor
         out.offer = index
         out.level = at
@@ -83,19 +94,19 @@ cdef nogil:
         for i in range(count):
             at[i] = 0
             if offers[i].usable and offers[i].count > 0:
-                keys[i] = sign * all_in_price(offers[i].listing, side, offers[i].levels[0].price)
+                keys[i] = sign * all_in_price(&offers[i], side, 0)
                 begin -= 1
                 cursors[begin] = i
                 sink(cursors, begin, MAXIMUM_OFFERS, keys)
         while begin < MAXIMUM_OFFERS and written < capacity:
             i = cursors[begin]
-            write_entry(&offers[i], i, at[i], sign * keys[i], &out[written])
+            write_entry(&offers[i], i, side, at[i], sign * keys[i], &out[written])
             written += 1
             at[i] += 1
             if at[i] == offers[i].count:
                 begin += 1
             else:
-                keys[i] = sign * all_in_price(offers[i].listing, side, offers[i].levels[at[i]].price)
+                keys[i] = sign * all_in_price(&offers[i], side, at[i])
                 sink(cursors, begin, MAXIMUM_OFFERS, keys)
         return written
 
@@ -107,9 +118,9 @@ cdef nogil:
         for i in range(count):
             if not offers[i].usable or offers[i].count == 0:
                 continue
-            all_in = all_in_price(offers[i].listing, side, offers[i].levels[0].price)
+            all_in = all_in_price(&offers[i], side, 0)
             if not found or (all_in < out.all_in if side == Side.BUY else all_in > out.all_in):
-                write_entry(&offers[i], i, 0, all_in, out)
+                write_entry(&offers[i], i, side, 0, all_in, out)
                 found = True
         return found
 
@@ -158,4 +169,4 @@ cdef class ConsolidatedBook:
     cdef object levels          # (offers, depth) of LEVEL_DTYPE: where the offers point to
     cdef uint8_t side
 
-    cdef int set_offers(self, uint8_t side, ladders, usable) except -1
+    cdef int set_offers(self, uint8_t side, ladders, usable, rates) except -1

@@ -56,21 +56,22 @@ cdef class ConsolidatedBook:
     def __dealloc__(self):
         free(self.entries)
 
-    cdef int set_offers(self, uint8_t side, ladders, usable) except -1:
+    cdef int set_offers(self, uint8_t side, ladders, usable, rates) except -1:
         cdef uint32_t count = <uint32_t>len(self.listings)
         cdef uint32_t i
         if side != Side.BUY and side != Side.SELL:
             raise ValueError(f"side: {side} is neither BUY nor SELL")
-        if len(ladders) != count or (usable is not None and len(usable) != count):
-            raise ValueError(f"expected a ladder (and a usable flag) for each of {count} listings")
+        if len(ladders) != count or any(each is not None and len(each) != count for each in (usable, rates)):
+            raise ValueError(f"expected a ladder (and a usable flag, and a rate) for each of {count} listings")
         for i in range(count):
             ladder = np.asarray(ladders[i], dtype=types.LEVEL_DTYPE)[:self.depth]
             self.levels[i, :len(ladder)] = ladder
             self.offers[i].count = <uint32_t>len(ladder)
             self.offers[i].usable = usable is None or bool(usable[i])
+            self.offers[i].rate = 0 if rates is None else rates[i]
         return 0
 
-    def merge(self, uint8_t side, ladders, usable=None):
+    def merge(self, uint8_t side, ladders, usable=None, rates=None):
         """Merge for a taker on `side`: BUY is given asks, SELL bids.
 
         Parameters
@@ -78,22 +79,24 @@ cdef class ConsolidatedBook:
         side : Side
         ladders : sequence of arrays of LEVEL_DTYPE (or lists of (price, quantity)), best first, listing scale
         usable : sequence of bool, default all
+        rates : sequence of int
+            That their prices are converted with on this side (conversion.pxd); 0 = they are not.
 
         Returns
         -------
         list of (listing position, price, quantity, all-in price)
             Cheapest first; instrument scale, all-in in 1e-8 of it.
         """
-        self.set_offers(side, ladders, usable)
+        self.set_offers(side, ladders, usable, rates)
         self.side = side
         self.count = consolidated.merge(self.offers, <uint32_t>len(self.listings), side, self.entries, self.capacity)
         return [(self.entries[i].offer, self.entries[i].price, self.entries[i].quantity, exact(self.entries[i].all_in))
                 for i in range(self.count)]
 
-    def best(self, uint8_t side, ladders, usable=None):
+    def best(self, uint8_t side, ladders, usable=None, rates=None):
         """The cheapest entry as in `merge`, None if nobody offers anything."""
         cdef Entry entry
-        self.set_offers(side, ladders, usable)
+        self.set_offers(side, ladders, usable, rates)
         if not consolidated.best(self.offers, <uint32_t>len(self.listings), side, &entry):
             return None
         return entry.offer, entry.price, entry.quantity, exact(entry.all_in)

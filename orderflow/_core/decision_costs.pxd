@@ -5,7 +5,8 @@ Totals are what is paid, or for a seller what comes in, fees and tickets include
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t
 
-from orderflow._core cimport allocation, charges, consolidated, decision_log, listing_part, placeable, wide
+from orderflow._core cimport (
+    allocation, charges, consolidated, conversion, decision_log, listing_part, placeable, wide)
 from orderflow._core.allocation cimport Allocation, Allocator, Split
 from orderflow._core.charges cimport Charge
 from orderflow._core.consolidated cimport FEE_UNIT, MAXIMUM_OFFERS, Offer
@@ -27,14 +28,15 @@ cdef nogil:
         wide.subtract(&proceeds, cost)
         decision_log.keep(&proceeds, out)
 
-    inline void add_order(const Allocator *allocator, const Listing *listing, uint8_t side, int128 notional,
+    inline void add_order(const Allocator *allocator, const Offer *offer, uint8_t side, int128 notional,
                           int64_t quantity, Wide *cost) noexcept:
         """What one order there costs; `quantity` in listing scale."""
+        cdef const Listing *listing = offer.listing
         cdef int64_t sign = 1 if side == Side.BUY else -1
         cdef const Charge *charge = NULL
         if allocator.charges is not NULL:
             charge = &allocator.charges[listing.index]
-            wide.add_product(cost, charge.ticket_all_in, 1)
+            wide.add_product(cost, conversion.amount(charge.ticket_all_in, offer.rate, Side.BUY), 1)
         listing_part.add_notional(cost, notional,
                                   charges.taker_fee(listing, charge, quantity) + sign * <int64_t>FEE_UNIT)
 
@@ -49,15 +51,15 @@ cdef nogil:
         cdef uint32_t k
         for k in range(offer.count):
             step = offer.levels[k].quantity if offer.levels[k].quantity < left else left
-            notional += wide.product(offer.levels[k].price * listing.price_factor, step * listing.quantity_factor)
+            notional += wide.product(consolidated.price_of(offer, side, k), step * listing.quantity_factor)
             left -= step
         wide.clear(&cost)
-        add_order(allocator, listing, side, notional, quantity, &cost)
+        add_order(allocator, offer, side, notional, quantity, &cost)
         keep_cost(&cost, side, out)
 
     inline void write_offer(const Offer *offer, uint8_t side, int64_t limit, DecisionPart *part) noexcept:
         """What was displayed."""
-        cdef int64_t worst = placeable.worst_price(offer.listing, side, limit)
+        cdef int64_t worst = placeable.worst_price(offer.listing, side, limit, offer.rate)
         cdef uint32_t k
         if offer.count:
             part.best_price = offer.levels[0].price
@@ -98,7 +100,7 @@ cdef nogil:
             taken[i] = 0
             notional[i] = 0
             if offers[i].usable and offers[i].count:
-                keys[i] = sign * offers[i].levels[0].price * offers[i].listing.price_factor
+                keys[i] = sign * consolidated.price_of(&offers[i], side, 0)
                 begin -= 1
                 cursors[begin] = i
                 consolidated.sink(cursors, begin, MAXIMUM_OFFERS, keys)
@@ -106,7 +108,7 @@ cdef nogil:
             i = cursors[begin]
             listing = offers[i].listing
             level = &offers[i].levels[at[i]]
-            worst = placeable.worst_price(listing, side, limit)
+            worst = placeable.worst_price(listing, side, limit, offers[i].rate)
             if level.price > worst if side == Side.BUY else level.price < worst:
                 begin += 1
                 continue
@@ -115,18 +117,18 @@ cdef nogil:
                 step = caps[i].quantity * listing.quantity_factor - taken[i]
             if step > quantity:
                 step = quantity
-            notional[i] += wide.product(level.price * listing.price_factor, step)
+            notional[i] += wide.product(consolidated.price_of(&offers[i], side, at[i]), step)
             taken[i] += step
             quantity -= step
             at[i] += 1
             if at[i] == offers[i].count:
                 begin += 1
             else:
-                keys[i] = sign * offers[i].levels[at[i]].price * listing.price_factor
+                keys[i] = sign * consolidated.price_of(&offers[i], side, at[i])
                 consolidated.sink(cursors, begin, MAXIMUM_OFFERS, keys)
         wide.clear(&cost)
         for i in range(count):
             if taken[i]:
-                add_order(allocator, offers[i].listing, side, notional[i],
+                add_order(allocator, &offers[i], side, notional[i],
                           taken[i] / offers[i].listing.quantity_factor, &cost)
         keep_cost(&cost, side, out)

@@ -43,9 +43,10 @@ cpdef enum LeftOut:             # why a listing could be given nothing
     TAKES_NO_ORDERS = 8
     KILLED_EXCHANGE = 9
     ONLY_REDUCES = 10           # and there is nothing to reduce
-    OTHER_CHOSEN = 11           # RoutePolicy.SINGLE
-    WAITS_FOR_BETTER = 12       # a patient parent does not pay so much yet
-    SENT_LATER = 13             # so that it arrives with the orders to slower exchanges
+    NO_RATE = 11                # nobody quotes what its currency costs in the instrument's
+    OTHER_CHOSEN = 12           # RoutePolicy.SINGLE. From here on it was looked at
+    WAITS_FOR_BETTER = 13       # a patient parent does not pay so much yet
+    SENT_LATER = 14             # so that it arrives with the orders to slower exchanges
 
 
 cdef struct Exact:              # a Wide as it is written: high * 2**128 + middle * 2**64 + low
@@ -81,7 +82,7 @@ cdef struct DecisionHead:       # 184 bytes; instrument scale
     uint8_t reserved
 
 
-cdef struct DecisionPart:       # 144 bytes: one listing, in its scale
+cdef struct DecisionPart:       # 152 bytes: one listing, in its scale and currency
     uint64_t version            # of its book, with `epoch`
     int64_t receive_ns          # of the frame that gave this version
     int64_t best_price          # of the side that is taken; 0 = nothing is displayed
@@ -91,6 +92,7 @@ cdef struct DecisionPart:       # 144 bytes: one listing, in its scale
     int64_t quantity            # what it was given
     int64_t price               # the limit of that order
     int64_t surcharge           # 1e-8 of the price, for what fades there: the split counted it, the costs here do not
+    int64_t rate                # that its prices were converted with; 0 = they were not, or there is none
     int64_t alone_quantity      # what it could have filled alone, instrument scale
     Exact all_in                # of `quantity`, ticket included; instrument scales and 1e-8
     Exact alone_all_in          # of `alone_quantity`

@@ -32,9 +32,10 @@ class LeftOut(IntEnum):
     TAKES_NO_ORDERS = 8
     KILLED_EXCHANGE = 9
     ONLY_REDUCES = 10
-    OTHER_CHOSEN = 11
-    WAITS_FOR_BETTER = 12
-    SENT_LATER = 13
+    NO_RATE = 11
+    OTHER_CHOSEN = 12
+    WAITS_FOR_BETTER = 13
+    SENT_LATER = 14
 
 class Decided(NamedTuple):
     head: np.void

@@ -24,7 +24,7 @@ cdef DecisionHead _head
 cdef DecisionPart _part
 
 assert_size(_head, 184)
-assert_size(_part, 144)
+assert_size(_part, 152)
 
 DECISION_HEAD_DTYPE = np.asarray(<DecisionHead[:1]>&_head).dtype
 DECISION_PART_DTYPE = np.asarray(<DecisionPart[:1]>&_part).dtype

@@ -10,9 +10,10 @@ Router thread only.
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from orderflow._core cimport decision_costs, decision_log, decision_queue, wide
+from orderflow._core cimport conversion, decision_costs, decision_log, decision_queue, wide
 from orderflow._core.allocation cimport Allocation, Split
 from orderflow._core.consolidated cimport FEE_UNIT, MAXIMUM_OFFERS, Offer
+from orderflow._core.converted_listings cimport rate_for
 from orderflow._core.decision_log cimport MOST_WAITS, DecisionHead, DecisionPart, DecisionPath, LeftOut, Trail
 from orderflow._core.decision_queue cimport Made
 from orderflow._core.parents cimport Parent
@@ -125,6 +126,7 @@ cdef nogil:
             part.most = caps[k].quantity
             part.left_out = notes.left_out[k]
             part.surcharge = notes.surcharges[k]
+            part.rate = offers[k].rate
             if not part.left_out and not offers[k].usable:
                 part.left_out = LeftOut.OTHER_CHOSEN
             elif not part.left_out and caps[k].quantity == 0:
@@ -150,6 +152,7 @@ cdef nogil:
         if not is_news(self, slot, whole if is_sent else 0, mix(mix(FNV_BASIS, left_out), result)):
             return
         offer.listing = listing
+        offer.rate = rate_for(self, index, side)
         offer.usable = False
         if side == Side.BUY:
             offer.levels, offer.count = self.views[index].asks, self.views[index].ask_count
@@ -162,10 +165,12 @@ cdef nogil:
         made.head.wanted = whole
         made.head.path = DecisionPath.RESTED
         part.most = INT64_MAX
+        part.rate = offer.rate
         part.left_out = left_out
         if not left_out:
             wide.clear(&cost)
-            wide.add_product(&cost, wide.product(price * listing.price_factor, <int64_t>FEE_UNIT + fee), whole)
+            wide.add_product(&cost, wide.product(
+                conversion.instrument_price(listing, price, offer.rate, side), <int64_t>FEE_UNIT + fee), whole)
             made.head.split = whole
             made.head.sent = whole if is_sent else 0
             part.quantity = quantity

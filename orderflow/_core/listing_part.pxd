@@ -7,7 +7,7 @@ Worst case: one pass over the ladder to find over how much a ticket is spread, o
 """
 from libc.stdint cimport int64_t, uint32_t
 
-from orderflow._core cimport charges, wide
+from orderflow._core cimport charges, conversion, wide
 from orderflow._core.charges cimport Charge
 from orderflow._core.consolidated cimport FEE_UNIT
 from orderflow._core.fixed cimport int128
@@ -22,8 +22,10 @@ cdef struct Part:               # of one listing; quantities in instrument scale
     int128 unit                 # all-in cost of a unit of the block, rounded down
     Placeable placeable
     const Charge *charge        # NULL = nothing but the taker fee
+    int128 ticket_all_in        # of `charge`, in the instrument's currency
     int64_t price_factor
     int64_t quantity_factor
+    int64_t exchange_rate       # that its prices are converted with; 0 = they are not
     int64_t lot
     int64_t low                 # bounds
     int64_t high
@@ -35,6 +37,11 @@ cdef struct Part:               # of one listing; quantities in instrument scale
 
 
 cdef nogil:
+    inline int64_t price_at(const Part *part, uint32_t level) noexcept:
+        """Of a level, fees apart, instrument scale."""
+        cdef int64_t price = part.placeable.levels[level].price * part.price_factor
+        return price if part.exchange_rate == 0 else conversion.convert(price, part.exchange_rate, part.placeable.side)
+
     inline int64_t rate_of(const Part *part, int64_t quantity) noexcept:
         """All-in cost of a unit of notional of an order of `quantity`."""
         cdef int64_t fee = charges.taker_fee(part.placeable.listing, part.charge, quantity / part.quantity_factor)
@@ -56,7 +63,7 @@ cdef nogil:
             add_notional(cost, part.notional, part.rate)
             return
         add_notional(cost, part.notional, rate_of(part, part.taken))
-        wide.add_product(cost, part.charge.ticket_all_in, 1)
+        wide.add_product(cost, part.ticket_all_in, 1)
 
     inline void spread_ticket(Part *part) noexcept:
         """The block: levels join it for as long as they make its average price, ticket included, lower."""
@@ -66,10 +73,10 @@ cdef nogil:
         cdef int128 all_in
         cdef uint32_t level = 0
         wide.clear(&cost)
-        wide.add_product(&cost, part.charge.ticket_all_in, 1)
+        wide.add_product(&cost, part.ticket_all_in, 1)
         part.block_notional = 0
         while part.block < part.high:
-            price = placeable.levels[level].price * part.price_factor
+            price = price_at(part, level)
             all_in = wide.product(price, part.rate)
             wide.clear(&at_this_price)
             wide.add_product(&at_this_price, all_in, part.block)
@@ -106,7 +113,7 @@ cdef nogil:
             step = part.end - part.taken
             if step > quantity:
                 step = quantity
-            part.notional += wide.product(placeable.levels[part.level].price * part.price_factor, step)
+            part.notional += wide.product(price_at(part, part.level), step)
             part.taken += step
             quantity -= step
 
@@ -123,7 +130,7 @@ cdef nogil:
         cdef uint32_t level = part.level + (part.taken == part.end)
         if part.taken < part.block:
             return part.unit
-        return wide.product(part.placeable.levels[level].price * part.price_factor, part.rate)
+        return wide.product(price_at(part, level), part.rate)
 
     inline int64_t run(const Part *part) noexcept:
         """How much more costs as much as the next unit, within the bounds."""

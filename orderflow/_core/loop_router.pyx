@@ -20,11 +20,11 @@ from orderflow._core.loops cimport Loop
 from orderflow._core.parent_reports cimport catch_up
 from orderflow._core.ring cimport Ring
 from orderflow._core.router_state cimport (
-    DAY_TIMER, MAXIMUM_EXCHANGES, REFUSALS, ListingState, OwnReport, Port)
+    DAY_TIMER, MAXIMUM_EXCHANGES, REFUSALS, ConvertedListing, ListingState, OwnReport, Port)
 from orderflow._core.strategizer cimport STRATEGIES, StrategizerCommand
 from orderflow._core.strategy cimport Strategy
 from orderflow._core.types cimport (
-    BoardEntry, ExecutionReport, FaultCode, Listing, ParentOrder, ParentReport, RoutePolicy, TradingState,
+    BoardEntry, Conversion, ExecutionReport, FaultCode, Listing, ParentOrder, ParentReport, RoutePolicy, TradingState,
     Wake)
 
 import numpy as np
@@ -99,6 +99,7 @@ cdef class RouterLoop(Loop):
         self.state.listings = &listings[0]
         self.state.listing_count = n
         self._make_members(table, n)
+        self._make_converted(table, n)
         self._take_curves(list(curves))
         self._make_active(parent_capacity)
         self.state.views = <BoardEntry *>calloc(n, sizeof(BoardEntry))
@@ -149,6 +150,30 @@ cdef class RouterLoop(Loop):
         cdef const uint32_t[::1] begins = first
         self.state.members, self.state.first = &members[0], &begins[0]
 
+    def _make_converted(self, table, uint32_t n):
+        """Which listings each instrument gives a rate, those of one instrument together."""
+        cdef uint32_t listing, source
+        first = np.full(self.state.instrument_count + 1, <uint32_t>order_table.NONE, np.uint32)
+        self.kept_alive.append(first)
+        cdef uint32_t[::1] begins = first
+        self.state.first_converted = &begins[0]
+        self.state.converted = <ConvertedListing *>calloc(n, sizeof(ConvertedListing))
+        if self.state.converted is NULL:
+            raise MemoryError()
+        for listing in reversed(np.argsort(table["instrument"], kind="stable")):
+            if table["conversion"][listing] != Conversion.NOT_CONVERTED:
+                source = table["rate_instrument"][listing]
+                if source >= self.state.instrument_count:
+                    continue                            # its exchange was left out of the run: there is no rate
+                self.state.converted[listing].next = begins[source]
+                begins[source] = listing
+
+    def rates(self, uint32_t listing):
+        """(rate of a buyer, rate of a seller) that a listing is converted with, in 1e-12; zeros = there is none."""
+        if listing >= self.state.listing_count:
+            raise IndexError(f"listing {listing} is not in the table of {self.state.listing_count}")
+        return self.state.converted[listing].buy, self.state.converted[listing].sell
+
     def _make_active(self, uint32_t capacity):
         """Empty lists of parents, for every instrument."""
         links = np.full((2, capacity), <uint32_t>order_table.NONE, np.uint32)
@@ -182,6 +207,7 @@ cdef class RouterLoop(Loop):
         free(<void *>self.state.curves)
         free(self.state.views)
         free(self.state.states)
+        free(self.state.converted)
         free(self.state.parent_timers)
         free(self.state.slice_timers)
         free(self.state.child_timers)

@@ -5,6 +5,7 @@ Router thread only.
 from libc.stdint cimport int64_t, uint32_t
 
 from orderflow._core cimport risk_price
+from orderflow._core.converted_listings cimport rate_for
 from orderflow._core.router_state cimport RouterState
 from orderflow._core.types cimport Listing, ParentOrder
 
@@ -22,6 +23,7 @@ cdef nogil:
             listing = &self.listings[self.members[begin + k]]
             least = listing.minimum_quantity if listing.minimum_quantity > listing.lot else listing.lot
             if (quantity >= least * listing.quantity_factor
-                    and not risk_price.worth_too_little(self.risk, listing.index, order, quantity)):
+                    and not risk_price.worth_too_little(self.risk, listing.index, order, quantity,
+                                                        rate_for(self, listing.index, order.side))):
                 return False
         return True

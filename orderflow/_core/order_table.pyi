@@ -50,6 +50,7 @@ class ListingFillView(NamedTuple):
     notional: int
     fills: int
     fees: dict[int, tuple[int, int]]
+    worth: int
 
 class ParentView(NamedTuple):
     slot: int

@@ -21,7 +21,7 @@ OrderView = namedtuple("OrderView", "slot client_order_id parent_id listing side
                        "stated notional working in_doubt ended_ns reason exchange_order_id")
 ParentView = namedtuple("ParentView", "slot parent_id instrument strategy side status reason quantity filled working "
                         "in_doubt notional arrival_price children ended_ns by_listing limit_price")
-ListingFillView = namedtuple("ListingFillView", "listing filled notional fills fees")
+ListingFillView = namedtuple("ListingFillView", "listing filled notional fills fees worth")
 PositionView = namedtuple("PositionView", "listing net bought sold bought_notional sold_notional open_cost realised "
                           "fills fees")
 
@@ -154,7 +154,8 @@ cdef class OrderTable:
                 if self.table.orders[slot].child.client_order_id]
 
     def parent(self, uint32_t slot):
-        """ParentView of a slot, in the instrument's scale, `by_listing` in the listings'. KeyError if it is free."""
+        """ParentView of a slot, in the instrument's scale, `by_listing` in the listings', but `worth`. KeyError if it
+        is free."""
         if slot >= self.table.parent_capacity or self.table.parents[slot].order.parent_id == 0:
             raise KeyError(f"parent slot {slot} is free")
         cdef const Parent *parent = &self.table.parents[slot]
@@ -166,7 +167,7 @@ cdef class OrderTable:
                 fill = listing_fill(&self.table, slot, listing)
                 if fill.fills:
                     by_listing.append(ListingFillView(listing, fill.filled, fill.notional, fill.fills,
-                                                      _fees(fill.fees)))
+                                                      _fees(fill.fees), fill.worth))
         return ParentView(slot, parent.order.parent_id, parent.order.instrument, parent.order.strategy,
                           <Side>parent.order.side, <ParentStatus>parent.status, <Reason>parent.reason,
                           parent.order.quantity, parent.filled, parent.working, parent.in_doubt, parent.notional,

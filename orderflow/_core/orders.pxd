@@ -6,7 +6,8 @@ report means is order_states' business, where orders live order_table's; this fi
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from orderflow._core cimport client_id, index_map, order_states as states, order_table, positions, wide
+from orderflow._core cimport client_id, conversion, index_map, order_states as states, order_table, positions, wide
+from orderflow._core.fixed cimport int128
 from orderflow._core.order_states cimport Order
 from orderflow._core.order_table cimport (
     NONE, OUTSIDE, RETIREMENTS, RETIRING, Fill, Hold, Outcome, OutcomeFlag, Table,
@@ -156,7 +157,8 @@ cdef nogil:
         order.side = known.child.side
         order.account = known.child.account
         order.algorithm = Algorithm.RESTING if states.rests(known) else Algorithm.IMMEDIATE
-        order.limit_price = known.child.price * table.listings[known.child.listing].price_factor
+        order.limit_price = conversion.instrument_price(&table.listings[known.child.listing], known.child.price,
+                                                        known.child.rate, known.child.side)
         parent = open_parent(table, &order, 0, now_ns)
         if parent < 0:
             return parent
@@ -183,6 +185,10 @@ cdef nogil:
         close_parent(table, <uint32_t>parent, Reason.RESTARTED, now_ns)
         return slot
 
+    inline int64_t paid(const Listing *listing, const Order *order, int64_t price) noexcept:
+        """The price of a fill in the instrument's scale and currency, at the rate with which the order was priced."""
+        return conversion.instrument_price(listing, price, order.child.rate, order.child.side)
+
     inline void adopt_fill(Table *table, uint32_t slot, const ExecutionReport *report) noexcept:
         """A fill that an adopted order had before: part of the positions already, and not to be applied again."""
         cdef Order *order = &table.orders[slot]
@@ -190,15 +196,17 @@ cdef nogil:
         cdef Parent *parent = order_table.parent_of(table, order)
         cdef Hold before = order_table.hold_of(order)
         cdef Outcome outcome
+        cdef int128 worth
         order_table.begin(&outcome)
         remember_fill(table, order, report, &outcome)
         outcome.filled = report.last_quantity
         order.cumulative += report.last_quantity
         order.notional = order.notional + wide.product(report.last_price, report.last_quantity)
         if parent is not NULL:
-            parent.notional = parent.notional + wide.product(report.last_price * listing.price_factor,
-                                                             report.last_quantity * listing.quantity_factor)
-            credit(order_table.listing_fill(table, order.parent, order.child.listing), report)
+            worth = wide.product(paid(listing, order, report.last_price),
+                                 report.last_quantity * listing.quantity_factor)
+            parent.notional = parent.notional + worth
+            credit(order_table.listing_fill(table, order.parent, order.child.listing), report, worth)
         order_table.settle(table, slot, &before, report.receive_ns, &outcome)
 
     # --- reports -------------------------------------------------------------------------------------------------
@@ -303,6 +311,7 @@ cdef nogil:
         cdef const Listing *listing = &table.listings[order.child.listing]
         cdef Parent *parent = order_table.parent_of(table, order)
         cdef int64_t quantity = report.last_quantity
+        cdef int128 worth
         cdef int lost
         if refused_fill(table, order, report, outcome):
             return
@@ -320,9 +329,9 @@ cdef nogil:
         positions.apply(&table.positions[order.child.listing], order.child.side, report.last_price, quantity)
         lost = charge(table.positions[order.child.listing].fees, report)
         if parent is not NULL:
-            parent.notional = parent.notional + wide.product(report.last_price * listing.price_factor,
-                                                             quantity * listing.quantity_factor)
-            lost |= credit(order_table.listing_fill(table, order.parent, order.child.listing), report)
+            worth = wide.product(paid(listing, order, report.last_price), quantity * listing.quantity_factor)
+            parent.notional = parent.notional + worth
+            lost |= credit(order_table.listing_fill(table, order.parent, order.child.listing), report, worth)
         if lost:
             table.counts.fees_lost += 1
             outcome.flags |= OutcomeFlag.FEE_LOST | OutcomeFlag.ANOMALY
@@ -332,8 +341,9 @@ cdef nogil:
             return 0
         return positions.add_fee(sums, report.fee_asset, report.fee_decimals, report.fee)
 
-    inline int credit(ListingFill *total, const ExecutionReport *report) noexcept:
+    inline int credit(ListingFill *total, const ExecutionReport *report, int128 worth) noexcept:
         total.fills += 1
+        total.worth = total.worth + worth
         total.filled += report.last_quantity
         total.notional = total.notional + wide.product(report.last_price, report.last_quantity)
         return charge(total.fees, report)

@@ -101,6 +101,7 @@ cdef class Orders(order_table.OrderTable):
             "order_type": order.child.order_type, "time_in_force": order.child.time_in_force,
             "flags": order.child.flags, "account": order.child.account, "strategy": order.child.strategy,
             "price": order.child.price, "quantity": order.child.quantity, "decided_ns": order.child.decided_ns,
+            "rate": order.child.rate,
             "wanted_price": order.wanted_price if order.facts & states.Fact.REPLACE_WANTED else 0,
             "wanted_quantity": order.wanted_quantity if order.facts & states.Fact.REPLACE_WANTED else 0,
             "stated": order.stated, "ended": order.ended, "reason": order.reason,
@@ -118,7 +119,7 @@ cdef class Orders(order_table.OrderTable):
 
     def adopt(self, uint64_t parent_id, int64_t now_ns, *, client_order_id, listing, side, order_type, time_in_force,
               flags, account, strategy, price, quantity, decided_ns, stated, ended, reason, acknowledged,
-              cancel_wanted, str exchange_order_id, fills, wanted_price=0, wanted_quantity=0):
+              cancel_wanted, str exchange_order_id, fills, wanted_price=0, wanted_quantity=0, rate=0):
         """Take over an order of the run before, as `known` describes it; the slot. Refused if it cannot be.
 
         Parameters
@@ -131,6 +132,8 @@ cdef class Orders(order_table.OrderTable):
             That positions hold already; told again they are not applied again.
         wanted_price, wanted_quantity : int
             Of a replacement that was under way; 0 = none was.
+        rate : int
+            With which its price was converted.
         """
         cdef Order order
         cdef ExecutionReport report
@@ -140,6 +143,7 @@ cdef class Orders(order_table.OrderTable):
         order.child.side, order.child.order_type, order.child.time_in_force = side, order_type, time_in_force
         order.child.flags, order.child.account, order.child.strategy = flags, account, strategy
         order.child.price, order.child.quantity, order.child.decided_ns = price, quantity, decided_ns
+        order.child.rate = rate
         order.stated, order.ended, order.reason = stated, ended, reason
         order.cumulative = sum(fill[2] for fill in fills)
         if acknowledged:

@@ -5,7 +5,7 @@ Router thread only.
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
-from orderflow._core cimport parents
+from orderflow._core cimport order_table, orders, parents
 from orderflow._core.order_table cimport NONE
 from orderflow._core.parents cimport Parent
 from orderflow._core.router_state cimport RouterState
@@ -22,15 +22,18 @@ cdef nogil:
         self.strategizer_bell.ring()
 
     inline void tell_parent(RouterState *self, uint32_t slot, const ExecutionReport *fill, int64_t now_ns) noexcept:
+        """How a parent stands; `fill`: of an order that is in the table."""
         cdef Parent *parent = &self.table.parents[slot]
         cdef const Listing *listing
         cdef ParentReport report
+        cdef uint32_t at
         memset(&report, 0, sizeof(ParentReport))
         parents.describe(parent, now_ns, &report)
         if fill is not NULL:
             listing = &self.listings[fill.listing]
             report.listing = fill.listing
-            report.last_price = fill.last_price * listing.price_factor
+            at = order_table.find(self.table, fill.client_order_id, fill.slot)
+            report.last_price = orders.paid(listing, &self.table.orders[at], fill.last_price)
             report.last_quantity = fill.last_quantity * listing.quantity_factor
         tell(self, &report)
 

@@ -1,8 +1,8 @@
 """Parent orders: what was asked, what has been filled where, and what is still out.
 
 A parent works in its instrument's scale, its children in their listings'; Listing.quantity_factor and price_factor
-convert exactly. Conservation (filled + working + in_doubt <= quantity) is kept up with every report; risk.pxd proves
-it from books of its own. """
+convert exactly, and where a listing is quoted in another currency conversion.pxd does. Conservation (filled + working +
+in_doubt <= quantity) is kept up with every report; risk.pxd proves it from books of its own. """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core.algos.participation cimport Participation
@@ -12,8 +12,9 @@ from orderflow._core.types cimport ParentOrder, ParentReport, ParentStatus
 from orderflow._core.fixed cimport int128
 
 
-cdef struct ListingFill:        # of one parent on one listing, in the listing's scale
+cdef struct ListingFill:        # of one parent on one listing, in the listing's scale and currency
     int128 notional
+    int128 worth                # the same in the instrument's
     int64_t filled
     uint64_t fills
     FeeSum fees[FEE_ASSETS]

@@ -17,10 +17,10 @@ A function of its arguments. Router thread only.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from orderflow._core cimport order_states, parents
+from orderflow._core cimport conversion, order_states, parents
 from orderflow._core.order_states cimport Fact, Order
 from orderflow._core.parents cimport Parent
-from orderflow._core.types cimport Amends, Listing, OrderStatus, Reason, Side
+from orderflow._core.types cimport Amends, Conversion, Listing, OrderStatus, Reason, Side
 
 
 cdef enum Step:
@@ -48,21 +48,23 @@ cdef nogil:
         return (not order_states.is_unclear(order)
                 and (order.status == OrderStatus.NEW or order.status == OrderStatus.PARTIAL))
 
-    inline int64_t on_grid(const Listing *listing, uint8_t side, int64_t price) noexcept:
-        """An instrument's limit price as the listing's nearest that is no worse, listing scale."""
-        cdef int64_t step = listing.price_factor * listing.tick
-        if side == Side.SELL:
-            price += step - 1
-        return price // step * listing.tick
+    inline int64_t on_grid(const Listing *listing, uint8_t side, int64_t price, int64_t rate) noexcept:
+        """An instrument's limit price as the listing's nearest that is no worse, listing scale; `rate` as of
+        conversion.pxd."""
+        cdef int64_t own = conversion.own_limit(listing, price, rate, side)
+        cdef int64_t rest = own % listing.tick
+        if rest and side == Side.SELL:
+            return own - rest + listing.tick
+        return own - rest
 
     inline int64_t in_lots(const Listing *listing, int64_t quantity) noexcept:
         """An instrument's quantity in whole lots, listing scale."""
         return quantity // listing.quantity_factor // listing.lot * listing.lot
 
     inline void plan(const Parent *parent, const Order *order, const Listing *listing, uint8_t amends, int64_t most,
-                     Plan *out) noexcept:
+                     int64_t rate, Plan *out) noexcept:
         """`order`: the parent's newest, NULL if there never was one or it has left the table. `most`: largest quantity
-        of a new one, instrument scale."""
+        of a new one, instrument scale. `rate`: its listing's now, 0 = it takes none, or there is none."""
         cdef int64_t quantity = parents.remaining(parent)
         out.step = Step.NOTHING
         out.reason = Reason.OK
@@ -70,7 +72,7 @@ cdef nogil:
             if parent.withdrawing:
                 out.step = Step.CANCEL
             elif parent.wanted_quantity:
-                plan_change(parent, order, listing, amends, out)
+                plan_change(parent, order, listing, amends, rate, out)
             return
         if parent.closing:
             return
@@ -81,19 +83,23 @@ cdef nogil:
             out.reason = order.reason
         elif quantity > 0:
             out.step = Step.PLACE
-            out.price = on_grid(listing, parent.order.side, parent.order.limit_price)
+            out.price = on_grid(listing, parent.order.side, parent.order.limit_price, rate)
             out.quantity = in_lots(listing, quantity if quantity < most else most)
 
     inline void plan_change(const Parent *parent, const Order *order, const Listing *listing, uint8_t amends,
-                            Plan *out) noexcept:
+                            int64_t rate, Plan *out) noexcept:
         cdef int64_t held = (order.cumulative + order_states.reserved(order)) * listing.quantity_factor
         cdef int64_t others = parent.filled + parent.working + parent.in_doubt - held
         if not is_quiet(order) or not is_acknowledged(order):
             return
+        if listing.conversion != Conversion.NOT_CONVERTED:
+            if rate == 0:
+                return          # nobody knows what its limit is there
+            amends = Amends.AMENDS_NOTHING      # an order has one rate for as long as it lives
         out.quantity = in_lots(listing, parent.wanted_quantity - others)
         if parent.order.display and out.quantity > order.child.quantity:
             out.quantity = order.child.quantity     # more of it is shown when this has been filled
-        out.price = on_grid(listing, parent.order.side, parent.wanted_price)
+        out.price = on_grid(listing, parent.order.side, parent.wanted_price, rate)
         if out.quantity <= order.cumulative:
             out.step = Step.END
             out.reason = Reason.CANCELLED_BY_USER

@@ -8,7 +8,7 @@ level more is needed, so that the set can have gaps: `down` and `up` find the ne
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t
 
-from orderflow._core cimport fixed
+from orderflow._core cimport conversion, fixed
 from orderflow._core.consolidated cimport FEE_UNIT, Offer
 from orderflow._core.fixed cimport int128
 from orderflow._core.types cimport Level, Listing, Side
@@ -135,14 +135,13 @@ cdef nogil:
                 return quantity
         return quantity
 
-    inline int64_t worst_price(const Listing *listing, uint8_t side, int64_t limit) noexcept:
+    inline int64_t worst_price(const Listing *listing, uint8_t side, int64_t limit, int64_t rate) noexcept:
         """The worst price of a level that an order can reach with a limit above zero and no worse than `limit`
         (instrument scale, 0 = any)."""
         cdef int64_t tick = listing.tick if listing.tick > 1 else 1
-        cdef int64_t worst = limit / listing.price_factor
+        cdef int64_t worst = conversion.own_limit(listing, limit, rate, side)
         if side == Side.BUY:
             return worst - worst % tick if limit > 0 else INT64_MAX
-        worst += worst * listing.price_factor < limit
         if worst % tick:
             worst += tick - worst % tick
         return worst if worst > tick else tick
@@ -152,7 +151,7 @@ cdef nogil:
         """Set up for an order of at most `wanted` (instrument scale) at no worse than `limit` (0 = any price)."""
         cdef const Listing *listing = offer.listing
         cdef int64_t reach = wanted / listing.quantity_factor
-        cdef int64_t worst = worst_price(listing, side, limit)
+        cdef int64_t worst = worst_price(listing, side, limit, offer.rate)
         cdef int64_t total = 0
         cdef int64_t price
         placeable.listing = listing

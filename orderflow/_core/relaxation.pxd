@@ -71,7 +71,7 @@ cdef nogil:
                 return
             beyond -= part.block_notional
         elif part.charge is not NULL:
-            wide.add_product(cost, part.charge.ticket_all_in, 1)
+            wide.add_product(cost, part.ticket_all_in, 1)
         listing_part.add_notional(cost, beyond, part.rate)
 
     inline int64_t greatest_divisor(int64_t a, int64_t b) noexcept:

@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from orderflow._core cimport decisions, journal, order_states, order_table, orders, parents, passive, risk, timers
 from orderflow._core.child_orders cimport (
     DOUBLINGS, FIRST_ASK_NS, ask, cancel_child, drop_timer, own_report, push_child, refused, send_cancel, send_child)
+from orderflow._core.converted_listings cimport rate_for
 from orderflow._core.minimums cimport too_little
 from orderflow._core.order_states cimport Order
 from orderflow._core.order_table cimport NONE, Outcome
@@ -57,7 +58,7 @@ cdef nogil:
         if index == <uint32_t>NONE:
             return                          # taken over from an earlier run, and its order has left the table
         passive.plan(parent, order, &self.listings[index], self.ports[self.listings[index].exchange].amends,
-                     most_shown(self, parent), &plan)
+                     most_shown(self, parent), rate_for(self, index, parent.order.side), &plan)
         if plan.step == Step.CANCEL:
             cancel_child(self, at, now_ns)
         elif plan.step == Step.AMEND:

@@ -135,6 +135,7 @@ cdef nogil:
         mixed = (mixed ^ mixed >> 32) * 0xBF58476D1CE4E5B9ULL ^ <uint64_t>order.quantity
         mixed = (mixed ^ mixed >> 29) * 0x94D049BB133111EBULL ^ order.parent_id
         mixed = (mixed ^ mixed >> 31) * 0xC2B2AE3D27D4EB4FULL ^ (<uint64_t>order.listing << 32 | order.slot)
+        mixed = (mixed ^ mixed >> 33) * 0xD6E8FEB86659FD93ULL ^ <uint64_t>order.rate
         return (mixed ^ mixed >> 30) * 0x9E3779B97F4A7C15ULL ^ (
             <uint64_t>order.kind << 40 | <uint64_t>order.side << 32 | <uint64_t>order.order_type << 24
             | <uint64_t>order.time_in_force << 16 | <uint64_t>order.flags << 8 | order.risk_code)
@@ -171,6 +172,7 @@ cdef nogil:
         held.price = order.child.price
         held.quantity = order.child.quantity
         held.placed_ns = now_ns
+        held.rate = order.child.rate
         held.parent = order.parent
         held.parent_id = order.child.parent_id
         held.listing = order.child.listing
@@ -236,7 +238,7 @@ cdef nogil:
         if held.committed == held.filled:
             risk_own_orders.delist(risk, order.child.slot)
         if notional:
-            risk_money.take_fill(risk, held.listing, held.strategy, held.side, notional)
+            risk_money.take_fill(risk, held.listing, held.strategy, held.side, notional, held.rate)
             risk_money.judge_instrument(risk, risk.limits[held.listing].instrument, now_ns)
         if filled == 0 and held.filled:
             risk_rates.throttle_strategy(risk, held.strategy, &risk.strategies[held.strategy].fills,
@@ -263,6 +265,8 @@ cdef nogil:
         cdef Exposure *exposure = &risk.exposures[instrument]
         cdef bint moved = price != exposure.reference_price
         cdef uint32_t i
+        if exposure.awaited:
+            return              # what is held would be marked, but not what it cost
         exposure.reference_price = price
         exposure.reference_ns = now_ns
         risk_price.remember(&risk.drifts[instrument], price, now_ns)

@@ -10,6 +10,7 @@ from orderflow._core.memory cimport zeroed
 from orderflow._core.order_table cimport OrderTable
 from orderflow._core.risk_state cimport FRACTION, NOBODY, Throttle
 from orderflow._core.token_bucket cimport TokenBucket
+from orderflow._core.types cimport Conversion
 
 import numpy as np
 
@@ -199,6 +200,7 @@ cdef class RiskBook:
         limits.price_factor = source.price_factor
         limits.quantity_factor = source.quantity_factor
         limits.instrument = source.instrument
+        limits.converted = source.conversion != Conversion.NOT_CONVERTED
         self.risk.books[listing].feed.maximum_age_ns = feed_age_ns
         limits.state = TradingState.HALTED if source.halted else state
 

@@ -22,7 +22,7 @@ of them leaves 128 bits.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from orderflow._core cimport wide
+from orderflow._core cimport conversion, risk_price, wide
 from orderflow._core.fixed cimport int128
 from orderflow._core.risk_state cimport (
     FRACTION, Decision, Exposure, ListingBooks, ListingLimits, Money, Risk, Stake, exchange_money, refuse, stake_of,
@@ -91,12 +91,18 @@ cdef nogil:
         else:
             exposure.holders &= ~(<uint32_t>1 << strategy)
 
-    inline void take_fill(Risk *risk, uint32_t listing, uint32_t strategy, uint8_t side, int128 notional) noexcept:
-        """Cash of a fill; `notional` is the listing's price times quantity."""
+    inline int128 money_paid(const ListingLimits *limits, const Exposure *exposure, int128 notional, int64_t rate,
+                             uint8_t side) noexcept:
+        """A listing's price times quantity as money of its instrument's currency."""
+        cdef int128 value = saturated(saturated(notional, limits.price_factor), limits.quantity_factor)
+        return saturated(conversion.amount(value, rate, side), exposure.money_factor)
+
+    inline void take_fill(Risk *risk, uint32_t listing, uint32_t strategy, uint8_t side, int128 notional,
+                          int64_t rate) noexcept:
+        """Cash of a fill; `notional` is the listing's price times quantity, `rate` that of its order."""
         cdef const ListingLimits *limits = &risk.limits[listing]
         cdef const Exposure *exposure = &risk.exposures[limits.instrument]
-        cdef int128 amount = saturated(saturated(saturated(notional, limits.price_factor), limits.quantity_factor),
-                                       exposure.money_factor)
+        cdef int128 amount = money_paid(limits, exposure, notional, rate, side)
         cdef int128 fee = amount / FRACTION
         cdef int128 rest = amount - fee * FRACTION
         cdef Money *own = strategy_money(risk, strategy, exposure.currency)
@@ -108,24 +114,41 @@ cdef nogil:
         own.cash = own.cash + amount
         total.cash = total.cash + amount
 
+    inline void add_carried(Risk *risk, uint32_t listing, int128 cash, int64_t rate) noexcept:
+        cdef const ListingLimits *limits = &risk.limits[listing]
+        cdef const Exposure *exposure = &risk.exposures[limits.instrument]
+        cdef Money *own = strategy_money(risk, 0, exposure.currency)
+        cdef Money *total = total_money(risk, exposure.currency)
+        cdef int128 brought = money_paid(limits, exposure, cash, rate, Side.SELL)
+        own.cash = own.cash + brought
+        total.cash = total.cash + brought
+
     inline void carry(Risk *risk, uint32_t listing, int64_t quantity, int128 cash) noexcept:
         """What a listing held when the run began, and the cash that it brought, negative for what was paid (listing
-        scale): of nobody's strategy."""
+        scale): of nobody's strategy. Where that takes a rate, it waits for the first one (`convert_carried`)."""
         cdef const ListingLimits *limits = &risk.limits[listing]
         cdef Exposure *exposure = &risk.exposures[limits.instrument]
         cdef Stake *stake = stake_of(risk, 0, limits.instrument)
         cdef int128 held = wide.product(quantity, limits.quantity_factor)
-        cdef int128 brought = saturated(saturated(saturated(cash, limits.price_factor), limits.quantity_factor),
-                                        exposure.money_factor)
-        cdef Money *own = strategy_money(risk, 0, exposure.currency)
-        cdef Money *total = total_money(risk, exposure.currency)
         exposure.net = exposure.net + held
         stake.net = stake.net + held
         risk.books[listing].stake.net = risk.books[listing].stake.net + held
-        own.cash = own.cash + brought
-        total.cash = total.cash + brought
+        if not limits.converted:
+            add_carried(risk, listing, cash, 0)
+        elif cash:
+            exposure.awaited += risk.books[listing].carried == 0
+            risk.books[listing].carried = risk.books[listing].carried + cash
         value_listing(risk, listing)
         value_stake(risk, 0, limits.instrument)
+
+    inline void convert_carried(Risk *risk, uint32_t listing, int64_t buy, int64_t sell) noexcept:
+        """The first rates that are known of a listing: what was carried is taken at the one of its side."""
+        cdef int128 cash = risk.books[listing].carried
+        if cash == 0:
+            return
+        risk.books[listing].carried = 0
+        risk.exposures[risk.limits[listing].instrument].awaited -= 1
+        add_carried(risk, listing, cash, buy if cash < 0 else sell)
 
     # --- capital -------------------------------------------------------------------------------------------------
 
@@ -166,7 +189,7 @@ cdef nogil:
         if child.order_type == OrderType.MARKET:
             value = wide.product(exposure.reference_price, child.quantity)
         else:
-            value = saturated(wide.product(child.price, child.quantity), limits.price_factor)
+            value = saturated(risk_price.priced_at(limits, child), child.quantity)
         value = saturated(saturated(value, limits.quantity_factor), exposure.money_factor)
         if value > money.maximum_notional:
             return refuse(decision, Reason.STRATEGY_NOTIONAL_EXCEEDED, money.maximum_notional, value)

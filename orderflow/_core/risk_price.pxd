@@ -11,7 +11,7 @@ further than the window. `then` walks behind the newest: a check moves it on by 
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from orderflow._core cimport wide
+from orderflow._core cimport conversion, wide
 from orderflow._core.fixed cimport int128
 from orderflow._core.risk_state cimport (
     FRACTION, REFERENCES, Decision, Drift, Exposure, ListingLimits, Risk, refuse)
@@ -57,6 +57,19 @@ cdef nogil:
     inline bint beyond(int128 priced, int128 bound, uint8_t side) noexcept:
         return priced > bound if side == Side.BUY else priced < bound
 
+    inline int128 priced_at(const ListingLimits *limits, const ChildOrder *child) noexcept:
+        """An order's own price in the instrument's scale and currency."""
+        return conversion.amount(wide.product(child.price, limits.price_factor), child.rate, child.side)
+
+    inline int64_t own_price(const ListingLimits *limits, int64_t price, int64_t rate) noexcept:
+        """A price of the listing that is above one of the instrument, by less than two of its units."""
+        cdef int128 own = price
+        cdef int128 divisor = limits.price_factor
+        if rate:
+            own = own * <int64_t>conversion.RATE_UNIT
+            divisor = divisor * rate
+        return <int64_t>(own / divisor) + 1
+
     inline bint check_price(Risk *risk, const ChildOrder *child, int64_t now_ns, Decision *decision) noexcept:
         """Tick, both collars and notional. A market order has no price: in both collars it counts as the reference
         price, and its notional is that at the upper bound of the first."""
@@ -74,13 +87,15 @@ cdef nogil:
         if exposure.reference_price <= 0 or now_ns - exposure.reference_ns > exposure.reference_age_ns:
             return refuse(decision, Reason.NO_REFERENCE_PRICE, exposure.reference_age_ns,
                           now_ns - exposure.reference_ns)
+        if limits.converted and child.rate <= 0:
+            return refuse(decision, Reason.NO_REFERENCE_PRICE, 1, 0)
         if child.order_type == OrderType.MARKET:
             bound = bound_of(exposure.reference_price, exposure.collar, Side.BUY)
-            price = <int64_t>(bound / FRACTION / limits.price_factor) + 1
+            price = own_price(limits, <int64_t>(bound / FRACTION), child.rate)
             priced = wide.product(exposure.reference_price, FRACTION)
         else:
             bound = bound_of(exposure.reference_price, exposure.collar, child.side)
-            priced = wide.product(child.price, limits.price_factor)
+            priced = priced_at(limits, child)
             priced = priced * FRACTION
             if beyond(priced, bound, child.side):
                 return refuse(decision, Reason.PRICE_OUTSIDE_COLLAR, bound / FRACTION, priced / FRACTION)
@@ -89,27 +104,31 @@ cdef nogil:
             bound = bound_of(then, drift.collar, child.side)
             if then and beyond(priced, bound, child.side):
                 return refuse(decision, Reason.PRICE_DRIFTED, bound / FRACTION, priced / FRACTION)
-        return check_notional(limits, wide.product(price, child.quantity), decision)
+        return check_notional(limits, wide.product(price, child.quantity), child.rate, decision)
 
-    inline bint check_notional(const ListingLimits *limits, int128 notional, Decision *decision) noexcept:
-        if notional > limits.maximum_notional:
-            return refuse(decision, Reason.NOTIONAL_EXCEEDS_MAXIMUM, limits.maximum_notional, notional)
+    inline bint check_notional(const ListingLimits *limits, int128 notional, int64_t rate,
+                               Decision *decision) noexcept:
+        """What we allow is in the instrument's currency, what the exchange asks for in its own."""
+        cdef int128 worth = conversion.amount(notional, rate, Side.BUY)
+        if worth > limits.maximum_notional:
+            return refuse(decision, Reason.NOTIONAL_EXCEEDS_MAXIMUM, limits.maximum_notional, worth)
         if notional < limits.minimum_notional:
             return refuse(decision, Reason.NOTIONAL_BELOW_MINIMUM, limits.minimum_notional, notional)
         return True
 
-    inline bint worth_too_little(const Risk *risk, uint32_t listing, const ParentOrder *order,
-                                 int64_t quantity) noexcept:
+    inline bint worth_too_little(const Risk *risk, uint32_t listing, const ParentOrder *order, int64_t quantity,
+                                 int64_t rate) noexcept:
         """Whether `quantity` of a parent (instrument scale) is below a listing's minimum notional at the highest price
-        that an order for it may have: the collar's, or its own limit. Not so while there is no reference price."""
+        that an order for it may have: the collar's, or its own limit. Not so while there is no reference price, or no
+        rate where it takes one (0)."""
         cdef const ListingLimits *limits = &risk.limits[listing]
         cdef const Exposure *exposure = &risk.exposures[limits.instrument]
         cdef int64_t price
         cdef int128 most
-        if limits.minimum_notional <= 0 or exposure.reference_price <= 0:
+        if limits.minimum_notional <= 0 or exposure.reference_price <= 0 or (limits.converted and rate == 0):
             return False
         price = <int64_t>(bound_of(exposure.reference_price, exposure.collar, Side.BUY) / FRACTION)
         if order.limit_price > 0 and (order.limit_price < price) == (order.side == Side.BUY):
             price = order.limit_price
-        most = wide.product(price / limits.price_factor + 1, quantity / limits.quantity_factor)
+        most = wide.product(own_price(limits, price, rate), quantity / limits.quantity_factor)
         return most < limits.minimum_notional

@@ -3,7 +3,8 @@
 Four scales meet here. A listing's and an instrument's are Listing.price_decimals and quantity_decimals; what a
 price times a quantity gives in the instrument's scale becomes `money` by one exact multiplication, so that instruments
 of one currency can be added up (Exposure.money_factor). Amounts of different currencies never are: every limit on
-money is one per currency, and nothing here knows an exchange rate.
+money is one per currency. An order on a listing in another quote currency than its instrument's carries the rate that
+it was priced with (ChildOrder.rate), and is judged and booked in the instrument's currency at that rate.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
@@ -38,7 +39,8 @@ cdef struct ListingLimits:      # the listing's scale; notionals are products of
     int64_t quantity_factor
     uint32_t instrument
     uint8_t state               # TradingState
-    uint8_t reserved[27]
+    uint8_t converted           # into the instrument's currency: its orders carry the rate
+    uint8_t reserved[26]
 
 
 cdef struct Feed:               # of one listing, as the router last read its board
@@ -56,6 +58,7 @@ cdef struct ListingBooks:
     Stake stake
     Feed feed
     OwnOrders own[2]            # BUYS, SELLS
+    int128 carried              # cash of a position that was carried, until a rate is known to convert it with
     int64_t fee                 # fraction of a fill's notional, in 1e-8
     uint32_t exchange
 
@@ -74,6 +77,7 @@ cdef struct Exposure:           # of one instrument, in its scale
     int128 found
     uint32_t currency
     uint32_t holders            # bit s: strategy s has a position or something open
+    uint32_t awaited            # listings whose `carried` waits for a rate: there is no reference price before
     uint8_t differs             # Reason why it is halted until it is re-armed by hand; OK = it is not
 
 
@@ -102,6 +106,7 @@ cdef struct Held:               # what an order slot has added to the books, lis
     int64_t price
     int64_t quantity
     int64_t placed_ns
+    int64_t rate                # ChildOrder.rate
     uint32_t parent
     uint32_t listing
     uint32_t newer              # of the same listing and side, while it may still be filled

@@ -30,6 +30,7 @@ from orderflow._core.paced_parents cimport begin_slice, set_up_pace
 from orderflow._core.parent_changes cimport drop_if_done, end_parent, give_up_wanted, want
 from orderflow._core.parent_checks cimport why_not
 from orderflow._core.parent_reports cimport deny_parent, tell_parent
+from orderflow._core.rate_changes cimport follow_rates
 from orderflow._core.resting_parents cimport chase, settle_timer
 from orderflow._core.risk_state cimport Decision, refuse
 from orderflow._core.router_faults cimport fail
@@ -63,6 +64,7 @@ cdef nogil:
             self.wakes.push(&forward)           # a slot per listing and one being served: cannot be full
             self.strategizer_bell.ring()
         route_instrument(self, self.listings[listing].instrument, now_ns, self.views[listing].receive_ns)
+        follow_rates(self, self.listings[listing].instrument, now_ns, self.views[listing].receive_ns)
         settle(self, now_ns)
 
     inline void on_parent(RouterState *self, const ParentOrder *order, int64_t now_ns) noexcept:
@@ -234,8 +236,8 @@ cdef nogil:
             return
         arrivals.learn(&self.states[child.listing].arrivals, child.quantity, order.cumulative, child.decided_ns, now_ns)
         if parent != <uint32_t>NONE and order.cumulative < child.quantity:
-            self.table.parents[parent].missed_at = consolidated.all_in_price(
-                &self.listings[child.listing], child.side, child.price)
+            self.table.parents[parent].missed_at = consolidated.all_in(
+                &self.listings[child.listing], child.side, child.price, child.rate)
 
     inline void on_limited(RouterState *self, const Order *order, const ExecutionReport *report,
                            int64_t now_ns) noexcept:

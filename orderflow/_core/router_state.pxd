@@ -60,6 +60,13 @@ cdef struct ListingState:
     uint32_t under_way          # children of ours that block it (see `blocks`)
 
 
+cdef struct ConvertedListing:   # what one unit of its quote currency costs, in 1e-12 (conversion.pxd); 0 = nobody knows
+    int64_t buy
+    int64_t sell
+    uint32_t next               # with a rate of the same instrument, those of one instrument together
+    uint8_t changed             # at the last look
+
+
 cdef struct OwnReport:          # about an order, from the router to itself
     uint64_t client_order_id
     uint32_t slot
@@ -76,6 +83,8 @@ cdef struct RouterState:
     const double **curves       # by instrument: running sums of its volume curve, NULL = it has none
     BoardEntry *views           # by listing: the last read
     ListingState *states        # by listing
+    ConvertedListing *converted     # by listing
+    uint32_t *first_converted   # by instrument: the first listing that it gives a rate
     SequenceBoard *board
     uint8_t *wake_pending       # by listing; exchange threads raise, we lower
     uint8_t *strategy_pending   # by listing; we raise, the strategizer lowers

@@ -4,32 +4,36 @@ Router thread only.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from orderflow._core cimport board, input_log, risk
+from orderflow._core cimport board, conversion, input_log, risk
+from orderflow._core.converted_listings cimport can_convert, rate_for
 from orderflow._core.decision_log cimport LeftOut
 from orderflow._core.fixed cimport int128
 from orderflow._core.parents cimport Parent
 from orderflow._core.positions cimport Position
 from orderflow._core.router_state cimport ListingState, RouterState
-from orderflow._core.types cimport BoardEntry, BookState, ParentOrder
+from orderflow._core.types cimport BoardEntry, BookState, ParentOrder, Side
 
 
 cdef nogil:
     inline void refresh_reference(RouterState *self, uint32_t instrument, int64_t now_ns) noexcept:
-        """Fused mid: halfway between the best bid and the best ask of the LIVE books, instrument scale."""
+        """Fused mid: halfway between the best bid and the best ask of the LIVE books, instrument scale and currency.
+        """
         cdef int64_t bid = 0
         cdef int64_t ask = 0
         cdef int64_t price
         cdef uint32_t k, i
         for k in range(self.first[instrument], self.first[instrument + 1]):
             i = self.members[k]
-            if self.views[i].book_state != BookState.LIVE:
+            if self.views[i].book_state != BookState.LIVE or not can_convert(self, i):
                 continue
             if self.views[i].bid_count:
-                price = self.views[i].bids[0].price * self.listings[i].price_factor
+                price = conversion.instrument_price(&self.listings[i], self.views[i].bids[0].price,
+                                                    rate_for(self, i, Side.SELL), Side.SELL)
                 if price > bid:
                     bid = price
             if self.views[i].ask_count:
-                price = self.views[i].asks[0].price * self.listings[i].price_factor
+                price = conversion.instrument_price(&self.listings[i], self.views[i].asks[0].price,
+                                                    rate_for(self, i, Side.BUY), Side.BUY)
                 if ask == 0 or price < ask:
                     ask = price
         if bid and ask:
@@ -73,6 +77,7 @@ cdef nogil:
     inline bint is_tradable(const RouterState *self, uint32_t listing) noexcept:
         """Whether it can be traded on, now or when what we have under way there has ended."""
         return (self.views[listing].book_state == BookState.LIVE and not self.listings[listing].halted
+                and can_convert(self, listing)
                 and self.ports[self.listings[listing].exchange].orders is not NULL
                 and not self.killed >> self.listings[listing].exchange & 1)
 
@@ -84,6 +89,8 @@ cdef nogil:
             return LeftOut.BOOK_NOT_TRADABLE
         if self.listings[listing].halted:
             return LeftOut.HALTED_LISTING
+        if not can_convert(self, listing):
+            return LeftOut.NO_RATE
         if state.under_way:
             return LeftOut.ORDER_UNDER_WAY
         if now_ns < state.limited_until_ns:

@@ -16,6 +16,7 @@ from orderflow._core.algos cimport patience
 from orderflow._core.allocation cimport Allocation, Split
 from orderflow._core.child_orders cimport send_child
 from orderflow._core.consolidated cimport MAXIMUM_OFFERS, Offer
+from orderflow._core.converted_listings cimport rate_for
 from orderflow._core.decision_log cimport LeftOut
 from orderflow._core.decisions cimport Notes
 from orderflow._core.fixed cimport int128
@@ -50,6 +51,7 @@ cdef nogil:
         for k in range(count):
             i = self.members[begin + k]
             offers[k].listing = priced(self, i, now_ns)
+            offers[k].rate = rate_for(self, i, order.side)
             if order.side == Side.BUY:
                 offers[k].levels = self.views[i].asks
                 offers[k].count = self.views[i].ask_count
@@ -129,7 +131,8 @@ cdef nogil:
             return
         for k in range(count):
             if splits[k].quantity > 0:
-                price = consolidated.all_in_price(&self.listings[offers[k].listing.index], side, splits[k].price)
+                price = consolidated.all_in(&self.listings[offers[k].listing.index], side, splits[k].price,
+                                            offers[k].rate)
                 if dearest == 0 or (price > dearest if side == Side.BUY else price < dearest):
                     dearest = price
         price = dearest - parent.missed_at if side == Side.BUY else parent.missed_at - dearest
@@ -157,12 +160,12 @@ cdef nogil:
         cdef int128 dearest = 0
         for k in range(count):
             if splits[k].quantity > 0:
-                price = consolidated.all_in_price(offers[k].listing, side, splits[k].price)
+                price = consolidated.all_in(offers[k].listing, side, splits[k].price, offers[k].rate)
                 if dearest == 0 or (price > dearest if side == Side.BUY else price < dearest):
                     dearest = price
             if (offers[k].count > 0 and (order.listings == 0 or (order.listings >> k) & 1)
                     and is_tradable(self, offers[k].listing.index)):
-                price = consolidated.all_in_price(offers[k].listing, side, offers[k].levels[0].price)
+                price = consolidated.all_in_price(&offers[k], side, 0)
                 if best == 0 or (price < best if side == Side.BUY else price > best):
                     best = price
         patience.hold_back(offers, count, side, patience.most_paid(best, dearest, patience.share(order, now_ns)))

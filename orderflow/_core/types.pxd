@@ -180,6 +180,12 @@ cpdef enum TradingState:
     ACTIVE = 2
 
 
+cpdef enum Conversion:          # how a listing's prices become its instrument's (conversion.pxd)
+    NOT_CONVERTED = 0
+    DIRECT = 1                  # the rate's book has the listing's quote currency as its base
+    INVERSE = 2                 # it has the instrument's
+
+
 cpdef enum Reason:              # coded reasons: of risk, of the send gate, of a parent's end, of a reject
     OK = 0
     QUANTITY_NOT_POSITIVE = 1
@@ -347,7 +353,7 @@ cdef struct Listing:            # one instrument on one exchange; fixed for a ru
     int64_t minimum_notional    # in 1e-8 of the quote currency
     int64_t maker_fee           # fraction of notional, in 1e-8 (10 bps = 100000); negative = rebate
     int64_t taker_fee
-    int64_t price_factor        # listing price * price_factor = instrument price, exact
+    int64_t price_factor        # listing price * price_factor = instrument price, exact; if it is not converted
     int64_t quantity_factor
     uint32_t index
     uint32_t instrument
@@ -356,7 +362,9 @@ cdef struct Listing:            # one instrument on one exchange; fixed for a ru
     uint8_t quantity_decimals
     uint16_t depth              # subscribed depth; 0 = unlimited
     uint8_t halted
-    uint8_t reserved
+    uint8_t conversion          # Conversion
+    uint32_t rate_instrument    # whose book gives the rate, if it is converted
+    uint8_t reserved[4]
 
 
 cdef struct Message:            # one event that a codec found in a frame; levels lie in the decode buffer
@@ -430,7 +438,7 @@ cdef struct ChildOrder:         # 128 bytes: router -> exchange
     uint8_t flags
     uint8_t risk_code
     uint16_t slice              # of its parent's time, from 1; 0 = it is not paced
-    uint8_t reserved[8]
+    int64_t rate                # with which its price was converted (conversion.pxd); 0 = it was not
     uint64_t ring_stamp
 
 

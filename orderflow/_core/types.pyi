@@ -143,6 +143,11 @@ class Algorithm(IntEnum):
     POV = 6
     VWAP = 7
 
+class Conversion(IntEnum):
+    NOT_CONVERTED = 0
+    DIRECT = 1
+    INVERSE = 2
+
 class RoutePolicy(IntEnum):
     BEST = 0
     SINGLE = 1

@@ -12,7 +12,7 @@ from orderflow.cli import BAD_USAGE, CHECK_FAILED, output
 
 #: In the order of the help text. `orderflow/cli/NAME.py` holds a function `command`, or several by name in `commands`.
 COMMANDS = ("demo", "run", "status", "kill", "rearm", "simulate", "books", "record", "watch", "journal", "replay",
-            "estimate", "tca", "explain", "doctor")
+            "consolidated", "estimate", "tca", "explain", "doctor")
 #: Its own tracebacks are never wanted: they show the values of local variables, and those may be anybody's keys.
 SETTINGS: Any = {"add_completion": False, "context_settings": {"help_option_names": ["-h", "--help"]},
                  "pretty_exceptions_enable": False, "pretty_exceptions_show_locals": False}

@@ -51,7 +51,7 @@ def command(
         data.start()
         if instrument not in data.instruments:
             raise BadUsage(f"INSTRUMENT {instrument}: there are {', '.join(data.instruments)}")
-        _look(data, instrument, seconds)
+        look(data, instrument, seconds)
         found = _estimate(data, settings, instrument, side, quantity, daily_volume, daily_volatility, risk_aversion)
     except EngineError as error:
         raise CheckFailed(str(error)) from None
@@ -68,7 +68,7 @@ def command(
     return GOOD
 
 
-def _look(data: MarketData, instrument: str, seconds: float) -> None:
+def look(data: MarketData, instrument: str, seconds: float) -> None:
     """Until its books are LIVE, and then for a while."""
     began = time.monotonic()
     indices = data.instruments[instrument].listings
@@ -78,6 +78,7 @@ def _look(data: MarketData, instrument: str, seconds: float) -> None:
 
 def _estimate(data: MarketData, settings: Settings, instrument: str, side: str, quantity: str, daily_volume: float,
               daily_volatility: float | None, risk_aversion: float) -> Estimate:
+    from orderflow.consolidated import rates_of
     from orderflow.estimate import Market, estimate, seen_volatility
     from orderflow.instrument import to_scaled
 
@@ -87,7 +88,9 @@ def _estimate(data: MarketData, settings: Settings, instrument: str, side: str, 
     rows = data.core.table[places]
     for row, index in zip(rows, places, strict=True):
         row["taker_fee"] = to_scaled(settings.exchanges[data.core.listings[index].exchange].taker_fee, 8, "taker_fee")
-    return estimate(item, Market(rows, entries), side, quantity, daily_volume=daily_volume,
+    rates = rates_of(data.core.table, data.core.board.read)
+    market = Market(rows, entries, [rates[index] for index in places])
+    return estimate(item, market, side, quantity, daily_volume=daily_volume,
                     daily_volatility=seen_volatility(entries) if daily_volatility is None else daily_volatility,
                     risk_aversion=risk_aversion)
 

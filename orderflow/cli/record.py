@@ -84,7 +84,7 @@ def files_of(file: Path, names: list[str]) -> dict[str, Path]:
 
 def market_data(settings: Settings, report, captures: dict[str, Path]) -> MarketData:
     """The market data of a configuration, without its orders; not started. BadUsage names what cannot be captured."""
-    from orderflow.cli.run import timeouts_of
+    from orderflow.cli.run import joins_of, timeouts_of
     from orderflow.research.market_data import MarketData
 
     for name, one in settings.exchanges.items():
@@ -98,7 +98,7 @@ def market_data(settings: Settings, report, captures: dict[str, Path]) -> Market
     return MarketData(sessions, chosen.server, report, captures=captures, layout=chosen.layout, wait=chosen.wait,
                       cpus=cpus, ca_file=authorities[0] if authorities else None,
                       timeouts=timeouts_of(settings), allow_gil_transport=chosen.allow_gil_transport,
-                      touch_books=chosen.touch_books)
+                      touch_books=chosen.touch_books, joins=joins_of(settings))
 
 
 def _wait(data: MarketData, problems: list[str], seconds: float | None, ended: list[int]) -> int:

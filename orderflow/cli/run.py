@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from orderflow.config import ExchangeSettings, Settings
     from orderflow.engine import Engine
     from orderflow.instrument import OrderCharges
+    from orderflow.joining import Join
     from orderflow.limits import RiskLimits
     from orderflow.research.market_data import MarketData
     from orderflow.scores import Scores
@@ -156,6 +157,7 @@ def engine_of(settings: Settings, directory: Path, report, folder: Path = Path()
     return Engine(sessions, server, strategies=strategies, limits=limits_of(settings),
                   strategy_names=list(settings.strategies), directory=directory, fees=fees,
                   charges={name: charges_of(one) for name, one in settings.exchanges.items()},
+                  joins=joins_of(settings),
                   layout=chosen.layout, wait=chosen.wait, cpus=chosen.cpus, touch_books=chosen.touch_books,
                   report=report, all_exchanges=False, journal=chosen.journal,
                   standstill=chosen.standstill_seconds, watchdog=chosen.watchdog_seconds,
@@ -172,6 +174,13 @@ def scores_of(settings: Settings, folder: Path) -> Scores | None:
         return load(folder / settings.engine.scores)
     except ScoresError as error:
         raise BadUsage(f"engine.scores: {error}") from None
+
+
+def joins_of(settings: Settings) -> dict[str, Join]:
+    """What belongs to which instrument."""
+    from orderflow.joining import Join
+
+    return {name: Join(one.symbols, one.convert) for name, one in settings.instruments.items()}
 
 
 def charges_of(exchange: ExchangeSettings) -> OrderCharges:

@@ -5,6 +5,7 @@ native threads do meanwhile, they do not wait for it.
 """
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -16,9 +17,12 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from orderflow._core.conversion import converted
+from orderflow._core.types import Side
 from orderflow.cli import summary
+from orderflow.consolidated import rates_of
 from orderflow.engine import Engine
-from orderflow.instrument import from_scaled
+from orderflow.instrument import RATE_DECIMALS, from_scaled, in_instrument, place_of
 from orderflow.parents import ParentState
 from orderflow.research.market_data import MarketData
 
@@ -51,8 +55,9 @@ class LiveScreen:
         self.problems = problems
         self.instrument = engine.instruments[instrument or next(iter(engine.instruments))]
         self.listings = [(index, engine.core.listings[index]) for index in self.instrument.listings]
-        self.colours = {listing.exchange: COLOURS[place % len(COLOURS)]
-                        for place, (_, listing) in enumerate(self.listings)}
+        self._places = {index: place_of(engine.core.listings, index) for index, _ in self.listings}
+        self.colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(self._places.values())}
+        self._rates = [(0, 0)] * len(engine.core.listings)
         self._entries: dict[int, object] = {}
         self._console = console or Console()
         self._wide = self._console.width >= WIDTH       # a narrower one does without the ladder's bars and protocols
@@ -102,6 +107,8 @@ class LiveScreen:
                 self._entries[index] = self.engine.core.board.read(index)
             except BlockingIOError:
                 continue
+        with contextlib.suppress(BlockingIOError):
+            self._rates = rates_of(self.engine.core.table, self.engine.core.board.read)
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
@@ -116,16 +123,17 @@ class LiveScreen:
         return text
 
     def _levels(self, side: str) -> list[tuple[Decimal, dict[str, Decimal]]]:
-        """Best price first: who offers how much at each price of any LIVE book."""
+        """Best price first, in the instrument's currency: who offers how much at each price of any LIVE book."""
         merged: dict[Decimal, dict[str, Decimal]] = {}
+        taker, place = (Side.BUY, 0) if side == "ask" else (Side.SELL, 1)
         for index, listing in self.listings:
-            entry = self._entries.get(index)
-            if entry is None or self.engine.book_state(index) != "LIVE":
+            entry, rate = self._entries.get(index), self._rates[index][place]
+            if entry is None or self.engine.book_state(index) != "LIVE" or (listing.convert and not rate):
                 continue
             for level in entry[side + "s"][:int(entry[side + "_count"])]:
-                price = from_scaled(level["price"], listing.price_decimals)
-                merged.setdefault(price, {})[listing.exchange] = from_scaled(level["quantity"],
-                                                                             listing.quantity_decimals)
+                scaled = converted(in_instrument(listing, self.instrument, int(level["price"])), rate, taker)
+                parts = merged.setdefault(from_scaled(scaled, self.instrument.price_decimals), {})
+                parts[self._places[index]] = from_scaled(level["quantity"], listing.quantity_decimals)
         return sorted(merged.items(), reverse=side == "bid")[:self.levels]
 
     def _ladder(self) -> Panel:
@@ -235,8 +243,10 @@ class LiveScreen:
                 table.add_row(Text(name, style=self.colours[name]), net)
         table.add_row(Text("together", style="bold"), Text(held["total"], style="bold"))
         mid = summary.mid(engine, self.instrument.name)
-        base, quote = self.listings[0][1].base, self.listings[0][1].quote
-        total = summary.profit(summary.flows(engine), {base: mid} if mid else {}, quote)["total"]
+        base, quote = self.listings[0][1].base, self.listings[0][1].priced_in
+        prices = {listing.quote: from_scaled(self._rates[index][1], RATE_DECIMALS)
+                  for index, listing in self.listings if self._rates[index][1]} | ({base: mid} if mid else {})
+        total = summary.profit(summary.flows(engine), prices, quote)["total"]
         if total is not None:
             table.add_row("profit", Text(f"{Decimal(total):+,.2f}", style="green" if Decimal(total) >= 0 else "red"),
                           Text(quote, style="dim"))

@@ -60,6 +60,8 @@ def lines(found: dict) -> list[str]:
     written += [f"Position {instrument}: " + ", ".join(f"{net} on {name}" for name, net in parts.items())
                 for instrument, parts in found["positions"].items()]
     written += [f"Halted {', '.join(one['instruments']) or 'nothing'}: {one['text']}" for one in found["differences"]]
+    written += [f"Not used: {place}, {rate['from']} gives no rate" for place, rate in found["rates"].items()
+                if rate["buy"] is None]
     if found["refusals"]:
         written.append("Refused by risk: " + ", ".join(f"{count} {name}" for name, count in found["refusals"].items()))
     if found["not_ready"]:

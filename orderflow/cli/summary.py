@@ -4,9 +4,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from orderflow._core.conversion import converted
 from orderflow._core.latency import LatencyHistogram
+from orderflow._core.types import Side
+from orderflow.consolidated import rates_of
 from orderflow.engine import Engine
-from orderflow.instrument import canonical, from_scaled
+from orderflow.instrument import canonical, from_scaled, in_instrument, place_of
 from orderflow.parents import ParentState
 from orderflow.research.market_data import MarketData
 
@@ -32,7 +35,7 @@ def exchanges(engine: Engine | MarketData) -> list[dict]:
     for session in engine.sessions:
         name = session.settings.name
         loop = engine.core.loops[name]
-        own = {item.instrument: loop.counters(index) for index, item in enumerate(engine.core.listings)
+        own = {item.own_name: loop.counters(index) for index, item in enumerate(engine.core.listings)
                if item.exchange == name}
         found.append({
             "name": name, "protocol": session.protocol, "frames": loop.totals["frames"],
@@ -60,15 +63,18 @@ def parent(state: ParentState) -> dict:
 
 def mid(engine: Engine, instrument: str) -> Decimal | None:
     """Halfway between the best bid and the best ask of all LIVE books; None if there is no such thing."""
-    bids, asks = [], []
-    for index in engine.instruments[instrument].listings:
-        entry, listing = engine.core.board.read(index), engine.core.listings[index]
-        if engine.book_state(index) != "LIVE":
+    item = engine.instruments[instrument]
+    bids: list[Decimal] = []
+    asks: list[Decimal] = []
+    rates = rates_of(engine.core.table, engine.core.board.read)
+    for index in item.listings:
+        entry, listing, (buy, sell) = engine.core.board.read(index), engine.core.listings[index], rates[index]
+        if engine.book_state(index) != "LIVE" or (listing.convert and not buy):
             continue
-        if entry["bid_count"]:
-            bids.append(from_scaled(entry["bids"][0]["price"], listing.price_decimals))
-        if entry["ask_count"]:
-            asks.append(from_scaled(entry["asks"][0]["price"], listing.price_decimals))
+        for found, side, rate, taker in ((bids, "bid", sell, Side.SELL), (asks, "ask", buy, Side.BUY)):
+            if entry[f"{side}_count"]:
+                price = in_instrument(listing, item, int(entry[f"{side}s"][0]["price"]))
+                found.append(from_scaled(converted(price, rate, taker), item.price_decimals))
     return (max(bids) + min(asks)) / 2 if bids and asks else None
 
 
@@ -76,7 +82,7 @@ def positions(engine: Engine) -> dict[str, dict[str, str]]:
     """Net position by instrument: of each exchange, and in total. Fees that were taken in kind are not in it."""
     found = {}
     for instrument in engine.core.instruments:
-        parts = {engine.core.listings[index].exchange: from_scaled(
+        parts = {place_of(engine.core.listings, index): from_scaled(
             engine.position(index).net, engine.core.listings[index].quantity_decimals)
             for index in instrument.listings}
         found[instrument.name] = {**{name: text(net) for name, net in parts.items()},

@@ -52,7 +52,7 @@ def paper_exchange(session: Session, listings: Sequence[Listing]) -> PaperExchan
                             "paper there; set trade = false")
     own = [listing if listing.exchange == settings.name else None for listing in listings]
     for listing in filter(None, own):
-        if listing.instrument != f"{listing.base}-{listing.quote}":
+        if listing.own_name != f"{listing.base}-{listing.quote}":
             raise session.error(f"{listing.symbol} is no spot listing: what its quantities count and what they cost "
                                 "cannot be traded on paper; leave it out, or set trade = false")
     session.assets = sorted({asset for listing in filter(None, own) for asset in (listing.base, listing.quote)})

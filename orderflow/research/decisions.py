@@ -14,7 +14,7 @@ import numpy as np
 from orderflow._core import decision_log
 from orderflow._core.decision_log import Decided, DecisionPath, LeftOut
 from orderflow._core.types import BookFault, BookState, InputKind, Reason, Side
-from orderflow.instrument import Listing
+from orderflow.instrument import RATE_DECIMALS, Listing
 from orderflow.research.tca_fills import exact
 from orderflow.research.tca_records import Order, Parent, Run
 
@@ -36,7 +36,8 @@ class Offer:
     age_ns : int, optional
         How long before the decision its frame was received; None where none was.
     best, best_quantity, all_in : Decimal, Decimal, Fraction; optional
-        The best price, what is displayed there, and what a unit costs with the taker fee.
+        The best price, what is displayed there, and what a unit costs in the instrument's currency with the taker
+        fee; no cost where there was no rate.
     shown : Decimal
         Displayed within the limit price.
     left_out : LeftOut
@@ -230,6 +231,7 @@ class _Reading:
         left_out = LeftOut(number["left_out"])
         looked = left_out == LeftOut.NOT_LEFT_OUT or left_out >= LeftOut.OTHER_CHOSEN
         scale = 10 ** (self._quantities - listing.quantity_decimals)
+        rate = Fraction(number["rate"], 10 ** RATE_DECIMALS) if listing.convert else Fraction(1)
 
         def quantity(name: str) -> Decimal:
             return exact(number[name], listing.quantity_decimals)
@@ -239,7 +241,7 @@ class _Reading:
             number["epoch"], number["version"], number["publication"],
             int(self._head["decided_ns"]) - number["receive_ns"] if number["receive_ns"] else None,
             best, quantity("best_quantity") if best is not None else None,
-            Fraction(best) * (1 + sign * Fraction(listing.taker_fee)) if best is not None else None,
+            Fraction(best) * rate * (1 + sign * Fraction(listing.taker_fee)) if best is not None and rate else None,
             quantity("shown"), left_out, None if number["most"] == UNLIMITED else quantity("most"),
             number["surcharge"] / 10 ** (FEE_DECIMALS - 4),
             quantity("quantity"), exact(order.filled, self._quantities) if order is not None else Decimal(0),

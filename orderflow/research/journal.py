@@ -33,7 +33,7 @@ from orderflow._core.types import (
     TimeInForce,
     TradingState,
 )
-from orderflow.instrument import Listing, from_scaled
+from orderflow.instrument import RATE_DECIMALS, Listing, from_scaled
 from orderflow.run_start import RunStart
 
 EPOCH_SHIFT = 40                # of journal sequences
@@ -168,7 +168,7 @@ class _Run:
             **_where(listing), "side": name_of(Side, value["side"]),
             "quantity": scaled(value["quantity"], listing.quantity_decimals if listing else None),
             "price": scaled(value["price"], listing.price_decimals if listing else None),
-            "slice": value["slice"] or None,
+            "slice": value["slice"] or None, "rate": scaled(value["rate"], RATE_DECIMALS) if value["rate"] else None,
             "order_type": name_of(OrderType, value["order_type"]),
             "time_in_force": name_of(TimeInForce, value["time_in_force"]),
             "post_only": bool(value["flags"] & OrderFlag.POST_ONLY), "strategy": value["strategy"],

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from orderflow._core.doorbell import Doorbell
@@ -11,6 +11,7 @@ from orderflow.engine import EngineError, reasons
 from orderflow.exchanges.actions import Request
 from orderflow.exchanges.session import Session
 from orderflow.instrument import Instrument, Listing
+from orderflow.joining import Join, JoinError, joined
 from orderflow.servers.async_ import AsyncServer
 from orderflow.servers.capture_writer import CaptureWriter
 from orderflow.servers.connect import TIMEOUTS, Timeouts
@@ -44,6 +45,8 @@ class MarketData:
         Whether a book of which nothing is heard becomes STALE.
     timeouts : Timeouts
         Of connecting and of REST.
+    joins : dict of str -> Join
+        As of Engine.
 
     Attributes
     ----------
@@ -55,10 +58,11 @@ class MarketData:
                  ca_file: str | None = None, layout: str = "split", wait: str = "park",
                  cpus: dict[str, int] | None = None, tape_records: int = 0, captures: dict[str, Path] | None = None,
                  watch_silence: bool = True, timeouts: Timeouts = TIMEOUTS, allow_gil_transport: bool = True,
-                 touch_books: bool = False):
+                 touch_books: bool = False, joins: Mapping[str, Join] | None = None):
         self.sessions = list(sessions)
         self.left_out: dict[str, str] = {}
         self.report = report
+        self._joins = joins or {}
         self.core: Core
         self.instruments: dict[str, Instrument]
         self.conversations: list[Conversation] = []
@@ -114,7 +118,10 @@ class MarketData:
             raise EngineError(reasons(self.left_out))
         for name, reason in self.left_out.items():
             self.report(f"{reasons({name: reason})}; it is left out")
-        return listings, answers
+        try:
+            return joined(listings, self._joins, self.left_out), answers
+        except JoinError as error:
+            raise EngineError(str(error)) from None
 
     def _start_captures(self, answers: dict[str, list[tuple[Request, bytes]]]) -> None:
         for conversation in self.conversations:

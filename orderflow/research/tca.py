@@ -125,7 +125,8 @@ def _views(directory: Path, run: Run | None, notes: list[str]) -> Views:
     except SegmentError as error:
         notes.append(f"arrival prices, and mids before fills that took, are missing: {error}")
         inputs = None
-    return Views(inputs if inputs is not None else np.zeros(0, INPUT_RECORD_DTYPE), run.offset_ns if run else 0)
+    return Views(inputs if inputs is not None else np.zeros(0, INPUT_RECORD_DTYPE), run.offset_ns if run else 0,
+                 run.start.listings if run else ())
 
 
 def _notes(found: Journalled, costs: list[ParentCosts], run: Run | None) -> list[str]:

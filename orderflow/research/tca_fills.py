@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Protocol
 
 from orderflow._core.types import Liquidity
+from orderflow.instrument import RATE_DECIMALS
 from orderflow.research import tca_formulas as formulas
 from orderflow.research.tca_market import Moment, Question, Sample
 from orderflow.research.tca_records import TAKES_AT_ONCE, TEN, Fill, Order, Parent
@@ -53,17 +54,21 @@ def fees_of(parent: Parent, fills: Sequence[Fill]) -> Fees:
     """Added up as integers of one common scale."""
     amounts: dict[str, list[tuple[int, int]]] = {}
     worth: list[tuple[int, int]] = []
+    counted = {parent.quote, parent.base}
     for fill in fills:
         for asset, (amount, decimals) in fill.fees.items():
             amounts.setdefault(asset, []).append((amount, decimals))
             if asset == parent.quote:
                 worth.append((amount, decimals))
+            elif fill.order.rate and asset == fill.order.listing.quote:
+                worth.append((amount * fill.order.rate, decimals + RATE_DECIMALS))
+                counted.add(asset)
             elif asset == parent.base:
                 worth.append((amount * fill.price, decimals + parent.price_decimals))
     by_asset = {asset: exact(*_sum(parts)) for asset, parts in amounts.items()}
     quote, decimals = _sum([*worth, (0, parent.price_decimals + parent.quantity_decimals)])
     return Fees(by_asset, quote, decimals, {asset: amount for asset, amount in by_asset.items()
-                                            if asset not in (parent.quote, parent.base)})
+                                            if asset not in counted})
 
 
 def _sum(parts: Sequence[tuple[int, int]]) -> tuple[int, int]:

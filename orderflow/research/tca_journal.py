@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from orderflow._core import journal
+from orderflow._core.conversion import converted
 from orderflow._core.journal import Record, RecordKind
 from orderflow._core.types import (
     CHILD_ORDER_DTYPE,
@@ -135,7 +136,7 @@ class _Reader:
         first = start.listings[item.listings[0]] if item else None
         parent = Parent(
             self._run.epoch, int(told["parent_id"]), item.name if item else f"instrument {index}", item,
-            first.base if first else "", first.quote if first else "", int(told["side"]), int(told["quantity"]),
+            first.base if first else "", first.priced_in if first else "", int(told["side"]), int(told["quantity"]),
             name_of(Algorithm, int(told["algorithm"])),
             start.strategies[number] if number < len(start.strategies) else f"strategy {number}",
             self._unix(told["created_ns"]), record.wall_ns, self._unix(told["end_ns"]), number=self._taken,
@@ -159,7 +160,8 @@ class _Reader:
             int(told["client_order_id"]), item, listing,
             int(told["quantity"]) * TEN ** (parent.quantity_decimals - item.quantity_decimals),
             int(told["time_in_force"]), self._unix(told["decided_ns"]), self._unix(told["cause_receive_ns"]),
-            sequence=int(told["sequence"]), last_ns=record.wall_ns, slice=int(told["slice"]))
+            sequence=int(told["sequence"]), last_ns=record.wall_ns, slice=int(told["slice"]),
+            rate=int(told["rate"]))
         parent.orders.append(order)
         self._orders[order.client_order_id] = parent, order
 
@@ -213,7 +215,7 @@ class _Reader:
             if told["reconciliation"] and told["exchange_ns"]:
                 at_ns = max(order.decided_ns, min(at_ns, int(told["exchange_ns"])))
             fill = self._fills[key] = Fill(
-                order, at_ns, _rescaled(int(told["last_price"]), parent.price_decimals - listing.price_decimals),
+                order, at_ns, _paid(parent, order, int(told["last_price"]), listing),
                 _rescaled(int(told["last_quantity"]), parent.quantity_decimals - listing.quantity_decimals),
                 int(told["liquidity"]), trade, self._run.epoch, int(told["listing"]))
             order.fills.append(fill)
@@ -225,6 +227,14 @@ class _Reader:
         """Whose scales the report has: those of the run that tells it."""
         listings, index = self._run.start.listings, int(told["listing"])
         return listings[index] if index < len(listings) else order.listing
+
+
+def _paid(parent: Parent, order: Order, price: int, listing: Listing) -> int:
+    """The price of a fill in the instrument's currency, as the router and its reports have it."""
+    if not order.rate:
+        return _rescaled(price, parent.price_decimals - listing.price_decimals)
+    scaled = _rescaled(price, parent.price_decimals - HALVES - listing.price_decimals)
+    return converted(scaled, order.rate, parent.side) * TEN ** HALVES
 
 
 def _rescaled(value: int, decimals: int) -> int:

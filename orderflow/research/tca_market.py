@@ -7,8 +7,9 @@ their time and stepped through the loops that took them when the run traded; mem
 questions.
 
 The mid is halfway between the best bid and the best ask over those books of the instrument that are LIVE, as the router
-has it for its arrival price; without both there is none. Beyond the end of an exchange's recording its books are not
-LIVE, and beyond the end of all of them nothing is known.
+has it for its arrival price; without both there is none. Books in other quote currencies are converted with the rates
+as they stand, trades there with the middle of both; while there is no rate, both are left out. Beyond the end of an
+exchange's recording its books are not LIVE, and beyond the end of all of them nothing is known.
 """
 from __future__ import annotations
 
@@ -23,9 +24,13 @@ from typing import NamedTuple
 import numpy as np
 import zstandard
 
-from orderflow._core.types import TAPE_DTYPE, WAKE_DTYPE, TapeKind
+from orderflow._core.board import BOARD_ENTRY_DTYPE
+from orderflow._core.conversion import converted
+from orderflow._core.types import TAPE_DTYPE, WAKE_DTYPE, BookState, Side, TapeKind
+from orderflow.consolidated import rates_of
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import SessionSettings
+from orderflow.instrument import RATE_DECIMALS
 from orderflow.research.replayed import TAPE_RECORDS
 from orderflow.research.tca_records import HALVES, TEN, Run
 from orderflow.research.tca_views import View
@@ -35,6 +40,8 @@ from orderflow.wiring import build_core
 
 #: The first word of types.Recorded: when it was taken.
 NOW = struct.Struct("<q")
+#: A board of which nothing is known.
+UNREAD = np.zeros(1, BOARD_ENTRY_DTYPE)[0]
 #: Bytes of types.Recorded before its payload: a record that is shorter was torn off.
 HEADER_BYTES = 32
 
@@ -159,8 +166,10 @@ class Market:
                              f"was made by orderflow {start.version}: analyse it with that version")
         self.table = self._core.table
         self._prices = [_Prices() for _ in self._core.instruments]
+        self._rates = [(0, 0)] * len(start.listings)
+        self._gives_rates = {int(row["rate_instrument"]) for row in self._core.table if row["conversion"]}
+        self._ended: set[str] = set()       # exchanges whose recording has ended
         self._wanted: set[tuple[int, int]] = set()
-        self._published: dict[tuple[int, int], tuple[int | None, int | None]] = {}
         self.boards = {}
         self.last_mids: dict[int, tuple[int, int]] = {}
         self.problems: list[str] = []
@@ -191,7 +200,7 @@ class Market:
                 self._take(name, record, now_ns, own)
             else:
                 self._end(name, now_ns)
-        found |= {view: self._seen(view) for view in views if all(one in self._published for one in view.publications)}
+        found |= {view: self._seen(view) for view in views if all(one in self.boards for one in view.publications)}
         self.last_mids = {index: prices.last for index, prices in enumerate(self._prices) if prices.last is not None}
         return found
 
@@ -228,22 +237,55 @@ class Market:
                 self._trade(event)
 
     def _show(self, listing: int, now_ns: int) -> None:
-        entry, row = self._core.board.read(listing), self._core.table[listing]
-        factor = int(row["price_factor"]) * TEN ** HALVES
-        bid, ask = (int(entry[side][0]["price"]) * factor if entry[count] else None     # there are none unless LIVE
-                    for side, count in (("bids", "bid_count"), ("asks", "ask_count")))
-        self._prices[int(row["instrument"])].show(listing, bid, ask, now_ns)
+        entry, instrument = self._core.board.read(listing), int(self._core.table[listing]["instrument"])
+        bid, ask = self._tops(listing, entry, self._rates[listing])
+        self._prices[instrument].show(listing, bid, ask, now_ns)
         if (published := (listing, int(entry["publication"]))) in self._wanted:
-            self._published[published], self.boards[published] = (bid, ask), entry
+            self.boards[published] = entry
+        if instrument in self._gives_rates:
+            self._convert_anew(now_ns)
+
+    def _tops(self, listing: int, entry: np.void, rates: tuple[int, int]) -> tuple[int | None, int | None]:
+        """Best bid and best ask as prices are here; there are none unless the book is LIVE."""
+        row, (buy, sell) = self._core.table[listing], rates
+        if row["conversion"] and not buy:
+            return None, None
+        bid, ask = (converted(int(entry[side][0]["price"]) * int(row["price_factor"]), rate, taker) * TEN ** HALVES
+                    if entry[count] else None for side, count, rate, taker in (
+                        ("bids", "bid_count", sell, Side.SELL), ("asks", "ask_count", buy, Side.BUY)))
+        return bid, ask
+
+    def _convert_anew(self, now_ns: int) -> None:
+        """Show the books again whose rate is another one now."""
+        before, self._rates = self._rates, rates_of(self._core.table, self._entry)
+        for listing, rate in enumerate(self._rates):
+            if rate != before[listing] and self._core.listings[listing].exchange not in self._ended:
+                self._prices[int(self._core.table[listing]["instrument"])].show(
+                    listing, *self._tops(listing, self._core.board.read(listing), rate), now_ns)
+
+    def _entry(self, listing: int) -> np.void:
+        """What is known of a board; nothing where the recording has ended."""
+        entry = self._core.board.read(listing).copy()
+        if self._core.listings[listing].exchange in self._ended:
+            entry["book_state"] = BookState.STALE
+        return entry
 
     def _trade(self, event) -> None:
         row = self._core.table[int(event["listing"])]
         prices = self._prices[int(row["instrument"])]
         quantity = int(event["quantity"]) * int(row["quantity_factor"])
+        price = int(event["price"]) * int(row["price_factor"]) * TEN ** HALVES
+        if row["conversion"]:
+            rate = sum(self._rates[int(event["listing"])])
+            if not rate:
+                return
+            price = price * rate // (2 * TEN ** RATE_DECIMALS)
         prices.volume += quantity
-        prices.notional += quantity * int(event["price"]) * int(row["price_factor"]) * TEN ** HALVES
+        prices.notional += quantity * price
 
     def _end(self, name: str, now_ns: int) -> None:
+        self._ended.add(name)
+        self._convert_anew(now_ns)
         for listing, item in enumerate(self._core.listings):
             if item.exchange == name:
                 self._prices[int(self._core.table[listing]["instrument"])].show(listing, None, None, now_ns)
@@ -254,7 +296,11 @@ class Market:
         return prices.sample()
 
     def _seen(self, view: View) -> Sample:
-        tops = {one[0]: self._published[one] for one in view.publications}
+        """With the rates that the router had read by then."""
+        seen = {listing: self.boards[listing, publication] for listing, publication in view.publications}
+        rates = rates_of(self._core.table, lambda listing: seen.get(listing, UNREAD))
+        tops = {listing: self._tops(listing, entry, rates[listing]) for listing, entry in seen.items()
+                if self._core.table[listing]["instrument"] == view.instrument}
         bids = {listing: bid for listing, (bid, _) in tops.items() if bid is not None}
         asks = {listing: ask for listing, (_, ask) in tops.items() if ask is not None}
         return Sample(_mid(bids, asks), _quotes(bids, asks), 0, 0, 0, 0)

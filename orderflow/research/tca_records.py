@@ -63,6 +63,8 @@ class Order:
         Of the router's input that it was decided at.
     slice : int
         Of its parent's time, from 1; 0 = it was not paced.
+    rate : int
+        With which its listing's prices were converted into the instrument's currency; 0 = they were not.
     end : str
         cancelled, expired, rejected or not_sent; empty while it is open and when it was filled.
     """
@@ -83,6 +85,7 @@ class Order:
     cancels_rejected: int = 0
     in_doubt: bool = False
     slice: int = 0
+    rate: int = 0
     end: str = ""
     fills: list[Fill] = field(default_factory=list)
 

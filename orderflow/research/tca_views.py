@@ -7,12 +7,13 @@ for a replay.
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from orderflow._core.types import InputKind
-from orderflow.instrument import Instrument
+from orderflow.instrument import Instrument, Listing
 from orderflow.research.tca_records import Order, Parent
 
 PUBLICATION_MASK = (1 << 40) - 1
@@ -26,7 +27,7 @@ class View(NamedTuple):
     instrument : int
         Index in the run.
     publications : tuple of (listing, publication)
-        Of the boards that had been read.
+        Of the boards that had been read: its own, and those that give its listings their rates.
     """
 
     instrument: int
@@ -42,10 +43,12 @@ class Views:
         The router's input log.
     offset_ns : int
         Unix clock - monotonic clock of the run.
+    listings : sequence of Listing
+        Of the run: which of them give others their rates.
     """
 
-    def __init__(self, inputs: np.ndarray, offset_ns: int):
-        self._offset_ns = offset_ns
+    def __init__(self, inputs: np.ndarray, offset_ns: int, listings: Sequence[Listing] = ()):
+        self._offset_ns, self._listings = offset_ns, listings
         reads = inputs[inputs["kind"] == InputKind.BOARD_READ]
         self._reads = {int(listing): reads[reads["source"] == listing] for listing in np.unique(reads["source"])}
         self._parents = inputs[inputs["kind"] == InputKind.INPUT_PARENT]
@@ -67,7 +70,9 @@ class Views:
     def _at(self, sequence: int, item: Instrument) -> View:
         """The newest publications that were read up to an input."""
         found = []
-        for listing in item.listings:
+        sources = {listing.convert for listing in self._listings if listing.instrument == item.name} - {""}
+        givers = [index for index, listing in enumerate(self._listings) if listing.instrument in sources]
+        for listing in (*item.listings, *givers):
             reads = self._reads.get(listing)
             if reads is not None and (place := int(np.searchsorted(reads["sequence"], sequence, "right"))):
                 found.append((listing, int(reads["number"][place - 1]) & PUBLICATION_MASK))

@@ -72,7 +72,7 @@ cdef nogil:
         cdef int128 price
         for k in range(count):
             for level in range(offers[k].count if offers[k].usable else 0):
-                price = consolidated.all_in_price(offers[k].listing, side, offers[k].levels[level].price)
+                price = consolidated.all_in_price(&offers[k], side, level)
                 if price > most if side == Side.BUY else price < most:
                     offers[k].count = level
                     break

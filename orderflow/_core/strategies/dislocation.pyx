@@ -18,7 +18,7 @@ the no-arbitrage band of two markets with proportional fees.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core.strategy cimport Strategy, StrategyContext, halt, submit, submit_at
-from orderflow._core.types cimport BoardEntry, BookState, ParentOrder, ParentReport, ParentStatus, Side
+from orderflow._core.types cimport BoardEntry, BookState, Conversion, ParentOrder, ParentReport, ParentStatus, Side
 
 cdef enum:
     FEE_UNIT = 100000000
@@ -131,10 +131,12 @@ cdef class Dislocation(Strategy):
         return found
 
     cdef bint open_to(self, StrategyContext *context, uint32_t listing) noexcept nogil:
-        """Whether a listing may be traded: of the instrument, LIVE, and not as the last trade found it."""
+        """Whether a listing may be traded: of the instrument and in its currency, LIVE, and not as the last trade found
+        it."""
         cdef const BoardEntry *view = &context.views[listing]
         cdef int which
-        if context.listings[listing].instrument != self.instrument or view.book_state != BookState.LIVE:
+        if (context.listings[listing].instrument != self.instrument or view.book_state != BookState.LIVE
+                or context.listings[listing].conversion != Conversion.NOT_CONVERTED):
             return False
         for which in range(2):
             if self.trades and self.taken[which] == listing and self.publications[which] == view.publication:
