@@ -27,8 +27,8 @@ def status_of(engine: Any) -> dict[str, Any]:
     `paper`: its orders are filled by a model; `killed` names what the kill switch stops, `trading_state` is the
     router's; `orders` counts what the order table holds, `open_orders` names the first hundred of those that have not
     ended; `splits` counts how parent orders were split, and tells of the last one whose search was cut short how much
-    less it might have cost, or more have filled; `differences` are those between exchanges' books and ours for which
-    instruments are halted.
+    less it might have cost, or more have filled; `residuals` are the rests below every minimum that are kept, positive
+    = to buy; `differences` are those between exchanges' books and ours for which instruments are halted.
     """
     waiting = [view for view in engine.orders.orders() if view.status not in ENDED]
     switch = engine.core.kill
@@ -42,7 +42,10 @@ def status_of(engine: Any) -> dict[str, Any]:
         "orders": {"open": len(waiting),
                    "in_doubt": sum(view.status == OrderStatus.IN_DOUBT for view in waiting)},
         "open_orders": [_order(engine, view) for view in waiting[:MOST_ORDERS]],
-        "positions": _positions(engine), "refusals": engine.router.counts["refusals"], "splits": splits_of(engine),
+        "positions": _positions(engine),
+        "residuals": [{"strategy": one.strategy, "instrument": one.instrument, "quantity": canonical(one.amount),
+                       "parents": one.parents} for one in engine.residuals()],
+        "refusals": engine.router.counts["refusals"], "splits": splits_of(engine),
         "differences": [{"exchange": one.exchange, "reason": one.reason, "instruments": list(one.instruments),
                          "what": one.what, "expected": one.expected, "found": one.found, "text": str(one)}
                         for one in engine.differences],

@@ -27,7 +27,8 @@ from libc.string cimport memset
 
 from orderflow._core cimport (
     active_parents, allocation, board, consolidated, crash_point, input_log, journal, kill, latency, order_states,
-    order_table, orders, pacing, parents, passive, pending, risk, risk_exposure, risk_price, risk_rates, timers)
+    order_table, orders, pacing, parents, passive, pending, residuals, risk, risk_exposure, risk_price, risk_rates,
+    timers)
 from orderflow._core.active_parents cimport ActiveParents
 from orderflow._core.algos cimport participation, volume_curve
 from orderflow._core.allocation cimport Allocation, Allocator, Split
@@ -45,6 +46,7 @@ from orderflow._core.parents cimport Parent
 from orderflow._core.passive cimport Plan, Step
 from orderflow._core.placeable cimport Cap
 from orderflow._core.positions cimport Position
+from orderflow._core.residuals cimport Residuals
 from orderflow._core.ring cimport Ring64, Ring128
 from orderflow._core.risk cimport Approved
 from orderflow._core.risk_state cimport Decision, Risk, refuse
@@ -116,6 +118,7 @@ cdef struct RouterState:
     uint8_t *strategy_pending   # by listing; we raise, the strategizer lowers
     Table *table
     Risk *risk
+    Residuals *residuals
     Journal *journal
     InputLog *log
     Allocator *allocator
@@ -860,6 +863,8 @@ cdef nogil:
         stays reserved."""
         drop_timer(self, &self.parent_timers[slot])
         drop_timer(self, &self.slice_timers[slot])
+        if reason == Reason.BELOW_MINIMUM_REMAINS and not self.table.parents[slot].closing:
+            residuals.keep(self.residuals, self.journal, &self.table.parents[slot], now_ns)
         orders.close_parent(self.table, slot, reason, now_ns)
         self.table.parents[slot].withdrawing = 1
         if self.table.parents[slot].order.algorithm == Algorithm.RESTING:
@@ -954,9 +959,15 @@ cdef nogil:
             deny_parent(self, order, <uint8_t>-slot, now_ns)
             return
         risk.register_parent(self.risk, <uint32_t>slot, order, now_ns)
+        if order.with_residual:
+            risk.change_parent(self.risk, <uint32_t>slot, residuals.take(
+                self.residuals, self.journal, &self.table.parents[slot], now_ns))
         active_parents.enter(&self.active, order.instrument, <uint32_t>slot)
         if order.end_ns:
             self.parent_timers[slot] = timers.schedule(self.timers, order.end_ns, order.parent_id)
+        if self.table.parents[slot].order.quantity == 0:
+            end_parent(self, <uint32_t>slot, Reason.NETTED, now_ns)
+            return
         tell_parent(self, <uint32_t>slot, NULL, now_ns)
         if pacing.is_paced(order.algorithm):
             set_up_pace(self, &self.table.parents[slot])
@@ -1017,6 +1028,9 @@ cdef nogil:
             on_limited(self, order, report, now_ns)
         if outcome.parent == <uint32_t>NONE:
             return
+        if outcome.filled and self.table.parents[outcome.parent].reason == Reason.BELOW_MINIMUM_REMAINS:
+            residuals.correct(self.residuals, self.journal, &self.table.parents[outcome.parent],
+                              outcome.filled * self.listings[order.child.listing].quantity_factor, now_ns)
         if report.exec_type == ExecType.REPORT_REPLACE_REJECTED and not order_states.is_terminal(outcome.status):
             give_up_wanted(self, outcome.parent, report.reason, now_ns)
         if outcome.filled or outcome.parent_status != outcome.parent_before:
