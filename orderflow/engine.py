@@ -858,8 +858,9 @@ class Engine:
     def replace(self, parent_id: int, *, quantity: object = None, limit_price: object = None) -> None:
         """Ask for another whole quantity (what is filled included) or limit price of a parent order.
 
-        One that rests is changed in place where the exchange can do that, and otherwise cancelled and ordered anew. It
-        stays as it is where risk or the exchange refuses: `parent(...)` shows what holds. A quantity that is filled
+        What is not named stays as it was last asked for. One that rests is changed in place where the exchange can do
+        that, and otherwise cancelled and ordered anew. It stays as it is where risk or the exchange refuses:
+        `parent(...)` shows what holds. A quantity that is filled
         already ends it. Errors as of `submit` and `cancel`.
         """
         state = self.parent(parent_id)

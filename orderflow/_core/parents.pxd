@@ -31,6 +31,8 @@ cdef struct Parent:
     int64_t arrival_price       # mid when it arrived
     int64_t wanted_quantity     # another one was asked for; 0 = none. Its price is the next field
     int64_t wanted_price
+    int64_t asked_quantity      # the last that the exchange was asked for; 0 = none that is open. Its price follows
+    int64_t asked_price
     int64_t taken               # part of `order.quantity` that the residuals had; negative = netted off
     int64_t before_quantity     # `order.quantity` before it was raised for a replacement under way; 0 = it was not
     uint64_t resting            # client order id of its order (Algorithm.RESTING), 0 = none

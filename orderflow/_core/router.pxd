@@ -496,22 +496,32 @@ cdef nogil:
             send_child(self, slot, index, plan.quantity, plan.price, TimeInForce.GTC, now_ns, cause_ns)
 
     inline void want(RouterState *self, uint32_t slot, const ParentOrder *order, int64_t now_ns) noexcept:
-        """A parent is to have another quantity or limit price."""
+        """A parent is to have another quantity or limit price. What is not named is as it was last wanted."""
         cdef Parent *parent = &self.table.parents[slot]
-        parent.wanted_quantity = order.quantity if order.quantity > 0 else parent.order.quantity
-        parent.wanted_price = order.limit_price if order.limit_price > 0 else parent.order.limit_price
+        if parent.wanted_quantity == 0:
+            parent.wanted_quantity = parent.order.quantity
+            parent.wanted_price = parent.order.limit_price
+        if order.quantity > 0:
+            parent.wanted_quantity = order.quantity
+        if order.limit_price > 0:
+            parent.wanted_price = order.limit_price
         if parent.order.algorithm != Algorithm.RESTING:
             take_wanted(self, slot, now_ns)
         route(self, slot, now_ns, order.cause_receive_ns)
 
-    inline void take_wanted(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
-        """What was wanted is so now; a quantity is never less than what is filled or out."""
-        cdef Parent *parent = &self.table.parents[slot]
+    inline void make_parent(RouterState *self, uint32_t slot, int64_t quantity, int64_t price,
+                            int64_t now_ns) noexcept:
+        """A parent has another quantity, though never less than what is filled or out, and another limit price."""
+        cdef const Parent *parent = &self.table.parents[slot]
         cdef int64_t least = parent.filled + parent.working + parent.in_doubt
-        cdef int64_t quantity = parent.wanted_quantity if parent.wanted_quantity > least else least
-        orders.change_parent(self.table, slot, quantity, parent.wanted_price, now_ns)
-        risk.change_parent(self.risk, slot, quantity)
-        parent.wanted_quantity = parent.before_quantity = 0
+        orders.change_parent(self.table, slot, quantity if quantity > least else least, price, now_ns)
+        risk.change_parent(self.risk, slot, parent.order.quantity)
+
+    inline void take_wanted(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
+        """What was wanted is so now."""
+        cdef Parent *parent = &self.table.parents[slot]
+        make_parent(self, slot, parent.wanted_quantity, parent.wanted_price, now_ns)
+        parent.wanted_quantity = parent.before_quantity = parent.asked_quantity = 0
         if pacing.is_paced(parent.order.algorithm):
             pacing.refresh(parent)
             release_tail(self, parent)
@@ -527,7 +537,7 @@ cdef nogil:
         if parent.before_quantity:
             orders.change_parent(self.table, slot, parent.before_quantity, parent.order.limit_price, now_ns)
             risk.change_parent(self.risk, slot, parent.before_quantity)
-        parent.wanted_quantity = parent.before_quantity = 0
+        parent.wanted_quantity = parent.before_quantity = parent.asked_quantity = 0
         memset(&report, 0, sizeof(ParentReport))
         parents.describe(parent, now_ns, &report)
         report.reason = reason
@@ -568,16 +578,20 @@ cdef nogil:
     inline void amend_child(RouterState *self, uint32_t slot, uint32_t at, int64_t price, int64_t quantity,
                             int64_t now_ns) noexcept:
         """Another price and whole quantity for a parent's order, in place. A parent that is to have more has it from
-        now on, until that is refused: fills of the larger order may come before its confirmation."""
+        now on, until that is refused: fills of the larger order may come before its confirmation. Nothing else of it
+        is under way, so what was asked before this and not refused is what it is."""
         cdef Parent *parent = &self.table.parents[slot]
         cdef Order *order = &self.table.orders[at]
         cdef ChildOrder child = order.child
         cdef Decision decision
         cdef Outcome outcome
         cdef uint8_t code
+        if parent.asked_quantity:
+            make_parent(self, slot, parent.asked_quantity, parent.asked_price, now_ns)
+        parent.asked_quantity, parent.asked_price, parent.before_quantity = (
+            parent.wanted_quantity, parent.wanted_price, 0)
         if parent.wanted_quantity > parent.order.quantity:
-            if parent.before_quantity == 0:
-                parent.before_quantity = parent.order.quantity
+            parent.before_quantity = parent.order.quantity
             orders.change_parent(self.table, slot, parent.wanted_quantity, parent.order.limit_price, now_ns)
             risk.change_parent(self.risk, slot, parent.wanted_quantity)
         code = risk.check_replace(self.risk, order, price, quantity, now_ns, &decision)
