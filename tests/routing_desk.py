@@ -4,7 +4,8 @@ import random
 import numpy as np
 
 from orderflow._core.types import EXECUTION_REPORT_DTYPE, ChildKind, ExecType
-from tests.routing_storm import MIDS, Storm
+from tests.routing_storm import Storm
+from tests.storm_listings import MIDS
 
 #: A bid far away, so that there is a mid.
 BIDS = [(MIDS[0] - 3, 100)]

@@ -21,15 +21,12 @@ from orderflow._core.loop_router import RouterLoop
 from orderflow._core.orders import Orders
 from orderflow._core.residuals import ResidualLedger
 from orderflow._core.ring import Ring
-from orderflow._core.risk import RiskBook
 from orderflow._core.types import (
     CHILD_ORDER_DTYPE,
-    LISTING_DTYPE,
     PARENT_ORDER_DTYPE,
     PARENT_REPORT_DTYPE,
     WAKE_DTYPE,
     Algorithm,
-    Amends,
     BookState,
     ChildKind,
     ParentKind,
@@ -38,33 +35,16 @@ from orderflow._core.types import (
     TradingState,
 )
 from tests.scripted_exchange import MS, ScriptedExchange
+from tests.storm_listings import AMENDS, LISTINGS, MIDS, NAMES, STRATEGIES, listings, risk_book
 
 START_NS = 1_800_000_000 * 1000 * MS
-NAMES = ("one", "two", "three")
-STRATEGIES = 3
-MIDS = (100_000, 5_000)         # of the instruments, in their scale
-UNLIMITED = 1 << 110
-#: By listing: instrument, exchange, lot, minimum quantity, factor of prices, factor of quantities, taker fee in 1e-8.
-LISTINGS = ((0, 0, 10, 20, 1, 1, 100_000), (0, 1, 1, 5, 10, 10, 20_000), (0, 2, 1, 100, 1, 1, -10_000),
-            (1, 0, 5, 50, 1, 1, 100_000), (1, 1, 1, 1, 1, 20, 50_000), (1, 2, 1, 30, 1, 1, 20_000))
-AMENDS = (Amends.AMENDS_PRICE_AND_QUANTITY, Amends.AMENDS_QUANTITY_DOWN, Amends.AMENDS_NOTHING)
 PACED = (Algorithm.TWAP, Algorithm.SHORTFALL, Algorithm.CLOSE, Algorithm.POV, Algorithm.VWAP)
-#: What happens, and how often.
+#: What happens, and how often. In every storm some of it happens much more often than in others (after A. Groce et al.,
+#: "Swarm testing", ISSTA 2012): what is rare everywhere meets nothing else that is rare.
 ACTIONS = {"submit": 9, "move": 6, "cancel": 1, "replace": 3, "pause": 1, "resume": 2, "trade": 4, "end": 1, "stale": 1,
            "empty": 1, "disconnect": 1, "connect": 3, "limit": 1, "deafen": 1, "hear": 3, "wait": 1}
-WEIGHED = [action for action, times in ACTIONS.items() for _ in range(times)]
+FAVOURITES, MORE = 2, 12
 ENDED = (ParentStatus.PARENT_DONE, ParentStatus.PARENT_DENIED)
-
-
-def listings():
-    """Six listings of two instruments on three exchanges, in different scales."""
-    table = np.zeros(len(LISTINGS), LISTING_DTYPE)
-    for index, (row, fields) in enumerate(zip(table, LISTINGS, strict=True)):
-        row["index"], row["tick"], row["maximum_quantity"] = index, 1, 1 << 40
-        for name, value in zip(("instrument", "exchange", "lot", "minimum_quantity", "price_factor", "quantity_factor",
-                                "taker_fee"), fields, strict=True):
-            row[name] = value
-    return table
 
 
 class Storm:
@@ -94,14 +74,17 @@ class Storm:
                  for name, rings, amends in zip(NAMES, self._rings, AMENDS, strict=True)]
         self.router = RouterLoop(
             self.table, ports, self.board, self._pending, np.zeros(len(LISTINGS), np.uint8), self.orders,
-            self._limits(), self.residuals, self.journal, self._log, Splitter(self.table, depth=20), self._parents,
-            self._parent_reports, Ring(16, 64), Doorbell(), Doorbell(), np.zeros(1, np.uint8), KillSwitch(list(NAMES)),
-            unix_offset_ns=0, now_ns=self.now_ns, curves=[VolumeCurve(np.full(288, 1e6)), None])
+            risk_book(self.table), self.residuals, self.journal, self._log, Splitter(self.table, depth=20),
+            self._parents, self._parent_reports, Ring(16, 64), Doorbell(), Doorbell(), np.zeros(1, np.uint8),
+            KillSwitch(list(NAMES)), unix_offset_ns=0, now_ns=self.now_ns,
+            curves=[VolumeCurve(np.full(288, 1e6)), None])
         self.exchanges = [ScriptedExchange(dice, {i: row[2] for i, row in enumerate(LISTINGS)}, rings["reports"].push)
                           for rings in self._rings]
         self._stale = [False] * len(LISTINGS)
         self._versions, self._traded = [0] * len(LISTINGS), [0] * len(LISTINGS)
         self._epochs = [1] * len(NAMES)
+        favourites = [dice.choice(list(ACTIONS)) for _ in range(FAVOURITES)] * MORE
+        self._weighed = [action for action, times in ACTIONS.items() for _ in range(times)] + favourites
         self.asked = {}                 # by parent id: the PARENT_ORDER_DTYPE record
         self.raised = defaultdict(int)  # by parent id: the largest quantity that it was ever replaced by
         self.told = {}                  # by parent id: its last report
@@ -110,19 +93,6 @@ class Storm:
         self.router.set_state(TradingState.ACTIVE)
         for listing in range(len(LISTINGS)):
             self.publish(listing)
-
-    def _limits(self):
-        risk = RiskBook(self.table, orders=2048, parents=64, strategies=STRATEGIES)
-        for listing in range(len(LISTINGS)):
-            risk.set_listing(listing, maximum_quantity=1 << 40, maximum_notional=UNLIMITED)
-        for instrument in range(2):
-            risk.set_instrument(instrument, maximum_position=1 << 50, collar=10_000_000, reference_age_ns=1 << 60)
-        risk.set_money("total", 0, 0, maximum_used=UNLIMITED, maximum_loss=UNLIMITED)
-        for strategy in range(STRATEGIES):
-            risk.set_money("strategy", strategy, 0, maximum_used=UNLIMITED, maximum_loss=UNLIMITED)
-        for exchange in range(len(NAMES)):
-            risk.set_money("exchange", exchange, 0, maximum_used=UNLIMITED, maximum_loss=UNLIMITED)
-        return risk
 
     def close(self):
         """Files; idempotent."""
@@ -133,7 +103,7 @@ class Storm:
 
     def step(self):
         """Something happens."""
-        self.happen(self.dice.choice(WEIGHED))
+        self.happen(self.dice.choice(self._weighed))
 
     def happen(self, action):
         """One of ACTIONS; time passes, with everything that follows by then."""

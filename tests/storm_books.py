@@ -22,7 +22,8 @@ from orderflow._core.types import (
     ResidualKind,
     Side,
 )
-from tests.routing_storm import LISTINGS, STRATEGIES, Storm
+from tests.routing_storm import Storm
+from tests.storm_listings import LISTINGS, STRATEGIES
 
 STEPS = 60
 #: Segments are made durable before they are used, which costs much more than a storm does on a disk.

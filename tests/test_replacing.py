@@ -4,7 +4,7 @@ import pytest
 
 from orderflow._core.types import Algorithm, ChildKind, ExecType, FaultCode, ParentKind, Reason
 from tests.routing_desk import RoutingDesk
-from tests.routing_storm import MIDS
+from tests.storm_listings import MIDS
 
 PRICE = MIDS[0] - 10
 

@@ -17,8 +17,9 @@ from orderflow.residuals import Residual, ResidualError, enter, named
 from orderflow.status import status_of
 from tests.recovery_desk import Desk
 from tests.routing_desk import BIDS, RoutingDesk
-from tests.routing_storm import MIDS, Storm
+from tests.routing_storm import Storm
 from tests.storm_books import over
+from tests.storm_listings import MIDS
 from tests.three_exchanges import engines
 
 #: Below every exchange's minimum.
