@@ -126,6 +126,32 @@ def test_strategies_and_instruments_keep_their_own(calm, tmp_path):
     assert over(calm, tmp_path) == []
 
 
+class Crumbs:
+    """Buys a crumb, and then what there is to buy."""
+
+    def __init__(self):
+        self.left, self.told = [("1", True), (5 * CRUMB, False)], []
+
+    def on_signal(self, market, listing, entry):
+        if self.left:
+            quantity, takes = self.left.pop()
+            market.submit(INSTRUMENT, "buy", quantity, with_residual=takes)
+
+    def on_report(self, market, report):
+        self.told.append((ParentStatus(report["status"]).name, int(report["quantity"]), int(report["taken"])))
+
+
+def test_a_strategy_takes_its_own(make):
+    strategy = Crumbs()
+    engine = make(strategies=[strategy], strategy_names=["crumbs"])
+    engine.wait(engine.submit(INSTRUMENT, "sell", 3 * CRUMB))
+    engine.run(5)
+    one = 10**engine.instruments[INSTRUMENT].quantity_decimals
+    assert engine.failures == [] and strategy.left == []
+    assert ("PARENT_DONE", 5, 0) in strategy.told and strategy.told[-1] == ("PARENT_DONE", one + 5, 5)
+    assert kept(engine) == [("manual", INSTRUMENT, -3 * CRUMB, 1)]
+
+
 def test_a_fill_that_comes_after_the_rest_was_kept_is_taken_off_it(tmp_path):
     """The exchange said that the order had ended with 10, and tells of 10 more when the parent is long done."""
     desk = RoutingDesk(random.Random(1), tmp_path)
