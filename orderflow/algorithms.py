@@ -25,7 +25,8 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
                  unix_ns: int = 0, algorithm: str = "immediate", seconds: float | None = None, start_seconds: float = 0,
                  slices: int | None = None, randomness: int = 0, minimum_slice: object = None,
                  half_life: float | None = None, participation: object = None, exchanges: Sequence[str] = (),
-                 post_only: bool = False, display: object = None, urgency: int | None = None) -> np.void:
+                 post_only: bool = False, display: object = None, urgency: int | None = None,
+                 with_residual: bool = False) -> np.void:
     """One PARENT_ORDER_DTYPE record, without its id; the arguments are those of Engine.submit. `now_ns` is what the
     engine's monotonic clock shows, and `unix_ns` the unix clock.
 
@@ -52,6 +53,7 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
     record["flags"] = OrderFlag.POST_ONLY if post_only else 0
     record["created_ns"] = record["start_ns"] = now_ns
     record["end_ns"] = now_ns + int(seconds * 1e9) if seconds is not None else 0
+    record["with_residual"] = with_residual
     record["listings"] = _listings(core, item, exchanges)
     allowed = int(record["listings"]).bit_count() if exchanges else len(item.listings)
     if kind == Algorithm.RESTING and (limit_price is None or allowed != 1):

@@ -5,7 +5,8 @@ what had not provably ended by its last record, and what was held, is written to
 the new run's own numbers. So a recovery reads one run, however many there were, and a replay finds it all in the run
 that it replays. RUN_START says how many they are: a run that was killed before it had them all cannot have traded, and
 is passed over. Listings are known again by exchange and symbol. Orders that had not ended are in doubt, whatever was
-last heard of them: nobody listened in between. What accounts should hold goes over as well (held.py).
+last heard of them: nobody listened in between. What accounts should hold goes over as well
+(held.py), and so do rests that are kept (residuals.py).
 """
 from __future__ import annotations
 
@@ -18,8 +19,10 @@ from orderflow import held
 from orderflow._core.client_id import prefix_of
 from orderflow._core.journal_scan import JournalScan, epoch_of, paths_of
 from orderflow._core.recovery import Recovery
+from orderflow._core.residuals import ResidualLedger
 from orderflow._core.segments import SegmentError
 from orderflow.instrument import Listing, table
+from orderflow.residuals import Residual, enter, named
 from orderflow.run_start import RunStart
 
 #: A fee in an asset that is not in the exchange's table (codec.pxd).
@@ -49,24 +52,28 @@ class Carried:
         Positions of listings that the run does not have, as the run that had them last wrote them.
     held : list of dict
         What accounts should hold, those of exchanges that the run does not have included (held.py).
+    residuals : list of dict
+        Rests that are kept, those of strategies and instruments that the run does not have included (residuals.py).
     """
 
     orders: list[dict[str, Any]] = field(default_factory=list)
     positions: list[dict[str, Any]] = field(default_factory=list)
     elsewhere: list[dict[str, Any]] = field(default_factory=list)
     held: list[dict[str, Any]] = field(default_factory=list)
+    residuals: list[dict[str, Any]] = field(default_factory=list)
 
     def take(self, fields: dict[str, Any]) -> None:
         """One CARRIED record."""
         for kind, found in (("order", self.orders), ("position", self.positions), ("elsewhere", self.elsewhere),
-                            ("held", self.held)):
+                            ("held", self.held), ("residual", self.residuals)):
             if kind in fields:
                 found.append(fields[kind])
 
     def records(self) -> list[dict[str, Any]]:
         """The fields of each CARRIED record."""
         return [*({"order": each} for each in self.orders), *({"position": each} for each in self.positions),
-                *({"elsewhere": each} for each in self.elsewhere), *({"held": each} for each in self.held)]
+                *({"elsewhere": each} for each in self.elsewhere), *({"held": each} for each in self.held),
+                *({"residual": each} for each in self.residuals)]
 
     def enter(self, orders: Any, now_ns: int) -> list[int]:
         """Into an order table; the slots of the orders."""
@@ -115,6 +122,8 @@ def left_by(directory: Any, epoch: int) -> tuple[RunStart, Carried, int] | None:
     listings = table(run.listings, names)
     ledger = Recovery(listings, prefix_of(run.instance, epoch), orders=1 << 16, parents=1 << 14, fills=1 << 18,
                       listings_per_instrument=width)
+    kept = ResidualLedger(len(run.strategies), len(run.instruments))
+    ledger.follow_residuals(kept)
     accounts, assets = held.books_of(run, listings), {each.name: each.assets for each in run.exchanges}
     for book in accounts.values():
         ledger.follow(book)
@@ -125,6 +134,8 @@ def left_by(directory: Any, epoch: int) -> tuple[RunStart, Carried, int] | None:
         one.enter(ledger, 0)
         before.elsewhere += one.elsewhere
         before.held += one.held
+        before.residuals += [each.document() for each in enter(
+            kept, (Residual(**each) for each in one.residuals), run.strategies, run.instruments)]
         taken += 1
         if taken == first["carried"]:
             for name, book in accounts.items():
@@ -140,7 +151,8 @@ def left_by(directory: Any, epoch: int) -> tuple[RunStart, Carried, int] | None:
                    [*(each for each in before.held if each["exchange"] not in accounts
                       or ("amount" in each and each["asset"] not in assets[each["exchange"]])),
                     *(each for name, book in accounts.items()
-                      for each in held.records(name, book, assets[name], run.listings))])
+                      for each in held.records(name, book, assets[name], run.listings))],
+                   [*before.residuals, *(each.document() for each in named(kept, run.strategies, run.instruments))])
     return run, left, ledger.wall_offset_ns
 
 
@@ -184,7 +196,7 @@ def carried(directory: Any, epoch: int, listings: Sequence[Listing], assets: dic
         return Carried()
     run, left, offset_ns = known
     places = {(listing.exchange, listing.symbol): index for index, listing in enumerate(listings)}
-    result = Carried(held=left.held)
+    result = Carried(held=left.held, residuals=left.residuals)
     for number, order in enumerate(left.orders, 1):
         old = run.listings[order["listing"]]
         index = places.get((old.exchange, old.symbol))

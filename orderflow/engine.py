@@ -24,6 +24,7 @@ from orderflow._core.loop_router import RouterLoop, StrategizerLoop
 from orderflow._core.loops import Loop
 from orderflow._core.orders import Orders
 from orderflow._core.orders import Refused as OrderRefused
+from orderflow._core.residuals import ResidualLedger
 from orderflow._core.ring import Ring
 from orderflow._core.strategies.python import PythonStrategy
 from orderflow._core.strategy import Strategy
@@ -46,13 +47,14 @@ from orderflow.estimate import Estimate, EstimateError, Market, estimate, seen_v
 from orderflow.exchanges import session_for
 from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.faults import text as fault_text
-from orderflow.instrument import Instrument, Listing, OrderCharges, decimal, time_of_day_ns
+from orderflow.instrument import Instrument, Listing, OrderCharges, canonical, decimal, time_of_day_ns
 from orderflow.joining import Join, JoinError, joined
 from orderflow.limits import MANUAL, Limits, RiskLimits, risk_book
 from orderflow.parents import ParentState, denied, state_of
 from orderflow.problems import Problems
 from orderflow.refusals import Scales
 from orderflow.refusals import text as refusal_text
+from orderflow.residuals import Residual, ResidualError, enter, named
 from orderflow.run_start import RunStart, RunStartError
 from orderflow.scores import Scores
 from orderflow.servers.control_requests import Refused
@@ -410,6 +412,7 @@ class Engine:
         except ValueError as error:
             raise EngineError(f"limits: {error}") from None
         self._count_what_was_held()
+        self._take_over_residuals(core, taken)
         rings = {"parents": Ring(1024, 128), "parent_reports": Ring(8192, 128),
                  "wakes": Ring(power_of_two(len(core.listings) + WAKE_BEING_SERVED), 64)}
         strategy_pending = np.zeros(max(1, len(core.listings)), np.uint8)
@@ -423,9 +426,10 @@ class Engine:
             raise EngineError(f"tickets and fee tiers: {error}") from None
         policy = RoutePolicy.SINGLE if self._policy == "single" else RoutePolicy.BEST
         self.router = RouterLoop(
-            self.table, ports, core.board, core.wake_pending, strategy_pending, self.orders, self.risk, self.journal,
-            self.logs["router"], decisions, splitter, rings["parents"], rings["parent_reports"], rings["wakes"],
-            core.bells["router"], core.bells["strategizer"], core.report_lost, core.kill, policy=policy,
+            self.table, ports, core.board, core.wake_pending, strategy_pending, self.orders, self.risk, self._ledger,
+            self.journal, self.logs["router"], decisions, splitter, rings["parents"], rings["parent_reports"],
+            rings["wakes"], core.bells["router"], core.bells["strategizer"], core.report_lost, core.kill,
+            policy=policy,
             day_begins_ns=day_begins, now_ns=now_ns, unix_offset_ns=0 if self._direct else None,
             curves=self._curves())
         self._decisions = decisions
@@ -484,6 +488,19 @@ class Engine:
                     quantity -= sign * order.cumulative
                     cash += sign * order.notional
             self.risk.carry(index, quantity, cash)
+
+    def _take_over_residuals(self, core: Core, taken: Carried) -> None:
+        """Rests that the run before kept; those that have no place here are told, and stay in the journal."""
+        self._ledger = ResidualLedger(len(self.strategy_names), len(core.instruments))
+        try:
+            others = enter(self._ledger, (Residual(**each) for each in taken.residuals), self.strategy_names,
+                           core.instruments)
+        except ResidualError as error:
+            raise EngineError(f"{self.directory}: {error}; begin in a new directory with a copy of this one's file "
+                              "`epoch`, and trade that rest by hand") from None
+        for each in others:
+            self._report(f"the run before kept a rest of {canonical(each.amount)} {each.instrument} for strategy "
+                         f"{each.strategy}, of which this run lacks one: it stays in the journal")
 
     def _wait_ready(self, timeout: float) -> None:
         def ready() -> bool:
@@ -742,11 +759,12 @@ class Engine:
                algorithm: str = "immediate", seconds: float | None = None, start_seconds: float = 0,
                slices: int | None = None, randomness: int = 0, minimum_slice: object = None,
                half_life: float | None = None, participation: object = None, exchanges: Sequence[str] = (),
-               post_only: bool = False, display: object = None, urgency: int | None = None) -> int:
+               post_only: bool = False, display: object = None, urgency: int | None = None,
+               with_residual: bool = False) -> int:
         """Submit a parent order; returns its id.
 
         One that is below the minimum quantity or the minimum notional of every exchange ends at once, for the reason
-        BELOW_MINIMUM_REMAINS. docs/algorithms.md says what each algorithm does.
+        BELOW_MINIMUM_REMAINS, and is kept (`residuals`). docs/algorithms.md says what each algorithm does.
 
         Parameters
         ----------
@@ -787,6 +805,9 @@ class Engine:
         urgency : int, optional
             Of "immediate": from 100, at once, down to 1. One that is less urgent pays at first little more than the
             best price after fees, and what it needs only when four fifths of its time (seconds) are over.
+        with_residual : bool
+            Whether it takes what is kept of its strategy and instrument (`residuals`): of its own side that is added to
+            its quantity, of the other side taken off it. Where nothing is left of it then it ends at once, NETTED.
 
         Raises
         ------
@@ -806,7 +827,7 @@ class Engine:
             unix_ns=self.now_ns if self._direct else time.time_ns(), algorithm=algorithm, seconds=seconds,
             start_seconds=start_seconds, slices=slices, randomness=randomness, minimum_slice=minimum_slice,
             half_life=half_life, participation=participation, exchanges=exchanges, post_only=post_only,
-            display=display, urgency=urgency)
+            display=display, urgency=urgency, with_residual=with_residual)
         self._counter += 1
         record["parent_id"] = self._counter
         if not self.strategizer.submit(record):
@@ -878,8 +899,9 @@ class Engine:
     def replace(self, parent_id: int, *, quantity: object = None, limit_price: object = None) -> None:
         """Ask for another whole quantity (what is filled included) or limit price of a parent order.
 
-        One that rests is changed in place where the exchange can do that, and otherwise cancelled and ordered anew. It
-        stays as it is where risk or the exchange refuses: `parent(...)` shows what holds. A quantity that is filled
+        What is not named stays as it was last asked for. One that rests is changed in place where the exchange can do
+        that, and otherwise cancelled and ordered anew. It stays as it is where risk or the exchange refuses:
+        `parent(...)` shows what holds. A quantity that is filled
         already ends it. Errors as of `submit` and `cancel`.
         """
         state = self.parent(parent_id)
@@ -933,6 +955,11 @@ class Engine:
     def parents(self) -> list[ParentState]:
         """Every parent order that is still in the table."""
         return [self._state(view) for view in self.orders.parents()]
+
+    def residuals(self) -> list[Residual]:
+        """Rests below every exchange's minimum that are kept until a parent order takes them (`submit` with
+        `with_residual`): what is not zero, by strategy and instrument. Survives a restart."""
+        return named(self._ledger, self.strategy_names, self.core.instruments)
 
     def wait(self, parent_id: int, timeout: float = 30.0) -> ParentState:
         """Let time pass until a parent order has ended; TimeoutError if it does not, ValueError if there is none."""

@@ -28,6 +28,8 @@ class ParentState:
     by_exchange : dict of str -> dict
         filled, average_price (in the instrument's currency), fees (by asset) and fills of each exchange that filled
         something; with its symbol where the instrument has several there.
+    taken : Decimal
+        Part of the quantity that was kept below the minimums before; negative = that much was taken off it.
     refusal : str, optional
         Why risk refused the last of its child orders that it refused: code, limit and the number that met it.
     """
@@ -49,6 +51,7 @@ class ParentState:
     fees_quote: Decimal
     by_exchange: dict[str, dict[str, Any]]
     refusal: str | None = None
+    taken: Decimal = Decimal(0)
 
     @property
     def done(self) -> bool:
@@ -115,4 +118,5 @@ def state_of(core: Core, sessions: Sequence[Session], view: Any) -> ParentState:
         from_scaled(view.working, item.quantity_decimals),
         from_scaled(view.limit_price, item.price_decimals) if view.limit_price else None,
         average, from_scaled(view.arrival_price, item.price_decimals) if view.arrival_price else None,
-        view.children, fees, fees.get(quote, Decimal(0)) + converted + in_kind * (average or 0), by_exchange)
+        view.children, fees, fees.get(quote, Decimal(0)) + converted + in_kind * (average or 0), by_exchange,
+        taken=from_scaled(view.taken, item.quantity_decimals))

@@ -29,8 +29,8 @@ def status_of(engine: Any) -> dict[str, Any]:
     ended; `splits` counts how parent orders were split, and tells of the last one whose search was cut short how much
     less it might have cost, or more have filled; `decisions` counts those that were made and those that could not be
     written down; `rates` are those that the router converts listings with, by exchange and symbol, null where there is
-    none now; `differences` are those between exchanges' books and ours for which
-    instruments are halted.
+    none now; `residuals` are the rests below every minimum that are kept, positive = to buy; `differences` are those
+    between exchanges' books and ours for which instruments are halted.
     """
     waiting = [view for view in engine.orders.orders() if view.status not in ENDED]
     switch = engine.core.kill
@@ -44,7 +44,10 @@ def status_of(engine: Any) -> dict[str, Any]:
         "orders": {"open": len(waiting),
                    "in_doubt": sum(view.status == OrderStatus.IN_DOUBT for view in waiting)},
         "open_orders": [_order(engine, view) for view in waiting[:MOST_ORDERS]],
-        "positions": _positions(engine), "refusals": engine.router.counts["refusals"], "splits": splits_of(engine),
+        "positions": _positions(engine),
+        "residuals": [{"strategy": one.strategy, "instrument": one.instrument, "quantity": canonical(one.amount),
+                       "parents": one.parents} for one in engine.residuals()],
+        "refusals": engine.router.counts["refusals"], "splits": splits_of(engine),
         "decisions": {"made": engine.router.counts["decisions"], "lost": engine.router.counts["decisions_lost"]},
         "rates": _rates(engine),
         "differences": [{"exchange": one.exchange, "reason": one.reason, "instruments": list(one.instruments),

@@ -22,7 +22,7 @@ STAGES = """
     window ladder book tape known_depth quotes integrity arbitration signals
     order_states positions parents passive pacing order_table active_parents orders
     risk_state risk_exposure risk_price risk_rates risk_own_orders risk_money risk segments flusher journal_scan journal
-    input_log
+    input_log residuals
     decision_log
     strategy
     consolidated algos/patience charges placeable listing_part relaxation branching
@@ -50,9 +50,9 @@ STAGES = """
 
 #: The layers of Python, lowest first. A layer imports from itself and from lower ones.
 LAYERS = ("instrument", "joining", "complaints", "config", "_core", "redaction", "credentials", "exchanges",
-          "simulator", "problems", "servers", "wiring", "parents", "run_start", "held", "carried", "repair", "status",
-          "watchdog", "limits", "refusals", "faults", "differences", "algorithms", "impact", "placement", "fading",
-          "scores", "crossing", "consolidated", "estimate", "engine", "research", "cli")
+          "simulator", "problems", "servers", "wiring", "parents", "run_start", "held", "residuals", "carried",
+          "repair", "status", "watchdog", "limits", "refusals", "faults", "differences", "algorithms", "impact", "placement",
+          "fading", "scores", "crossing", "consolidated", "estimate", "engine", "research", "cli")
 #: (importing layer, module): why it may.
 ALLOWED_IMPORTS = {
     ("instrument", "orderflow._core.types"): "numpy dtypes are derived from the structs, and declared nowhere else",

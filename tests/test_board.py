@@ -1,8 +1,13 @@
 """The depth board: what was published last is read whole, levels beyond the counts mean nothing."""
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from orderflow._core.board import BOARD_ENTRY_DTYPE, DEPTH, Board
+from tests.native_module import built
+
+VERSIONS = 300_000
 
 
 def entry(version, bids, asks):
@@ -40,3 +45,26 @@ def test_listings_beyond_the_board():
         Board(1).read(1)
     with pytest.raises(ValueError, match="listings=0"):
         Board(0)
+
+
+@pytest.fixture(scope="module")
+def threads(tmp_path_factory):
+    return built("board_threads", tmp_path_factory.mktemp("board"))
+
+
+def seen_by_two(threads, versions, apart):
+    board = Board(2)
+    with ThreadPoolExecutor(3) as pool:
+        readers = [pool.submit(threads.read, board, versions) for _ in range(2)]
+        pool.submit(threads.write, board, versions, apart).result(60)
+        return [reader.result(60) for reader in readers]
+
+
+def test_no_thread_ever_reads_a_new_price_with_an_old_quantity(threads):
+    """A writer and two readers, none of which waits for the others."""
+    for _, seen, torn, older in seen_by_two(threads, VERSIONS, apart=False):
+        assert (torn, older) == (0, 0) and seen > 1
+
+
+def test_a_writer_that_published_prices_before_quantities_would_be_noticed(threads):
+    assert sum(torn for _, _, torn, _ in seen_by_two(threads, VERSIONS, apart=True)) > 0

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orderflow._core.book import OrderBook
 from orderflow._core.consolidated import ConsolidatedBook
-from orderflow._core.types import LISTING_DTYPE, Side
+from orderflow._core.types import LEVEL_DTYPE, LISTING_DTYPE, Side
 from tests.reference import consolidated as reference
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -46,6 +47,32 @@ def test_same_as_twin(book, quantity, limit):
     assert consolidated.best(side, ladders, usable) == (entries[0] if entries else None)
     assert consolidated.cost(quantity) == reference.cost(entries, side, quantity)
     assert consolidated.quantity_within(limit) == reference.quantity_within(entries, side, limit)
+
+
+@given(books(), st.data())
+def test_a_delta_deep_in_one_book_does_not_move_the_best_price(book, data):
+    """Levels behind the best of a book come, change and go: the best of all books is what it was, to the last digit.
+    """
+    listings, side, ladders, usable = book
+    held = [OrderBook() for _ in ladders]
+    of_book = Side.SELL if side == BUY else Side.BUY           # whoever buys looks at asks
+    for one, ladder in zip(held, ladders, strict=True):
+        one.apply(of_book, np.array(ladder, LEVEL_DTYPE))
+    consolidated = ConsolidatedBook(listings)
+
+    def best():
+        return consolidated.best(side, [[tuple(level) for level in one.levels(of_book)] for one in held], usable)
+
+    before = best()
+    for _ in range(data.draw(st.integers(1, 5))):
+        place = data.draw(st.integers(0, len(held) - 1))
+        first = held[place].best(of_book)
+        if first is None:
+            continue
+        behind = data.draw(st.integers(1, 15)) * (1 if side == BUY else -1)
+        if first[0] + behind > 0:
+            held[place].apply(of_book, np.array([(first[0] + behind, data.draw(st.integers(0, 10**6)))], LEVEL_DTYPE))
+    assert best() == before
 
 
 def test_worked_order_of_prices_with_fees():

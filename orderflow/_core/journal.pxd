@@ -20,7 +20,8 @@ from orderflow._core.flusher cimport Flusher
 from orderflow._core.journal_scan cimport CHECK_BYTES, RecordHeader
 from orderflow._core.risk cimport Approved
 from orderflow._core.segments cimport Durability, Writer
-from orderflow._core.types cimport ChildKind, ChildOrder, Command, ExecutionReport, ParentOrder
+from orderflow._core.types cimport (
+    ChildKind, ChildOrder, Command, ExecutionReport, ParentOrder, ResidualChange)
 
 cdef enum:
     STALL_NS = 1_000_000_000    # what is not durable after so long halts new orders
@@ -36,6 +37,7 @@ cpdef enum RecordKind:
     RUN_END = 7                 # JSON
     CARRIED = 8                 # JSON: an order or position of the run before, as this one takes it over
     REPLACE = 9                 # ChildOrder: REPLACE_ORDER
+    RESIDUAL = 10               # ResidualChange
 
 
 cdef struct Journal:
@@ -145,6 +147,9 @@ cdef nogil:
 
     inline uint64_t append_report(Journal *journal, const ExecutionReport *report, int64_t now_ns) noexcept:
         return append(journal, RecordKind.REPORT, report, sizeof(ExecutionReport), now_ns)
+
+    inline uint64_t append_residual(Journal *journal, const ResidualChange *change, int64_t now_ns) noexcept:
+        return append(journal, RecordKind.RESIDUAL, change, sizeof(ResidualChange), now_ns)
 
     inline uint64_t append_state(Journal *journal, const Command *command, int64_t now_ns) noexcept:
         return append(journal, RecordKind.STATE, command, sizeof(Command), now_ns)

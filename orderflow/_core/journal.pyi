@@ -23,6 +23,7 @@ class RecordKind(IntEnum):
     RUN_END = 7
     CARRIED = 8
     REPLACE = 9
+    RESIDUAL = 10
 
 class Record(NamedTuple):
     sequence: int

@@ -18,13 +18,20 @@ import numpy as np
 from orderflow._core.client_id import MOST_INSTANCES, MOST_RUNS, first_of, prefix_of
 from orderflow._core.journal_scan import HEADER_BYTES, KIND, NAME, JournalScan, verify
 from orderflow._core.segments import SegmentError, read_header, segment_paths, sync_directory
-from orderflow._core.types import CHILD_ORDER_DTYPE, COMMAND_DTYPE, EXECUTION_REPORT_DTYPE, PARENT_ORDER_DTYPE
+from orderflow._core.types import (
+    CHILD_ORDER_DTYPE,
+    COMMAND_DTYPE,
+    EXECUTION_REPORT_DTYPE,
+    PARENT_ORDER_DTYPE,
+    RESIDUAL_CHANGE_DTYPE,
+)
 
 POLICIES = ("crash", "group", "sync")
 PAYLOADS = {
     RecordKind.PARENT: PARENT_ORDER_DTYPE, RecordKind.INTENT: CHILD_ORDER_DTYPE, RecordKind.CANCEL: CHILD_ORDER_DTYPE,
     RecordKind.REPLACE: CHILD_ORDER_DTYPE,
     RecordKind.REPORT: EXECUTION_REPORT_DTYPE, RecordKind.STATE: COMMAND_DTYPE,
+    RecordKind.RESIDUAL: RESIDUAL_CHANGE_DTYPE,
 }
 
 

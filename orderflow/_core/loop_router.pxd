@@ -8,6 +8,7 @@ from orderflow._core.journal cimport JournalFiles
 from orderflow._core.latency cimport LatencyHistogram
 from orderflow._core.loops cimport Loop
 from orderflow._core.order_table cimport OrderTable
+from orderflow._core.residuals cimport ResidualLedger
 from orderflow._core.ring cimport Ring
 from orderflow._core.risk cimport RiskBook
 from orderflow._core.router_state cimport RouterState
@@ -19,6 +20,7 @@ cdef class RouterLoop(Loop):
     cdef RouterState state
     cdef readonly OrderTable orders
     cdef readonly RiskBook risk
+    cdef readonly ResidualLedger residuals
     cdef readonly LatencyHistogram frame_to_decision
     cdef readonly LatencyHistogram step_time
     cdef TimerHeap timers

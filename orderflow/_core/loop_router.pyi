@@ -16,6 +16,7 @@ from orderflow._core.kill import KillSwitch
 from orderflow._core.latency import LatencyHistogram
 from orderflow._core.loops import Loop
 from orderflow._core.order_table import OrderTable
+from orderflow._core.residuals import ResidualLedger
 from orderflow._core.ring import Ring
 from orderflow._core.risk import RiskBook
 from orderflow._core.strategy import Strategy
@@ -31,6 +32,7 @@ class RouterLoop(Loop):
         strategy_pending: NDArray[np.uint8],
         orders: OrderTable,
         risk: RiskBook,
+        residuals: ResidualLedger,
         journal: JournalFiles,
         log: InputLogFiles,
         decision_log: DecisionFiles,
@@ -54,6 +56,8 @@ class RouterLoop(Loop):
     def orders(self) -> OrderTable: ...
     @property
     def risk(self) -> RiskBook: ...
+    @property
+    def residuals(self) -> ResidualLedger: ...
     @property
     def frame_to_decision(self) -> LatencyHistogram: ...
     @property

@@ -18,6 +18,7 @@ from orderflow._core.journal cimport JournalFiles
 from orderflow._core.kill cimport KillSwitch
 from orderflow._core.loops cimport Loop
 from orderflow._core.parent_reports cimport catch_up
+from orderflow._core.residuals cimport ResidualLedger
 from orderflow._core.ring cimport Ring
 from orderflow._core.router_state cimport (
     DAY_TIMER, MAXIMUM_EXCHANGES, REFUSALS, ConvertedListing, ListingState, OwnReport, Port)
@@ -52,7 +53,7 @@ cdef class RouterLoop(Loop):
         can change of an order in place.
     board, wake_pending, strategy_pending
         Shared with the exchange threads and the strategizer.
-    orders, risk, journal, log, decision_log, splitter
+    orders, risk, residuals, journal, log, decision_log, splitter
         Written by this loop only, once it runs.
     parents, parent_reports, wakes : Ring
         From and to the strategizer.
@@ -75,18 +76,18 @@ cdef class RouterLoop(Loop):
     """
 
     def __init__(self, table, list ports, Board board, unsigned char[::1] wake_pending,
-                 unsigned char[::1] strategy_pending, orders, risk, JournalFiles journal, InputLogFiles log,
-                 DecisionFiles decision_log, Splitter splitter, Ring parents, Ring parent_reports, Ring wakes,
-                 Doorbell bell, Doorbell strategizer_bell, unsigned char[::1] reports_full, KillSwitch kill_switch,
-                 int policy=RoutePolicy.BEST, int64_t child_deadline_ns=250_000_000, uint32_t timer_capacity=0,
-                 int64_t day_begins_ns=-1, int64_t now_ns=0, unix_offset_ns=None, curves=()):
+                 unsigned char[::1] strategy_pending, orders, risk, ResidualLedger residuals, JournalFiles journal,
+                 InputLogFiles log, DecisionFiles decision_log, Splitter splitter, Ring parents, Ring parent_reports,
+                 Ring wakes, Doorbell bell, Doorbell strategizer_bell, unsigned char[::1] reports_full,
+                 KillSwitch kill_switch, int policy=RoutePolicy.BEST, int64_t child_deadline_ns=250_000_000,
+                 uint32_t timer_capacity=0, int64_t day_begins_ns=-1, int64_t now_ns=0, unix_offset_ns=None, curves=()):
         cdef uint32_t n = len(table)
         cdef uint32_t i
         cdef Port *port
         if len(ports) > MAXIMUM_EXCHANGES:
             raise ValueError(f"ports: {len(ports)} exchanges, at most {MAXIMUM_EXCHANGES} are possible")
         self.bell = bell
-        self.orders, self.risk = orders, risk
+        self.orders, self.risk, self.residuals = orders, risk, residuals
         cdef uint32_t order_capacity = self.orders.table.order_capacity
         cdef uint32_t parent_capacity = self.orders.table.parent_capacity
         self.timers = PythonTimers(timer_capacity or min(order_capacity + 2 * parent_capacity, <uint32_t>MOST_TIMERS))
@@ -121,6 +122,7 @@ cdef class RouterLoop(Loop):
         self.state.reports_full = &reports_full[0]
         self.state.kill_line, self.state.kill_bell = kill_switch.switch.line, kill_switch.bell.native
         self.state.table, self.state.risk = &self.orders.table, &self.risk.risk
+        self.state.residuals = &residuals.residuals
         self.state.journal, self.state.log, self.state.decisions = &journal.journal, &log.log, &decision_log.log
         self.state.allocator, self.state.timers = &splitter.allocator, &self.timers.timers
         self.state.parents, self.state.parent_reports = parents.of128, parent_reports.of128

@@ -70,6 +70,7 @@ class ParentView(NamedTuple):
     ended_ns: int
     by_listing: list[ListingFillView]
     limit_price: int
+    taken: int
 
 class PositionView(NamedTuple):
     listing: int

@@ -20,7 +20,7 @@ MAXIMUM_LISTINGS = 1 << 16      # what an InputRecord can name
 OrderView = namedtuple("OrderView", "slot client_order_id parent_id listing side status price quantity cumulative "
                        "stated notional working in_doubt ended_ns reason exchange_order_id")
 ParentView = namedtuple("ParentView", "slot parent_id instrument strategy side status reason quantity filled working "
-                        "in_doubt notional arrival_price children ended_ns by_listing limit_price")
+                        "in_doubt notional arrival_price children ended_ns by_listing limit_price taken")
 ListingFillView = namedtuple("ListingFillView", "listing filled notional fills fees worth")
 PositionView = namedtuple("PositionView", "listing net bought sold bought_notional sold_notional open_cost realised "
                           "fills fees")
@@ -172,7 +172,7 @@ cdef class OrderTable:
                           <Side>parent.order.side, <ParentStatus>parent.status, <Reason>parent.reason,
                           parent.order.quantity, parent.filled, parent.working, parent.in_doubt, parent.notional,
                           parent.arrival_price, parent.children, parent.ended_ns, by_listing,
-                          parent.order.limit_price)
+                          parent.order.limit_price, parent.taken)
 
     def parents(self):
         """ParentView of every parent in the table, by slot."""

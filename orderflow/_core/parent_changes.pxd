@@ -5,14 +5,14 @@ Router thread only.
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
-from orderflow._core cimport active_parents, order_states, order_table, orders, pacing, parents, risk
+from orderflow._core cimport active_parents, order_states, order_table, orders, pacing, parents, residuals, risk
 from orderflow._core.child_orders cimport cancel_child, drop_timer
 from orderflow._core.order_table cimport NONE
 from orderflow._core.paced_parents cimport release_tail
 from orderflow._core.parent_reports cimport tell, tell_parent
 from orderflow._core.parents cimport Parent
 from orderflow._core.router_state cimport RouterState
-from orderflow._core.types cimport Algorithm, ParentOrder, ParentReport, ParentStatus
+from orderflow._core.types cimport Algorithm, ParentOrder, ParentReport, ParentStatus, Reason
 
 
 cdef nogil:
@@ -31,6 +31,8 @@ cdef nogil:
         stays reserved."""
         drop_timer(self, &self.parent_timers[slot])
         drop_timer(self, &self.slice_timers[slot])
+        if reason == Reason.BELOW_MINIMUM_REMAINS and not self.table.parents[slot].closing:
+            residuals.keep(self.residuals, self.journal, &self.table.parents[slot], now_ns)
         orders.close_parent(self.table, slot, reason, now_ns)
         self.table.parents[slot].withdrawing = 1
         if self.table.parents[slot].order.algorithm == Algorithm.RESTING:
@@ -47,21 +49,31 @@ cdef nogil:
         active_parents.leave(&self.active, self.table.parents[slot].order.instrument, slot)
 
     inline void want(RouterState *self, uint32_t slot, const ParentOrder *order, int64_t now_ns) noexcept:
-        """A parent is to have another quantity or limit price."""
+        """A parent is to have another quantity or limit price. What is not named is as it was last wanted."""
         cdef Parent *parent = &self.table.parents[slot]
-        parent.wanted_quantity = order.quantity if order.quantity > 0 else parent.order.quantity
-        parent.wanted_price = order.limit_price if order.limit_price > 0 else parent.order.limit_price
+        if parent.wanted_quantity == 0:
+            parent.wanted_quantity = parent.order.quantity
+            parent.wanted_price = parent.order.limit_price
+        if order.quantity > 0:
+            parent.wanted_quantity = order.quantity
+        if order.limit_price > 0:
+            parent.wanted_price = order.limit_price
         if parent.order.algorithm != Algorithm.RESTING:
             take_wanted(self, slot, now_ns)
 
-    inline void take_wanted(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
-        """What was wanted is so now; a quantity is never less than what is filled or out."""
-        cdef Parent *parent = &self.table.parents[slot]
+    inline void make_parent(RouterState *self, uint32_t slot, int64_t quantity, int64_t price,
+                            int64_t now_ns) noexcept:
+        """A parent has another quantity, though never less than what is filled or out, and another limit price."""
+        cdef const Parent *parent = &self.table.parents[slot]
         cdef int64_t least = parent.filled + parent.working + parent.in_doubt
-        cdef int64_t quantity = parent.wanted_quantity if parent.wanted_quantity > least else least
-        orders.change_parent(self.table, slot, quantity, parent.wanted_price, now_ns)
-        risk.change_parent(self.risk, slot, quantity)
-        parent.wanted_quantity = parent.before_quantity = 0
+        orders.change_parent(self.table, slot, quantity if quantity > least else least, price, now_ns)
+        risk.change_parent(self.risk, slot, parent.order.quantity)
+
+    inline void take_wanted(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
+        """What was wanted is so now."""
+        cdef Parent *parent = &self.table.parents[slot]
+        make_parent(self, slot, parent.wanted_quantity, parent.wanted_price, now_ns)
+        parent.wanted_quantity = parent.before_quantity = parent.asked_quantity = 0
         if pacing.is_paced(parent.order.algorithm):
             pacing.refresh(parent)
             release_tail(self, parent)
@@ -77,7 +89,7 @@ cdef nogil:
         if parent.before_quantity:
             orders.change_parent(self.table, slot, parent.before_quantity, parent.order.limit_price, now_ns)
             risk.change_parent(self.risk, slot, parent.before_quantity)
-        parent.wanted_quantity = parent.before_quantity = 0
+        parent.wanted_quantity = parent.before_quantity = parent.asked_quantity = 0
         memset(&report, 0, sizeof(ParentReport))
         parents.describe(parent, now_ns, &report)
         report.reason = reason

@@ -32,6 +32,9 @@ cdef struct Parent:
     int64_t arrival_price       # mid when it arrived
     int64_t wanted_quantity     # another one was asked for; 0 = none. Its price is the next field
     int64_t wanted_price
+    int64_t asked_quantity      # the last that the exchange was asked for; 0 = none that is open. Its price follows
+    int64_t asked_price
+    int64_t taken               # part of `order.quantity` that the residuals had; negative = netted off
     int64_t before_quantity     # `order.quantity` before it was raised for a replacement under way; 0 = it was not
     uint64_t resting            # client order id of its order (Algorithm.RESTING), 0 = none
     int64_t released            # if it is paced: what is filled, out and in doubt may be so much by now
@@ -73,6 +76,7 @@ cdef nogil:
         """Fill a ParentReport; sequence, last_price, last_quantity and listing are the caller's."""
         out.parent_id = parent.order.parent_id
         out.quantity = parent.order.quantity
+        out.taken = parent.taken
         out.filled = parent.filled
         out.working = parent.working
         out.in_doubt = parent.in_doubt

@@ -8,13 +8,15 @@ were compared with the exchange's books are followed in the same way (account.px
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from orderflow._core cimport account, journal, journal_scan, order_table, orders, reconciliation
+from orderflow._core cimport account, journal, journal_scan, order_table, orders, reconciliation, residuals
 from orderflow._core.account cimport Account
 from orderflow._core.codec cimport NO_ASSET
 from orderflow._core.journal_scan cimport JournalScan, RecordView
 from orderflow._core.order_table cimport NONE, Outcome
 from orderflow._core.reconciliation cimport AccountBook
-from orderflow._core.types cimport ChildOrder, ExecType, ExecutionReport, ParentKind, ParentOrder, Reason
+from orderflow._core.residuals cimport Kept, ResidualLedger, Residuals
+from orderflow._core.types cimport (
+    ChildOrder, ExecType, ExecutionReport, ParentKind, ParentOrder, Reason, ResidualChange, ResidualKind)
 
 cdef enum:
     MOST_ACCOUNTS = 64
@@ -37,6 +39,8 @@ cdef class Recovery(orders.Orders):
     cdef Account *accounts[MOST_ACCOUNTS]
     cdef uint32_t account_count
     cdef list books
+    cdef ResidualLedger ledger
+    cdef Residuals *residuals           # of `ledger`, NULL = nobody asks
 
     def follow(self, AccountBook book):
         """Take in what the journal says of an account; `book` is of the run's own listings."""
@@ -47,6 +51,11 @@ cdef class Recovery(orders.Orders):
         self.books = (self.books or []) + [book]
         self.accounts[self.account_count] = &book.account
         self.account_count += 1
+
+    def follow_residuals(self, ResidualLedger ledger):
+        """Take in what the journal says of rests that are kept; the ledger is of the run's own strategies and
+        instruments."""
+        self.ledger, self.residuals = ledger, &ledger.residuals
 
     def replay(self, JournalScan scan):
         """Apply every record of the run that a scan walks; yields the bytes of each CARRIED record, which is to be
@@ -99,6 +108,21 @@ cdef class Recovery(orders.Orders):
         elif view.header.kind == journal.RecordKind.REPORT:
             self.account_for(<const ExecutionReport *>view.payload, view.header.wall_ns)
             orders.apply(&self.table, <const ExecutionReport *>view.payload, &outcome)
+        elif view.header.kind == journal.RecordKind.RESIDUAL:
+            self.take_residual(<const ResidualChange *>view.payload)
+
+    cdef void take_residual(self, const ResidualChange *told) noexcept nogil:
+        """What is kept stands in the record; a parent that took some has become larger, or smaller."""
+        cdef uint32_t slot = order_table.find_parent(&self.table, told.parent_id)
+        cdef Kept *kept
+        if told.kind == ResidualKind.RESIDUAL_TAKEN and slot != <uint32_t>NONE:
+            self.table.parents[slot].order.quantity -= residuals.signed(self.table.parents[slot].order.side,
+                                                                        told.change)
+        if self.residuals is NULL:
+            return
+        kept = residuals.of(self.residuals, told.strategy, told.instrument)
+        if kept is not NULL:
+            kept.quantity, kept.parents = told.quantity, told.parents
 
     cdef void account_for(self, const ExecutionReport *report, int64_t wall_ns) noexcept nogil:
         """What the account that a report is about heard of it, if it was compared."""

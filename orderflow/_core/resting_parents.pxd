@@ -11,7 +11,7 @@ from orderflow._core.converted_listings cimport rate_for
 from orderflow._core.minimums cimport too_little
 from orderflow._core.order_states cimport Order
 from orderflow._core.order_table cimport NONE, Outcome
-from orderflow._core.parent_changes cimport end_parent, give_up_wanted, take_wanted
+from orderflow._core.parent_changes cimport end_parent, give_up_wanted, make_parent, take_wanted
 from orderflow._core.parents cimport Parent
 from orderflow._core.passive cimport Plan, Step
 from orderflow._core.risk_state cimport Decision
@@ -94,16 +94,20 @@ cdef nogil:
     inline void amend_child(RouterState *self, uint32_t slot, uint32_t at, int64_t price, int64_t quantity,
                             int64_t now_ns) noexcept:
         """Another price and whole quantity for a parent's order, in place. A parent that is to have more has it from
-        now on, until that is refused: fills of the larger order may come before its confirmation."""
+        now on, until that is refused: fills of the larger order may come before its confirmation. Nothing else of it
+        is under way, so what was asked before this and not refused is what it is."""
         cdef Parent *parent = &self.table.parents[slot]
         cdef Order *order = &self.table.orders[at]
         cdef ChildOrder child = order.child
         cdef Decision decision
         cdef Outcome outcome
         cdef uint8_t code
+        if parent.asked_quantity:
+            make_parent(self, slot, parent.asked_quantity, parent.asked_price, now_ns)
+        parent.asked_quantity, parent.asked_price, parent.before_quantity = (
+            parent.wanted_quantity, parent.wanted_price, 0)
         if parent.wanted_quantity > parent.order.quantity:
-            if parent.before_quantity == 0:
-                parent.before_quantity = parent.order.quantity
+            parent.before_quantity = parent.order.quantity
             orders.change_parent(self.table, slot, parent.wanted_quantity, parent.order.limit_price, now_ns)
             risk.change_parent(self.risk, slot, parent.wanted_quantity)
         code = risk.check_replace(self.risk, order, price, quantity, now_ns, &decision)

@@ -20,7 +20,7 @@ from libc.string cimport memset
 
 from orderflow._core cimport (
     active_parents, arrivals, consolidated, crash_point, input_log, journal, kill, order_states, order_table, orders,
-    pacing, passive, pending, risk, risk_rates, timers)
+    pacing, passive, pending, residuals, risk, risk_rates, timers)
 from orderflow._core.algos cimport patience
 from orderflow._core.child_orders cimport ask, blocks, drop_timer, own_report, pursue
 from orderflow._core.kill cimport KillCause, KillScope
@@ -113,9 +113,15 @@ cdef nogil:
             deny_parent(self, order, <uint8_t>-slot, now_ns)
             return
         risk.register_parent(self.risk, <uint32_t>slot, order, now_ns)
+        if order.with_residual:
+            risk.change_parent(self.risk, <uint32_t>slot, residuals.take(
+                self.residuals, self.journal, &self.table.parents[slot], now_ns))
         active_parents.enter(&self.active, order.instrument, <uint32_t>slot)
         if order.end_ns:
             self.parent_timers[slot] = timers.schedule(self.timers, order.end_ns, order.parent_id)
+        if self.table.parents[slot].order.quantity == 0:
+            end_parent(self, <uint32_t>slot, Reason.NETTED, now_ns)
+            return
         tell_parent(self, <uint32_t>slot, NULL, now_ns)
         if pacing.is_paced(order.algorithm):
             set_up_pace(self, &self.table.parents[slot])
@@ -219,6 +225,9 @@ cdef nogil:
             on_limited(self, order, report, now_ns)
         if outcome.parent == <uint32_t>NONE:
             return
+        if outcome.filled and self.table.parents[outcome.parent].reason == Reason.BELOW_MINIMUM_REMAINS:
+            residuals.correct(self.residuals, self.journal, &self.table.parents[outcome.parent],
+                              outcome.filled * self.listings[order.child.listing].quantity_factor, now_ns)
         if report.exec_type == ExecType.REPORT_REPLACE_REJECTED and not order_states.is_terminal(outcome.status):
             give_up_wanted(self, outcome.parent, report.reason, now_ns)
         if outcome.filled or outcome.parent_status != outcome.parent_before:

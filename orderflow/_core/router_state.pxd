@@ -17,6 +17,7 @@ from orderflow._core.journal cimport Journal
 from orderflow._core.kill cimport KillLine
 from orderflow._core.latency cimport Histogram
 from orderflow._core.order_table cimport Table
+from orderflow._core.residuals cimport Residuals
 from orderflow._core.ring cimport Ring64, Ring128
 from orderflow._core.risk_state cimport Risk
 from orderflow._core.timers cimport Timers
@@ -90,6 +91,7 @@ cdef struct RouterState:
     uint8_t *strategy_pending   # by listing; we raise, the strategizer lowers
     Table *table
     Risk *risk
+    Residuals *residuals
     Journal *journal
     InputLog *log
     DecisionLog *decisions

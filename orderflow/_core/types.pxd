@@ -253,6 +253,7 @@ cpdef enum Reason:              # coded reasons: of risk, of the send gate, of a
     NEVER_ACCEPTED = 64         # asked for, and nowhere to be found long after it was sent
     RESTARTED = 65              # its run ended while it worked
     NO_SCHEDULE = 66            # a parent that follows the clock has no slices, no end, or one before its beginning
+    NETTED = 67                 # with the rest of the other side that is kept (residuals.pxd), nothing is left to trade
 
 
 cpdef enum CommandKind:         # control (Python) -> a native thread
@@ -490,7 +491,8 @@ cdef struct ParentOrder:        # 128 bytes: strategizer -> router
     int64_t start_unix_ns       # VWAP: what the unix clock shows at `start_ns`
     int64_t display             # RESTING: its order is never larger, instrument scale; 0 = it may be all of it
     uint32_t participation      # POV: of all that is traded, ours included, in 1e-6
-    uint8_t reserved[4]
+    uint8_t with_residual       # it takes what is kept of its strategy and instrument (residuals.pxd)
+    uint8_t reserved[3]
     uint64_t ring_stamp
 
 
@@ -513,8 +515,26 @@ cdef struct ParentReport:       # 128 bytes: router -> strategizer
     uint8_t status              # ParentStatus
     uint8_t reason
     uint8_t side
-    uint8_t reserved[11]
+    uint8_t reserved[3]
+    int64_t taken               # part of `quantity` that was kept below the minimums; negative = netted off
     uint64_t ring_stamp
+
+
+cpdef enum ResidualKind:
+    RESIDUAL_KEPT = 1           # a parent ended with a rest that no exchange takes
+    RESIDUAL_TAKEN = 2          # a parent took it into its quantity
+    RESIDUAL_FILLED = 3         # some of such a rest was filled after all: a report that came late
+
+
+cdef struct ResidualChange:     # 64 bytes: what is kept of a strategy in an instrument is another quantity
+    uint64_t parent_id          # because of it
+    int64_t change              # instrument scale, positive = to buy
+    int64_t quantity            # kept after it
+    uint64_t parents            # whose rests are in it
+    uint32_t instrument
+    uint16_t strategy
+    uint8_t kind                # ResidualKind
+    uint8_t reserved[25]
 
 
 cdef struct Signals:            # of one listing, valid bits name what may be read

@@ -229,6 +229,12 @@ class Reason(IntEnum):
     NEVER_ACCEPTED = 64
     RESTARTED = 65
     NO_SCHEDULE = 66
+    NETTED = 67
+
+class ResidualKind(IntEnum):
+    RESIDUAL_KEPT = 1
+    RESIDUAL_TAKEN = 2
+    RESIDUAL_FILLED = 3
 
 class CommandKind(IntEnum):
     CONNECTION_OPENED = 1
@@ -321,6 +327,7 @@ MESSAGE_DTYPE: np.dtype[np.void]
 PARENT_ORDER_DTYPE: np.dtype[np.void]
 PARENT_REPORT_DTYPE: np.dtype[np.void]
 RECORDED_DTYPE: np.dtype[np.void]
+RESIDUAL_CHANGE_DTYPE: np.dtype[np.void]
 SIGNALS_DTYPE: np.dtype[np.void]
 TAPE_DTYPE: np.dtype[np.void]
 WAKE_DTYPE: np.dtype[np.void]

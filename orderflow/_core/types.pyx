@@ -17,6 +17,7 @@ cdef ChildOrder _child_order
 cdef ExecutionReport _execution_report
 cdef ParentOrder _parent_order
 cdef ParentReport _parent_report
+cdef ResidualChange _residual_change
 cdef Signals _signals
 cdef Listing _listing
 cdef Message _message
@@ -32,6 +33,7 @@ assert_size(_child_order, 128)
 assert_size(_execution_report, 128)
 assert_size(_parent_order, 128)
 assert_size(_parent_report, 128)
+assert_size(_residual_change, 64)
 assert_size(_input_record, 32)
 assert_size(_recorded, 32)
 assert_size(_tape_record, 128)
@@ -44,6 +46,7 @@ CHILD_ORDER_DTYPE = np.asarray(<ChildOrder[:1]>&_child_order).dtype
 EXECUTION_REPORT_DTYPE = np.asarray(<ExecutionReport[:1]>&_execution_report).dtype
 PARENT_ORDER_DTYPE = np.asarray(<ParentOrder[:1]>&_parent_order).dtype
 PARENT_REPORT_DTYPE = np.asarray(<ParentReport[:1]>&_parent_report).dtype
+RESIDUAL_CHANGE_DTYPE = np.asarray(<ResidualChange[:1]>&_residual_change).dtype
 SIGNALS_DTYPE = np.asarray(<Signals[:1]>&_signals).dtype
 LISTING_DTYPE = np.asarray(<Listing[:1]>&_listing).dtype
 RECORDED_DTYPE = np.asarray(<Recorded[:1]>&_recorded).dtype

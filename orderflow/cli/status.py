@@ -59,6 +59,8 @@ def lines(found: dict) -> list[str]:
                 f"filled {one['filled']}: {one['status']} ({one['client_order_id']})" for one in found["open_orders"]]
     written += [f"Position {instrument}: " + ", ".join(f"{net} on {name}" for name, net in parts.items())
                 for instrument, parts in found["positions"].items()]
+    written += [f"Kept below the minimums for {one['strategy']}: {one['quantity']} {one['instrument']}"
+                for one in found["residuals"]]
     written += [f"Halted {', '.join(one['instruments']) or 'nothing'}: {one['text']}" for one in found["differences"]]
     written += [f"Not used: {place}, {rate['from']} gives no rate" for place, rate in found["rates"].items()
                 if rate["buy"] is None]

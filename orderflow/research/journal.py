@@ -21,6 +21,7 @@ from orderflow._core.types import (
     CHILD_ORDER_DTYPE,
     EXECUTION_REPORT_DTYPE,
     PARENT_ORDER_DTYPE,
+    RESIDUAL_CHANGE_DTYPE,
     Algorithm,
     ChildKind,
     ExecType,
@@ -29,6 +30,7 @@ from orderflow._core.types import (
     OrderType,
     ParentKind,
     Reason,
+    ResidualKind,
     Side,
     TimeInForce,
     TradingState,
@@ -131,6 +133,8 @@ class _Run:
             return self._order(_named(record, CHILD_ORDER_DTYPE))
         if record.kind == RecordKind.REPORT:
             return self._report(_named(record, EXECUTION_REPORT_DTYPE))
+        if record.kind == RecordKind.RESIDUAL:
+            return self._residual(_named(record, RESIDUAL_CHANGE_DTYPE))
         if record.kind == RecordKind.STATE:
             return {"state": name_of(TradingState, int(record.decode()["value"]))}
         if record.kind == RecordKind.RUN_START and self._start is not None:
@@ -157,7 +161,17 @@ class _Run:
             "display": scaled(value["display"], item.quantity_decimals if item else None) if value["display"] else None,
             "participation": scaled(value["participation"], 6) if value["participation"] else None,
             "minimum_slice": scaled(value["minimum_slice"], item.quantity_decimals if item else None)
-            if value["minimum_slice"] else None}
+            if value["minimum_slice"] else None,
+            "with_residual": bool(value["with_residual"]) or None}
+
+    def _residual(self, value: dict[str, Any]) -> dict[str, Any]:
+        item = self._instruments[value["instrument"]] if value["instrument"] < len(self._instruments) else None
+        decimals = item.quantity_decimals if item else None
+        return {
+            "action": name_of(ResidualKind, value["kind"]).removeprefix("RESIDUAL_"), "parent_id": value["parent_id"],
+            "instrument": item.name if item else None, "strategy": value["strategy"],
+            "change": scaled(value["change"], decimals), "quantity": scaled(value["quantity"], decimals),
+            "parents": value["parents"]}
 
     def _order(self, value: dict[str, Any]) -> dict[str, Any]:
         self._remember(value["client_order_id"], value["listing"], value["parent_id"])

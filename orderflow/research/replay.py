@@ -28,7 +28,8 @@ from orderflow.servers.recorder import read as read_frames
 
 PUBLICATION_MASK = (1 << 40) - 1
 EPOCH_SHIFT = 40                # of a journal sequence
-DECIDED = (RecordKind.PARENT, RecordKind.INTENT, RecordKind.REPORT, RecordKind.CANCEL, RecordKind.REPLACE)
+DECIDED = (RecordKind.PARENT, RecordKind.INTENT, RecordKind.REPORT, RecordKind.CANCEL, RecordKind.REPLACE,
+           RecordKind.RESIDUAL)
 
 
 class ReplayError(Exception):

@@ -20,10 +20,13 @@ from orderflow._core.types import (
     CHILD_ORDER_DTYPE,
     EXECUTION_REPORT_DTYPE,
     PARENT_ORDER_DTYPE,
+    RESIDUAL_CHANGE_DTYPE,
     Algorithm,
     ExecType,
     ParentKind,
     Reason,
+    ResidualKind,
+    Side,
 )
 from orderflow.instrument import Instrument, Listing
 from orderflow.research.journal import name_of
@@ -151,6 +154,12 @@ class _Reader:
         return min((int(max(each.minimum_quantity, each.lot).scaleb(item.quantity_decimals)) for each in listings),
                    default=0)
 
+    def residual(self, _record: Record, told: np.void) -> None:
+        """A parent that took some of what was kept has become larger, or smaller."""
+        known = self._parents.get(int(told["parent_id"]))
+        if known is not None and told["kind"] == ResidualKind.RESIDUAL_TAKEN:
+            known.ordered -= int(told["change"]) if known.side == Side.BUY else -int(told["change"])
+
     def order(self, record: Record, told: np.void) -> None:
         listing, parent = int(told["listing"]), self._parents.get(int(told["parent_id"]))
         if parent is None or parent.instrument is None or listing >= len(self._run.start.listings):
@@ -251,4 +260,5 @@ def _rescaled(value: int, decimals: int) -> int:
 TAKES = {
     RecordKind.PARENT: (PARENT_ORDER_DTYPE, _Reader.parent), RecordKind.INTENT: (CHILD_ORDER_DTYPE, _Reader.order),
     RecordKind.CANCEL: (CHILD_ORDER_DTYPE, _Reader.cancel), RecordKind.REPLACE: (CHILD_ORDER_DTYPE, _Reader.replace),
-    RecordKind.REPORT: (EXECUTION_REPORT_DTYPE, _Reader.report)}
+    RecordKind.REPORT: (EXECUTION_REPORT_DTYPE, _Reader.report),
+    RecordKind.RESIDUAL: (RESIDUAL_CHANGE_DTYPE, _Reader.residual)}

@@ -20,6 +20,7 @@ class Market:
         quantity: str | int | Decimal,
         limit_price: str | int | Decimal | None = None,
         seconds: float | None = None,
+        with_residual: bool = False,
     ) -> int: ...
     def rest(
         self,

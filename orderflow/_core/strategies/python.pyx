@@ -37,13 +37,15 @@ cdef class Market:
         """Monotonic time of the event."""
         return self.context.now_ns
 
-    def submit(self, str instrument, str side, quantity, limit_price=None, seconds=None):
-        """Emit a parent order; returns its id. Decimals as text, Decimal or int."""
+    def submit(self, str instrument, str side, quantity, limit_price=None, seconds=None, bint with_residual=False):
+        """Emit a parent order; returns its id. Decimals as text, Decimal or int. `with_residual`: it takes what is kept
+        of this strategy below the minimums (Engine.submit)."""
         item = self.instruments[instrument]
         cdef ParentOrder *order = submit(self.context, item.index, Side[side.upper()], item.quantity(quantity),
                                          item.price(limit_price) if limit_price is not None else 0)
         if order is NULL:
             raise RuntimeError("too many parent orders in one call")
+        order.with_residual = with_residual
         if seconds is not None:
             order.end_ns = self.context.now_ns + <int64_t>(seconds * 1e9)
         return order.parent_id
