@@ -15,6 +15,14 @@ SCHEDULED = (Algorithm.TWAP, Algorithm.SHORTFALL, Algorithm.CLOSE, Algorithm.VWA
 PACED = (*SCHEDULED, Algorithm.POV)
 #: Those whose schedule bends.
 BENT = (Algorithm.SHORTFALL, Algorithm.CLOSE)
+#: By `peg`: what the order follows.
+PEGS = {"primary": Algorithm.PRIMARY_PEG, "mid": Algorithm.MID_PEG, "market": Algorithm.MARKET_PEG}
+#: Those that are orders in a book.
+RESTING = (Algorithm.RESTING, Algorithm.JOIN, *PEGS.values())
+#: Those that weigh waiting against crossing.
+PATIENT = (Algorithm.JOIN,)
+USUAL_URGENCY = 50
+MOST_OFFSET = 2**31 - 1
 MOST_SLICES = 10_000
 #: Slices where nobody says how many: one a second, but not more than this.
 USUAL_SLICES = 100
@@ -25,7 +33,8 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
                  unix_ns: int = 0, algorithm: str = "immediate", seconds: float | None = None, start_seconds: float = 0,
                  slices: int | None = None, randomness: int = 0, minimum_slice: object = None,
                  half_life: float | None = None, participation: object = None, exchanges: Sequence[str] = (),
-                 post_only: bool = False, display: object = None) -> np.void:
+                 post_only: bool = False, display: object = None, peg: str | None = None, offset: int = 0,
+                 must_complete: bool = False, urgency: int | None = None) -> np.void:
     """One PARENT_ORDER_DTYPE record, without its id; the arguments are those of Engine.submit. `now_ns` is what the
     engine's monotonic clock shows, and `unix_ns` the unix clock.
 
@@ -34,7 +43,7 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
     ValueError
         An argument is wrong; the message names it.
     """
-    kind = _algorithm(algorithm)
+    kind = _algorithm(algorithm, peg)
     if side.lower() not in ("buy", "sell"):
         raise ValueError(f"side {side!r}: expected buy or sell")
     limit = item.price(limit_price) if limit_price is not None else 0
@@ -49,17 +58,27 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
     record["kind"] = ParentKind.SUBMIT_PARENT
     record["side"] = Side.BUY if side.lower() == "buy" else Side.SELL
     record["algorithm"] = kind
-    record["flags"] = OrderFlag.POST_ONLY if post_only else 0
+    record["flags"] = (OrderFlag.POST_ONLY if post_only else 0) | (OrderFlag.MUST_COMPLETE if must_complete else 0)
     record["created_ns"] = record["start_ns"] = now_ns
     record["end_ns"] = now_ns + int(seconds * 1e9) if seconds is not None else 0
     record["listings"] = _listings(core, item, exchanges)
     allowed = int(record["listings"]).bit_count() if exchanges else len(item.listings)
     if kind == Algorithm.RESTING and (limit_price is None or allowed != 1):
         raise ValueError("algorithm resting: give a limit_price and the one exchange where it is to rest (exchanges)")
-    if post_only and kind != Algorithm.RESTING:
-        raise ValueError('post_only: an order that does not rest takes; use algorithm="resting"')
-    _refuse(algorithm, kind == Algorithm.RESTING, "does not rest", display=display)
+    if post_only and kind not in RESTING:
+        raise ValueError('post_only: an order that does not rest takes; use algorithm="resting" or "peg"')
+    _refuse(algorithm, kind in RESTING, "does not rest", display=display, must_complete=must_complete)
+    if must_complete and seconds is None:
+        raise ValueError("must_complete True: say by when (seconds)")
+    _refuse(algorithm, kind in PEGS.values(), "is no peg", offset=offset)
+    if abs(offset) > MOST_OFFSET:
+        raise ValueError(f"offset {offset}: expected ticks, at most {MOST_OFFSET} either way")
+    record["offset"] = offset
     record["display"] = item.quantity(display) if display is not None else 0
+    if kind in PATIENT:
+        record["urgency"] = _urgency(algorithm, USUAL_URGENCY if urgency is None else urgency, seconds)
+    elif urgency is not None:
+        raise ValueError(f"urgency {urgency}: the algorithm {algorithm} does not weigh waiting against crossing")
     if kind in PACED:
         _set_pace(record, algorithm, seconds, start_seconds, slices, randomness)
         record["start_unix_ns"] = unix_ns + int(record["start_ns"]) - now_ns
@@ -86,6 +105,14 @@ def _refuse(algorithm: str, takes: bool, why: str, **given: object) -> None:
             raise ValueError(f"{name} {value}: the algorithm {algorithm} {why}")
 
 
+def _urgency(algorithm: str, urgency: int, seconds: float | None) -> int:
+    if seconds is None:
+        raise ValueError(f"seconds None: {algorithm} weighs its chance to be filled in time; say how long that is")
+    if not 0 <= urgency <= 100:
+        raise ValueError(f"urgency {urgency}: expected 0 (only post) to 100 (only take)")
+    return urgency
+
+
 def _rate(participation: object) -> int:
     """In 1e-6."""
     rate = to_scaled(participation, 6, "participation") if participation is not None else 0
@@ -94,12 +121,17 @@ def _rate(participation: object) -> int:
     return rate
 
 
-def _algorithm(name: str) -> Algorithm:
-    try:
-        return Algorithm[name.upper()]
-    except KeyError:
-        raise ValueError(f"algorithm {name!r}: expected one of "
-                         f"{', '.join(one.name.lower() for one in Algorithm)}") from None
+def _algorithm(name: str, peg: str | None) -> Algorithm:
+    if name.lower() == "peg":
+        if peg not in PEGS:
+            raise ValueError(f"peg {peg!r}: a peg follows one of {', '.join(PEGS)}")
+        return PEGS[peg]
+    if peg is not None:
+        raise ValueError(f'peg {peg!r}: the algorithm {name} is no peg; use algorithm="peg"')
+    names = {one.name.lower(): one for one in Algorithm if one not in PEGS.values()}
+    if name.lower() not in names:
+        raise ValueError(f"algorithm {name!r}: expected one of {', '.join((*names, 'peg'))}")
+    return names[name.lower()]
 
 
 def _listings(core: Core, item: Instrument, exchanges: Sequence[str]) -> np.uint64:

@@ -708,7 +708,8 @@ class Engine:
                algorithm: str = "immediate", seconds: float | None = None, start_seconds: float = 0,
                slices: int | None = None, randomness: int = 0, minimum_slice: object = None,
                half_life: float | None = None, participation: object = None, exchanges: Sequence[str] = (),
-               post_only: bool = False, display: object = None) -> int:
+               post_only: bool = False, display: object = None, peg: str | None = None, offset: int = 0,
+               must_complete: bool = False, urgency: int | None = None) -> int:
         """Submit a parent order; returns its id.
 
         One that is below the minimum quantity or the minimum notional of every exchange ends at once, for the reason
@@ -724,9 +725,10 @@ class Engine:
         algorithm : str
             "immediate": it crosses what it finds within its limit, again and again, until it is filled. "resting": it
             is one order at its limit price on one exchange until it is filled or cancelled, or until the exchange ends
-            it. "twap", "shortfall", "close": in slices over its time, equal ones, larger ones first, or larger ones
-            last; what a slice does not find is caught up by the next. "vwap": in slices as the volume curve expects it
-            and as it is traded. "pov": a part of what is traded.
+            it. "peg": the same, at a price that follows the market's. "join": with the best of its side, until its
+            chance to be filled in time is too small; then it crosses. "twap", "shortfall", "close": in slices over its
+            time, equal ones, larger ones first, or larger ones last; what a slice does not find is caught up by the
+            next. "vwap": in slices as the volume curve expects it and as it is traded. "pov": a part of what is traded.
         seconds : float, optional
             When it ends at the latest, from its start.
         start_seconds : float
@@ -743,12 +745,23 @@ class Engine:
         participation : Decimal, str or float, optional
             Of "pov": which part of all that is traded on its exchanges, ours included; above 0 and below 1.
         exchanges : sequence of str
-            Where it may go; empty = everywhere. One that rests goes to one exchange.
+            Where it may go; empty = everywhere. "resting" goes to one exchange; a peg chooses one.
         post_only : bool
-            Of one that rests: it is refused by the exchange where it would take.
+            Of one that rests: it is refused by the exchange where it would take. A peg stays a tick away from that.
         display : Decimal, str or int, optional
             Of one that rests: its order is never larger, and the next one follows when it has been filled (an iceberg
             that shows its tip). Base currency.
+        peg : "primary", "mid" or "market"
+            What a peg follows: the best price of its own side, halfway between both, or the best of the other side. It
+            is never worse than `limit_price`.
+        offset : int
+            Of a peg: ticks that are added to that price; -1 is a tick lower, for buyers and sellers.
+        must_complete : bool
+            Of one that rests: what is left crosses in the last quarter of its `seconds`, at most five of them; a peg
+            within its `limit_price`, a resting order at any price within the collar.
+        urgency : int
+            Of "join": at the usual spread it crosses when its chance to be filled in time is below that many per cent;
+            0 = never, 100 = at once. By default 50.
 
         Raises
         ------
@@ -768,7 +781,7 @@ class Engine:
             unix_ns=self.now_ns if self._direct else time.time_ns(), algorithm=algorithm, seconds=seconds,
             start_seconds=start_seconds, slices=slices, randomness=randomness, minimum_slice=minimum_slice,
             half_life=half_life, participation=participation, exchanges=exchanges, post_only=post_only,
-            display=display)
+            display=display, peg=peg, offset=offset, must_complete=must_complete, urgency=urgency)
         self._counter += 1
         record["parent_id"] = self._counter
         if not self.strategizer.submit(record):

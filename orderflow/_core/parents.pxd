@@ -6,8 +6,10 @@ it from books of its own. """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core.algos.participation cimport Participation
+from orderflow._core.algos.queue cimport Place
 from orderflow._core.algos.volume_curve cimport VolumePace
 from orderflow._core.positions cimport FEE_ASSETS, FeeSum
+from orderflow._core.token_bucket cimport TokenBucket
 from orderflow._core.types cimport ParentOrder, ParentReport, ParentStatus
 from orderflow._core.fixed cimport int128
 
@@ -32,7 +34,10 @@ cdef struct Parent:
     int64_t wanted_quantity     # another one was asked for; 0 = none. Its price is the next field
     int64_t wanted_price
     int64_t before_quantity     # `order.quantity` before it was raised for a replacement under way; 0 = it was not
-    uint64_t resting            # client order id of its order (Algorithm.RESTING), 0 = none
+    TokenBucket moves           # of its order, if it follows the market
+    Place place                 # of its order, Algorithm.JOIN
+    int64_t look_ns             # if it rests: when its timer rings
+    uint64_t resting            # client order id of its order, if it rests; 0 = none
     int64_t released            # if it is paced: what is filled, out and in doubt may be so much by now
     int64_t lot                 # of a schedule: in what it releases
     uint32_t slices             # of a schedule: as many as have a size that can be sent
@@ -47,6 +52,7 @@ cdef struct Parent:
     uint8_t queued
     uint8_t withdrawing         # its resting order is to go
     uint8_t paused              # by whoever submitted it
+    uint8_t crossing            # it rested, and what is left of it crosses
 
 
 cdef nogil:

@@ -22,6 +22,7 @@ from orderflow._core cimport (
     active_parents, crash_point, input_log, journal, kill, order_states, order_table, orders, pacing, passive, pending,
     risk, risk_rates, timers)
 from orderflow._core.child_orders cimport ask, blocks, drop_timer, own_report, pursue
+from orderflow._core.joining cimport watch_queues
 from orderflow._core.kill cimport KillCause, KillScope
 from orderflow._core.order_states cimport Order
 from orderflow._core.order_table cimport NONE, Outcome, OutcomeFlag
@@ -29,6 +30,7 @@ from orderflow._core.paced_parents cimport begin_slice, set_up_pace
 from orderflow._core.parent_changes cimport drop_if_done, end_parent, give_up_wanted, want
 from orderflow._core.parent_checks cimport why_not
 from orderflow._core.parent_reports cimport deny_parent, tell_parent
+from orderflow._core.pegging cimport set_up_moves
 from orderflow._core.resting_parents cimport chase, settle_timer
 from orderflow._core.risk_state cimport Decision, refuse
 from orderflow._core.router_faults cimport fail
@@ -36,7 +38,7 @@ from orderflow._core.router_state cimport CHILD_TIMER, DAY_TIMER, SLICE_TIMER, L
 from orderflow._core.router_view cimport read_board, refresh_reference
 from orderflow._core.routing cimport route, route_instrument
 from orderflow._core.types cimport (
-    Algorithm, ExecType, ExecutionReport, FaultCode, InputKind, ParentKind, ParentOrder, ParentStatus, Reason,
+    ExecType, ExecutionReport, FaultCode, InputKind, ParentKind, ParentOrder, ParentStatus, Reason,
     TradingState, Wake)
 
 cdef enum:
@@ -57,6 +59,7 @@ cdef nogil:
         input_log.take(self.log, InputKind.INPUT_WAKE, <uint16_t>port, listing, now_ns)
         pending.lower_flag(&self.wake_pending[listing])
         read_board(self, listing)
+        watch_queues(self, listing, now_ns)
         refresh_reference(self, self.listings[listing].instrument, now_ns)
         if not pending.raise_flag(&self.strategy_pending[listing]):
             self.wakes.push(&forward)           # a slot per listing and one being served: cannot be full
@@ -101,7 +104,8 @@ cdef nogil:
             deny_parent(self, order, refusal.code, now_ns)
             return
         if (active_parents.is_full(&self.active) or timers.room(self.timers)
-                < <uint32_t>(order.end_ns != 0) + <uint32_t>pacing.is_paced(order.algorithm)):
+                < <uint32_t>(order.end_ns != 0) + <uint32_t>(pacing.is_paced(order.algorithm)
+                                                             or passive.is_looked_at(order))):
             deny_parent(self, order, Reason.TABLE_FULL, now_ns)
             return
         slot = orders.open_parent(self.table, order, self.risk.exposures[order.instrument].reference_price, now_ns)
@@ -117,6 +121,7 @@ cdef nogil:
             set_up_pace(self, &self.table.parents[slot])
             self.slice_timers[slot] = timers.schedule(self.timers, order.start_ns, SLICE_TIMER | order.parent_id)
             return
+        set_up_moves(&self.table.parents[slot])
         route(self, <uint32_t>slot, now_ns, order.cause_receive_ns)
 
     inline void pause(RouterState *self, uint32_t slot, bint paused, int64_t now_ns) noexcept:
@@ -211,7 +216,7 @@ cdef nogil:
             tell_parent(self, outcome.parent, report if outcome.filled else NULL, now_ns)
         drop_if_done(self, outcome.parent)
         if (outcome.parent_status == ParentStatus.PARENT_WORKING
-                or self.table.parents[outcome.parent].order.algorithm == Algorithm.RESTING):
+                or passive.is_resting(self.table.parents[outcome.parent].order.algorithm)):
             route(self, outcome.parent, now_ns, 0)
 
     inline void on_limited(RouterState *self, const Order *order, const ExecutionReport *report,
@@ -284,7 +289,10 @@ cdef nogil:
         if key & SLICE_TIMER:
             slot = order_table.find_parent(self.table, key & ~SLICE_TIMER)
             if slot != <uint32_t>NONE and self.table.parents[slot].closing == 0:
-                begin_slice(self, slot, now_ns)
+                if pacing.is_paced(self.table.parents[slot].order.algorithm):
+                    begin_slice(self, slot, now_ns)
+                else:
+                    self.slice_timers[slot] = 0
                 route(self, slot, now_ns, 0)
             return
         slot = order_table.find_parent(self.table, key)

@@ -5,6 +5,7 @@ Router thread only, but for the rings and flags, which have another thread at th
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core.active_parents cimport ActiveParents
+from orderflow._core.algos.queue cimport BestQueue, Recent
 from orderflow._core.allocation cimport Allocation, Allocator
 from orderflow._core.board cimport SequenceBoard
 from orderflow._core.doorbell cimport NativeDoorbell
@@ -22,6 +23,7 @@ from orderflow._core.types cimport BoardEntry, Fault, Listing
 cdef enum:
     MAXIMUM_EXCHANGES = 32
     REFUSALS = 64               # codes of Reason
+    CHANGES = 8                 # that are remembered
 
 
 cdef extern from *:
@@ -45,7 +47,14 @@ cdef struct Port:               # one exchange as the router sees it
     uint8_t amends              # Amends
 
 
+cdef struct Change:             # that we have asked for at a price: the book may show it or not show it yet
+    int64_t price               # listing scale
+    int64_t quantity            # that comes or goes
+    int64_t sent_ns             # monotonic
+
+
 cdef struct ListingState:
+    Change changes[2][CHANGES]  # of orders that rest, buys and sells; the oldest is overwritten
     int128 volume               # traded in this run, ours included; instrument scale
     uint64_t traded             # what the board said of that last
     uint64_t spent_version      # of the book when our last order there ended; nothing newer was seen yet
@@ -54,6 +63,11 @@ cdef struct ListingState:
     uint64_t tried              # the order that it waits for then, 0 = none
     uint32_t spent_epoch
     uint32_t under_way          # children of ours that block it (see `blocks`)
+    uint32_t changed[2]         # how many ever
+    BestQueue queues[2]         # of bids and of asks
+    Recent spread               # listing scale times nanoseconds
+    uint64_t taken[2]           # what the board said of trades that took bids, and asks, last
+    int64_t queues_ns           # when it was LIVE last; 0 = it is not
 
 
 cdef struct OwnReport:          # about an order, from the router to itself

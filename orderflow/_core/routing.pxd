@@ -10,7 +10,7 @@ Router thread only.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
-from orderflow._core cimport allocation, pacing, parents, risk, risk_exposure
+from orderflow._core cimport allocation, pacing, parents, passive, risk, risk_exposure
 from orderflow._core.allocation cimport Allocation, Split
 from orderflow._core.child_orders cimport send_child
 from orderflow._core.consolidated cimport MAXIMUM_OFFERS, Offer
@@ -24,7 +24,7 @@ from orderflow._core.resting_parents cimport rest
 from orderflow._core.risk_state cimport Decision, refuse
 from orderflow._core.router_state cimport RouterState
 from orderflow._core.router_view cimport usable
-from orderflow._core.types cimport Algorithm, ParentOrder, Reason, RoutePolicy, Side, TimeInForce
+from orderflow._core.types cimport ParentOrder, Reason, RoutePolicy, Side, TimeInForce
 
 
 cdef nogil:
@@ -118,9 +118,11 @@ cdef nogil:
         cdef Allocation out
         cdef int64_t remaining = parents.remaining(parent)
         cdef uint32_t count, k
-        if parent.order.algorithm == Algorithm.RESTING:
+        if passive.is_resting(parent.order.algorithm):
             rest(self, slot, now_ns, cause_ns)
-            return
+            if not parent.crossing:
+                return
+            remaining = parents.remaining(parent)
         if parent.closing or parent.paused or remaining <= 0 or self.killed >> (32 + parent.order.strategy) & 1:
             return
         if too_little(self, &parent.order, remaining):

@@ -77,7 +77,8 @@ cpdef enum TimeInForce:
 
 
 cpdef enum OrderFlag:
-    POST_ONLY = 1
+    POST_ONLY = 1               # of those that rest
+    MUST_COMPLETE = 0x80        # of a parent alone: what is left shortly before its end crosses
 
 
 cpdef enum OrderStatus:
@@ -161,6 +162,10 @@ cpdef enum Algorithm:
     CLOSE = 5                   # the same, more at the end
     POV = 6                     # a part of what others trade (algos/participation.pxd): `participation`
     VWAP = 7                    # in slices as the volume is expected and seen (algos/volume_curve.pxd)
+    PRIMARY_PEG = 16            # from here on they rest where the market is (pegging.pxd): with the best of their side
+    MID_PEG = 17                # halfway between the best of both sides
+    MARKET_PEG = 18             # with the best of the other side
+    JOIN = 19                   # a primary peg until its chance to be filled in time is too small: then it crosses
 
 
 cpdef enum RoutePolicy:
@@ -482,7 +487,7 @@ cdef struct ParentOrder:        # 128 bytes: strategizer -> router
     int64_t start_unix_ns       # VWAP: what the unix clock shows at `start_ns`
     int64_t display             # RESTING: its order is never larger, instrument scale; 0 = it may be all of it
     uint32_t participation      # POV: of all that is traded, ours included, in 1e-6
-    uint8_t reserved[4]
+    int32_t offset              # of a peg: ticks of its listing, added to what it follows
     uint64_t ring_stamp
 
 
@@ -535,6 +540,7 @@ cdef struct BoardEntry:         # what is known of one listing right now
     uint8_t ask_count
     uint32_t publication        # how often this entry was written in this run: names a state exactly
     uint64_t traded             # sum of the trades that were seen in this run, modulo 2**64; whole at a publication
+    uint64_t sold               # of that, what sellers took of the bids
     int64_t bids_known_to       # everything at this price and better is known; 0 = the whole side (known_depth.pxd)
     int64_t asks_known_to
     Signals signals

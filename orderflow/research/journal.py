@@ -155,6 +155,7 @@ class _Run:
             "end_ns": value["end_ns"], "slices": value["slices"] or None, "randomness": value["randomness"] or None,
             "curvature": value["curvature"] or None,
             "display": scaled(value["display"], item.quantity_decimals if item else None) if value["display"] else None,
+            "offset": value["offset"] or None, "must_complete": bool(value["flags"] & OrderFlag.MUST_COMPLETE),
             "participation": scaled(value["participation"], 6) if value["participation"] else None,
             "minimum_slice": scaled(value["minimum_slice"], item.quantity_decimals if item else None)
             if value["minimum_slice"] else None}
