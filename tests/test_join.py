@@ -252,6 +252,7 @@ def test_whatever_happens_no_more_is_filled_than_asked_for(name, urgency, steps)
         world.run(120, lambda: world.engine.parent(parent).status == "PARENT_DONE")
         assert world.engine.parent(parent).filled == world.held() == world.position() <= Decimal(2)
         assert world.resting() == [] and world.engine.orders.audit() == []
+        assert world.engine.router.counts["faults"] == 0
     finally:
         world.engine.stop()
 
