@@ -25,7 +25,7 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
                  unix_ns: int = 0, algorithm: str = "immediate", seconds: float | None = None, start_seconds: float = 0,
                  slices: int | None = None, randomness: int = 0, minimum_slice: object = None,
                  half_life: float | None = None, participation: object = None, exchanges: Sequence[str] = (),
-                 post_only: bool = False, display: object = None) -> np.void:
+                 post_only: bool = False, display: object = None, must_complete: bool = False) -> np.void:
     """One PARENT_ORDER_DTYPE record, without its id; the arguments are those of Engine.submit. `now_ns` is what the
     engine's monotonic clock shows, and `unix_ns` the unix clock.
 
@@ -49,7 +49,7 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
     record["kind"] = ParentKind.SUBMIT_PARENT
     record["side"] = Side.BUY if side.lower() == "buy" else Side.SELL
     record["algorithm"] = kind
-    record["flags"] = OrderFlag.POST_ONLY if post_only else 0
+    record["flags"] = (OrderFlag.POST_ONLY if post_only else 0) | (OrderFlag.MUST_COMPLETE if must_complete else 0)
     record["created_ns"] = record["start_ns"] = now_ns
     record["end_ns"] = now_ns + int(seconds * 1e9) if seconds is not None else 0
     record["listings"] = _listings(core, item, exchanges)
@@ -61,10 +61,11 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
     _refuse(algorithm, kind == Algorithm.RESTING, "does not rest", display=display)
     record["display"] = item.quantity(display) if display is not None else 0
     if kind in PACED:
-        _set_pace(record, algorithm, seconds, start_seconds, slices, randomness)
+        looks = kind == Algorithm.POV or participation is not None      # at the volume, once a slice
+        _set_pace(record, algorithm, seconds, start_seconds, slices, randomness, least=2 if looks else 1)
         record["start_unix_ns"] = unix_ns + int(record["start_ns"]) - now_ns
     _refuse(algorithm, kind in PACED, "is not worked over its time", start_seconds=start_seconds, slices=slices,
-            randomness=randomness)
+            randomness=randomness, participation=participation, must_complete=must_complete)
     _refuse(algorithm, kind in SCHEDULED, "has no schedule", minimum_slice=minimum_slice)
     record["minimum_slice"] = item.quantity(minimum_slice) if minimum_slice is not None else 0
     _refuse(algorithm, kind in BENT, "has no schedule that bends", half_life=half_life)
@@ -73,9 +74,8 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
             raise ValueError(f"half_life {half_life}: {algorithm} needs the seconds, more than 0, in which what "
                              "remains falls by a factor e")
         record["curvature"] = float(seconds or 0) / half_life
-    _refuse(algorithm, kind == Algorithm.POV, "does not follow the volume", participation=participation)
-    if kind == Algorithm.POV:
-        record["participation"] = _rate(participation)
+    if kind == Algorithm.POV or participation is not None:
+        record["participation"] = _rate(algorithm, participation)
     return record
 
 
@@ -86,11 +86,12 @@ def _refuse(algorithm: str, takes: bool, why: str, **given: object) -> None:
             raise ValueError(f"{name} {value}: the algorithm {algorithm} {why}")
 
 
-def _rate(participation: object) -> int:
+def _rate(algorithm: str, participation: object) -> int:
     """In 1e-6."""
     rate = to_scaled(participation, 6, "participation") if participation is not None else 0
     if not 0 < rate < 10**6:
-        raise ValueError(f"participation {participation}: pov needs its part of all that is traded, between 0 and 1")
+        raise ValueError(f"participation {participation}: {algorithm} needs its part of all that is traded, between 0 "
+                         "and 1")
     return rate
 
 
@@ -111,15 +112,15 @@ def _listings(core: Core, item: Instrument, exchanges: Sequence[str]) -> np.uint
 
 
 def _set_pace(record: np.void, algorithm: str, seconds: float | None, start_seconds: float, slices: int | None,
-              randomness: int) -> None:
+              randomness: int, least: int) -> None:
     if seconds is None:
         raise ValueError(f"seconds None: {algorithm} spreads an order over its time; say how long that is")
     if not start_seconds >= 0:
         raise ValueError(f"start_seconds {start_seconds}: expected 0 or more, from now on")
     if slices is None:
-        slices = min(USUAL_SLICES, max(1, int(seconds)))
-    if not 1 <= slices <= MOST_SLICES:
-        raise ValueError(f"slices {slices}: expected 1 to {MOST_SLICES}")
+        slices = min(USUAL_SLICES, max(least, int(seconds)))
+    if not least <= slices <= MOST_SLICES:
+        raise ValueError(f"slices {slices}: expected {least} to {MOST_SLICES}")
     if not 0 <= randomness <= MOST_RANDOMNESS:
         raise ValueError(f"randomness {randomness}: expected a percentage of a slice, 0 to {MOST_RANDOMNESS}")
     record["start_ns"] += int(start_seconds * 1e9)

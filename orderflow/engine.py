@@ -708,7 +708,7 @@ class Engine:
                algorithm: str = "immediate", seconds: float | None = None, start_seconds: float = 0,
                slices: int | None = None, randomness: int = 0, minimum_slice: object = None,
                half_life: float | None = None, participation: object = None, exchanges: Sequence[str] = (),
-               post_only: bool = False, display: object = None) -> int:
+               post_only: bool = False, display: object = None, must_complete: bool = False) -> int:
         """Submit a parent order; returns its id.
 
         One that is below the minimum quantity or the minimum notional of every exchange ends at once, for the reason
@@ -741,7 +741,8 @@ class Engine:
             Of "shortfall" and "close": seconds in which what remains falls by a factor e (1 / kappa of Almgren and
             Chriss), or grows by it.
         participation : Decimal, str or float, optional
-            Of "pov": which part of all that is traded on its exchanges, ours included; above 0 and below 1.
+            Which part of all that is traded on its exchanges, ours included; above 0 and below 1. "pov" is to have it,
+            a schedule never more than it: what that holds back is due later.
         exchanges : sequence of str
             Where it may go; empty = everywhere. One that rests goes to one exchange.
         post_only : bool
@@ -749,6 +750,9 @@ class Engine:
         display : Decimal, str or int, optional
             Of one that rests: its order is never larger, and the next one follows when it has been filled (an iceberg
             that shows its tip). Base currency.
+        must_complete : bool
+            Of one that is worked over its time: with its last slice all that is left crosses within the limit price,
+            whatever the volume. Without it what is left at the end is not sent, for the reason END_TIME.
 
         Raises
         ------
@@ -768,7 +772,7 @@ class Engine:
             unix_ns=self.now_ns if self._direct else time.time_ns(), algorithm=algorithm, seconds=seconds,
             start_seconds=start_seconds, slices=slices, randomness=randomness, minimum_slice=minimum_slice,
             half_life=half_life, participation=participation, exchanges=exchanges, post_only=post_only,
-            display=display)
+            display=display, must_complete=must_complete)
         self._counter += 1
         record["parent_id"] = self._counter
         if not self.strategizer.submit(record):

@@ -73,6 +73,7 @@ class TimeInForce(IntEnum):
 
 class OrderFlag(IntEnum):
     POST_ONLY = 1
+    MUST_COMPLETE = 0x80
 
 class OrderStatus(IntEnum):
     CREATED = 0
