@@ -67,7 +67,8 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
         raise ValueError("algorithm resting: give a limit_price and the one exchange where it is to rest (exchanges)")
     if post_only and kind not in RESTING:
         raise ValueError('post_only: an order that does not rest takes; use algorithm="resting" or "peg"')
-    _refuse(algorithm, kind in RESTING, "does not rest", display=display, must_complete=must_complete)
+    _refuse(algorithm, kind in RESTING, "does not rest", display=display)
+    _refuse(algorithm, kind in (*PACED, *RESTING), "is not worked over its time", must_complete=must_complete)
     if must_complete and seconds is None:
         raise ValueError("must_complete True: say by when (seconds)")
     _refuse(algorithm, kind in PEGS.values(), "is no peg", offset=offset)
@@ -80,10 +81,11 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
     elif urgency is not None:
         raise ValueError(f"urgency {urgency}: the algorithm {algorithm} does not weigh waiting against crossing")
     if kind in PACED:
-        _set_pace(record, algorithm, seconds, start_seconds, slices, randomness)
+        looks = kind == Algorithm.POV or participation is not None      # at the volume, once a slice
+        _set_pace(record, algorithm, seconds, start_seconds, slices, randomness, least=2 if looks else 1)
         record["start_unix_ns"] = unix_ns + int(record["start_ns"]) - now_ns
     _refuse(algorithm, kind in PACED, "is not worked over its time", start_seconds=start_seconds, slices=slices,
-            randomness=randomness)
+            randomness=randomness, participation=participation)
     _refuse(algorithm, kind in SCHEDULED, "has no schedule", minimum_slice=minimum_slice)
     record["minimum_slice"] = item.quantity(minimum_slice) if minimum_slice is not None else 0
     _refuse(algorithm, kind in BENT, "has no schedule that bends", half_life=half_life)
@@ -92,9 +94,8 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
             raise ValueError(f"half_life {half_life}: {algorithm} needs the seconds, more than 0, in which what "
                              "remains falls by a factor e")
         record["curvature"] = float(seconds or 0) / half_life
-    _refuse(algorithm, kind == Algorithm.POV, "does not follow the volume", participation=participation)
-    if kind == Algorithm.POV:
-        record["participation"] = _rate(participation)
+    if kind == Algorithm.POV or participation is not None:
+        record["participation"] = _rate(algorithm, participation)
     return record
 
 
@@ -113,11 +114,12 @@ def _urgency(algorithm: str, urgency: int, seconds: float | None) -> int:
     return urgency
 
 
-def _rate(participation: object) -> int:
+def _rate(algorithm: str, participation: object) -> int:
     """In 1e-6."""
     rate = to_scaled(participation, 6, "participation") if participation is not None else 0
     if not 0 < rate < 10**6:
-        raise ValueError(f"participation {participation}: pov needs its part of all that is traded, between 0 and 1")
+        raise ValueError(f"participation {participation}: {algorithm} needs its part of all that is traded, between 0 "
+                         "and 1")
     return rate
 
 
@@ -143,15 +145,15 @@ def _listings(core: Core, item: Instrument, exchanges: Sequence[str]) -> np.uint
 
 
 def _set_pace(record: np.void, algorithm: str, seconds: float | None, start_seconds: float, slices: int | None,
-              randomness: int) -> None:
+              randomness: int, least: int) -> None:
     if seconds is None:
         raise ValueError(f"seconds None: {algorithm} spreads an order over its time; say how long that is")
     if not start_seconds >= 0:
         raise ValueError(f"start_seconds {start_seconds}: expected 0 or more, from now on")
     if slices is None:
-        slices = min(USUAL_SLICES, max(1, int(seconds)))
-    if not 1 <= slices <= MOST_SLICES:
-        raise ValueError(f"slices {slices}: expected 1 to {MOST_SLICES}")
+        slices = min(USUAL_SLICES, max(least, int(seconds)))
+    if not least <= slices <= MOST_SLICES:
+        raise ValueError(f"slices {slices}: expected {least} to {MOST_SLICES}")
     if not 0 <= randomness <= MOST_RANDOMNESS:
         raise ValueError(f"randomness {randomness}: expected a percentage of a slice, 0 to {MOST_RANDOMNESS}")
     record["start_ns"] += int(start_seconds * 1e9)

@@ -743,7 +743,8 @@ class Engine:
             Of "shortfall" and "close": seconds in which what remains falls by a factor e (1 / kappa of Almgren and
             Chriss), or grows by it.
         participation : Decimal, str or float, optional
-            Of "pov": which part of all that is traded on its exchanges, ours included; above 0 and below 1.
+            Which part of all that is traded on its exchanges, ours included; above 0 and below 1. "pov" is to have it,
+            a schedule never more than it: what that holds back is due later.
         exchanges : sequence of str
             Where it may go; empty = everywhere. "resting" goes to one exchange; a peg chooses one.
         post_only : bool
@@ -757,8 +758,10 @@ class Engine:
         offset : int
             Of a peg: ticks that are added to that price; -1 is a tick lower, for buyers and sellers.
         must_complete : bool
-            Of one that rests: what is left crosses in the last quarter of its `seconds`, at most five of them; a peg
-            within its `limit_price`, a resting order at any price within the collar.
+            Of one that is worked over its time: with its last slice all that is left crosses within the limit price,
+            whatever the volume. Of one that rests: what is left crosses in the last quarter of its `seconds`, at most
+            five of them; a peg within its `limit_price`, a resting order at any price within the collar. Without it
+            what is left at the end is not sent, for the reason END_TIME.
         urgency : int
             Of "join": at the usual spread it crosses when its chance to be filled in time is below that many per cent;
             0 = never, 100 = at once. By default 50.

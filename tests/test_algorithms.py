@@ -12,7 +12,7 @@ from orderflow.engine import EngineError
 from orderflow.research.journal import rows
 from orderflow.research.replay import replay
 from orderflow.research.simulation import DIRECT_START_NS, INSTRUMENT
-from tests.three_exchanges import engines
+from tests.three_exchanges import engines, prints
 
 SECOND_NS = 1_000_000_000
 BUCKET_NS = 300 * SECOND_NS
@@ -191,18 +191,6 @@ def test_time_ends_what_was_not_found(make):
     assert (parent.status, parent.reason, parent.filled) == ("PARENT_DONE", "END_TIME", 0)
 
 
-def prints(engine):
-    """A list that every trade of the exchanges is added to, ours included: (exchange, base quantity)."""
-    found = []
-    for name, exchange in engine.exchanges.items():
-        def told(book, trades, at_ns, name=name, publish=exchange.publish_trades):
-            decimals = book.instrument.quantity_decimals
-            found.extend((name, Decimal(int(quantity)).scaleb(-decimals)) for quantity in trades["quantity"])
-            publish(book, trades, at_ns)
-        exchange.publish_trades = told
-    return found
-
-
 @pytest.mark.parametrize("where", [(), ("alpha", "gamma")])
 @pytest.mark.parametrize("rate", ["0.05", "0.3"])
 def test_pov_has_its_part_of_what_is_traded_where_it_may_go(make, where, rate):
@@ -298,7 +286,10 @@ def test_two_of_one_engine_do_not_feed_on_each_other(make):
     ({"algorithm": "pov", "seconds": 5}, "participation None: pov needs its part"),
     ({"algorithm": "pov", "seconds": 5, "participation": 1}, "participation 1: pov needs its part"),
     ({"algorithm": "pov", "seconds": 5, "participation": ".1", "minimum_slice": 1}, "minimum_slice 1: the algorithm"),
-    ({"algorithm": "twap", "seconds": 5, "participation": "0.1"}, "participation 0.1: the algorithm twap"),
+    ({"algorithm": "twap", "seconds": 5, "participation": 2}, "participation 2: twap needs its part"),
+    ({"algorithm": "twap", "seconds": 5, "slices": 1, "participation": ".1"}, "slices 1: expected 2 to 10000"),
+    ({"participation": "0.1"}, "participation 0.1: the algorithm immediate is not worked over its time"),
+    ({"must_complete": True}, "must_complete True: the algorithm immediate is not worked over its time"),
 ])
 def test_arguments_that_do_not_fit_are_named(make, arguments, told):
     engine = make()
@@ -316,9 +307,10 @@ def test_whatever_happens_every_parent_ends_and_none_is_overfilled(make, seed):
         algorithm = moments.choice(["immediate", "twap", "shortfall", "close", "pov", "vwap"])
         more = {}
         if algorithm != "immediate":
-            more.update(slices=moments.randint(1, 9), randomness=moments.randint(0, 50))
-        if algorithm == "pov":
-            more["participation"] = "0.2"
+            more.update(slices=moments.randint(2, 9), randomness=moments.randint(0, 50),
+                        must_complete=moments.random() < 0.5)
+            if algorithm == "pov" or moments.random() < 0.3:
+                more["participation"] = "0.2"
         if algorithm in ("shortfall", "close"):
             more["half_life"] = moments.uniform(0.5, 9)
         parents.append(engine.submit(INSTRUMENT, moments.choice(["buy", "sell"]), f"{moments.uniform(0.2, 2):.3f}",
@@ -351,7 +343,9 @@ def test_a_schedule_is_replayed_to_the_same_orders(make, tmp_path):
     parents = [engine.submit(INSTRUMENT, "buy", "2", algorithm="twap", seconds=10, slices=10, randomness=30),
                engine.submit(INSTRUMENT, "sell", "1", algorithm="shortfall", seconds=10, slices=5, half_life=3),
                engine.submit(INSTRUMENT, "buy", "3", algorithm="pov", seconds=10, slices=10, participation="0.1"),
-               engine.submit(INSTRUMENT, "sell", "3", algorithm="vwap", seconds=10, slices=5)]
+               engine.submit(INSTRUMENT, "sell", "3", algorithm="vwap", seconds=10, slices=5),
+               engine.submit(INSTRUMENT, "sell", "9", algorithm="close", seconds=10, slices=10, half_life=2,
+                             participation="0.1", must_complete=True)]
     engine.run(3)
     engine.pause_parent(parents[0])
     engine.run(2)

@@ -376,7 +376,7 @@ def test_whatever_happens_no_more_is_filled_than_asked_for(name, peg, offset, po
     ({"offset": 2}, "offset 2: the algorithm immediate is no peg"),
     ({"algorithm": "peg", "peg": "mid", "offset": 2**31}, "offset 2147483648: expected ticks"),
     ({"algorithm": "peg", "peg": "mid", "must_complete": True}, "must_complete True: say by when"),
-    ({"must_complete": True, "seconds": 5}, "must_complete True: the algorithm immediate does not rest")])
+    ({"must_complete": True, "seconds": 5}, "must_complete True: the algorithm immediate is not worked over its time")])
 def test_what_makes_no_sense_is_refused(make, arguments, complaint):
     world = make("gamma")
     with pytest.raises(ValueError, match=complaint):

@@ -39,6 +39,7 @@ cdef struct Parent:
     int64_t look_ns             # if it rests: when its timer rings
     uint64_t resting            # client order id of its order, if it rests; 0 = none
     int64_t released            # if it is paced: what is filled, out and in doubt may be so much by now
+    int64_t ceiling             # of a schedule: no more of it is released, by the volume; INT64_MAX = it has no cap
     int64_t lot                 # of a schedule: in what it releases
     uint32_t slices             # of a schedule: as many as have a size that can be sent
     uint32_t begun              # of those

@@ -486,7 +486,7 @@ cdef struct ParentOrder:        # 128 bytes: strategizer -> router
     int64_t minimum_slice       # instrument scale; 0 = what the exchanges take
     int64_t start_unix_ns       # VWAP: what the unix clock shows at `start_ns`
     int64_t display             # RESTING: its order is never larger, instrument scale; 0 = it may be all of it
-    uint32_t participation      # POV: of all that is traded, ours included, in 1e-6
+    uint32_t participation      # of all that is traded, ours included, in 1e-6; of a schedule: at most, 0 = any
     int32_t offset              # of a peg: ticks of its listing, added to what it follows
     uint64_t ring_stamp
 
