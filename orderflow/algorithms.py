@@ -10,19 +10,33 @@ from orderflow.instrument import Instrument, to_scaled
 from orderflow.wiring import Core
 
 #: Those that end with their whole quantity.
-SCHEDULED = (Algorithm.TWAP, Algorithm.SHORTFALL, Algorithm.CLOSE, Algorithm.VWAP)
+SCHEDULED = (Algorithm.TWAP, Algorithm.SHORTFALL, Algorithm.CLOSE, Algorithm.VWAP, Algorithm.ADAPTIVE_SHORTFALL)
+MOST_PARTICIPATION = "0.999999"
+#: Those that have a part of what is traded: what that is where nobody says, and what it is at most. One that answers to
+#: the price may double it.
+BY_VOLUME = {Algorithm.POV: (None, MOST_PARTICIPATION), Algorithm.PRICE_INLINE: (None, "0.499999"),
+             Algorithm.MINIMAL_IMPACT: ("0.05", "0.1"), Algorithm.LIQUIDITY_SEEKING: ("0.2", MOST_PARTICIPATION)}
 #: Those that are worked over their time.
-PACED = (*SCHEDULED, Algorithm.POV)
+PACED = (*SCHEDULED, *BY_VOLUME)
 #: Those whose schedule bends.
-BENT = (Algorithm.SHORTFALL, Algorithm.CLOSE)
+BENT = (Algorithm.SHORTFALL, Algorithm.CLOSE, Algorithm.ADAPTIVE_SHORTFALL)
+#: Those whose pace answers to the price.
+REACTING = (Algorithm.ADAPTIVE_SHORTFALL, Algorithm.PRICE_INLINE)
+USUAL_REACTION_BPS = 20
+MOST_REACTION_BPS = 10_000
+USUAL_TIMES = 2.0
 #: By `peg`: what the order follows.
 PEGS = {"primary": Algorithm.PRIMARY_PEG, "mid": Algorithm.MID_PEG, "market": Algorithm.MARKET_PEG}
+MOST_OFFSET = 2**31 - 1
 #: Those that are orders in a book.
 RESTING = (Algorithm.RESTING, Algorithm.JOIN, *PEGS.values())
 #: Those that weigh waiting against crossing.
 PATIENT = (Algorithm.JOIN,)
+#: Of those that weigh waiting against crossing; one whose schedule bends has no usual one.
 USUAL_URGENCY = 50
-MOST_OFFSET = 2**31 - 1
+MOST_URGENCY = 100
+#: Curvature (time / half-life) of one unit of urgency.
+URGENCY_CURVATURE = 0.1
 MOST_SLICES = 10_000
 #: Slices where nobody says how many: one a second, but not more than this.
 USUAL_SLICES = 100
@@ -32,9 +46,10 @@ MOST_RANDOMNESS = 50
 def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity: object, limit_price: object = None, *,
                  unix_ns: int = 0, algorithm: str = "immediate", seconds: float | None = None, start_seconds: float = 0,
                  slices: int | None = None, randomness: int = 0, minimum_slice: object = None,
-                 half_life: float | None = None, participation: object = None, exchanges: Sequence[str] = (),
+                 half_life: float | None = None, urgency: int | None = None, participation: object = None,
+                 reaction_bps: object = None, times_usual: float | None = None, exchanges: Sequence[str] = (),
                  post_only: bool = False, display: object = None, peg: str | None = None, offset: int = 0,
-                 must_complete: bool = False, urgency: int | None = None) -> np.void:
+                 must_complete: bool = False) -> np.void:
     """One PARENT_ORDER_DTYPE record, without its id; the arguments are those of Engine.submit. `now_ns` is what the
     engine's monotonic clock shows, and `unix_ns` the unix clock.
 
@@ -76,26 +91,37 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
         raise ValueError(f"offset {offset}: expected ticks, at most {MOST_OFFSET} either way")
     record["offset"] = offset
     record["display"] = item.quantity(display) if display is not None else 0
+    if urgency is not None and kind not in (*PATIENT, *BENT):
+        why = "has no schedule that bends" if kind in PACED else "does not weigh waiting against crossing"
+        raise ValueError(f"urgency {urgency}: the algorithm {algorithm} {why}")
     if kind in PATIENT:
-        record["urgency"] = _urgency(algorithm, USUAL_URGENCY if urgency is None else urgency, seconds)
-    elif urgency is not None:
-        raise ValueError(f"urgency {urgency}: the algorithm {algorithm} does not weigh waiting against crossing")
+        if seconds is None:
+            raise ValueError(f"seconds None: {algorithm} weighs its chance to be filled in time; say how long that is")
+        record["urgency"] = _urgency(USUAL_URGENCY if urgency is None else urgency)
     if kind in PACED:
-        looks = kind == Algorithm.POV or participation is not None      # at the volume, once a slice
+        looks = kind in BY_VOLUME or participation is not None      # at the volume, once a slice
         _set_pace(record, algorithm, seconds, start_seconds, slices, randomness, least=2 if looks else 1)
         record["start_unix_ns"] = unix_ns + int(record["start_ns"]) - now_ns
     _refuse(algorithm, kind in PACED, "is not worked over its time", start_seconds=start_seconds, slices=slices,
             randomness=randomness, participation=participation)
-    _refuse(algorithm, kind in SCHEDULED, "has no schedule", minimum_slice=minimum_slice)
+    _refuse(algorithm, kind in SCHEDULED or kind == Algorithm.SNIPER, "has no schedule", minimum_slice=minimum_slice)
     record["minimum_slice"] = item.quantity(minimum_slice) if minimum_slice is not None else 0
+    if kind == Algorithm.SNIPER and limit_price is None:
+        raise ValueError("algorithm sniper: give the limit_price within which it looks for its quantity")
     _refuse(algorithm, kind in BENT, "has no schedule that bends", half_life=half_life)
     if kind in BENT:
-        if half_life is None or not half_life > 0:
-            raise ValueError(f"half_life {half_life}: {algorithm} needs the seconds, more than 0, in which what "
-                             "remains falls by a factor e")
-        record["curvature"] = float(seconds or 0) / half_life
-    if kind == Algorithm.POV or participation is not None:
-        record["participation"] = _rate(algorithm, participation)
+        record["curvature"] = _curvature(algorithm, float(seconds or 0), half_life, urgency)
+        record["urgency"] = urgency or 0
+    if kind in BY_VOLUME or participation is not None:
+        record["participation"] = _rate(kind, participation)
+    _refuse(algorithm, kind in REACTING, "does not answer to the price", reaction_bps=reaction_bps)
+    if kind in REACTING:
+        record["display"] = _reaction(reaction_bps)
+    _refuse(algorithm, kind == Algorithm.LIQUIDITY_SEEKING, "does not wait for liquidity", times_usual=times_usual)
+    if kind == Algorithm.LIQUIDITY_SEEKING:
+        if times_usual is not None and not 0 < times_usual < float("inf"):
+            raise ValueError(f"times_usual {times_usual}: expected how much more than usual is to be displayed")
+        record["curvature"] = USUAL_TIMES if times_usual is None else times_usual
     return record
 
 
@@ -106,21 +132,42 @@ def _refuse(algorithm: str, takes: bool, why: str, **given: object) -> None:
             raise ValueError(f"{name} {value}: the algorithm {algorithm} {why}")
 
 
-def _urgency(algorithm: str, urgency: int, seconds: float | None) -> int:
-    if seconds is None:
-        raise ValueError(f"seconds None: {algorithm} weighs its chance to be filled in time; say how long that is")
-    if not 0 <= urgency <= 100:
-        raise ValueError(f"urgency {urgency}: expected 0 (only post) to 100 (only take)")
+def _urgency(urgency: int) -> int:
+    if not 0 <= urgency <= MOST_URGENCY:
+        raise ValueError(f"urgency {urgency}: expected 0 to {MOST_URGENCY}")
     return urgency
 
 
-def _rate(algorithm: str, participation: object) -> int:
+def _rate(kind: Algorithm, participation: object) -> int:
     """In 1e-6."""
-    rate = to_scaled(participation, 6, "participation") if participation is not None else 0
-    if not 0 < rate < 10**6:
-        raise ValueError(f"participation {participation}: {algorithm} needs its part of all that is traded, between 0 "
-                         "and 1")
+    usual, most = BY_VOLUME.get(kind, (None, MOST_PARTICIPATION))
+    given = usual if participation is None else participation
+    rate = to_scaled(given, 6, "participation") if given is not None else 0
+    if not 0 < rate <= to_scaled(most, 6, "participation"):
+        raise ValueError(f"participation {participation}: {kind.name.lower()} needs its part of all that is traded, "
+                         f"above 0 and at most {most}")
     return rate
+
+
+def _curvature(algorithm: str, seconds: float, half_life: float | None, urgency: int | None) -> float:
+    """Time / half-life."""
+    if half_life is not None and urgency is not None:
+        raise ValueError(f"urgency {urgency}: half_life {half_life} says the same; give one of them")
+    if urgency is not None:
+        return URGENCY_CURVATURE * _urgency(urgency)
+    if half_life is None or not half_life > 0:
+        raise ValueError(f"half_life {half_life}: {algorithm} needs the seconds, more than 0, in which what remains "
+                         "falls by a factor e, or an urgency")
+    return seconds / half_life
+
+
+def _reaction(reaction_bps: object) -> int:
+    """In 1e-6 of the price."""
+    scale = to_scaled(USUAL_REACTION_BPS if reaction_bps is None else reaction_bps, 2, "reaction_bps")
+    if not 0 < abs(scale) <= 100 * MOST_REACTION_BPS:
+        raise ValueError(f"reaction_bps {reaction_bps}: expected the move that doubles its pace, at most "
+                         f"{MOST_REACTION_BPS} either way and not 0")
+    return scale
 
 
 def _algorithm(name: str, peg: str | None) -> Algorithm:

@@ -288,6 +288,18 @@ def test_two_of_one_engine_do_not_feed_on_each_other(make):
     ({"algorithm": "pov", "seconds": 5, "participation": ".1", "minimum_slice": 1}, "minimum_slice 1: the algorithm"),
     ({"algorithm": "twap", "seconds": 5, "participation": 2}, "participation 2: twap needs its part"),
     ({"algorithm": "twap", "seconds": 5, "slices": 1, "participation": ".1"}, "slices 1: expected 2 to 10000"),
+    ({"algorithm": "twap", "seconds": 5, "urgency": 9}, "urgency 9: the algorithm twap has no schedule that bends"),
+    ({"algorithm": "close", "seconds": 5, "urgency": 9, "half_life": 3}, "urgency 9: half_life 3 says the same"),
+    ({"algorithm": "close", "seconds": 5, "urgency": 101}, "urgency 101: expected 0 to 100"),
+    ({"algorithm": "adaptive_shortfall", "seconds": 5}, "half_life None: adaptive_shortfall needs the seconds"),
+    ({"algorithm": "pov", "seconds": 5, "participation": ".1", "reaction_bps": 9}, "reaction_bps 9: the algorithm pov"),
+    ({"algorithm": "price_inline", "seconds": 5, "participation": ".5"}, "above 0 and at most 0.499999"),
+    ({"algorithm": "price_inline", "seconds": 5, "participation": ".1", "reaction_bps": 0}, "reaction_bps 0: expected"),
+    ({"algorithm": "minimal_impact", "seconds": 5, "participation": ".11"}, "above 0 and at most 0.1"),
+    ({"algorithm": "liquidity_seeking", "seconds": 5, "times_usual": -1}, "times_usual -1: expected how much more"),
+    ({"algorithm": "pov", "seconds": 5, "participation": ".1", "times_usual": 3}, "times_usual 3: the algorithm pov"),
+    ({"algorithm": "sniper"}, "algorithm sniper: give the limit_price"),
+    ({"algorithm": "sweep", "slices": 3}, "slices 3: the algorithm sweep is not worked over its time"),
     ({"participation": "0.1"}, "participation 0.1: the algorithm immediate is not worked over its time"),
     ({"must_complete": True}, "must_complete True: the algorithm immediate is not worked over its time"),
 ])
@@ -304,15 +316,22 @@ def test_whatever_happens_every_parent_ends_and_none_is_overfilled(make, seed):
     engine = make(volume_curves={INSTRUMENT: np.ones(288)})
     parents = []
     for _ in range(12):
-        algorithm = moments.choice(["immediate", "twap", "shortfall", "close", "pov", "vwap"])
+        algorithm = moments.choice(["immediate", "twap", "shortfall", "close", "pov", "vwap", "adaptive_shortfall",
+                                    "price_inline", "minimal_impact", "liquidity_seeking", "sniper", "sweep"])
         more = {}
-        if algorithm != "immediate":
+        if algorithm == "sniper":
+            more.update(limit_price=moments.choice(["59990", "60010"]))
+        elif algorithm not in ("immediate", "sweep"):
             more.update(slices=moments.randint(2, 9), randomness=moments.randint(0, 50),
                         must_complete=moments.random() < 0.5)
-            if algorithm == "pov" or moments.random() < 0.3:
-                more["participation"] = "0.2"
+            if algorithm in ("pov", "price_inline") or moments.random() < 0.3:
+                more["participation"] = "0.1"
         if algorithm in ("shortfall", "close"):
             more["half_life"] = moments.uniform(0.5, 9)
+        if algorithm in ("adaptive_shortfall", "price_inline"):
+            more["reaction_bps"] = moments.choice([-1, 1, 20])
+        if algorithm == "adaptive_shortfall":
+            more["urgency"] = moments.randint(0, 100)
         parents.append(engine.submit(INSTRUMENT, moments.choice(["buy", "sell"]), f"{moments.uniform(0.2, 2):.3f}",
                                      algorithm=algorithm, seconds=moments.uniform(1, 9), **more))
         engine.run(moments.uniform(0, 2))

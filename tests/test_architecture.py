@@ -18,7 +18,7 @@ STAGES = """
     ring byte_ring doorbell hop board
     openssl transport libcrypto secret signing utf8 masking websocket
     json rfc3339 client_id levels checksum codec
-    algos/schedule algos/participation algos/volume_curve algos/peg algos/queue
+    algos/schedule algos/participation algos/volume_curve algos/reaction algos/usual algos/peg algos/queue
     window ladder book tape known_depth quotes integrity arbitration signals
     order_states positions parents passive pacing order_table active_parents orders
     risk_state risk_exposure risk_price risk_rates risk_own_orders risk_money risk segments flusher journal_scan journal
@@ -32,7 +32,7 @@ STAGES = """
     paper_reports paper exchange_state events recording publication execution_reports evidence rounds connections
     order_entry cancelling market_data exchange
     router_state parent_reports router_faults router_view minimums child_orders paced_parents parent_changes
-    pegging joining resting_parents parent_checks routing router strategizer
+    pegging joining resting_parents parent_checks taking routing router strategizer
     codecs/assets codecs/fields codecs/outbox codecs/balances codecs/text codecs/prepared
     codecs/binance_times codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_bodies
     codecs/binance_account codecs/binance_orders

@@ -7,7 +7,7 @@ Router thread only.
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t
 
 from orderflow._core cimport pacing, timers
-from orderflow._core.algos cimport participation, volume_curve
+from orderflow._core.algos cimport participation, reaction, volume_curve
 from orderflow._core.minimums cimport too_little
 from orderflow._core.parents cimport Parent
 from orderflow._core.router_state cimport SLICE_TIMER, RouterState
@@ -63,6 +63,13 @@ cdef nogil:
             volume_curve.begin(&parent.pace, sums, parent.order.start_unix_ns, parent.order.start_unix_ns + length)
         pacing.anticipate(parent, sums, traded_by_others(self, parent))
 
+    inline uint32_t pace_factor(const RouterState *self, const Parent *parent) noexcept:
+        """By what its pace is multiplied, as the price is now, in 1e-6."""
+        cdef int64_t price = self.risk.exposures[parent.order.instrument].reference_price
+        if not reaction.reacts(parent.order.algorithm):
+            return participation.UNIT
+        return reaction.factor(reaction.favour(parent.order.side, parent.arrival_price, price), parent.order.display)
+
     inline void keep_due(RouterState *self, Parent *parent, int64_t due) noexcept:
         """After a look: what is due by the volume but cannot be sent yet stays due."""
         cdef bint waits = release_tail(self, parent)
@@ -72,7 +79,7 @@ cdef nogil:
         if parent.begun == 0:
             parent.begun = 1                # nothing has been traded in its time yet
             return
-        pacing.follow(parent, traded_by_others(self, parent))
+        pacing.follow(parent, traded_by_others(self, parent), pace_factor(self, parent))
         keep_due(self, parent, pacing.due(parent))
 
     inline void begin_slice(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
@@ -83,7 +90,7 @@ cdef nogil:
         if parent.begun == 0 and pacing.is_by_volume(&parent.order):
             participation.begin(&parent.participation, traded_by_others(self, parent), pacing.done(parent))
         if looks:
-            parent.ceiling = pacing.look(parent, traded_by_others(self, parent))
+            parent.ceiling = pacing.look(parent, traded_by_others(self, parent), participation.UNIT)
             pacing.refresh(parent)
         if participation.follows_volume(parent.order.algorithm):
             follow_volume(self, parent)
@@ -91,6 +98,8 @@ cdef nogil:
             pass
         elif parent.order.algorithm == Algorithm.VWAP:
             anticipate_volume(self, parent)
+        elif parent.order.algorithm == Algorithm.ADAPTIVE_SHORTFALL:
+            pacing.adapt(parent, pace_factor(self, parent))
         else:
             pacing.advance(parent)
         if looks:

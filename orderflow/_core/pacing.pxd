@@ -5,7 +5,8 @@ One that follows the clock is set up with the number of slices whose size can be
 released; its schedule's curve (algos/schedule.pxd) ends with the whole. Replacing the quantity moves the whole curve:
 what is released follows at once, up or down. One that follows the volume (algos/participation.pxd) is released what is
 due by what was traded, and no more than its quantity. One that follows a volume curve (algos/volume_curve.pxd) has
-both: slices, and a look at what was traded with each of them.
+both: slices, and a look at what was traded with each of them. Of either kind there is one whose pace answers to the
+price (algos/reaction.pxd).
 
     time      ├──────┬──────┬──────┬──────┬──────┤    as many looks at the volume as slices were asked for
     slices    ├──────────────┬───────────────────┤    as many as have a size that can be sent
@@ -17,9 +18,9 @@ as a whole with the last look, whatever the volume says.
 
 Router thread only.
 """
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
-from orderflow._core.algos cimport participation, schedule, volume_curve
+from orderflow._core.algos cimport participation, reaction, schedule, volume_curve
 from orderflow._core.algos.schedule cimport Schedule
 from orderflow._core.fixed cimport int128
 from orderflow._core.parents cimport Parent
@@ -32,7 +33,8 @@ cdef nogil:
 
     inline bint is_scheduled(uint8_t algorithm) noexcept:
         """Whether a curve releases it, that ends with the whole."""
-        return schedule.follows_clock(algorithm) or algorithm == Algorithm.VWAP
+        return (schedule.follows_clock(algorithm) or algorithm == Algorithm.VWAP
+                or algorithm == Algorithm.ADAPTIVE_SHORTFALL)
 
     inline bint is_capped(const ParentOrder *order) noexcept:
         """Whether what others trade holds back what its curve releases."""
@@ -52,6 +54,12 @@ cdef nogil:
             return False
         if order.slices < 2 and (is_capped(order) or (looks and order.flags & OrderFlag.MUST_COMPLETE)):
             return False                    # its only look is that at its start, when nothing has been traded
+        if reaction.reacts(order.algorithm) and not reaction.is_scale(order.display):
+            return False
+        if order.algorithm == Algorithm.PRICE_INLINE and 2 * order.participation >= <uint32_t>participation.UNIT:
+            return False
+        if order.algorithm == Algorithm.LIQUIDITY_SEEKING and not order.curvature > 0.0:
+            return False
         if participation.follows_volume(order.algorithm):
             return order.participation > 0
         return order.curvature >= 0.0
@@ -77,7 +85,7 @@ cdef nogil:
         if participation.follows_volume(parent.order.algorithm):
             return                          # by the volume of the next interval
         parent.released = 0
-        if parent.order.algorithm == Algorithm.VWAP:
+        if parent.order.algorithm == Algorithm.VWAP or parent.order.algorithm == Algorithm.ADAPTIVE_SHORTFALL:
             parent.released = volume_curve.released(&parent.pace, parent.order.quantity, parent.lot)
         elif parent.begun:
             describe(parent, &plan)
@@ -94,16 +102,23 @@ cdef nogil:
         parent.begun += 1
         refresh(parent)
 
-    inline void follow(Parent *parent, int128 traded) noexcept:
+    inline void adapt(Parent *parent, uint32_t factor) noexcept:
+        """One more slice begins, of a schedule whose pace is multiplied by a factor, in 1e-6."""
+        parent.pace.share = 1.0 - reaction.remaining(1.0 - parent.pace.share, parent.order.curvature, parent.slices,
+                                                     parent.begun, factor)
+        advance(parent)
+
+    inline void follow(Parent *parent, int128 traded, uint32_t factor) noexcept:
         """One more interval begins, and so much has been traded that is not ours. What was released and not sent is
         not added: it is due by the volume of the window, or no longer."""
         parent.begun += 1
-        parent.released = look(parent, traded)
+        parent.released = look(parent, traded, factor)
         refresh(parent)
 
-    inline int64_t look(Parent *parent, int128 traded) noexcept:
-        """What may be done now by the volume."""
-        cdef int64_t most = participation.look(&parent.participation, traded, done(parent), parent.order.participation)
+    inline int64_t look(Parent *parent, int128 traded, uint32_t factor) noexcept:
+        """What may be done now by the volume, with its part of that multiplied by a factor, in 1e-6."""
+        cdef uint64_t rate = <uint64_t>parent.order.participation * factor // <uint64_t>participation.UNIT
+        cdef int64_t most = participation.look(&parent.participation, traded, done(parent), <uint32_t>rate)
         return done(parent) + most if most < INT64_MAX - done(parent) else INT64_MAX
 
     inline void anticipate(Parent *parent, const double *sums, int128 traded) noexcept:

@@ -24,8 +24,8 @@ cdef struct ListingFill:        # of one parent on one listing, in the listing's
 cdef struct Parent:
     ParentOrder order           # as it came; parent_id 0 = the slot is free
     int128 notional             # sum of price * quantity of its fills
-    Participation participation     # of Algorithm.POV; of VWAP what others have traded
-    VolumePace pace                 # of Algorithm.VWAP
+    Participation participation     # of one by volume; of VWAP what others have traded
+    VolumePace pace                 # of Algorithm.VWAP; of ADAPTIVE_SHORTFALL its share
     int64_t filled
     int64_t working             # reserved by children that the exchange may still fill
     int64_t in_doubt            # reserved by children of which nobody knows

@@ -10,8 +10,8 @@ with its version. So a run is a function of the log and the captured bytes. What
 by itself (its exchange's ring is full, nobody has answered) is a report like any other, served after the input that
 brought it up.
 
-What a parent's algorithm makes of that: routing.pxd crosses what may be sent now, resting_parents.pxd keeps one
-order in a book, paced_parents.pxd releases slices.
+What a parent's algorithm makes of that: routing.pxd crosses what may be sent now, where taking.pxd allows it;
+resting_parents.pxd keeps one order in a book, paced_parents.pxd releases slices.
 
 Every function: router thread only.
 """

@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core.active_parents cimport ActiveParents
 from orderflow._core.algos.queue cimport BestQueue, Recent
+from orderflow._core.algos.usual cimport UsualBook
 from orderflow._core.allocation cimport Allocation, Allocator
 from orderflow._core.board cimport SequenceBoard
 from orderflow._core.doorbell cimport NativeDoorbell
@@ -84,6 +85,7 @@ cdef struct RouterState:
     const double **curves       # by instrument: running sums of its volume curve, NULL = it has none
     BoardEntry *views           # by listing: the last read
     ListingState *states        # by listing
+    UsualBook *usual            # by listing
     SequenceBoard *board
     uint8_t *wake_pending       # by listing; exchange threads raise, we lower
     uint8_t *strategy_pending   # by listing; we raise, the strategizer lowers

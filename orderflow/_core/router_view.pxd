@@ -5,6 +5,7 @@ Router thread only.
 from libc.stdint cimport int64_t, uint32_t
 
 from orderflow._core cimport board, input_log, risk
+from orderflow._core.algos cimport usual
 from orderflow._core.fixed cimport int128
 from orderflow._core.parents cimport Parent
 from orderflow._core.positions cimport Position
@@ -63,9 +64,11 @@ cdef nogil:
         if board.read(self.board, listing, &self.views[listing]) != board.ReadStatus.READ_OK:
             self.views[listing].book_state = BookState.STALE
             risk.set_feed(self.risk, listing, BookState.STALE, self.views[listing].receive_ns)
+            usual.observe(&self.usual[listing], &self.views[listing])
             return False
         risk.set_feed(self.risk, listing, self.views[listing].book_state, self.views[listing].receive_ns)
         count_volume(self, listing)
+        usual.observe(&self.usual[listing], &self.views[listing])
         input_log.board_read(self.log, listing, self.views[listing].epoch, self.views[listing].publication)
         return True
 

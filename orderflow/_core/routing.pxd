@@ -10,7 +10,7 @@ Router thread only.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
-from orderflow._core cimport allocation, pacing, parents, passive, risk, risk_exposure
+from orderflow._core cimport allocation, pacing, parents, passive, risk, risk_exposure, taking
 from orderflow._core.allocation cimport Allocation, Split
 from orderflow._core.child_orders cimport send_child
 from orderflow._core.consolidated cimport MAXIMUM_OFFERS, Offer
@@ -118,11 +118,14 @@ cdef nogil:
         cdef Allocation out
         cdef int64_t remaining = parents.remaining(parent)
         cdef uint32_t count, k
+        cdef uint8_t code = Reason.OK
         if passive.is_resting(parent.order.algorithm):
             rest(self, slot, now_ns, cause_ns)
             if not parent.crossing:
                 return
             remaining = parents.remaining(parent)
+        if taking.is_swept(self, slot, now_ns):
+            return
         if parent.closing or parent.paused or remaining <= 0 or self.killed >> (32 + parent.order.strategy) & 1:
             return
         if too_little(self, &parent.order, remaining):
@@ -135,19 +138,22 @@ cdef nogil:
                 return
         count = gather(self, &parent.order, offers, caps, now_ns)
         restrain(self, slot, offers, caps, count, remaining, now_ns)
+        taking.select(self, parent, offers, caps, count)
         if self.policy == RoutePolicy.SINGLE and parent.children == 0:
             choose_single(self, parent, offers, caps, count, remaining)
         allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
                             parent.order.limit_price, splits, &out)
-        if out.quantity == 0:
+        if not taking.is_enough(self, parent, remaining, out.quantity):
+            taking.end_swept(self, slot, Reason.NO_LIQUIDITY, now_ns)
             return
         self.splits += 1
         if not out.greedy:
             record_search(self, parent, &out)
         for k in range(count):
             if splits[k].quantity > 0:
-                send_child(self, slot, offers[k].listing.index, splits[k].quantity, splits[k].price, TimeInForce.IOC,
-                           now_ns, cause_ns)
+                code = send_child(self, slot, offers[k].listing.index, splits[k].quantity, splits[k].price,
+                                  TimeInForce.IOC, now_ns, cause_ns)
+        taking.end_swept(self, slot, code, now_ns)
 
     inline void route_instrument(RouterState *self, uint32_t instrument, int64_t now_ns, int64_t cause_ns) noexcept:
         cdef uint32_t slot = self.active.first[instrument]

@@ -162,6 +162,12 @@ cpdef enum Algorithm:
     CLOSE = 5                   # the same, more at the end
     POV = 6                     # a part of what others trade (algos/participation.pxd): `participation`
     VWAP = 7                    # in slices as the volume is expected and seen (algos/volume_curve.pxd)
+    ADAPTIVE_SHORTFALL = 8      # SHORTFALL, faster where the price is better than at arrival (algos/reaction.pxd)
+    PRICE_INLINE = 9            # POV, of more where the price is better than at arrival
+    MINIMAL_IMPACT = 10         # POV, where the spread is not wider than usual (algos/usual.pxd)
+    LIQUIDITY_SEEKING = 11      # POV, where unusually much is displayed: so many times the usual: `curvature`
+    SNIPER = 12                 # all of it at once where so much is displayed, or `minimum_slice`; else nothing
+    SWEEP = 13                  # as IMMEDIATE, but once
     PRIMARY_PEG = 16            # from here on they rest where the market is (pegging.pxd): with the best of their side
     MID_PEG = 17                # halfway between the best of both sides
     MARKET_PEG = 18             # with the best of the other side
@@ -482,10 +488,12 @@ cdef struct ParentOrder:        # 128 bytes: strategizer -> router
     uint8_t flags               # OrderFlag, of its children
     uint8_t randomness          # of a schedule: percent of a slice's length and size, MOST_RANDOMNESS at most
     uint16_t slices             # of a schedule, at most
-    double curvature            # of a schedule: kappa * (end - begin), 0 and more
-    int64_t minimum_slice       # instrument scale; 0 = what the exchanges take
+    double curvature            # of a schedule: kappa * (end - begin), 0 and more; LIQUIDITY_SEEKING
+    int64_t minimum_slice       # instrument scale; 0 = what the exchanges take. SNIPER: 0 = all that remains
     int64_t start_unix_ns       # VWAP: what the unix clock shows at `start_ns`
-    int64_t display             # RESTING: its order is never larger, instrument scale; 0 = it may be all of it
+    # RESTING: its order is never larger, instrument scale; 0 = it may be all of it. ADAPTIVE_SHORTFALL, PRICE_INLINE:
+    # the price move in favour, in 1e-6 of the arrival price, that doubles its pace; negative = that halves it.
+    int64_t display
     uint32_t participation      # of all that is traded, ours included, in 1e-6; of a schedule: at most, 0 = any
     int32_t offset              # of a peg: ticks of its listing, added to what it follows
     uint64_t ring_stamp

@@ -36,7 +36,8 @@ TABLES: dict[str, dict[str, str]] = {
         "quantity": "decimal", "limit_price": "decimal", "algorithm": "text", "strategy": "integer",
         "account": "integer", "created_ns": "integer", "start_ns": "integer", "end_ns": "integer",
         "slices": "integer", "randomness": "integer", "curvature": "real", "minimum_slice": "decimal",
-        "participation": "decimal", "display": "decimal", "offset": "integer", "must_complete": "integer"},
+        "participation": "decimal", "display": "decimal", "reaction_bps": "decimal", "offset": "integer",
+        "urgency": "integer", "must_complete": "integer"},
 }
 TABLE_OF = {"INTENT": "orders", "CANCEL": "orders", "REPLACE": "orders", "REPORT": "reports", "PARENT": "parents"}
 SCALE = 18                      # of decimals in Parquet

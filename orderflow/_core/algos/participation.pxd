@@ -46,7 +46,8 @@ cdef struct Participation:
 cdef nogil:
     inline bint follows_volume(uint8_t algorithm) noexcept:
         """Whether what others trade releases it, and nothing else."""
-        return algorithm == Algorithm.POV
+        return (algorithm == Algorithm.POV or algorithm == Algorithm.PRICE_INLINE
+                or algorithm == Algorithm.MINIMAL_IMPACT or algorithm == Algorithm.LIQUIDITY_SEEKING)
 
     inline void begin(Participation *self, int128 traded, int64_t done) noexcept:
         """`traded` by everybody, less what is ours and what of this parent is out; `done`: filled, out and in doubt."""
