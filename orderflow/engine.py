@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -315,7 +316,7 @@ class Engine:
                 loop.wait_for_journal(journal)
         for strategy in self._strategies:
             if isinstance(strategy, PythonStrategy):
-                strategy.bind(core.listings, core.instruments)
+                strategy.bind(core.listings, core.instruments, self._parent_order)
         self.conversations = conversations(core, self.sessions, self._report, getattr(self.server, "hosts", HOSTS))
         for place, conversation in enumerate(self.conversations):
             conversation.clock.restrict = partial(self.router.set_exchange_state, place)
@@ -758,9 +759,10 @@ class Engine:
     def submit(self, instrument: str, side: str, quantity: object, limit_price: object = None, *,
                algorithm: str = "immediate", seconds: float | None = None, start_seconds: float = 0,
                slices: int | None = None, randomness: int = 0, minimum_slice: object = None,
-               half_life: float | None = None, participation: object = None, exchanges: Sequence[str] = (),
-               post_only: bool = False, display: object = None, urgency: int | None = None,
-               with_residual: bool = False) -> int:
+               half_life: float | None = None, urgency: int | None = None, participation: object = None,
+               reaction_bps: object = None, times_usual: float | None = None, exchanges: Sequence[str] = (),
+               post_only: bool = False, display: object = None, peg: str | None = None, offset: int = 0,
+               must_complete: bool = False, with_residual: bool = False) -> int:
         """Submit a parent order; returns its id.
 
         One that is below the minimum quantity or the minimum notional of every exchange ends at once, for the reason
@@ -776,9 +778,14 @@ class Engine:
         algorithm : str
             "immediate": it crosses what it finds within its limit, again and again, until it is filled. "resting": it
             is one order at its limit price on one exchange until it is filled or cancelled, or until the exchange ends
-            it. "twap", "shortfall", "close": in slices over its time, equal ones, larger ones first, or larger ones
-            last; what a slice does not find is caught up by the next. "vwap": in slices as the volume curve expects it
-            and as it is traded. "pov": a part of what is traded.
+            it. "peg": the same, at a price that follows the market's. "join": with the best of its side, until its
+            chance to be filled in time is too small; then it crosses. "twap", "shortfall", "close": in slices over its
+            time, equal ones, larger ones first, or larger ones last; what a slice does not find is caught up by the
+            next. "adaptive_shortfall": faster where the price is better than at arrival. "vwap": in slices as the
+            volume curve expects it and as it is traded. "pov": a part of what is traded; "price_inline": of more where
+            the price is better than at arrival; "minimal_impact": where the spread is not wider than usual;
+            "liquidity_seeking": where unusually much is displayed. "sniper": all of it at once where so much is
+            displayed within its limit, or nothing. "sweep": what is found now, and never again.
         seconds : float, optional
             When it ends at the latest, from its start.
         start_seconds : float
@@ -788,23 +795,43 @@ class Engine:
         randomness : int
             By how many percent of a slice its beginning and, of a schedule, its size may be off, at most 50.
         minimum_slice : Decimal, str or int, optional
-            Of a schedule; base currency.
+            Of a schedule, and of a "sniper", by default all that remains of it; base currency.
         half_life : float, optional
-            Of "shortfall" and "close": seconds in which what remains falls by a factor e (1 / kappa of Almgren and
-            Chriss), or grows by it.
+            Of "shortfall", "close" and "adaptive_shortfall": seconds in which what remains falls by a factor e (1 /
+            kappa of Almgren and Chriss), or grows by it.
+        urgency : int, optional
+            Of those: the same as a number from 0 (even slices) to 100 (the half-life is a tenth of its time). Of
+            "immediate": from 100, at once (the same as nothing), down to 1; one that is less urgent pays at first
+            little more than the best price after fees, and what it needs when four fifths of its `seconds` are over. Of
+            "join": at the usual spread it crosses when its chance to be filled in time is below that many per cent;
+            0 = never, 100 = at once; 50 by default.
         participation : Decimal, str or float, optional
-            Of "pov": which part of all that is traded on its exchanges, ours included; above 0 and below 1.
+            Which part of all that is traded on its exchanges, ours included; above 0 and below 1. "pov" is to have it,
+            a schedule never more than it: what that holds back is due later. By default 0.05 of "minimal_impact", whose
+            most is 0.1, and 0.2 of "liquidity_seeking".
+        reaction_bps : Decimal, str or int, optional
+            Of "adaptive_shortfall" and "price_inline": by how many basis points the price is to be better than at
+            arrival for twice the pace; worse by as much, it is half; 20 by default. Negative: the other way round.
+        times_usual : float, optional
+            Of "liquidity_seeking": how much more than usual is to be displayed; 2 by default.
         exchanges : sequence of str
-            Where it may go; empty = everywhere. One that rests goes to one exchange. Where an exchange has several
-            symbols of the instrument, "exchange SYMBOL" is one of them.
+            Where it may go; empty = everywhere. "resting" goes to one exchange; a peg chooses one. Where an exchange
+            has several symbols of the instrument, "exchange SYMBOL" is one of them.
         post_only : bool
-            Of one that rests: it is refused by the exchange where it would take.
+            Of one that rests: it is refused by the exchange where it would take. A peg stays a tick away from that.
         display : Decimal, str or int, optional
             Of one that rests: its order is never larger, and the next one follows when it has been filled (an iceberg
             that shows its tip). Base currency.
-        urgency : int, optional
-            Of "immediate": from 100, at once, down to 1. One that is less urgent pays at first little more than the
-            best price after fees, and what it needs only when four fifths of its time (seconds) are over.
+        peg : "primary", "mid" or "market"
+            What a peg follows: the best price of its own side, halfway between both, or the best of the other side. It
+            is never worse than `limit_price`.
+        offset : int
+            Of a peg: ticks that are added to that price; -1 is a tick lower, for buyers and sellers.
+        must_complete : bool
+            Of one that is worked over its time: with its last slice all that is left crosses within the limit price,
+            whatever the volume. Of one that rests: what is left crosses in the last quarter of its `seconds`, at most
+            five of them; a peg within its `limit_price`, a resting order at any price within the collar. Without it
+            what is left at the end is not sent, for the reason END_TIME.
         with_residual : bool
             Whether it takes what is kept of its strategy and instrument (`residuals`): of its own side that is added to
             its quantity, of the other side taken off it. Where nothing is left of it then it ends at once, NETTED.
@@ -818,21 +845,27 @@ class Engine:
         """
         if not self.started or self.stopped:
             raise EngineError("the engine does not run; nothing can be submitted")
-        if instrument not in self.instruments:
-            raise ValueError(f"instrument {instrument!r}: there are {', '.join(self.instruments)}")
-        if algorithm.lower() == "vwap" and instrument not in self._volume_curves:
-            raise ValueError(f"algorithm vwap: the engine has no volume curve of {instrument}; give it volume_curves")
-        record = parent_order(
-            self.core, self.instruments[instrument], self.now_ns, side, quantity, limit_price,
-            unix_ns=self.now_ns if self._direct else time.time_ns(), algorithm=algorithm, seconds=seconds,
+        record = self._parent_order(
+            instrument, self.now_ns, side, quantity, limit_price, algorithm=algorithm, seconds=seconds,
             start_seconds=start_seconds, slices=slices, randomness=randomness, minimum_slice=minimum_slice,
-            half_life=half_life, participation=participation, exchanges=exchanges, post_only=post_only,
-            display=display, urgency=urgency, with_residual=with_residual)
+            half_life=half_life, urgency=urgency, participation=participation, reaction_bps=reaction_bps,
+            times_usual=times_usual, exchanges=exchanges, post_only=post_only, display=display, peg=peg, offset=offset,
+            must_complete=must_complete, with_residual=with_residual)
         self._counter += 1
         record["parent_id"] = self._counter
         if not self.strategizer.submit(record):
             raise EngineError("too many parent orders wait to be taken")
         return self._counter
+
+    def _parent_order(self, instrument: str, now_ns: int, side: str, quantity: object, limit_price: object, *,
+                      algorithm: str = "immediate", **how: Any) -> np.void:
+        """The record of a parent order, checked: of `submit`, and of strategies in Python."""
+        if instrument not in self.instruments:
+            raise ValueError(f"instrument {instrument!r}: there are {', '.join(self.instruments)}")
+        if algorithm.lower() == "vwap" and instrument not in self._volume_curves:
+            raise ValueError(f"algorithm vwap: the engine has no volume curve of {instrument}; give it volume_curves")
+        return parent_order(self.core, self.instruments[instrument], now_ns, side, quantity, limit_price,
+                            unix_ns=now_ns if self._direct else time.time_ns(), algorithm=algorithm, **how)
 
     def estimate(self, instrument: str, side: str, quantity: object, *, daily_volume: float | None = None,
                  daily_volatility: float | None = None, risk_aversion: float = 0.3,

@@ -38,19 +38,21 @@ class World:
     account_answer : callable(path), optional
         To the calls about the account that no question about an order makes, instead of the true one; None from it =
         the true one.
+    temper : Temper, optional
+        Of the agents, from the beginning, instead of the demonstration's.
     placed : int
         Orders that were sent.
     cancels, amends : int
         Cancels that were sent, and changes in place.
     """
 
-    def __init__(self, name, instruments=(), clock_offset=0.0, account_answer=None, **of_session):
+    def __init__(self, name, instruments=(), clock_offset=0.0, account_answer=None, temper=None, **of_session):
         venue = next(venue for venue in VENUES if venue.name == name)
         self.name = name
         settings = simulator_settings(venue, 11, DIRECT_START_NS)
         account = replace(settings.accounts[0], balances=settings.accounts[0].balances | {"ETH": "10000"})
         self.venue = build(replace(settings, accounts=(account,), instruments=instruments or settings.instruments,
-                                   clock_offset=clock_offset))
+                                   clock_offset=clock_offset, temper=temper or settings.temper))
         self.problems, self.asked = [], Counter()
         self.mute = self.deaf = False
         self.told = list

@@ -21,6 +21,21 @@ def sells(venue, symbol, price, quantity, number, now_ns):
     venue.source._act(venue, book, action, now_ns)
 
 
+def quotes(venue, symbol, side, price, quantity, number, now_ns):
+    """Somebody's limit order at a price (as the exchange has it); quantity 0 withdraws the one of that number."""
+    book = venue.source.books[symbol]
+    scaled = int(Decimal(quantity).scaleb(book.instrument.quantity_decimals))
+    venue.source._act(venue, book, Action(0, STRANGERS + number, side, price, scaled, TimeInForce.GTC, False), now_ns)
+
+
+def offers(venue, side, price, quantity, number, now_ns):
+    """Somebody wants so much of the one instrument at a price, and it rests; both as the exchange has them. `number` is
+    new each time."""
+    book, = venue.source.books.values()
+    venue.source.catch_up(venue, now_ns)
+    venue.source._act(venue, book, Action(0, STRANGERS + number, side, price, quantity, TimeInForce.GTC, False), now_ns)
+
+
 def places(venue, symbol, side, price, quantity, name, now_ns, post_only=False):
     """An order on our account that is not ours."""
     instrument = venue.source.books[symbol].instrument

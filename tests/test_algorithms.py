@@ -12,7 +12,7 @@ from orderflow.engine import EngineError
 from orderflow.research.journal import rows
 from orderflow.research.replay import replay
 from orderflow.research.simulation import DIRECT_START_NS, INSTRUMENT
-from tests.three_exchanges import engines
+from tests.three_exchanges import engines, prints
 
 SECOND_NS = 1_000_000_000
 BUCKET_NS = 300 * SECOND_NS
@@ -191,18 +191,6 @@ def test_time_ends_what_was_not_found(make):
     assert (parent.status, parent.reason, parent.filled) == ("PARENT_DONE", "END_TIME", 0)
 
 
-def prints(engine):
-    """A list that every trade of the exchanges is added to, ours included: (exchange, base quantity)."""
-    found = []
-    for name, exchange in engine.exchanges.items():
-        def told(book, trades, at_ns, name=name, publish=exchange.publish_trades):
-            decimals = book.instrument.quantity_decimals
-            found.extend((name, Decimal(int(quantity)).scaleb(-decimals)) for quantity in trades["quantity"])
-            publish(book, trades, at_ns)
-        exchange.publish_trades = told
-    return found
-
-
 @pytest.mark.parametrize("where", [(), ("alpha", "gamma")])
 @pytest.mark.parametrize("rate", ["0.05", "0.3"])
 def test_pov_has_its_part_of_what_is_traded_where_it_may_go(make, where, rate):
@@ -298,7 +286,22 @@ def test_two_of_one_engine_do_not_feed_on_each_other(make):
     ({"algorithm": "pov", "seconds": 5}, "participation None: pov needs its part"),
     ({"algorithm": "pov", "seconds": 5, "participation": 1}, "participation 1: pov needs its part"),
     ({"algorithm": "pov", "seconds": 5, "participation": ".1", "minimum_slice": 1}, "minimum_slice 1: the algorithm"),
-    ({"algorithm": "twap", "seconds": 5, "participation": "0.1"}, "participation 0.1: the algorithm twap"),
+    ({"algorithm": "twap", "seconds": 5, "participation": 2}, "participation 2: twap needs its part"),
+    ({"algorithm": "twap", "seconds": 5, "slices": 1, "participation": ".1"}, "slices 1: expected 2 to 10000"),
+    ({"algorithm": "twap", "seconds": 5, "urgency": 9}, "urgency 9: the algorithm twap has no schedule that bends"),
+    ({"algorithm": "close", "seconds": 5, "urgency": 9, "half_life": 3}, "urgency 9: half_life 3 says the same"),
+    ({"algorithm": "close", "seconds": 5, "urgency": 101}, "urgency 101: expected 0 to 100"),
+    ({"algorithm": "adaptive_shortfall", "seconds": 5}, "half_life None: adaptive_shortfall needs the seconds"),
+    ({"algorithm": "pov", "seconds": 5, "participation": ".1", "reaction_bps": 9}, "reaction_bps 9: the algorithm pov"),
+    ({"algorithm": "price_inline", "seconds": 5, "participation": ".5"}, "above 0 and at most 0.499999"),
+    ({"algorithm": "price_inline", "seconds": 5, "participation": ".1", "reaction_bps": 0}, "reaction_bps 0: expected"),
+    ({"algorithm": "minimal_impact", "seconds": 5, "participation": ".11"}, "above 0 and at most 0.1"),
+    ({"algorithm": "liquidity_seeking", "seconds": 5, "times_usual": -1}, "times_usual -1: expected how much more"),
+    ({"algorithm": "pov", "seconds": 5, "participation": ".1", "times_usual": 3}, "times_usual 3: the algorithm pov"),
+    ({"algorithm": "sniper"}, "algorithm sniper: give the limit_price"),
+    ({"algorithm": "sweep", "slices": 3}, "slices 3: the algorithm sweep is not worked over its time"),
+    ({"participation": "0.1"}, "participation 0.1: the algorithm immediate is not worked over its time"),
+    ({"must_complete": True}, "must_complete True: the algorithm immediate is not worked over its time"),
 ])
 def test_arguments_that_do_not_fit_are_named(make, arguments, told):
     engine = make()
@@ -313,14 +316,22 @@ def test_whatever_happens_every_parent_ends_and_none_is_overfilled(make, seed):
     engine = make(volume_curves={INSTRUMENT: np.ones(288)})
     parents = []
     for _ in range(12):
-        algorithm = moments.choice(["immediate", "twap", "shortfall", "close", "pov", "vwap"])
+        algorithm = moments.choice(["immediate", "twap", "shortfall", "close", "pov", "vwap", "adaptive_shortfall",
+                                    "price_inline", "minimal_impact", "liquidity_seeking", "sniper", "sweep"])
         more = {}
-        if algorithm != "immediate":
-            more.update(slices=moments.randint(1, 9), randomness=moments.randint(0, 50))
-        if algorithm == "pov":
-            more["participation"] = "0.2"
+        if algorithm == "sniper":
+            more.update(limit_price=moments.choice(["59990", "60010"]))
+        elif algorithm not in ("immediate", "sweep"):
+            more.update(slices=moments.randint(2, 9), randomness=moments.randint(0, 50),
+                        must_complete=moments.random() < 0.5)
+            if algorithm in ("pov", "price_inline") or moments.random() < 0.3:
+                more["participation"] = "0.1"
         if algorithm in ("shortfall", "close"):
             more["half_life"] = moments.uniform(0.5, 9)
+        if algorithm in ("adaptive_shortfall", "price_inline"):
+            more["reaction_bps"] = moments.choice([-1, 1, 20])
+        if algorithm == "adaptive_shortfall":
+            more["urgency"] = moments.randint(0, 100)
         parents.append(engine.submit(INSTRUMENT, moments.choice(["buy", "sell"]), f"{moments.uniform(0.2, 2):.3f}",
                                      algorithm=algorithm, seconds=moments.uniform(1, 9), **more))
         engine.run(moments.uniform(0, 2))
@@ -351,7 +362,9 @@ def test_a_schedule_is_replayed_to_the_same_orders(make, tmp_path):
     parents = [engine.submit(INSTRUMENT, "buy", "2", algorithm="twap", seconds=10, slices=10, randomness=30),
                engine.submit(INSTRUMENT, "sell", "1", algorithm="shortfall", seconds=10, slices=5, half_life=3),
                engine.submit(INSTRUMENT, "buy", "3", algorithm="pov", seconds=10, slices=10, participation="0.1"),
-               engine.submit(INSTRUMENT, "sell", "3", algorithm="vwap", seconds=10, slices=5)]
+               engine.submit(INSTRUMENT, "sell", "3", algorithm="vwap", seconds=10, slices=5),
+               engine.submit(INSTRUMENT, "sell", "9", algorithm="close", seconds=10, slices=10, half_life=2,
+                             participation="0.1", must_complete=True)]
     engine.run(3)
     engine.pause_parent(parents[0])
     engine.run(2)

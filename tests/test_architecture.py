@@ -18,7 +18,7 @@ STAGES = """
     ring byte_ring doorbell hop board
     openssl transport libcrypto secret signing utf8 masking websocket
     json rfc3339 client_id levels checksum codec
-    algos/schedule algos/participation algos/volume_curve
+    algos/schedule algos/participation algos/volume_curve algos/reaction algos/usual algos/peg algos/queue
     window ladder book tape known_depth quotes integrity arbitration signals
     order_states positions parents passive pacing order_table active_parents orders
     risk_state risk_exposure risk_price risk_rates risk_own_orders risk_money risk segments flusher journal_scan journal
@@ -34,7 +34,8 @@ STAGES = """
     paper_reports paper exchange_state events recording publication execution_reports evidence rounds connections
     order_entry cancelling market_data exchange
     arrivals router_state parent_reports router_faults converted_listings router_view minimums decisions child_orders
-    paced_parents parent_changes resting_parents parent_checks staggering routing rate_changes router strategizer
+    paced_parents parent_changes pegging joining resting_parents parent_checks taking staggering routing rate_changes
+    router strategizer
     codecs/assets codecs/fields codecs/outbox codecs/balances codecs/text codecs/prepared
     codecs/binance_times codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_bodies
     codecs/binance_account codecs/binance_orders
@@ -51,8 +52,8 @@ STAGES = """
 #: The layers of Python, lowest first. A layer imports from itself and from lower ones.
 LAYERS = ("instrument", "joining", "complaints", "config", "_core", "redaction", "credentials", "exchanges",
           "simulator", "problems", "servers", "wiring", "parents", "run_start", "held", "residuals", "carried",
-          "repair", "status", "watchdog", "limits", "refusals", "faults", "differences", "algorithms", "impact", "placement",
-          "fading", "scores", "crossing", "consolidated", "estimate", "engine", "research", "cli")
+          "repair", "status", "watchdog", "limits", "refusals", "faults", "differences", "algorithms", "impact",
+          "placement", "fading", "scores", "crossing", "consolidated", "estimate", "engine", "research", "cli")
 #: (importing layer, module): why it may.
 ALLOWED_IMPORTS = {
     ("instrument", "orderflow._core.types"): "numpy dtypes are derived from the structs, and declared nowhere else",

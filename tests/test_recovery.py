@@ -202,6 +202,27 @@ def test_scenario_27_an_order_that_rests_is_taken_over_left_alone_and_cancelled_
     desk.agrees()
 
 
+@pytest.mark.parametrize("name", Desk.NAMES)
+def test_the_order_of_a_peg_is_taken_over_and_follows_no_more(desk, name):
+    """Its parent has ended with its run: what rests is left where it is, like any other, until somebody cancels it."""
+    engine = desk.start(desk.path / "run")
+    engine.submit(INSTRUMENT, "buy", "2", algorithm="peg", peg="primary", offset=-40, exchanges=[name])
+    engine.run(2, lambda: desk.statuses()["NEW"] == 1)
+    left = desk.crash()
+    engine = desk.start(left)
+    engine.run(30, lambda: desk.statuses()["NEW"] == 1)
+    order, = desk.open_orders(name)
+    price, placed = order.price, len(desk.placed)
+    engine.run(5)
+    assert desk.statuses() == {"NEW": 1} and desk.open_orders(name) == [order]
+    assert order.price == price and len(desk.placed) == placed
+    taken, = [parent for parent in engine.parents() if parent.working]
+    engine.cancel(taken.id)
+    engine.wait(taken.id, 10)
+    assert desk.open_orders(name) == []
+    desk.agrees()
+
+
 def test_an_amendment_that_was_under_way_ends_in_a_cancel_after_a_restart(desk):
     """Which of the two the exchange has, nobody knows; both count until the order is gone."""
     engine = desk.start(desk.path / "run")

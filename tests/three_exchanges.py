@@ -1,5 +1,6 @@
 """Engines over the three exchanges of the demonstration, on a virtual clock, without a strategy."""
 from dataclasses import replace
+from decimal import Decimal
 
 from orderflow.engine import Engine
 from orderflow.research.simulation import DIRECT_START_NS, LIMITS, VENUES, session_of, simulator_settings
@@ -27,3 +28,15 @@ def engines():
     yield made
     for engine in started:
         engine.stop()
+
+
+def prints(engine):
+    """A list that every trade of the exchanges is added to, ours included: (exchange, base quantity)."""
+    found = []
+    for name, exchange in engine.exchanges.items():
+        def told(book, trades, at_ns, name=name, publish=exchange.publish_trades):
+            decimals = book.instrument.quantity_decimals
+            found.extend((name, Decimal(int(quantity)).scaleb(-decimals)) for quantity in trades["quantity"])
+            publish(book, trades, at_ns)
+        exchange.publish_trades = told
+    return found

@@ -17,15 +17,17 @@ cdef size_t _offset(const void *field) noexcept:
 
 BOARD_ENTRY_DTYPE = np.dtype({
     "names": ["listing", "epoch", "version", "receive_ns", "exchange_ns", "book_state", "fault", "bid_count",
-              "ask_count", "publication", "traded", "bids_known_to", "asks_known_to", "signals", "bids", "asks"],
+              "ask_count", "publication", "traded", "sold", "bids_known_to", "asks_known_to", "signals", "bids",
+              "asks"],
     "formats": [np.uint32, np.uint32, np.uint64, np.int64, np.int64, np.uint8, np.uint8, np.uint8, np.uint8,
-                np.uint32, np.uint64, np.int64, np.int64, SIGNALS_DTYPE, (LEVEL_DTYPE, BOARD_DEPTH),
+                np.uint32, np.uint64, np.uint64, np.int64, np.int64, SIGNALS_DTYPE, (LEVEL_DTYPE, BOARD_DEPTH),
                 (LEVEL_DTYPE, BOARD_DEPTH)],
     "offsets": [_offset(&_entry.listing), _offset(&_entry.epoch), _offset(&_entry.version),
                 _offset(&_entry.receive_ns), _offset(&_entry.exchange_ns), _offset(&_entry.book_state),
                 _offset(&_entry.fault), _offset(&_entry.bid_count), _offset(&_entry.ask_count),
-                _offset(&_entry.publication), _offset(&_entry.traded), _offset(&_entry.bids_known_to),
-                _offset(&_entry.asks_known_to), _offset(&_entry.signals), _offset(&_entry.bids), _offset(&_entry.asks)],
+                _offset(&_entry.publication), _offset(&_entry.traded), _offset(&_entry.sold),
+                _offset(&_entry.bids_known_to), _offset(&_entry.asks_known_to), _offset(&_entry.signals),
+                _offset(&_entry.bids), _offset(&_entry.asks)],
     "itemsize": sizeof(BoardEntry),
 })
 DEPTH = BOARD_DEPTH

@@ -18,7 +18,7 @@ from orderflow._core.risk_state cimport Decision
 from orderflow._core.router_faults cimport fail
 from orderflow._core.router_state cimport CHILD_TIMER, REFUSALS, OwnReport, Port, RouterState
 from orderflow._core.types cimport (
-    ChildKind, ChildOrder, ExecType, FaultCode, OrderStatus, OrderType, ParentOrder, Reason, TradingState)
+    ChildKind, ChildOrder, ExecType, FaultCode, OrderFlag, OrderStatus, OrderType, ParentOrder, Reason, TradingState)
 
 cdef enum:
     ANSWER_NS = 5_000_000_000   # an order that nobody answered for so long is in doubt
@@ -93,7 +93,8 @@ cdef nogil:
         child.side = parent.side
         child.order_type = OrderType.LIMIT
         child.time_in_force = time_in_force
-        child.flags = parent.flags
+        if order_states.stays(time_in_force):
+            child.flags = parent.flags & OrderFlag.POST_ONLY
         child.slice = <uint16_t>self.table.parents[parent_slot].begun       # MOST_SLICES of a person are fewer
         slot = orders.open_child(self.table, &child)
         if slot < 0:

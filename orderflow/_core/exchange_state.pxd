@@ -124,6 +124,7 @@ cdef struct ExchangeState:
     const uint8_t *recording_closed     # set when nobody takes the recording any more
     uint32_t *publications      # by listing
     uint64_t *traded            # by listing, modulo 2**64
+    uint64_t *sold              # of that, what sellers took
     MaskKeys *mask_keys
     Connection connections[CONNECTIONS]
     Histogram *frame_to_board

@@ -6,6 +6,7 @@ from libc.string cimport memset
 from orderflow._core cimport (
     arrivals, child_orders, clock, decisions, kill, latency, order_table, pending, router, router_faults, segments,
     strategizer, timers)
+from orderflow._core.algos.usual cimport UsualBook
 from orderflow._core.algos.volume_curve cimport VolumeCurve
 from orderflow._core.allocation cimport Splitter, exact_wide
 from orderflow._core.board cimport Board
@@ -105,6 +106,7 @@ cdef class RouterLoop(Loop):
         self._make_active(parent_capacity)
         self.state.views = <BoardEntry *>calloc(n, sizeof(BoardEntry))
         self.state.states = <ListingState *>calloc(n, sizeof(ListingState))
+        self.state.usual = <UsualBook *>calloc(n, sizeof(UsualBook))
         self.state.parent_timers = <uint64_t *>calloc(parent_capacity, sizeof(uint64_t))
         self.state.slice_timers = <uint64_t *>calloc(parent_capacity, sizeof(uint64_t))
         self.state.child_timers = <uint64_t *>calloc(order_capacity, sizeof(uint64_t))
@@ -113,9 +115,10 @@ cdef class RouterLoop(Loop):
         self._make_prices(table)
         self.state.trails = <Trail *>calloc(parent_capacity, sizeof(Trail))
         self.state.made.made = <Made *>calloc(MOST_MADE, sizeof(Made))
-        if (self.state.views is NULL or self.state.states is NULL or self.state.parent_timers is NULL
-                or self.state.slice_timers is NULL or self.state.child_timers is NULL or self.state.own is NULL
-                or self.state.trails is NULL or self.state.made.made is NULL):
+        if (self.state.views is NULL or self.state.states is NULL or self.state.usual is NULL
+                or self.state.parent_timers is NULL or self.state.slice_timers is NULL
+                or self.state.child_timers is NULL or self.state.own is NULL or self.state.trails is NULL
+                or self.state.made.made is NULL):
             raise MemoryError()
         self.state.board = board.native
         self.state.wake_pending, self.state.strategy_pending = &wake_pending[0], &strategy_pending[0]
@@ -210,6 +213,7 @@ cdef class RouterLoop(Loop):
         free(self.state.views)
         free(self.state.states)
         free(self.state.converted)
+        free(self.state.usual)
         free(self.state.parent_timers)
         free(self.state.slice_timers)
         free(self.state.child_timers)

@@ -230,9 +230,10 @@ cdef class ExchangeLoop(Loop):
         self.state.books = <BookSync **>calloc(n, sizeof(BookSync *))
         self.state.publications = <uint32_t *>calloc(n, sizeof(uint32_t))
         self.state.traded = <uint64_t *>calloc(n, sizeof(uint64_t))
+        self.state.sold = <uint64_t *>calloc(n, sizeof(uint64_t))
         self.state.signals = <ListingSignalState *>calloc(n, sizeof(ListingSignalState))
         if (self.syncs is NULL or self.state.books is NULL or self.state.signals is NULL
-                or self.state.publications is NULL or self.state.traded is NULL):
+                or self.state.publications is NULL or self.state.traded is NULL or self.state.sold is NULL):
             raise MemoryError()
         for i in range(n):
             if table[i]["exchange"] != exchange_index:
@@ -304,6 +305,7 @@ cdef class ExchangeLoop(Loop):
         free(self.state.signals)
         free(self.state.publications)
         free(self.state.traded)
+        free(self.state.sold)
         for i in range(<uint32_t>CONNECTIONS):
             free(self.state.connections[i].out)
 

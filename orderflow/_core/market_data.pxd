@@ -8,7 +8,7 @@ from orderflow._core.codec cimport Codec, DecodeStatus
 from orderflow._core.events cimport EXCERPT
 from orderflow._core.exchange_state cimport CONNECTIONS, ExchangeState
 from orderflow._core.integrity cimport BookSync, Verdict
-from orderflow._core.types cimport BookFault, BookState, EventKind, Message, RecordedKind
+from orderflow._core.types cimport BookFault, BookState, EventKind, Message, RecordedKind, Side
 
 
 cdef nogil:
@@ -20,6 +20,8 @@ cdef nogil:
         signals.trade(self.signals[message.listing].state, message.side, message.quantity, epoch, now_ns,
                       self.signals[message.listing].values)
         self.traded[message.listing] += <uint64_t>message.quantity
+        if message.side == Side.SELL:
+            self.sold[message.listing] += <uint64_t>message.quantity
         tape.trade(self.tape, message, epoch, now_ns)
         if self.path.paper is not NULL:
             paper.on_trade(self.path.paper, self.books[message.listing], message, now_ns)

@@ -74,9 +74,12 @@ cdef nogil:
             return order.wanted_quantity
         return order.child.quantity
 
+    inline bint stays(uint8_t time_in_force) noexcept:
+        return time_in_force == TimeInForce.GTC or time_in_force == TimeInForce.GTD
+
     inline bint rests(const Order *order) noexcept:
         """Whether it stays until it is filled, cancelled or replaced."""
-        return order.child.time_in_force == TimeInForce.GTC or order.child.time_in_force == TimeInForce.GTD
+        return stays(order.child.time_in_force)
 
     inline uint8_t status(const Order *order) noexcept:
         """OrderStatus of the facts."""

@@ -5,19 +5,20 @@ Router thread only.
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
-from orderflow._core cimport active_parents, order_states, order_table, orders, pacing, parents, residuals, risk
+from orderflow._core cimport (
+    active_parents, order_states, order_table, orders, pacing, parents, passive, residuals, risk)
 from orderflow._core.child_orders cimport cancel_child, drop_timer
 from orderflow._core.order_table cimport NONE
 from orderflow._core.paced_parents cimport release_tail
 from orderflow._core.parent_reports cimport tell, tell_parent
 from orderflow._core.parents cimport Parent
 from orderflow._core.router_state cimport RouterState
-from orderflow._core.types cimport Algorithm, ParentOrder, ParentReport, ParentStatus, Reason
+from orderflow._core.types cimport ParentOrder, ParentReport, ParentStatus, Reason
 
 
 cdef nogil:
     inline void withdraw(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
-        """Cancel what a parent that has ended has in a book. What is unclear about it is settled by reports."""
+        """Cancel what a parent has in a book. What is unclear about it is settled by reports."""
         cdef const Parent *parent = &self.table.parents[slot]
         cdef uint32_t at
         if parent.resting == 0:
@@ -35,8 +36,7 @@ cdef nogil:
             residuals.keep(self.residuals, self.journal, &self.table.parents[slot], now_ns)
         orders.close_parent(self.table, slot, reason, now_ns)
         self.table.parents[slot].withdrawing = 1
-        if self.table.parents[slot].order.algorithm == Algorithm.RESTING:
-            withdraw(self, slot, now_ns)
+        withdraw(self, slot, now_ns)
         tell_parent(self, slot, NULL, now_ns)
         drop_if_done(self, slot)
 
@@ -58,7 +58,7 @@ cdef nogil:
             parent.wanted_quantity = order.quantity
         if order.limit_price > 0:
             parent.wanted_price = order.limit_price
-        if parent.order.algorithm != Algorithm.RESTING:
+        if not passive.is_resting(parent.order.algorithm) or parent.crossing:
             take_wanted(self, slot, now_ns)
 
     inline void make_parent(RouterState *self, uint32_t slot, int64_t quantity, int64_t price,

@@ -4,12 +4,13 @@ Router thread only.
 """
 from libc.stdint cimport uint8_t, uint32_t
 
-from orderflow._core cimport pacing
+from orderflow._core cimport pacing, passive
+from orderflow._core.algos cimport reaction
 from orderflow._core.minimums cimport too_little
 from orderflow._core.order_table cimport NONE
 from orderflow._core.resting_parents cimport only_listing
 from orderflow._core.router_state cimport RouterState
-from orderflow._core.types cimport Algorithm, ParentOrder, Reason
+from orderflow._core.types cimport Algorithm, OrderFlag, ParentOrder, Reason
 
 
 cdef nogil:
@@ -19,12 +20,16 @@ cdef nogil:
             return Reason.UNKNOWN_LISTING
         if self.lagged:
             return Reason.LAGGED
-        if order.algorithm == Algorithm.RESTING and order.limit_price <= 0:
+        if (order.algorithm == Algorithm.RESTING or order.algorithm == Algorithm.SNIPER) and order.limit_price <= 0:
             return Reason.PRICE_NOT_POSITIVE
         if order.algorithm == Algorithm.RESTING and only_listing(self, order) == <uint32_t>NONE:
             return Reason.UNKNOWN_LISTING
-        if order.display and (order.algorithm != Algorithm.RESTING or too_little(self, order, order.display)):
+        if order.display and not reaction.reacts(order.algorithm) and (
+                not passive.is_resting(order.algorithm) or too_little(self, order, order.display)):
             return Reason.BELOW_MINIMUM_REMAINS
+        if order.end_ns == 0 and passive.is_resting(order.algorithm) and (
+                order.flags & OrderFlag.MUST_COMPLETE or order.algorithm == Algorithm.JOIN):
+            return Reason.NO_SCHEDULE
         if pacing.is_paced(order.algorithm) and not (pacing.is_possible(order) and (
                 order.algorithm != Algorithm.VWAP or self.curves[order.instrument] is not NULL)):
             return Reason.NO_SCHEDULE

@@ -6,8 +6,10 @@ in_doubt <= quantity) is kept up with every report; risk.pxd proves it from book
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core.algos.participation cimport Participation
+from orderflow._core.algos.queue cimport Place
 from orderflow._core.algos.volume_curve cimport VolumePace
 from orderflow._core.positions cimport FEE_ASSETS, FeeSum
+from orderflow._core.token_bucket cimport TokenBucket
 from orderflow._core.types cimport ParentOrder, ParentReport, ParentStatus
 from orderflow._core.fixed cimport int128
 
@@ -23,8 +25,8 @@ cdef struct ListingFill:        # of one parent on one listing, in the listing's
 cdef struct Parent:
     ParentOrder order           # as it came; parent_id 0 = the slot is free
     int128 notional             # sum of price * quantity of its fills
-    Participation participation     # of Algorithm.POV; of VWAP what others have traded
-    VolumePace pace                 # of Algorithm.VWAP
+    Participation participation     # of one by volume; of VWAP what others have traded
+    VolumePace pace                 # of Algorithm.VWAP; of ADAPTIVE_SHORTFALL its share
     int64_t filled
     int64_t working             # reserved by children that the exchange may still fill
     int64_t in_doubt            # reserved by children of which nobody knows
@@ -36,12 +38,16 @@ cdef struct Parent:
     int64_t asked_price
     int64_t taken               # part of `order.quantity` that the residuals had; negative = netted off
     int64_t before_quantity     # `order.quantity` before it was raised for a replacement under way; 0 = it was not
-    uint64_t resting            # client order id of its order (Algorithm.RESTING), 0 = none
+    TokenBucket moves           # of its order, if it follows the market
+    Place place                 # of its order, Algorithm.JOIN
+    int64_t look_ns             # if it rests: when its timer rings
+    uint64_t resting            # client order id of its order, if it rests; 0 = none
     int64_t released            # if it is paced: what is filled, out and in doubt may be so much by now
     int128 missed_at            # all-in price of an order that did not get all it asked for; 0 = nothing to learn
     int64_t staggered_ns        # when its first orders were decided; 0 = not yet
     int64_t longest_ns          # round trip of the slowest of them, if they are to arrive together; 0 = they are not
     int64_t resumes_ns          # nothing is sent before, because something is waiting for its time; 0 = nothing is
+    int64_t ceiling             # of a schedule: no more of it is released, by the volume; INT64_MAX = it has no cap
     int64_t lot                 # of a schedule: in what it releases
     uint32_t slices             # of a schedule: as many as have a size that can be sent
     uint32_t begun              # of those
@@ -55,6 +61,7 @@ cdef struct Parent:
     uint8_t queued
     uint8_t withdrawing         # its resting order is to go
     uint8_t paused              # by whoever submitted it
+    uint8_t crossing            # it rested, and what is left of it crosses
 
 
 cdef nogil:

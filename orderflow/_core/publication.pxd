@@ -39,6 +39,7 @@ cdef nogil:
         self.publications[listing] += 1
         entry.publication = self.publications[listing]
         entry.traded = self.traded[listing]
+        entry.sold = self.sold[listing]
         entry.book_state = sync.state
         entry.fault = sync.fault
         entry.receive_ns = sync.receive_ns

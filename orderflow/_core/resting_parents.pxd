@@ -1,24 +1,29 @@
 """Parents that rest: the one order of each, placed, amended, cancelled and chased as passive.pxd decides.
 
+What must complete has its order cancelled shortly before its end, and crosses with the rest like any other
+(routing.pxd): within its limit price if that was the cap of a peg; if it was where the order rested, within the collar.
+
 Router thread only.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from orderflow._core cimport decisions, journal, order_states, order_table, orders, parents, passive, risk, timers
+from orderflow._core cimport (
+    decisions, joining, journal, order_states, order_table, orders, parents, passive, pegging, risk, timers,
+    token_bucket)
 from orderflow._core.child_orders cimport (
     DOUBLINGS, FIRST_ASK_NS, ask, cancel_child, drop_timer, own_report, push_child, refused, send_cancel, send_child)
 from orderflow._core.converted_listings cimport rate_for
 from orderflow._core.minimums cimport too_little
 from orderflow._core.order_states cimport Order
 from orderflow._core.order_table cimport NONE, Outcome
-from orderflow._core.parent_changes cimport end_parent, give_up_wanted, make_parent, take_wanted
+from orderflow._core.parent_changes cimport end_parent, give_up_wanted, make_parent, take_wanted, withdraw
 from orderflow._core.parents cimport Parent
 from orderflow._core.passive cimport Plan, Step
 from orderflow._core.risk_state cimport Decision
 from orderflow._core.router_state cimport CHILD_TIMER, RouterState
 from orderflow._core.router_view cimport why_left_out
 from orderflow._core.types cimport (
-    ChildKind, ChildOrder, ExecType, OrderStatus, ParentOrder, Reason, TimeInForce, TradingState)
+    Algorithm, ChildKind, ChildOrder, ExecType, OrderStatus, ParentOrder, Reason, TimeInForce, TradingState)
 
 
 cdef nogil:
@@ -43,25 +48,77 @@ cdef nogil:
             return (remaining + 1) // 2
         return parent.order.display
 
+    inline void begin_crossing(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
+        """From now on a parent does not rest."""
+        cdef Parent *parent = &self.table.parents[slot]
+        parent.crossing = parent.withdrawing = 1
+        if parent.order.algorithm == Algorithm.RESTING:
+            parent.wanted_price = 0
+            orders.change_parent(self.table, slot, parent.order.quantity, 0, now_ns)
+        if parent.wanted_quantity:
+            take_wanted(self, slot, now_ns)
+
+    inline bint crosses(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
+        """Whether a parent that rested does so no more; what it has in a book is cancelled then."""
+        cdef Parent *parent = &self.table.parents[slot]
+        cdef int64_t completes = passive.completes_ns(&parent.order)
+        if completes and now_ns >= completes and not parent.closing and not parent.crossing:
+            begin_crossing(self, slot, now_ns)
+        if parent.crossing:
+            withdraw(self, slot, now_ns)
+        else:
+            pegging.look_at(self, slot, 0)
+        return parent.crossing
+
     inline void rest(RouterState *self, uint32_t slot, int64_t now_ns, int64_t cause_ns) noexcept:
         """One step from what is out for a resting parent towards what is wanted of it."""
         cdef Parent *parent = &self.table.parents[slot]
-        cdef uint32_t index = only_listing(self, &parent.order)
+        cdef bint follows = passive.follows(parent.order.algorithm)
+        cdef uint32_t index = <uint32_t>NONE
         cdef uint32_t at = <uint32_t>NONE
         cdef const Order *order = NULL
+        cdef int64_t price = 0
         cdef Plan plan
+        if crosses(self, slot, now_ns):
+            return
         if parent.resting:
             at = order_table.find(self.table, parent.resting, parent.resting_slot)
         if at != <uint32_t>NONE:
             order = &self.table.orders[at]
             index = order.child.listing
-        if index == <uint32_t>NONE:
+        if follows and (order is NULL or order_states.is_terminal(order.status)):
+            index = pegging.choose_listing(self, parent, most_shown(self, parent), now_ns)
+            if index == <uint32_t>NONE and parent.wanted_quantity == 0 and drop_crumb(self, slot, now_ns):
+                return
+        elif order is NULL:
+            index = only_listing(self, &parent.order)
+        if index != <uint32_t>NONE:
+            price = (pegging.pegged(self, parent, index, now_ns) if follows
+                     else passive.on_grid(&self.listings[index], parent.order.side, parent.order.limit_price,
+                                          rate_for(self, index, parent.order.side)))
+        elif not follows:
             return                          # taken over from an earlier run, and its order has left the table
-        passive.plan(parent, order, &self.listings[index], self.ports[self.listings[index].exchange].amends,
-                     most_shown(self, parent), rate_for(self, index, parent.order.side), &plan)
+        if (parent.order.algorithm == Algorithm.JOIN and price > 0
+                and joining.gives_up(self, slot, order, index, now_ns)):
+            begin_crossing(self, slot, now_ns)
+            withdraw(self, slot, now_ns)
+            return
+        if follows and (price == pegging.UNCLEAR or index == <uint32_t>NONE):
+            pegging.look_at(self, slot, now_ns + pegging.LINGER_NS)
+        passive.plan(parent, order, &self.listings[index] if index != <uint32_t>NONE else NULL,
+                     self.ports[self.listings[index].exchange].amends if index != <uint32_t>NONE else <uint8_t>0,
+                     most_shown(self, parent), price,
+                     rate_for(self, index, parent.order.side) if index != <uint32_t>NONE else 0, &plan)
+        if plan.moves and not pegging.may_move(self, slot, index, now_ns):
+            return
         if plan.step == Step.CANCEL:
+            pegging.note_departure(self, order, now_ns)
             cancel_child(self, at, now_ns)
         elif plan.step == Step.AMEND:
+            pegging.note_departure(self, order, now_ns)
+            pegging.note_change(self, index, order.child.side, plan.price, plan.quantity, now_ns)
+            if plan.moves:
+                token_bucket.spend_token(&parent.moves, now_ns)
             amend_child(self, slot, at, plan.price, plan.quantity, now_ns)
         elif plan.step == Step.TAKE:
             take_wanted(self, slot, now_ns)
@@ -75,21 +132,41 @@ cdef nogil:
         elif plan.step == Step.PLACE:
             place_resting(self, slot, index, &plan, now_ns, cause_ns)
 
+    inline bint drop_crumb(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
+        """Whether too little remains for any listing; when nothing is out that ends a parent."""
+        cdef const Parent *parent = &self.table.parents[slot]
+        cdef int64_t remaining = parents.remaining(parent)
+        if remaining <= 0 or not too_little(self, &parent.order, remaining):
+            return False
+        if parent.working == 0 and parent.in_doubt == 0 and not parent.closing:
+            end_parent(self, slot, Reason.BELOW_MINIMUM_REMAINS, now_ns)
+        return True
+
     inline void place_resting(RouterState *self, uint32_t slot, uint32_t index, const Plan *plan, int64_t now_ns,
                               int64_t cause_ns) noexcept:
         cdef Parent *parent = &self.table.parents[slot]
         cdef uint8_t left_out
-        cdef uint8_t result = Reason.OK
-        if self.killed >> (32 + parent.order.strategy) & 1:
+        if self.killed >> (32 + parent.order.strategy) & 1 or parent.paused:
             return
-        if too_little(self, &parent.order, parents.remaining(parent)):
-            if parent.working == 0 and parent.in_doubt == 0:
-                end_parent(self, slot, Reason.BELOW_MINIMUM_REMAINS, now_ns)
+        if drop_crumb(self, slot, now_ns):
+            return
+        if passive.follows(parent.order.algorithm) and not pegging.may_move(self, slot, index, now_ns):
             return
         left_out = why_left_out(self, index, now_ns)
-        if not left_out:
-            result = send_child(self, slot, index, plan.quantity, plan.price, TimeInForce.GTC, now_ns, cause_ns)
-        decisions.record_rest(self, slot, index, plan.quantity, plan.price, left_out, result, now_ns, cause_ns)
+        if left_out:
+            decisions.record_rest(self, slot, index, plan.quantity, plan.price, left_out, Reason.OK, now_ns, cause_ns)
+            return
+        if passive.follows(parent.order.algorithm):
+            token_bucket.spend_token(&parent.moves, now_ns)
+        send_resting(self, slot, index, plan, now_ns, cause_ns)
+
+    inline void send_resting(RouterState *self, uint32_t slot, uint32_t index, const Plan *plan, int64_t now_ns,
+                             int64_t cause_ns) noexcept:
+        cdef uint8_t result = send_child(self, slot, index, plan.quantity, plan.price, TimeInForce.GTC, now_ns,
+                                         cause_ns)
+        if result == Reason.OK:
+            pegging.note_change(self, index, self.table.parents[slot].order.side, plan.price, plan.quantity, now_ns)
+        decisions.record_rest(self, slot, index, plan.quantity, plan.price, 0, result, now_ns, cause_ns)
 
     inline void amend_child(RouterState *self, uint32_t slot, uint32_t at, int64_t price, int64_t quantity,
                             int64_t now_ns) noexcept:

@@ -10,8 +10,8 @@ with its version. So a run is a function of the log and the captured bytes. What
 by itself (its exchange's ring is full, nobody has answered) is a report like any other, served after the input that
 brought it up.
 
-What a parent's algorithm makes of that: routing.pxd crosses what may be sent now, resting_parents.pxd keeps one
-order in a book, paced_parents.pxd releases slices.
+What a parent's algorithm makes of that: routing.pxd crosses what may be sent now, where taking.pxd allows it;
+resting_parents.pxd keeps one order in a book, paced_parents.pxd releases slices.
 
 Every function: router thread only.
 """
@@ -23,6 +23,7 @@ from orderflow._core cimport (
     pacing, passive, pending, residuals, risk, risk_rates, timers)
 from orderflow._core.algos cimport patience
 from orderflow._core.child_orders cimport ask, blocks, drop_timer, own_report, pursue
+from orderflow._core.joining cimport watch_queues
 from orderflow._core.kill cimport KillCause, KillScope
 from orderflow._core.order_states cimport Order
 from orderflow._core.order_table cimport NONE, Outcome, OutcomeFlag
@@ -30,6 +31,7 @@ from orderflow._core.paced_parents cimport begin_slice, set_up_pace
 from orderflow._core.parent_changes cimport drop_if_done, end_parent, give_up_wanted, want
 from orderflow._core.parent_checks cimport why_not
 from orderflow._core.parent_reports cimport deny_parent, tell_parent
+from orderflow._core.pegging cimport set_up_moves
 from orderflow._core.rate_changes cimport follow_rates
 from orderflow._core.resting_parents cimport chase, settle_timer
 from orderflow._core.risk_state cimport Decision, refuse
@@ -38,7 +40,7 @@ from orderflow._core.router_state cimport CHILD_TIMER, DAY_TIMER, SLICE_TIMER, L
 from orderflow._core.router_view cimport read_board, refresh_reference
 from orderflow._core.routing cimport route, route_instrument
 from orderflow._core.types cimport (
-    Algorithm, ChildOrder, ExecType, ExecutionReport, FaultCode, InputKind, OrderStatus, ParentKind, ParentOrder,
+    ChildOrder, ExecType, ExecutionReport, FaultCode, InputKind, OrderStatus, ParentKind, ParentOrder,
     ParentStatus, Reason, TradingState, Wake)
 
 cdef enum:
@@ -59,6 +61,7 @@ cdef nogil:
         input_log.take(self.log, InputKind.INPUT_WAKE, <uint16_t>port, listing, now_ns)
         pending.lower_flag(&self.wake_pending[listing])
         read_board(self, listing)
+        watch_queues(self, listing, now_ns)
         refresh_reference(self, self.listings[listing].instrument, now_ns)
         if not pending.raise_flag(&self.strategy_pending[listing]):
             self.wakes.push(&forward)           # a slot per listing and one being served: cannot be full
@@ -105,7 +108,8 @@ cdef nogil:
             return
         if (active_parents.is_full(&self.active) or timers.room(self.timers)
                 < <uint32_t>(order.end_ns != 0)
-                + <uint32_t>(pacing.is_paced(order.algorithm) or patience.is_patient(order))):
+                + <uint32_t>(pacing.is_paced(order.algorithm) or passive.is_looked_at(order)
+                             or patience.is_patient(order))):
             deny_parent(self, order, Reason.TABLE_FULL, now_ns)
             return
         slot = orders.open_parent(self.table, order, self.risk.exposures[order.instrument].reference_price, now_ns)
@@ -128,6 +132,7 @@ cdef nogil:
             self.slice_timers[slot] = timers.schedule(self.timers, order.start_ns, SLICE_TIMER | order.parent_id)
             return
         look_again(self, <uint32_t>slot, now_ns)
+        set_up_moves(&self.table.parents[slot])
         route(self, <uint32_t>slot, now_ns, order.cause_receive_ns)
 
     inline void look_again(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
@@ -234,7 +239,7 @@ cdef nogil:
             tell_parent(self, outcome.parent, report if outcome.filled else NULL, now_ns)
         drop_if_done(self, outcome.parent)
         if (outcome.parent_status == ParentStatus.PARENT_WORKING
-                or self.table.parents[outcome.parent].order.algorithm == Algorithm.RESTING):
+                or passive.is_resting(self.table.parents[outcome.parent].order.algorithm)):
             route(self, outcome.parent, now_ns, 0)
 
     inline void learn_arrival(RouterState *self, const Order *order, uint32_t parent, int64_t now_ns) noexcept:

@@ -5,6 +5,8 @@ Router thread only, but for the rings and flags, which have another thread at th
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core.active_parents cimport ActiveParents
+from orderflow._core.algos.queue cimport BestQueue, Recent
+from orderflow._core.algos.usual cimport UsualBook
 from orderflow._core.allocation cimport Allocation, Allocator
 from orderflow._core.arrivals cimport Arrivals
 from orderflow._core.board cimport SequenceBoard
@@ -26,6 +28,7 @@ from orderflow._core.types cimport BoardEntry, Fault, Listing
 cdef enum:
     MAXIMUM_EXCHANGES = 32
     REFUSALS = 64               # codes of Reason
+    CHANGES = 8                 # that are remembered
 
 
 cdef extern from *:
@@ -49,7 +52,14 @@ cdef struct Port:               # one exchange as the router sees it
     uint8_t amends              # Amends
 
 
+cdef struct Change:             # that we have asked for at a price: the book may show it or not show it yet
+    int64_t price               # listing scale
+    int64_t quantity            # that comes or goes
+    int64_t sent_ns             # monotonic
+
+
 cdef struct ListingState:
+    Change changes[2][CHANGES]  # of orders that rest, buys and sells; the oldest is overwritten
     int128 volume               # traded in this run, ours included; instrument scale
     uint64_t traded             # what the board said of that last
     uint64_t spent_version      # of the book when our last order there ended; nothing newer was seen yet
@@ -59,6 +69,11 @@ cdef struct ListingState:
     Arrivals arrivals
     uint32_t spent_epoch
     uint32_t under_way          # children of ours that block it (see `blocks`)
+    uint32_t changed[2]         # how many ever
+    BestQueue queues[2]         # of bids and of asks
+    Recent spread               # listing scale times nanoseconds
+    uint64_t taken[2]           # what the board said of trades that took bids, and asks, last
+    int64_t queues_ns           # when it was LIVE last; 0 = it is not
 
 
 cdef struct ConvertedListing:   # what one unit of its quote currency costs, in 1e-12 (conversion.pxd); 0 = nobody knows
@@ -86,6 +101,7 @@ cdef struct RouterState:
     ListingState *states        # by listing
     ConvertedListing *converted     # by listing
     uint32_t *first_converted   # by instrument: the first listing that it gives a rate
+    UsualBook *usual            # by listing
     SequenceBoard *board
     uint8_t *wake_pending       # by listing; exchange threads raise, we lower
     uint8_t *strategy_pending   # by listing; we raise, the strategizer lowers

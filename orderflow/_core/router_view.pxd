@@ -5,6 +5,7 @@ Router thread only.
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from orderflow._core cimport board, conversion, input_log, risk
+from orderflow._core.algos cimport usual
 from orderflow._core.converted_listings cimport can_convert, rate_for
 from orderflow._core.decision_log cimport LeftOut
 from orderflow._core.fixed cimport int128
@@ -68,9 +69,11 @@ cdef nogil:
         if board.read(self.board, listing, &self.views[listing]) != board.ReadStatus.READ_OK:
             self.views[listing].book_state = BookState.STALE
             risk.set_feed(self.risk, listing, BookState.STALE, self.views[listing].receive_ns)
+            usual.observe(&self.usual[listing], &self.views[listing])
             return False
         risk.set_feed(self.risk, listing, self.views[listing].book_state, self.views[listing].receive_ns)
         count_volume(self, listing)
+        usual.observe(&self.usual[listing], &self.views[listing])
         input_log.board_read(self.log, listing, self.views[listing].epoch, self.views[listing].publication)
         return True
 
@@ -104,3 +107,7 @@ cdef nogil:
         if self.killed >> self.listings[listing].exchange & 1:
             return LeftOut.KILLED_EXCHANGE
         return LeftOut.NOT_LEFT_OUT
+
+    inline bint usable(const RouterState *self, uint32_t listing, int64_t now_ns) noexcept:
+        """Whether an order can be sent there now."""
+        return why_left_out(self, listing, now_ns) == LeftOut.NOT_LEFT_OUT

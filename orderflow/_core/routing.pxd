@@ -11,7 +11,7 @@ Router thread only.
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core cimport (
-    allocation, arrivals, consolidated, decisions, pacing, parents, risk, risk_exposure, staggering)
+    allocation, arrivals, consolidated, decisions, pacing, parents, passive, risk, risk_exposure, staggering, taking)
 from orderflow._core.algos cimport patience
 from orderflow._core.allocation cimport Allocation, Split
 from orderflow._core.child_orders cimport send_child
@@ -194,8 +194,13 @@ cdef nogil:
         cdef int64_t less
         cdef uint32_t shown[MAXIMUM_OFFERS]
         cdef uint32_t count, k
-        if parent.order.algorithm == Algorithm.RESTING:
+        cdef uint8_t code = Reason.OK
+        if passive.is_resting(parent.order.algorithm):
             rest(self, slot, now_ns, cause_ns)
+            if not parent.crossing:
+                return
+            remaining = parents.remaining(parent)
+        if taking.is_swept(self, slot, now_ns):
             return
         if (parent.closing or parent.paused or remaining <= 0 or now_ns < parent.resumes_ns
                 or self.killed >> (32 + parent.order.strategy) & 1):
@@ -212,6 +217,7 @@ cdef nogil:
         for k in range(count):
             shown[k] = offers[k].count
         restrain(self, slot, offers, caps, count, remaining, now_ns)
+        taking.select(self, parent, offers, caps, count)
         if self.policy == RoutePolicy.SINGLE and parent.children == 0:
             choose_single(self, parent, offers, caps, count, remaining)
         allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
@@ -220,7 +226,7 @@ cdef nogil:
             wait_for_better(self, &parent.order, offers, &notes, splits, count, now_ns)
             allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
                                 parent.order.limit_price, splits, &out)
-        if out.quantity:
+        if out.quantity and not taking.is_once(parent.order.algorithm):
             less = leaves_enough(self, parent, out.quantity)
             if less < out.quantity:
                 allocation.allocate(self.allocator, offers, caps, count, parent.order.side, less,
@@ -228,7 +234,12 @@ cdef nogil:
             if out.quantity == 0:           # it is this or nothing
                 allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
                                     parent.order.limit_price, splits, &out)
-        if out.quantity > 0:
+        if not taking.is_enough(self, parent, remaining, out.quantity):
+            for k in range(count):
+                splits[k].quantity = 0
+            out.quantity = 0
+            code = Reason.NO_LIQUIDITY
+        else:
             learn_chase(self, parent, offers, splits, count)
             staggering.hold_back(self, slot, offers, splits, &notes.left_out[0], count, now_ns)
             self.splits += 1
@@ -236,12 +247,13 @@ cdef nogil:
                 record_search(self, parent, &out)
             for k in range(count):
                 if splits[k].quantity > 0:
-                    notes.results[k] = send_child(self, slot, offers[k].listing.index, splits[k].quantity,
-                                                  splits[k].price, TimeInForce.IOC, now_ns, cause_ns)
+                    code = notes.results[k] = send_child(self, slot, offers[k].listing.index, splits[k].quantity,
+                                                         splits[k].price, TimeInForce.IOC, now_ns, cause_ns)
         for k in range(count):
             offers[k].listing = &self.listings[offers[k].listing.index]     # what is written is what it would cost,
             offers[k].count = shown[k]                                      # and all that was shown
         decisions.record(self, slot, offers, caps, splits, &out, &notes, count, remaining, now_ns, cause_ns)
+        taking.end_swept(self, slot, code, now_ns)
 
     inline void route_instrument(RouterState *self, uint32_t instrument, int64_t now_ns, int64_t cause_ns) noexcept:
         cdef uint32_t slot = self.active.first[instrument]

@@ -5,7 +5,7 @@ Integers only. A price or quantity is scaled by its listing's (or instrument's) 
 name their clock: `exchange_ns` theirs (unix), `receive_ns` ours (monotonic, stamped at the socket). `ring_stamp` is the
 ring's own word (ring.hpp): nobody else writes it, and outside a ring it is zero.
 """
-from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cpdef enum Side:
@@ -77,7 +77,8 @@ cpdef enum TimeInForce:
 
 
 cpdef enum OrderFlag:
-    POST_ONLY = 1
+    POST_ONLY = 1               # of those that rest
+    MUST_COMPLETE = 0x80        # of a parent alone: what is left shortly before its end crosses
 
 
 cpdef enum OrderStatus:
@@ -161,6 +162,16 @@ cpdef enum Algorithm:
     CLOSE = 5                   # the same, more at the end
     POV = 6                     # a part of what others trade (algos/participation.pxd): `participation`
     VWAP = 7                    # in slices as the volume is expected and seen (algos/volume_curve.pxd)
+    ADAPTIVE_SHORTFALL = 8      # SHORTFALL, faster where the price is better than at arrival (algos/reaction.pxd)
+    PRICE_INLINE = 9            # POV, of more where the price is better than at arrival
+    MINIMAL_IMPACT = 10         # POV, where the spread is not wider than usual (algos/usual.pxd)
+    LIQUIDITY_SEEKING = 11      # POV, where unusually much is displayed: so many times the usual: `curvature`
+    SNIPER = 12                 # all of it at once where so much is displayed, or `minimum_slice`; else nothing
+    SWEEP = 13                  # as IMMEDIATE, but once
+    PRIMARY_PEG = 16            # from here on they rest where the market is (pegging.pxd): with the best of their side
+    MID_PEG = 17                # halfway between the best of both sides
+    MARKET_PEG = 18             # with the best of the other side
+    JOIN = 19                   # a primary peg until its chance to be filled in time is too small: then it crosses
 
 
 cpdef enum RoutePolicy:
@@ -486,13 +497,16 @@ cdef struct ParentOrder:        # 128 bytes: strategizer -> router
     uint8_t flags               # OrderFlag, of its children
     uint8_t randomness          # of a schedule: percent of a slice's length and size, MOST_RANDOMNESS at most
     uint16_t slices             # of a schedule, at most
-    double curvature            # of a schedule: kappa * (end - begin), 0 and more
-    int64_t minimum_slice       # instrument scale; 0 = what the exchanges take
+    double curvature            # of a schedule: kappa * (end - begin), 0 and more; LIQUIDITY_SEEKING
+    int64_t minimum_slice       # instrument scale; 0 = what the exchanges take. SNIPER: 0 = all that remains
     int64_t start_unix_ns       # VWAP: what the unix clock shows at `start_ns`
-    int64_t display             # RESTING: its order is never larger, instrument scale; 0 = it may be all of it
-    uint32_t participation      # POV: of all that is traded, ours included, in 1e-6
+    # RESTING: its order is never larger, instrument scale; 0 = it may be all of it. ADAPTIVE_SHORTFALL, PRICE_INLINE:
+    # the price move in favour, in 1e-6 of the arrival price, that doubles its pace; negative = that halves it.
+    int64_t display
+    uint32_t participation      # of all that is traded, ours included, in 1e-6; of a schedule: at most, 0 = any
+    int16_t offset              # of a peg: ticks of its listing, added to what it follows
     uint8_t with_residual       # it takes what is kept of its strategy and instrument (residuals.pxd)
-    uint8_t reserved[3]
+    uint8_t reserved[1]
     uint64_t ring_stamp
 
 
@@ -563,6 +577,7 @@ cdef struct BoardEntry:         # what is known of one listing right now
     uint8_t ask_count
     uint32_t publication        # how often this entry was written in this run: names a state exactly
     uint64_t traded             # sum of the trades that were seen in this run, modulo 2**64; whole at a publication
+    uint64_t sold               # of that, what sellers took of the bids
     int64_t bids_known_to       # everything at this price and better is known; 0 = the whole side (known_depth.pxd)
     int64_t asks_known_to
     Signals signals

@@ -73,6 +73,7 @@ class TimeInForce(IntEnum):
 
 class OrderFlag(IntEnum):
     POST_ONLY = 1
+    MUST_COMPLETE = 0x80
 
 class OrderStatus(IntEnum):
     CREATED = 0
@@ -142,6 +143,16 @@ class Algorithm(IntEnum):
     CLOSE = 5
     POV = 6
     VWAP = 7
+    ADAPTIVE_SHORTFALL = 8
+    PRICE_INLINE = 9
+    MINIMAL_IMPACT = 10
+    LIQUIDITY_SEEKING = 11
+    SNIPER = 12
+    SWEEP = 13
+    PRIMARY_PEG = 16
+    MID_PEG = 17
+    MARKET_PEG = 18
+    JOIN = 19
 
 class Conversion(IntEnum):
     NOT_CONVERTED = 0

@@ -35,6 +35,7 @@ from orderflow._core.types import (
     TimeInForce,
     TradingState,
 )
+from orderflow.algorithms import REACTING
 from orderflow.instrument import RATE_DECIMALS, Listing, from_scaled
 from orderflow.run_start import RunStart
 
@@ -158,7 +159,12 @@ class _Run:
             "account": value["account"], "created_ns": value["created_ns"], "start_ns": value["start_ns"],
             "end_ns": value["end_ns"], "slices": value["slices"] or None, "randomness": value["randomness"] or None,
             "curvature": value["curvature"] or None,
-            "display": scaled(value["display"], item.quantity_decimals if item else None) if value["display"] else None,
+            "display": scaled(value["display"], item.quantity_decimals if item else None)
+            if value["display"] and value["algorithm"] not in REACTING else None,
+            "reaction_bps": scaled(value["display"], 2)
+            if value["display"] and value["algorithm"] in REACTING else None,
+            "offset": value["offset"] or None, "urgency": value["urgency"] or None,
+            "must_complete": bool(value["flags"] & OrderFlag.MUST_COMPLETE),
             "participation": scaled(value["participation"], 6) if value["participation"] else None,
             "minimum_slice": scaled(value["minimum_slice"], item.quantity_decimals if item else None)
             if value["minimum_slice"] else None,

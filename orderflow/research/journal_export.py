@@ -39,7 +39,8 @@ TABLES: dict[str, dict[str, str]] = {
         "quantity": "decimal", "limit_price": "decimal", "algorithm": "text", "strategy": "integer",
         "account": "integer", "created_ns": "integer", "start_ns": "integer", "end_ns": "integer",
         "slices": "integer", "randomness": "integer", "curvature": "real", "minimum_slice": "decimal",
-        "participation": "decimal", "display": "decimal", "with_residual": "integer"},
+        "participation": "decimal", "display": "decimal", "reaction_bps": "decimal", "offset": "integer",
+        "urgency": "integer", "must_complete": "integer", "with_residual": "integer"},
     "decisions": {
         **COMMON, "parent_id": "integer", "input": "integer", "cause": "text", "instrument": "text", "side": "text",
         "path": "text", "nodes": "integer", "wanted": "decimal", "given": "decimal", "sent": "decimal",

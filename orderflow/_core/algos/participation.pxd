@@ -14,12 +14,15 @@ Of others is what was traded less what is ours, filled or still out: a print may
 and then it is not taken for somebody else's. Until a print has come that difference is too small; so its maximum over
 time is what counts, and what has counted once does not count again. So it does not feed on itself.
 
+The same is the cap of a schedule: what is due by volume is then the most that may be sent.
+
 Quantities in instrument scale, volume in 128 bits. O(1) an interval. Router thread only.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
 from orderflow._core.fixed cimport int128
+from orderflow._core.types cimport Algorithm
 
 cdef enum:
     WINDOW = 8                  # intervals
@@ -41,6 +44,11 @@ cdef struct Participation:
 
 
 cdef nogil:
+    inline bint follows_volume(uint8_t algorithm) noexcept:
+        """Whether what others trade releases it, and nothing else."""
+        return (algorithm == Algorithm.POV or algorithm == Algorithm.PRICE_INLINE
+                or algorithm == Algorithm.MINIMAL_IMPACT or algorithm == Algorithm.LIQUIDITY_SEEKING)
+
     inline void begin(Participation *self, int128 traded, int64_t done) noexcept:
         """`traded` by everybody, less what is ours and what of this parent is out; `done`: filled, out and in doubt."""
         memset(self, 0, sizeof(Participation))

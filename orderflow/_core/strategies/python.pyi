@@ -1,5 +1,6 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +20,7 @@ class Market:
         side: str,
         quantity: str | int | Decimal,
         limit_price: str | int | Decimal | None = None,
-        seconds: float | None = None,
-        with_residual: bool = False,
+        **how: Any,
     ) -> int: ...
     def rest(
         self,
@@ -48,4 +48,9 @@ class PythonStrategy(Strategy):
     def failures(self) -> list[Exception]: ...
     @property
     def failed(self) -> int: ...
-    def bind(self, listings: Sequence[Listing], instruments: Sequence[Instrument]) -> None: ...
+    def bind(
+        self,
+        listings: Sequence[Listing],
+        instruments: Sequence[Instrument],
+        parent_order: Callable[..., np.void],
+    ) -> None: ...

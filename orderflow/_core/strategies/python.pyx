@@ -13,7 +13,7 @@ from orderflow._core.strategy cimport Strategy, StrategyContext, cancel, replace
 from orderflow._core.types cimport BoardEntry, ParentOrder, ParentReport
 
 from orderflow._core.board import BOARD_ENTRY_DTYPE
-from orderflow._core.types import PARENT_REPORT_DTYPE, Side
+from orderflow._core.types import PARENT_ORDER_DTYPE, PARENT_REPORT_DTYPE, Side
 
 #: Exceptions of one strategy that are kept.
 MOST_FAILURES = 100
@@ -31,24 +31,27 @@ cdef class Market:
     cdef StrategyContext *context
     cdef readonly object listings
     cdef readonly dict instruments
+    cdef object parent_order
 
     @property
     def now_ns(self):
         """Monotonic time of the event."""
         return self.context.now_ns
 
-    def submit(self, str instrument, str side, quantity, limit_price=None, seconds=None, bint with_residual=False):
-        """Emit a parent order; returns its id. Decimals as text, Decimal or int. `with_residual`: it takes what is kept
-        of this strategy below the minimums (Engine.submit)."""
-        item = self.instruments[instrument]
-        cdef ParentOrder *order = submit(self.context, item.index, Side[side.upper()], item.quantity(quantity),
-                                         item.price(limit_price) if limit_price is not None else 0)
+    def submit(self, str instrument, str side, quantity, limit_price=None, **how):
+        """Emit a parent order; returns its id. The arguments are those of Engine.submit, `algorithm` and all that goes
+        with it included; a wrong one is a ValueError that names it."""
+        record = self.parent_order(instrument, self.context.now_ns, side, quantity, limit_price, **how)
+        cdef const ParentOrder[::1] asked = np.frombuffer(record.tobytes(), PARENT_ORDER_DTYPE)
+        cdef ParentOrder *order = submit(self.context, asked[0].instrument, asked[0].side, asked[0].quantity,
+                                         asked[0].limit_price)
         if order is NULL:
             raise RuntimeError("too many parent orders in one call")
-        order.with_residual = with_residual
-        if seconds is not None:
-            order.end_ns = self.context.now_ns + <int64_t>(seconds * 1e9)
-        return order.parent_id
+        cdef uint64_t parent_id = order.parent_id
+        order[0] = asked[0]
+        order.parent_id = parent_id
+        order.strategy = self.context.strategy
+        return parent_id
 
     def rest(self, uint32_t listing, str side, quantity, limit_price, bint post_only=False, seconds=None):
         """Emit a parent order that is one order at its price on one listing until it is filled, replaced or cancelled;
@@ -110,8 +113,10 @@ cdef class PythonStrategy(Strategy):
         self.market = Market()
         self.failures = []
 
-    def bind(self, listings, instruments):
-        """Tell the strategy what there is to trade; called by the engine before it starts."""
+    def bind(self, listings, instruments, parent_order):
+        """Tell the strategy what there is to trade; called by the engine before it starts. `parent_order(instrument,
+        now_ns, side, quantity, limit_price, **how)` makes and checks a record of PARENT_ORDER_DTYPE."""
+        self.market.parent_order = parent_order
         self.market.listings = listings
         self.market.instruments = {item.name: item for item in instruments}
 
