@@ -30,6 +30,7 @@ from orderflow._core.types import (
     Algorithm,
     BookState,
     ChildKind,
+    OrderFlag,
     ParentKind,
     ParentStatus,
     Side,
@@ -39,7 +40,11 @@ from tests.scripted_exchange import MS, ScriptedExchange
 from tests.storm_listings import AMENDS, LISTINGS, MIDS, NAMES, STRATEGIES, listings, risk_book
 
 START_NS = 1_800_000_000 * 1000 * MS
-PACED = (Algorithm.TWAP, Algorithm.SHORTFALL, Algorithm.CLOSE, Algorithm.POV, Algorithm.VWAP)
+PACED = (Algorithm.TWAP, Algorithm.SHORTFALL, Algorithm.CLOSE, Algorithm.POV, Algorithm.ADAPTIVE_SHORTFALL,
+         Algorithm.PRICE_INLINE, Algorithm.MINIMAL_IMPACT, Algorithm.LIQUIDITY_SEEKING, Algorithm.VWAP)
+REACTING = (Algorithm.ADAPTIVE_SHORTFALL, Algorithm.PRICE_INLINE)
+FOLLOWING = (Algorithm.PRIMARY_PEG, Algorithm.MID_PEG, Algorithm.MARKET_PEG, Algorithm.JOIN)
+ONCE = (Algorithm.SNIPER, Algorithm.SWEEP)
 #: What happens, and how often. In every storm some of it happens much more often than in others (after A. Groce et al.,
 #: "Swarm testing", ISSTA 2012): what is rare everywhere meets nothing else that is rare.
 ACTIONS = {"submit": 9, "move": 6, "cancel": 1, "replace": 3, "pause": 1, "resume": 2, "trade": 4, "end": 1, "stale": 1,
@@ -120,16 +125,21 @@ class Storm:
         """A parent order of any kind."""
         dice = self.dice
         instrument, side = dice.randint(0, 1), dice.choice((Side.BUY, Side.SELL))
-        algorithm = dice.choice((Algorithm.IMMEDIATE, Algorithm.IMMEDIATE, Algorithm.RESTING,
-                                 *PACED[:4 + (instrument == 0)]))      # there is a volume curve of the first
+        algorithm = dice.choice((*[Algorithm.IMMEDIATE] * 4, *[Algorithm.RESTING] * 3, *FOLLOWING, *ONCE,
+                                 *(PACED if instrument == 0 else PACED[:-1])))      # of the first there is a curve
         away, rests = dice.choice((-40, -2, 0, 0, 3, 30, 30, 30)), algorithm == Algorithm.RESTING
+        display = 3_000 if algorithm in REACTING else dice.choice((0, 0, 150)) if rests or algorithm in FOLLOWING else 0
+        ends = algorithm in (*PACED, Algorithm.JOIN) or dice.random() < 0.5
+        completes = ends and algorithm not in (Algorithm.IMMEDIATE, *ONCE) and dice.random() < 0.3
         self.order(
             strategy=dice.randint(0, 2), instrument=instrument, side=side, algorithm=algorithm,
             quantity=dice.choice((7, 60, 200, 700, 3_000, 10_000)) + dice.randint(0, 15),
-            limit_price=MIDS[instrument] + away * (1 if side == Side.BUY else -1) if away or rests else 0,
+            limit_price=MIDS[instrument] + away * (1 if side == Side.BUY else -1) if away or rests
+            or algorithm == Algorithm.SNIPER else 0,
             listings=dice.choice((1, 2, 4) if rests else (0, 0, dice.randint(1, 7))),
-            display=dice.choice((0, 0, 150)) if rests else 0, with_residual=dice.random() < 0.5,
-            end_ns=self.now_ns + dice.randint(100, 20_000) * MS if algorithm in PACED or dice.random() < 0.5 else 0,
+            display=display, with_residual=dice.random() < 0.5, offset=dice.choice((0, 0, -1, 2)),
+            flags=OrderFlag.MUST_COMPLETE if completes else 0, urgency=dice.choice((0, 10, 50, 100)),
+            end_ns=self.now_ns + dice.randint(100, 20_000) * MS if ends else 0,
             slices=dice.randint(1, 8), randomness=dice.choice((0, 30)), curvature=dice.choice((0.5, 3.0)),
             participation=dice.randint(10_000, 600_000))
 
