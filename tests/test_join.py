@@ -260,7 +260,7 @@ def test_whatever_happens_no_more_is_filled_than_asked_for(name, urgency, steps)
 @pytest.mark.parametrize(("arguments", "complaint"), [
     ({"algorithm": "join"}, "seconds None: join weighs its chance"),
     ({"algorithm": "join", "seconds": 5, "urgency": 101}, "urgency 101: expected 0"),
-    ({"urgency": 5}, "urgency 5: the algorithm immediate does not weigh")])
+    ({"algorithm": "sweep", "urgency": 5}, "urgency 5: the algorithm sweep does not weigh")])
 def test_what_makes_no_sense_is_refused(make, arguments, complaint):
     world = make("gamma")
     with pytest.raises(ValueError, match=complaint):

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.routing_storm import ACTIONS, Storm
 from tests.storm_books import IN_MEMORY, conserved, over, weather_of
 
-SEEDS = 400
+SEEDS = 1000
 TOGETHER = 40
 
 
