@@ -8,6 +8,7 @@ from orderflow._core.board import BOARD_ENTRY_DTYPE, DEPTH, Board
 from tests.native_module import built
 
 VERSIONS = 300_000
+ROUNDS = 200
 
 
 def entry(version, bids, asks):
@@ -61,10 +62,15 @@ def seen_by_two(threads, versions, apart):
 
 
 def test_no_thread_ever_reads_a_new_price_with_an_old_quantity(threads):
-    """A writer and two readers, none of which waits for the others."""
-    for _, seen, torn, older in seen_by_two(threads, VERSIONS, apart=False):
-        assert (torn, older) == (0, 0) and seen > 1
+    """A writer and two readers, none of which waits for the others; again until both have read under way."""
+    for _ in range(ROUNDS):
+        found = seen_by_two(threads, VERSIONS, apart=False)
+        assert [(torn, older) for _, _, torn, older in found] == [(0, 0)] * 2
+        if min(seen for _, seen, _, _ in found) > 10:
+            return
+    pytest.fail(f"in {ROUNDS} rounds the readers never ran beside the writer")
 
 
 def test_a_writer_that_published_prices_before_quantities_would_be_noticed(threads):
-    assert sum(torn for _, _, torn, _ in seen_by_two(threads, VERSIONS, apart=True)) > 0
+    """Soon: where the threads share a processor it takes some rounds."""
+    assert any(torn for _ in range(ROUNDS) for _, _, torn, _ in seen_by_two(threads, VERSIONS, apart=True))

@@ -243,6 +243,22 @@ def test_a_decision_that_sends_nothing_is_written_once_until_the_reasons_change(
     assert [int(one.head["waits"]) for one in deciding.decisions()] == [1]         # of another parent order
 
 
+def test_of_an_order_that_was_in_doubt_nothing_is_learned(make):
+    deciding = make()
+    deciding.show(ALPHA, [(99, 90)], [(101, 90)])
+    for doubt in (True, False):
+        [order] = deciding.submit(BUY, 20, 0, 0b00001)
+        if doubt:
+            deciding.out[int(order["client_order_id"])] = order
+            deciding.report(order, ExecType.REPORT_IN_DOUBT, Reason.UNKNOWN_OUTCOME)
+            deciding.out[int(order["client_order_id"])] = order
+        deciding.report(order, ExecType.REPORT_CANCELED)
+        deciding.clear()
+        missing, round_trip_ns = deciding.router.learned_arrivals(deciding.now_ns)[ALPHA]
+        assert (missing, round_trip_ns is None) == ((0.0, True) if doubt else (0.125, False))
+        deciding.show(ALPHA, [(99, 90)], [(101, 90)])
+
+
 def test_the_waits_of_one_parent_order_are_bounded(make):
     deciding = make(listings=LISTINGS[:1])
     deciding.show(ALPHA, [(99, 5)], [(101, 3)])
@@ -324,7 +340,8 @@ def test_every_reason_for_leaving_an_exchange_out_is_told(make, tmp_path):
     deciding.now_ns = until
     assert len(deciding.submit(BUY, 20, 950, 0b00001, Algorithm.RESTING)) == 1
     assert submit(allowed=0b00001)[ALPHA] == LeftOut.ONE_AT_A_TIME
-    others = {LeftOut.OTHER_CHOSEN, LeftOut.WAITS_FOR_BETTER, LeftOut.SENT_LATER, LeftOut.NO_RATE}     # not here
+    others = {LeftOut.OTHER_CHOSEN, LeftOut.WAITS_FOR_BETTER, LeftOut.SENT_LATER, LeftOut.NO_RATE,       # elsewhere
+              LeftOut.CONDITION_NOT_MET}
     assert set(told) == set(LeftOut) - others
     words = {}
     for why, (parent, index) in told.items():
@@ -399,3 +416,13 @@ def test_the_captures_of_a_run_give_the_same_alternatives_to_the_unit(tmp_path):
         assert exact(one.head["sweep"]) == reference.sweep(table, side, books, limit, usable, charges, given)
         spread += np.count_nonzero(one.parts["quantity"]) > 1
     assert spread >= 3 and len(written) >= 8
+
+
+def test_a_sniper_keeps_to_no_exchange_before_it_has_sent_something(make):
+    """Policy "single": the exchange is chosen with the first order."""
+    deciding = make(policy="single")
+    for index in (ALPHA, GAMMA):
+        deciding.show(index, [(99 * TENTHS[index], 9)], [(101 * TENTHS[index], 1)])
+    assert deciding.submit(BUY, 100, 1100, 0b00101, Algorithm.SNIPER) == []
+    orders = deciding.show(GAMMA, [(99 * TENTHS[GAMMA], 9)], [(101 * TENTHS[GAMMA], 90)])
+    assert [int(order["listing"]) for order in orders] == [GAMMA]

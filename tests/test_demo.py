@@ -64,7 +64,9 @@ def on_sockets():
     for process in started.values():
         if process.poll() is None:
             process.kill()
-            process.communicate()
+        process.wait()
+        process.stdout.close()              # of one that no test has asked
+        process.stderr.close()
 
 
 @pytest.mark.parametrize("server", ["sync", "async"])

@@ -289,6 +289,20 @@ def test_what_is_left_of_a_peg_crosses_before_its_end(make, name):
 
 
 @pytest.mark.parametrize("name", EXCHANGES)
+def test_one_that_is_paused_does_not_cross_before_it_resumes(make, name):
+    world = make(name)
+    low, _ = world.stand(quantity="5")
+    parent = world.peg("2", seconds=20, must_complete=True)
+    world.run(1)
+    world.engine.pause_parent(parent)
+    world.run(16)
+    assert world.only.price == low and world.cancels == 0
+    world.engine.resume_parent(parent)
+    world.run(2)
+    assert world.engine.parent(parent).filled == 2 and world.resting() == []
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
 def test_a_peg_completes_within_its_cap_and_a_resting_order_within_the_collar(make, name):
     world = make(name)
     best, _ = world.stand(quantity="5")

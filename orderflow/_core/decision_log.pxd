@@ -47,6 +47,7 @@ cpdef enum LeftOut:             # why a listing could be given nothing
     OTHER_CHOSEN = 12           # RoutePolicy.SINGLE. From here on it was looked at
     WAITS_FOR_BETTER = 13       # a patient parent does not pay so much yet
     SENT_LATER = 14             # so that it arrives with the orders to slower exchanges
+    CONDITION_NOT_MET = 15      # of MINIMAL_IMPACT and LIQUIDITY_SEEKING, by its book
 
 
 cdef struct Exact:              # a Wide as it is written: high * 2**128 + middle * 2**64 + low

@@ -36,6 +36,7 @@ class LeftOut(IntEnum):
     OTHER_CHOSEN = 12
     WAITS_FOR_BETTER = 13
     SENT_LATER = 14
+    CONDITION_NOT_MET = 15
 
 class Decided(NamedTuple):
     head: np.void

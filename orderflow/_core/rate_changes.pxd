@@ -39,7 +39,7 @@ cdef nogil:
             parent = &self.table.parents[slot]
             slot = self.active.following[slot]
             if (parent.order.algorithm != Algorithm.RESTING or parent.resting == 0 or parent.wanted_quantity
-                    or parent.closing):
+                    or parent.closing or parent.crossing):
                 continue
             at = order_table.find(self.table, parent.resting, parent.resting_slot)
             if (at != <uint32_t>NONE and not order_states.is_terminal(self.table.orders[at].status)

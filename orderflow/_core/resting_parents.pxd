@@ -63,6 +63,8 @@ cdef nogil:
         cdef Parent *parent = &self.table.parents[slot]
         cdef int64_t completes = passive.completes_ns(&parent.order)
         if completes and now_ns >= completes and not parent.closing and not parent.crossing:
+            if parent.paused:
+                return False                # when it resumes
             begin_crossing(self, slot, now_ns)
         if parent.crossing:
             withdraw(self, slot, now_ns)

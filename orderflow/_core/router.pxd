@@ -136,7 +136,8 @@ cdef nogil:
         route(self, <uint32_t>slot, now_ns, order.cause_receive_ns)
 
     inline void look_again(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
-        """A patient parent pays more after a while, though no book has changed."""
+        """The next look of a patient parent, which pays more after a while though no book has changed. What others are
+        looked at for (pegging.pxd, staggering.pxd) is scheduled anew while they are routed."""
         cdef const ParentOrder *order = &self.table.parents[slot].order
         cdef int64_t next_ns = patience.next_look_ns(order, now_ns) if patience.is_patient(order) else 0
         self.slice_timers[slot] = 0
@@ -223,7 +224,8 @@ cdef nogil:
             drop_timer(self, &self.child_timers[outcome.order])
             state.spent_epoch = self.views[order.child.listing].epoch
             state.spent_version = self.views[order.child.listing].version
-            learn_arrival(self, order, outcome.parent, now_ns)
+            if not was_unclear:
+                learn_arrival(self, order, outcome.parent, now_ns)
         pursue(self, outcome.order, was_unclear, now_ns)
         settle_timer(self, outcome.order, now_ns)
         if report.reason == Reason.RATE_LIMITED:
@@ -243,8 +245,10 @@ cdef nogil:
             route(self, outcome.parent, now_ns, 0)
 
     inline void learn_arrival(RouterState *self, const Order *order, uint32_t parent, int64_t now_ns) noexcept:
-        """An order has ended: of one that took, what was there for it."""
+        """An order has ended: of one that took, what was there for it. Of one from an earlier run nobody knows when."""
         cdef const ChildOrder *child = &order.child
+        if parent != <uint32_t>NONE and self.table.parents[parent].reason == Reason.RESTARTED:
+            return
         if order_states.rests(order) or (order.status != OrderStatus.FILLED and order.status != OrderStatus.CANCELED
                                          and order.status != OrderStatus.EXPIRED):
             return

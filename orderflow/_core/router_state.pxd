@@ -39,7 +39,7 @@ cdef extern from *:
     """
     const uint64_t CHILD_TIMER "ORDERFLOW_CHILD_TIMER"     # timer keys: those of child orders carry it, of parents not
     const uint64_t DAY_TIMER "ORDERFLOW_DAY_TIMER"         # the key of the day's end
-    const uint64_t SLICE_TIMER "ORDERFLOW_SLICE_TIMER"     # of a parent's next slice, or a patient one's next look
+    const uint64_t SLICE_TIMER "ORDERFLOW_SLICE_TIMER"     # of a parent's next slice or look
 
 
 cdef struct Port:               # one exchange as the router sees it

@@ -87,10 +87,10 @@ cdef nogil:
                 risk.explain(self.risk, slot, offers[k].listing.index, now_ns, &decision)
                 caps[k].quantity = <int64_t>(most / offers[k].listing.quantity_factor)
 
-    inline void choose_single(RouterState *self, Parent *parent, Offer *offers, Cap *caps, uint32_t count,
-                              int64_t quantity) noexcept:
-        """Policy SINGLE: keep the one listing that fills most, and of those the cheapest, for the parent's whole
-        life."""
+    inline uint64_t choose_single(RouterState *self, const Parent *parent, Offer *offers, Cap *caps, uint32_t count,
+                                  int64_t quantity) noexcept:
+        """Policy SINGLE: leave the one listing that fills most, and of those the cheapest; its bit, 0 = none. With its
+        first order the parent keeps to it for its whole life."""
         cdef Split splits[MAXIMUM_OFFERS]
         cdef Allocation alone
         cdef Allocation best
@@ -113,8 +113,7 @@ cdef nogil:
                 chosen = <int>k
         for k in range(count):
             offers[k].usable = was[k] and <int>k == chosen
-        if chosen >= 0:
-            parent.order.listings = <uint64_t>1 << chosen
+        return <uint64_t>1 << chosen if chosen >= 0 else 0
 
     inline bint cheaper(const Allocation *a, const Allocation *b, uint8_t side) noexcept:
         cdef int order = allocation.wide.compare(&a.all_in, &b.all_in)
@@ -154,6 +153,7 @@ cdef nogil:
         """Leave out of the offers what a patient parent does not pay yet. The best is that of all books that it can
         trade on, even if what is there cannot be taken now."""
         cdef uint8_t side = order.side
+        cdef uint32_t shown[MAXIMUM_OFFERS]
         cdef uint32_t k
         cdef int128 price
         cdef int128 best = 0
@@ -168,9 +168,11 @@ cdef nogil:
                 price = consolidated.all_in_price(&offers[k], side, 0)
                 if best == 0 or (price < best if side == Side.BUY else price > best):
                     best = price
+        for k in range(count):
+            shown[k] = offers[k].count
         patience.hold_back(offers, count, side, patience.most_paid(best, dearest, patience.share(order, now_ns)))
         for k in range(count):
-            if offers[k].usable and offers[k].count == 0:
+            if offers[k].usable and shown[k] and offers[k].count == 0:
                 notes.left_out[k] = LeftOut.WAITS_FOR_BETTER
 
     inline int64_t leaves_enough(const RouterState *self, const Parent *parent, int64_t sent) noexcept:
@@ -194,6 +196,7 @@ cdef nogil:
         cdef int64_t less
         cdef uint32_t shown[MAXIMUM_OFFERS]
         cdef uint32_t count, k
+        cdef uint64_t single = 0
         cdef uint8_t code = Reason.OK
         if passive.is_resting(parent.order.algorithm):
             rest(self, slot, now_ns, cause_ns)
@@ -217,9 +220,9 @@ cdef nogil:
         for k in range(count):
             shown[k] = offers[k].count
         restrain(self, slot, offers, caps, count, remaining, now_ns)
-        taking.select(self, parent, offers, caps, count)
+        taking.select(self, parent, offers, caps, &notes.left_out[0], count)
         if self.policy == RoutePolicy.SINGLE and parent.children == 0:
-            choose_single(self, parent, offers, caps, count, remaining)
+            single = choose_single(self, parent, offers, caps, count, remaining)
         allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
                             parent.order.limit_price, splits, &out)
         if out.quantity and patience.is_patient(&parent.order):
@@ -237,9 +240,13 @@ cdef nogil:
         if not taking.is_enough(self, parent, remaining, out.quantity):
             for k in range(count):
                 splits[k].quantity = 0
-            out.quantity = 0
+            out.quantity = out.unfilled = 0
+            out.nodes = 0
+            allocation.wide.clear(&out.gap)
             code = Reason.NO_LIQUIDITY
         else:
+            if single:
+                parent.order.listings = single
             learn_chase(self, parent, offers, splits, count)
             staggering.hold_back(self, slot, offers, splits, &notes.left_out[0], count, now_ns)
             self.splits += 1

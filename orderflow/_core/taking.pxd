@@ -16,6 +16,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from orderflow._core cimport conversion, pacing
 from orderflow._core.algos cimport usual
 from orderflow._core.consolidated cimport Offer
+from orderflow._core.decision_log cimport LeftOut
 from orderflow._core.minimums cimport too_little
 from orderflow._core.parent_changes cimport end_parent
 from orderflow._core.parents cimport Parent
@@ -29,7 +30,8 @@ cdef nogil:
         """Whether what it does not get at once it does not want."""
         return algorithm == Algorithm.SNIPER or algorithm == Algorithm.SWEEP
 
-    inline void select(RouterState *self, const Parent *parent, Offer *offers, Cap *caps, uint32_t count) noexcept:
+    inline void select(RouterState *self, const Parent *parent, Offer *offers, Cap *caps, uint8_t *left_out,
+                       uint32_t count) noexcept:
         """Leave those listings on which it may take now, and of each what it may take."""
         cdef const Listing *listing
         cdef int64_t shown
@@ -46,12 +48,16 @@ cdef nogil:
             if by_spread:
                 offers[k].usable = usual.is_narrow(&self.usual[listing.index], &self.views[listing.index],
                                                    listing.tick)
+                if not offers[k].usable:
+                    left_out[k] = LeftOut.CONDITION_NOT_MET
                 continue
             shown = usual.unusual(&self.usual[listing.index], &self.views[listing.index], parent.order.side,
                                   conversion.own_limit(listing, parent.order.limit_price, offers[k].rate,
                                                        parent.order.side),
                                   parent.order.curvature)
             offers[k].usable = shown > 0
+            if not offers[k].usable:
+                left_out[k] = LeftOut.CONDITION_NOT_MET
             caps[k].quantity = shown if shown < caps[k].quantity else caps[k].quantity
 
     inline bint is_enough(RouterState *self, const Parent *parent, int64_t remaining, int64_t found) noexcept:

@@ -31,6 +31,7 @@ WHY = {
     LeftOut.NO_RATE: "nobody quoted what its currency costs",
     LeftOut.WAITS_FOR_BETTER: "the order has time, and does not pay so much yet",
     LeftOut.SENT_LATER: "its order is sent later, to arrive with those to slower exchanges",
+    LeftOut.CONDITION_NOT_MET: "its spread or its depth was not what the order waits for",
     LeftOut.OTHER_CHOSEN: "the policy keeps to one exchange, and another one was better for the whole",
 }
 
