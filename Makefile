@@ -5,7 +5,7 @@ BIN := .venv/bin
 NATIVE := $(shell find orderflow -name '*.pyx' -o -name '*.pxd' -o -name '*.hpp')
 
 # A file of tests at a time on every processor; no benchmark is measured where others run.
-PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder -p no:benchmark
+PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -p no:benchmark
 
 .PHONY: demo build test lint bench bench-routing soak scenarios asan tsan clean
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from orderflow._core.types import PARENT_ORDER_DTYPE, Algorithm, OrderFlag, ParentKind, Side
+from orderflow._core.types import PARENT_ORDER_DTYPE, Algorithm, OrderFlag, ParentKind, Side, Tactic
 from orderflow.instrument import Instrument, place_of, to_scaled
 from orderflow.wiring import Core
 
@@ -30,8 +30,10 @@ PEGS = {"primary": Algorithm.PRIMARY_PEG, "mid": Algorithm.MID_PEG, "market": Al
 MOST_OFFSET = 2**15 - 1
 #: Those that are orders in a book.
 RESTING = (Algorithm.RESTING, Algorithm.JOIN, *PEGS.values())
-#: Those that weigh waiting against crossing.
-PATIENT = (Algorithm.JOIN,)
+#: How what is due is traded.
+TACTICS = {"take": Tactic.TACTIC_TAKE, "join": Tactic.TACTIC_JOIN}
+#: Those whose slices may wait in books: of the others nothing is ever shown.
+JOINING = (*SCHEDULED, Algorithm.POV, Algorithm.PRICE_INLINE)
 #: Of those that weigh waiting against crossing; one whose schedule bends has no usual one.
 USUAL_URGENCY = 50
 MOST_URGENCY = 100
@@ -49,7 +51,7 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
                  half_life: float | None = None, urgency: int | None = None, participation: object = None,
                  reaction_bps: object = None, times_usual: float | None = None, exchanges: Sequence[str] = (),
                  post_only: bool = False, display: object = None, peg: str | None = None, offset: int = 0,
-                 must_complete: bool = False, with_residual: bool = False) -> np.void:
+                 must_complete: bool = False, with_residual: bool = False, tactic: str = "take") -> np.void:
     """One PARENT_ORDER_DTYPE record, without its id; the arguments are those of Engine.submit. `now_ns` is what the
     engine's monotonic clock shows, and `unix_ns` the unix clock.
 
@@ -59,6 +61,7 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
         An argument is wrong; the message names it.
     """
     kind = _algorithm(algorithm, peg)
+    joins = kind == Algorithm.JOIN or _tactic(tactic, algorithm, kind) == Tactic.TACTIC_JOIN
     if side.lower() not in ("buy", "sell"):
         raise ValueError(f"side {side!r}: expected buy or sell")
     limit = item.price(limit_price) if limit_price is not None else 0
@@ -81,7 +84,8 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
     allowed = int(record["listings"]).bit_count() if exchanges else len(item.listings)
     if kind == Algorithm.RESTING and (limit_price is None or allowed != 1):
         raise ValueError("algorithm resting: give a limit_price and the one exchange where it is to rest (exchanges)")
-    if post_only and kind not in RESTING:
+    record["tactic"] = TACTICS[tactic]
+    if post_only and kind not in RESTING and not joins:
         raise ValueError('post_only: an order that does not rest takes; use algorithm="resting" or "peg"')
     _refuse(algorithm, kind in RESTING, "does not rest", display=display)
     _refuse(algorithm, kind in (*PACED, *RESTING), "is not worked over its time", must_complete=must_complete)
@@ -92,12 +96,12 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
         raise ValueError(f"offset {offset}: expected ticks, at most {MOST_OFFSET} either way")
     record["offset"] = offset
     record["display"] = item.quantity(display) if display is not None else 0
-    if urgency is not None and kind not in (*PATIENT, *BENT, Algorithm.IMMEDIATE):
+    if urgency is not None and not joins and kind not in (*BENT, Algorithm.IMMEDIATE):
         why = "has no schedule that bends" if kind in PACED else "does not weigh waiting against crossing"
         raise ValueError(f"urgency {urgency}: the algorithm {algorithm} {why}")
-    if kind in PATIENT:
-        if seconds is None:
-            raise ValueError(f"seconds None: {algorithm} weighs its chance to be filled in time; say how long that is")
+    if kind == Algorithm.JOIN and seconds is None:
+        raise ValueError(f"seconds None: {algorithm} weighs its chance to be filled in time; say how long that is")
+    if joins and kind not in BENT:
         record["urgency"] = _urgency(USUAL_URGENCY if urgency is None else urgency)
     if kind == Algorithm.IMMEDIATE and urgency is not None:
         if seconds is None and urgency < 100:
@@ -116,7 +120,7 @@ def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity:
     _refuse(algorithm, kind in BENT, "has no schedule that bends", half_life=half_life)
     if kind in BENT:
         record["curvature"] = _curvature(algorithm, float(seconds or 0), half_life, urgency)
-        record["urgency"] = urgency or 0
+        record["urgency"] = USUAL_URGENCY if joins and urgency is None else urgency or 0
     if kind in BY_VOLUME or participation is not None:
         record["participation"] = _rate(kind, participation)
     _refuse(algorithm, kind in REACTING, "does not answer to the price", reaction_bps=reaction_bps)
@@ -186,6 +190,14 @@ def _algorithm(name: str, peg: str | None) -> Algorithm:
     if name.lower() not in names:
         raise ValueError(f"algorithm {name!r}: expected one of {', '.join((*names, 'peg'))}")
     return names[name.lower()]
+
+
+def _tactic(tactic: str, algorithm: str, kind: Algorithm) -> Tactic:
+    if tactic not in TACTICS:
+        raise ValueError(f"tactic {tactic!r}: expected one of {', '.join(TACTICS)}")
+    if tactic == "join" and kind not in JOINING:
+        raise ValueError(f"tactic 'join': the algorithm {algorithm} has no slices that could wait in a book")
+    return TACTICS[tactic]
 
 
 def _listings(core: Core, item: Instrument, exchanges: Sequence[str]) -> np.uint64:

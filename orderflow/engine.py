@@ -762,7 +762,7 @@ class Engine:
                half_life: float | None = None, urgency: int | None = None, participation: object = None,
                reaction_bps: object = None, times_usual: float | None = None, exchanges: Sequence[str] = (),
                post_only: bool = False, display: object = None, peg: str | None = None, offset: int = 0,
-               must_complete: bool = False, with_residual: bool = False) -> int:
+               must_complete: bool = False, with_residual: bool = False, tactic: str = "take") -> int:
         """Submit a parent order; returns its id.
 
         One that is below the minimum quantity or the minimum notional of every exchange ends at once, for the reason
@@ -778,10 +778,10 @@ class Engine:
         algorithm : str
             "immediate": it crosses what it finds within its limit, again and again, until it is filled. "resting": it
             is one order at its limit price on one exchange until it is filled or cancelled, or until the exchange ends
-            it. "peg": the same, at a price that follows the market's. "join": with the best of its side, until its
-            chance to be filled in time is too small; then it crosses. "twap", "shortfall", "close": in slices over its
-            time, equal ones, larger ones first, or larger ones last; what a slice does not find is caught up by the
-            next. "adaptive_shortfall": faster where the price is better than at arrival. "vwap": in slices as the
+            it. "peg": the same, at a price that follows the market's. "join": what is worth waiting for joins the
+            queues at the best prices of its side, on several exchanges at once, and the rest crosses. "twap",
+            "shortfall", "close": in slices over its time, equal ones, larger ones first, or larger ones last; what a
+            slice does not find is caught up by the next. "adaptive_shortfall": faster where the price is better than at arrival. "vwap": in slices as the
             volume curve expects it and as it is traded. "pov": a part of what is traded; "price_inline": of more where
             the price is better than at arrival; "minimal_impact": where the spread is not wider than usual;
             "liquidity_seeking": where unusually much is displayed. "sniper": all of it at once where so much is
@@ -803,8 +803,8 @@ class Engine:
             Of those: the same as a number from 0 (even slices) to 100 (the half-life is a tenth of its time). Of
             "immediate": from 100, at once (the same as nothing), down to 1; one that is less urgent pays at first
             little more than the best price after fees, and what it needs when four fifths of its `seconds` are over. Of
-            "join": at the usual spread it crosses when its chance to be filled in time is below that many per cent;
-            0 = never, 100 = at once; 50 by default.
+            "join", and of what has that tactic: at the usual spread a unit waits in a queue while its chance to be
+            filled in time is that many per cent, and crosses else; 0 = none crosses, 100 = all do; 50 by default.
         participation : Decimal, str or float, optional
             Which part of all that is traded on its exchanges, ours included; above 0 and below 1. "pov" is to have it,
             a schedule never more than it: what that holds back is due later. By default 0.05 of "minimal_impact", whose
@@ -835,6 +835,9 @@ class Engine:
         with_residual : bool
             Whether it takes what is kept of its strategy and instrument (`residuals`): of its own side that is added to
             its quantity, of the other side taken off it. Where nothing is left of it then it ends at once, NETTED.
+        tactic : "take" or "join"
+            Of one that is worked in slices: what is due crosses at once, or is placed as "join" places it until the
+            next slice begins; what was due before that crosses then.
 
         Raises
         ------
@@ -850,7 +853,7 @@ class Engine:
             start_seconds=start_seconds, slices=slices, randomness=randomness, minimum_slice=minimum_slice,
             half_life=half_life, urgency=urgency, participation=participation, reaction_bps=reaction_bps,
             times_usual=times_usual, exchanges=exchanges, post_only=post_only, display=display, peg=peg, offset=offset,
-            must_complete=must_complete, with_residual=with_residual)
+            must_complete=must_complete, with_residual=with_residual, tactic=tactic)
         self._counter += 1
         record["parent_id"] = self._counter
         if not self.strategizer.submit(record):

@@ -105,13 +105,15 @@ class Deciding:
         self.router.replay_wake(index, index, self.now_ns)
         return self.orders()
 
-    def submit(self, side, quantity, limit=0, allowed=0, algorithm=Algorithm.IMMEDIATE):
+    def submit(self, side, quantity, limit=0, allowed=0, algorithm=Algorithm.IMMEDIATE, **fields):
         """A parent order in instrument scale; its orders."""
         self.parents += 1
         record = np.zeros((), PARENT_ORDER_DTYPE)
         record["parent_id"], record["kind"], record["side"] = self.parents, ParentKind.SUBMIT_PARENT, side
         record["quantity"], record["limit_price"], record["listings"] = quantity, limit, allowed
         record["algorithm"], record["created_ns"] = algorithm, self.tick()
+        for name, value in fields.items():
+            record[name] = value
         self.router.replay_parent(record.tobytes(), self.now_ns)
         return self.orders()
 

@@ -34,6 +34,7 @@ from orderflow._core.types import (
     ParentKind,
     ParentStatus,
     Side,
+    Tactic,
     TradingState,
 )
 from tests.scripted_exchange import MS, ScriptedExchange
@@ -43,6 +44,10 @@ START_NS = 1_800_000_000 * 1000 * MS
 PACED = (Algorithm.TWAP, Algorithm.SHORTFALL, Algorithm.CLOSE, Algorithm.POV, Algorithm.ADAPTIVE_SHORTFALL,
          Algorithm.PRICE_INLINE, Algorithm.MINIMAL_IMPACT, Algorithm.LIQUIDITY_SEEKING, Algorithm.VWAP)
 REACTING = (Algorithm.ADAPTIVE_SHORTFALL, Algorithm.PRICE_INLINE)
+#: Of those nothing is ever shown.
+HIDDEN = (Algorithm.MINIMAL_IMPACT, Algorithm.LIQUIDITY_SEEKING)
+#: Rounds at one moment, of a few hundred orders.
+MOST_ROUNDS = 10_000
 FOLLOWING = (Algorithm.PRIMARY_PEG, Algorithm.MID_PEG, Algorithm.MARKET_PEG, Algorithm.JOIN)
 ONCE = (Algorithm.SNIPER, Algorithm.SWEEP)
 #: What happens, and how often. In every storm some of it happens much more often than in others (after A. Groce et al.,
@@ -141,7 +146,8 @@ class Storm:
             flags=OrderFlag.MUST_COMPLETE if completes else 0, urgency=dice.choice((0, 10, 50, 100)),
             end_ns=self.now_ns + dice.randint(100, 20_000) * MS if ends else 0,
             slices=dice.randint(1, 8), randomness=dice.choice((0, 30)), curvature=dice.choice((0.5, 3.0)),
-            participation=dice.randint(10_000, 600_000))
+            participation=dice.randint(10_000, 600_000),
+            tactic=dice.choice(list(Tactic)) if algorithm in PACED and algorithm not in HIDDEN else 0)
 
     def order(self, **fields):
         """A parent order; its id."""
@@ -272,11 +278,13 @@ class Storm:
             self.settle()
 
     def settle(self):
-        """Everything that is due at this moment."""
-        busy = True
-        while busy:
+        """Everything that is due at this moment, which has an end."""
+        for _ in range(MOST_ROUNDS):
             busy = any([exchange.work(self.now_ns) for exchange in self.exchanges])
             busy |= self._run_router()
+            if not busy:
+                return
+        raise AssertionError(f"not settled at {self.now_ns} ns after {MOST_ROUNDS} rounds")
 
     def _run_router(self):
         unheard = self._pending.copy()      # of what these boards show the router learns in this step

@@ -303,6 +303,25 @@ def test_one_that_is_paused_does_not_cross_before_it_resumes(make, name):
 
 
 @pytest.mark.parametrize("name", EXCHANGES)
+def test_one_that_is_paused_beyond_its_time_to_cross_without_a_book_holds_nothing_up(make, name):
+    """It was looked at again and again for what lay behind, and the router did nothing else."""
+    world = make(name)
+    world.stand(quantity="5")
+    parent = world.peg("2", seconds=40, must_complete=True)
+    world.run(1)
+    world.engine.pause_parent(parent)
+    world.run(35)
+    conversation = world.engine.conversations[0]
+    index, line = next((i, line) for i, line in enumerate(conversation.lines) if i != world.orders)
+    conversation.disconnected(index, 1006, line.epoch)
+    world.run(1)
+    assert world.engine.parent(parent).status == "PARENT_WORKING" and world.resting() == []
+    world.engine.resume_parent(parent)
+    world.run(60, lambda: world.engine.parent(parent).done)
+    assert world.engine.parent(parent).done
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
 def test_a_peg_completes_within_its_cap_and_a_resting_order_within_the_collar(make, name):
     world = make(name)
     best, _ = world.stand(quantity="5")

@@ -22,7 +22,7 @@ from orderflow._core.parent_reports cimport catch_up
 from orderflow._core.residuals cimport ResidualLedger
 from orderflow._core.ring cimport Ring
 from orderflow._core.router_state cimport (
-    DAY_TIMER, MAXIMUM_EXCHANGES, REFUSALS, ConvertedListing, ListingState, OwnReport, Port)
+    DAY_TIMER, MAXIMUM_EXCHANGES, REFUSALS, ConvertedListing, ListingState, OwnReport, Posted, Port)
 from orderflow._core.strategizer cimport STRATEGIES, StrategizerCommand
 from orderflow._core.strategy cimport Strategy
 from orderflow._core.types cimport (
@@ -113,11 +113,13 @@ cdef class RouterLoop(Loop):
         self.state.own = <OwnReport *>calloc(order_capacity, sizeof(OwnReport))
         self.state.own_capacity = order_capacity
         self._make_prices(table)
+        self.state.posted = <Posted *>calloc(<size_t>parent_capacity * self.state.most_members, sizeof(Posted))
         self.state.trails = <Trail *>calloc(parent_capacity, sizeof(Trail))
         self.state.made.made = <Made *>calloc(MOST_MADE, sizeof(Made))
         if (self.state.views is NULL or self.state.states is NULL or self.state.usual is NULL
                 or self.state.parent_timers is NULL or self.state.slice_timers is NULL
                 or self.state.child_timers is NULL or self.state.own is NULL or self.state.trails is NULL
+                or self.state.posted is NULL
                 or self.state.made.made is NULL):
             raise MemoryError()
         self.state.board = board.native
@@ -154,6 +156,7 @@ cdef class RouterLoop(Loop):
         cdef const uint32_t[::1] members = order
         cdef const uint32_t[::1] begins = first
         self.state.members, self.state.first = &members[0], &begins[0]
+        self.state.most_members = max(1, np.diff(first).max(initial=1))
 
     def _make_converted(self, table, uint32_t n):
         """Which listings each instrument gives a rate, those of one instrument together."""
@@ -218,6 +221,7 @@ cdef class RouterLoop(Loop):
         free(self.state.slice_timers)
         free(self.state.child_timers)
         free(self.state.own)
+        free(self.state.posted)
         free(self.state.trails)
         free(self.state.made.made)
 
@@ -258,19 +262,22 @@ cdef class RouterLoop(Loop):
             router.on_parent(&self.state, order, now_ns)
             self.state.parents.release()
             taken += 1
+        work += taken
         if now_ns >= self.day_ends_ns:
             router.on_timer(&self.state, DAY_TIMER, now_ns)
             self.find_day(now_ns)
             work += 1
-        while timers.expire(self.state.timers, now_ns, &key):
+        taken = 0
+        while taken < BATCH and timers.expire(self.state.timers, now_ns, &key):
             router.on_timer(&self.state, key, now_ns)
-            work += 1
+            taken += 1
+        work += taken
         catch_up(&self.state, now_ns)
-        if work + taken:
+        if work:
             latency.record(&self.step_time.histogram, clock.monotonic_ns() - now_ns)
         else:
             decisions.write_all(&self.state)
-        return work + taken
+        return work
 
     cdef void find_day(self, int64_t now_ns) noexcept nogil:
         """When the day ends, by the unix clock as it stands now. One that is set back a little ends no day twice."""

@@ -82,11 +82,23 @@ cdef nogil:
         pacing.follow(parent, traded_by_others(self, parent), pace_factor(self, parent))
         keep_due(self, parent, pacing.due(parent))
 
-    inline void begin_slice(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
-        """A slice begins, or the volume is looked at again, or both."""
+    inline void look_at_pace(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
+        """Its timer has rung: for a slice, or for a look at its orders that wait (posting.pxd)."""
         cdef Parent *parent = &self.table.parents[slot]
         cdef int64_t next_ns
+        self.slice_timers[slot] = 0
+        if now_ns >= pacing.next_ns(parent):
+            begin_slice(self, parent, now_ns)
+        next_ns = pacing.next_ns(parent)
+        if next_ns < INT64_MAX:
+            self.slice_timers[slot] = timers.schedule(self.timers, next_ns, SLICE_TIMER | parent.order.parent_id)
+            parent.look_ns = next_ns
+
+    inline void begin_slice(RouterState *self, Parent *parent, int64_t now_ns) noexcept:
+        """A slice begins, or the volume is looked at again, or both."""
         cdef bint looks = parent.begun > 0 and now_ns >= pacing.look_ns(parent)
+        if now_ns >= pacing.slice_ns(parent):
+            parent.overdue = parent.released
         if parent.begun == 0 and pacing.is_by_volume(&parent.order):
             participation.begin(&parent.participation, traded_by_others(self, parent), pacing.done(parent))
         if looks:
@@ -106,7 +118,3 @@ cdef nogil:
             keep_due(self, parent, parent.ceiling - pacing.done(parent))
         else:
             release_tail(self, parent)
-        next_ns = pacing.next_ns(parent)
-        self.slice_timers[slot] = 0
-        if next_ns < INT64_MAX:
-            self.slice_timers[slot] = timers.schedule(self.timers, next_ns, SLICE_TIMER | parent.order.parent_id)

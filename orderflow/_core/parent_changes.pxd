@@ -12,16 +12,23 @@ from orderflow._core.order_table cimport NONE
 from orderflow._core.paced_parents cimport release_tail
 from orderflow._core.parent_reports cimport tell, tell_parent
 from orderflow._core.parents cimport Parent
+from orderflow._core.posted_orders cimport members, out_at
 from orderflow._core.router_state cimport RouterState
 from orderflow._core.types cimport ParentOrder, ParentReport, ParentStatus, Reason
 
 
 cdef nogil:
     inline void withdraw(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
-        """Cancel what a parent has in a book. What is unclear about it is settled by reports."""
+        """Cancel what a parent has in books. What is unclear about it is settled by reports."""
         cdef const Parent *parent = &self.table.parents[slot]
-        cdef uint32_t at
+        cdef uint32_t at, k
         if parent.resting == 0:
+            return
+        for k in range(members(self, slot) if passive.joins(&parent.order) else 0):
+            at = out_at(self, slot, k)
+            if at != <uint32_t>NONE:
+                cancel_child(self, at, now_ns)
+        if passive.joins(&parent.order):
             return
         at = order_table.find(self.table, parent.resting, parent.resting_slot)
         if at != <uint32_t>NONE and not order_states.is_terminal(self.table.orders[at].status):
@@ -58,7 +65,8 @@ cdef nogil:
             parent.wanted_quantity = order.quantity
         if order.limit_price > 0:
             parent.wanted_price = order.limit_price
-        if not passive.is_resting(parent.order.algorithm) or parent.crossing:
+        if parent.crossing or not (passive.is_resting(parent.order.algorithm) or (
+                passive.joins(&parent.order) and parent.resting)):
             take_wanted(self, slot, now_ns)
 
     inline void make_parent(RouterState *self, uint32_t slot, int64_t quantity, int64_t price,

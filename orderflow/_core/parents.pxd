@@ -6,7 +6,6 @@ in_doubt <= quantity) is kept up with every report; risk.pxd proves it from book
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core.algos.participation cimport Participation
-from orderflow._core.algos.queue cimport Place
 from orderflow._core.algos.volume_curve cimport VolumePace
 from orderflow._core.positions cimport FEE_ASSETS, FeeSum
 from orderflow._core.token_bucket cimport TokenBucket
@@ -38,11 +37,11 @@ cdef struct Parent:
     int64_t asked_price
     int64_t taken               # part of `order.quantity` that the residuals had; negative = netted off
     int64_t before_quantity     # `order.quantity` before it was raised for a replacement under way; 0 = it was not
-    TokenBucket moves           # of its order, if it follows the market
-    Place place                 # of its order, Algorithm.JOIN
-    int64_t look_ns             # if it rests: when its timer rings
-    uint64_t resting            # client order id of its order, if it rests; 0 = none
+    TokenBucket moves           # of its orders, if they follow the market
+    int64_t look_ns             # if it rests or joins: when its timer rings
+    uint64_t resting            # client order id of its newest order that rests; 0 = none
     int64_t released            # if it is paced: what is filled, out and in doubt may be so much by now
+    int64_t overdue             # if it is paced: what had been released before its slice began
     int128 missed_at            # all-in price of an order that did not get all it asked for; 0 = nothing to learn
     int64_t staggered_ns        # when its first orders were decided; 0 = not yet
     int64_t longest_ns          # round trip of the slowest of them, if they are to arrive together; 0 = they are not

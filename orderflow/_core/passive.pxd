@@ -23,7 +23,7 @@ from orderflow._core.algos.peg cimport is_worse
 from orderflow._core.order_states cimport Fact, Order
 from orderflow._core.parents cimport Parent
 from orderflow._core.types cimport (
-    Algorithm, Amends, Conversion, Listing, OrderFlag, OrderStatus, ParentOrder, Reason, Side)
+    Algorithm, Amends, Conversion, Listing, OrderFlag, OrderStatus, ParentOrder, Reason, Side, Tactic)
 
 cdef enum:
     LEAD_NS = 5_000_000_000     # so long before its end what is left of a parent crosses, but
@@ -50,20 +50,25 @@ cdef struct Plan:
 cdef nogil:
     inline bint follows(uint8_t algorithm) noexcept:
         """Whether its order stands where the market is, and not at its limit price."""
-        return algorithm >= Algorithm.PRIMARY_PEG
+        return Algorithm.PRIMARY_PEG <= algorithm <= Algorithm.MARKET_PEG
 
     inline bint is_resting(uint8_t algorithm) noexcept:
         return algorithm == Algorithm.RESTING or follows(algorithm)
 
+    inline bint joins(const ParentOrder *order) noexcept:
+        """Whether what is due of it is placed by posting.pxd."""
+        return order.algorithm == Algorithm.JOIN or order.tactic == Tactic.TACTIC_JOIN
+
     inline bint is_looked_at(const ParentOrder *order) noexcept:
-        """Whether a parent that rests needs a timer of its own before its end."""
-        return is_resting(order.algorithm) and (follows(order.algorithm)
-                                                or (order.flags & OrderFlag.MUST_COMPLETE) != 0)
+        """Whether a parent that is not paced needs a timer of its own before its end."""
+        return joins(order) or (is_resting(order.algorithm) and (
+            follows(order.algorithm) or (order.flags & OrderFlag.MUST_COMPLETE) != 0))
 
     inline int64_t completes_ns(const ParentOrder *order) noexcept:
         """When what is left of a parent that must complete begins to cross, monotonic; 0 = never."""
         cdef int64_t lead = (order.end_ns - order.start_ns) // LEAD_SHARE
-        if not order.flags & OrderFlag.MUST_COMPLETE or order.end_ns == 0:
+        if (not order.flags & OrderFlag.MUST_COMPLETE or order.end_ns == 0
+                or not (is_resting(order.algorithm) or order.algorithm == Algorithm.JOIN)):
             return 0
         return order.end_ns - (lead if lead < LEAD_NS else <int64_t>LEAD_NS)
 

@@ -29,7 +29,7 @@ from orderflow._core.minimums cimport is_enough
 from orderflow._core.order_states cimport Fact, Order
 from orderflow._core.order_table cimport NONE
 from orderflow._core.parents cimport Parent
-from orderflow._core.passive cimport completes_ns, on_grid
+from orderflow._core.passive cimport completes_ns, joins, on_grid
 from orderflow._core.risk_own_orders cimport rank
 from orderflow._core.risk_state cimport NOBODY, Held
 from orderflow._core.router_state cimport CHANGES, SLICE_TIMER, Change, ListingState, RouterState
@@ -44,21 +44,26 @@ cdef enum:
 
 
 cdef nogil:
-    inline void set_up_moves(Parent *parent) noexcept:
+    inline void set_up_moves(RouterState *self, Parent *parent) noexcept:
+        """One that joins may have an order on every listing, and place them all at once."""
+        cdef uint32_t instrument = parent.order.instrument
         parent.moves.rate = MOVES
-        parent.moves.period_ns = <int64_t>MOVES * MOVE_NS
+        if joins(&parent.order):
+            parent.moves.rate += self.first[instrument + 1] - self.first[instrument]
+        parent.moves.period_ns = parent.moves.rate * <int64_t>MOVE_NS
 
     inline int64_t moves_ns(const Parent *parent) noexcept:
         """When the next token is there, as of the last look at them."""
         return parent.moves.refilled_ns + MOVE_NS - parent.moves.credit_ns
 
-    inline void look_at(RouterState *self, uint32_t slot, int64_t at_ns) noexcept:
-        """A parent is to be looked at then, whatever the market does."""
+    inline void look_at(RouterState *self, uint32_t slot, int64_t at_ns, int64_t now_ns) noexcept:
+        """A parent is to be looked at then at the latest, whatever the market does, and when it is to complete; 0 =
+        only then. What lies behind is not scheduled: a paused parent that should have completed would ring for ever."""
         cdef Parent *parent = &self.table.parents[slot]
         cdef int64_t completes = completes_ns(&parent.order)
-        if completes and not parent.crossing and (at_ns == 0 or completes < at_ns):
+        if completes > now_ns and not parent.crossing and (at_ns == 0 or completes < at_ns):
             at_ns = completes
-        if at_ns == 0 or parent.closing or (self.slice_timers[slot] and at_ns == parent.look_ns):
+        if at_ns == 0 or parent.closing or (self.slice_timers[slot] and parent.look_ns <= at_ns):
             return
         timers.cancel(self.timers, self.slice_timers[slot])
         self.slice_timers[slot] = timers.schedule(self.timers, at_ns, SLICE_TIMER | parent.order.parent_id)
@@ -168,5 +173,5 @@ cdef nogil:
             return False
         if token_bucket.has_token(&parent.moves, now_ns, 0):
             return True
-        look_at(self, slot, moves_ns(parent))
+        look_at(self, slot, moves_ns(parent), now_ns)
         return False

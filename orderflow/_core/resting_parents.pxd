@@ -8,7 +8,7 @@ Router thread only.
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from orderflow._core cimport (
-    decisions, joining, journal, order_states, order_table, orders, parents, passive, pegging, risk, timers,
+    decisions, journal, order_states, order_table, orders, parents, passive, pegging, risk, timers,
     token_bucket)
 from orderflow._core.child_orders cimport (
     DOUBLINGS, FIRST_ASK_NS, ask, cancel_child, drop_timer, own_report, push_child, refused, send_cancel, send_child)
@@ -69,7 +69,7 @@ cdef nogil:
         if parent.crossing:
             withdraw(self, slot, now_ns)
         else:
-            pegging.look_at(self, slot, 0)
+            pegging.look_at(self, slot, 0, now_ns)
         return parent.crossing
 
     inline void rest(RouterState *self, uint32_t slot, int64_t now_ns, int64_t cause_ns) noexcept:
@@ -100,13 +100,8 @@ cdef nogil:
                                           rate_for(self, index, parent.order.side)))
         elif not follows:
             return                          # taken over from an earlier run, and its order has left the table
-        if (parent.order.algorithm == Algorithm.JOIN and price > 0
-                and joining.gives_up(self, slot, order, index, now_ns)):
-            begin_crossing(self, slot, now_ns)
-            withdraw(self, slot, now_ns)
-            return
         if follows and (price == pegging.UNCLEAR or index == <uint32_t>NONE):
-            pegging.look_at(self, slot, now_ns + pegging.LINGER_NS)
+            pegging.look_at(self, slot, now_ns + pegging.LINGER_NS, now_ns)
         passive.plan(parent, order, &self.listings[index] if index != <uint32_t>NONE else NULL,
                      self.ports[self.listings[index].exchange].amends if index != <uint32_t>NONE else <uint8_t>0,
                      most_shown(self, parent), price,
@@ -162,13 +157,15 @@ cdef nogil:
             token_bucket.spend_token(&parent.moves, now_ns)
         send_resting(self, slot, index, plan, now_ns, cause_ns)
 
-    inline void send_resting(RouterState *self, uint32_t slot, uint32_t index, const Plan *plan, int64_t now_ns,
-                             int64_t cause_ns) noexcept:
+    inline uint8_t send_resting(RouterState *self, uint32_t slot, uint32_t index, const Plan *plan, int64_t now_ns,
+                                int64_t cause_ns) noexcept:
+        """Reason.OK, or who refused it."""
         cdef uint8_t result = send_child(self, slot, index, plan.quantity, plan.price, TimeInForce.GTC, now_ns,
                                          cause_ns)
         if result == Reason.OK:
             pegging.note_change(self, index, self.table.parents[slot].order.side, plan.price, plan.quantity, now_ns)
         decisions.record_rest(self, slot, index, plan.quantity, plan.price, 0, result, now_ns, cause_ns)
+        return result
 
     inline void amend_child(RouterState *self, uint32_t slot, uint32_t at, int64_t price, int64_t quantity,
                             int64_t now_ns) noexcept:
@@ -233,5 +230,9 @@ cdef nogil:
             ask(self, slot, now_ns)
             orders.request_cancel(self.table, slot)
             send_cancel(self, slot, now_ns)
-        elif order_table.parent_of(self.table, order) is not NULL:
+        elif order_table.parent_of(self.table, order) is NULL:
+            return
+        elif not passive.joins(&self.table.parents[order.parent].order):
             rest(self, order.parent, now_ns, 0)
+        elif self.table.parents[order.parent].withdrawing:
+            cancel_child(self, slot, now_ns)        # others are looked at with every change (posting.pxd)

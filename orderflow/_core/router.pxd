@@ -23,15 +23,16 @@ from orderflow._core cimport (
     pacing, passive, pending, residuals, risk, risk_rates, timers)
 from orderflow._core.algos cimport patience
 from orderflow._core.child_orders cimport ask, blocks, drop_timer, own_report, pursue
-from orderflow._core.joining cimport watch_queues
 from orderflow._core.kill cimport KillCause, KillScope
 from orderflow._core.order_states cimport Order
 from orderflow._core.order_table cimport NONE, Outcome, OutcomeFlag
-from orderflow._core.paced_parents cimport begin_slice, set_up_pace
+from orderflow._core.paced_parents cimport look_at_pace, set_up_pace
 from orderflow._core.parent_changes cimport drop_if_done, end_parent, give_up_wanted, want
 from orderflow._core.parent_checks cimport why_not
 from orderflow._core.parent_reports cimport deny_parent, tell_parent
 from orderflow._core.pegging cimport set_up_moves
+from orderflow._core.posted_orders cimport forget
+from orderflow._core.queues cimport watch_queues
 from orderflow._core.rate_changes cimport follow_rates
 from orderflow._core.resting_parents cimport chase, settle_timer
 from orderflow._core.risk_state cimport Decision, refuse
@@ -121,18 +122,20 @@ cdef nogil:
             risk.change_parent(self.risk, <uint32_t>slot, residuals.take(
                 self.residuals, self.journal, &self.table.parents[slot], now_ns))
         active_parents.enter(&self.active, order.instrument, <uint32_t>slot)
+        forget(self, <uint32_t>slot)
         if order.end_ns:
             self.parent_timers[slot] = timers.schedule(self.timers, order.end_ns, order.parent_id)
         if self.table.parents[slot].order.quantity == 0:
             end_parent(self, <uint32_t>slot, Reason.NETTED, now_ns)
             return
         tell_parent(self, <uint32_t>slot, NULL, now_ns)
+        set_up_moves(self, &self.table.parents[slot])
         if pacing.is_paced(order.algorithm):
             set_up_pace(self, &self.table.parents[slot])
+            self.table.parents[slot].look_ns = order.start_ns
             self.slice_timers[slot] = timers.schedule(self.timers, order.start_ns, SLICE_TIMER | order.parent_id)
             return
         look_again(self, <uint32_t>slot, now_ns)
-        set_up_moves(&self.table.parents[slot])
         route(self, <uint32_t>slot, now_ns, order.cause_receive_ns)
 
     inline void look_again(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
@@ -328,7 +331,7 @@ cdef nogil:
             slot = order_table.find_parent(self.table, key & ~SLICE_TIMER)
             if slot != <uint32_t>NONE and self.table.parents[slot].closing == 0:
                 if pacing.is_paced(self.table.parents[slot].order.algorithm):
-                    begin_slice(self, slot, now_ns)
+                    look_at_pace(self, slot, now_ns)
                 else:
                     look_again(self, slot, now_ns)
                 route(self, slot, now_ns, 0)

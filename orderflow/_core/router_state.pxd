@@ -5,7 +5,7 @@ Router thread only, but for the rings and flags, which have another thread at th
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core.active_parents cimport ActiveParents
-from orderflow._core.algos.queue cimport BestQueue, Recent
+from orderflow._core.algos.queue cimport BestQueue, Place, Recent
 from orderflow._core.algos.usual cimport UsualBook
 from orderflow._core.allocation cimport Allocation, Allocator
 from orderflow._core.arrivals cimport Arrivals
@@ -83,6 +83,13 @@ cdef struct ConvertedListing:   # what one unit of its quote currency costs, in 
     uint8_t changed             # at the last look
 
 
+cdef struct Posted:             # what a parent that joins has in the book of one listing
+    Place place                 # of its order
+    uint64_t order              # client order id; 0 = none yet
+    uint32_t slot
+    uint8_t refused             # the exchange ended one by itself: no more go there
+
+
 cdef struct OwnReport:          # about an order, from the router to itself
     uint64_t client_order_id
     uint32_t slot
@@ -128,6 +135,7 @@ cdef struct RouterState:
     uint64_t *parent_timers     # by slot: handle of the timer that ends the parent
     uint64_t *slice_timers      # by slot: of the parent's next slice or look
     uint64_t *child_timers      # by slot: handle of the timer that waits for the order's answer
+    Posted *posted              # [slot of the parent][place of the listing within its instrument]
     OwnReport *own              # a queue, read when the input under way is done with
     Histogram *frame_to_decision
     Port ports[MAXIMUM_EXCHANGES]
@@ -149,5 +157,6 @@ cdef struct RouterState:
     uint32_t port_count
     uint32_t listing_count
     uint32_t instrument_count
+    uint32_t most_members       # listings of an instrument
     uint8_t policy              # RoutePolicy
     uint8_t lagged              # the strategizer does not take its reports

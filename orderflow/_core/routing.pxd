@@ -11,7 +11,8 @@ Router thread only.
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core cimport (
-    allocation, arrivals, consolidated, decisions, pacing, parents, passive, risk, risk_exposure, staggering, taking)
+    allocation, arrivals, consolidated, decisions, pacing, parents, passive, posting, risk, risk_exposure, staggering,
+    taking)
 from orderflow._core.algos cimport patience
 from orderflow._core.allocation cimport Allocation, Split
 from orderflow._core.child_orders cimport send_child
@@ -25,7 +26,7 @@ from orderflow._core.order_table cimport NONE
 from orderflow._core.parent_changes cimport end_parent
 from orderflow._core.parents cimport Parent
 from orderflow._core.placeable cimport Cap
-from orderflow._core.resting_parents cimport rest
+from orderflow._core.resting_parents cimport crosses, rest
 from orderflow._core.risk_state cimport Decision, refuse
 from orderflow._core.router_state cimport RouterState
 from orderflow._core.router_view cimport is_tradable, why_left_out
@@ -115,6 +116,10 @@ cdef nogil:
             offers[k].usable = was[k] and <int>k == chosen
         return <uint64_t>1 << chosen if chosen >= 0 else 0
 
+    inline bint is_bound(const Parent *parent) noexcept:
+        """Whether only one listing is allowed."""
+        return parent.order.listings and parent.order.listings & (parent.order.listings - 1) == 0
+
     inline bint cheaper(const Allocation *a, const Allocation *b, uint8_t side) noexcept:
         cdef int order = allocation.wide.compare(&a.all_in, &b.all_in)
         return order < 0 if side == Side.BUY else order > 0
@@ -198,22 +203,26 @@ cdef nogil:
         cdef uint32_t count, k
         cdef uint64_t single = 0
         cdef uint8_t code = Reason.OK
+        cdef bint joins
         if passive.is_resting(parent.order.algorithm):
             rest(self, slot, now_ns, cause_ns)
             if not parent.crossing:
                 return
             remaining = parents.remaining(parent)
+        joins = passive.joins(&parent.order) and not crosses(self, slot, now_ns)
+        if joins:
+            remaining = posting.post(self, slot, now_ns, cause_ns)
         if taking.is_swept(self, slot, now_ns):
             return
         if (parent.closing or parent.paused or remaining <= 0 or now_ns < parent.resumes_ns
                 or self.killed >> (32 + parent.order.strategy) & 1):
             return
-        if too_little(self, &parent.order, remaining):
+        if too_little(self, &parent.order, parents.remaining(parent)):
             if parent.working == 0 and parent.in_doubt == 0:
                 end_parent(self, slot, Reason.BELOW_MINIMUM_REMAINS, now_ns)
             return
-        if pacing.is_paced(parent.order.algorithm):
-            remaining = pacing.due(parent)
+        if joins or pacing.is_paced(parent.order.algorithm):
+            remaining = remaining if joins else pacing.due(parent)
             if remaining <= 0 or too_little(self, &parent.order, remaining):
                 return
         count = gather(self, &parent.order, offers, caps, &notes, now_ns)
@@ -221,7 +230,7 @@ cdef nogil:
             shown[k] = offers[k].count
         restrain(self, slot, offers, caps, count, remaining, now_ns)
         taking.select(self, parent, offers, caps, &notes.left_out[0], count)
-        if self.policy == RoutePolicy.SINGLE and parent.children == 0:
+        if self.policy == RoutePolicy.SINGLE and not is_bound(parent):
             single = choose_single(self, parent, offers, caps, count, remaining)
         allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
                             parent.order.limit_price, splits, &out)
@@ -229,7 +238,7 @@ cdef nogil:
             wait_for_better(self, &parent.order, offers, &notes, splits, count, now_ns)
             allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
                                 parent.order.limit_price, splits, &out)
-        if out.quantity and not taking.is_once(parent.order.algorithm):
+        if out.quantity and not joins and not taking.is_once(parent.order.algorithm):
             less = leaves_enough(self, parent, out.quantity)
             if less < out.quantity:
                 allocation.allocate(self.allocator, offers, caps, count, parent.order.side, less,

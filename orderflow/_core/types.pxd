@@ -168,10 +168,15 @@ cpdef enum Algorithm:
     LIQUIDITY_SEEKING = 11      # POV, where unusually much is displayed: so many times the usual: `curvature`
     SNIPER = 12                 # all of it at once where so much is displayed, or `minimum_slice`; else nothing
     SWEEP = 13                  # as IMMEDIATE, but once
-    PRIMARY_PEG = 16            # from here on they rest where the market is (pegging.pxd): with the best of their side
+    PRIMARY_PEG = 16            # pegs rest where the market is (pegging.pxd): with the best of their side
     MID_PEG = 17                # halfway between the best of both sides
     MARKET_PEG = 18             # with the best of the other side
-    JOIN = 19                   # a primary peg until its chance to be filled in time is too small: then it crosses
+    JOIN = 19                   # IMMEDIATE with TACTIC_JOIN
+
+
+cpdef enum Tactic:              # how what is due of a parent is traded
+    TACTIC_TAKE = 0             # crossed at once
+    TACTIC_JOIN = 1             # placed at market and in queues, until these are not worth waiting in (posting.pxd)
 
 
 cpdef enum RoutePolicy:
@@ -493,7 +498,9 @@ cdef struct ParentOrder:        # 128 bytes: strategizer -> router
     uint8_t kind                # ParentKind
     uint8_t side
     uint8_t algorithm
-    uint8_t urgency             # IMMEDIATE: 1 to 100, how little it waits for better (algos/patience.pxd); 0 = at once
+    # IMMEDIATE: 1 to 100, how little it waits for better (algos/patience.pxd); 0 = at once. Where it joins: 0 to 100,
+    # the per cent of a chance for which it waits (algos/queue.pxd).
+    uint8_t urgency
     uint8_t flags               # OrderFlag, of its children
     uint8_t randomness          # of a schedule: percent of a slice's length and size, MOST_RANDOMNESS at most
     uint16_t slices             # of a schedule, at most
@@ -506,7 +513,7 @@ cdef struct ParentOrder:        # 128 bytes: strategizer -> router
     uint32_t participation      # of all that is traded, ours included, in 1e-6; of a schedule: at most, 0 = any
     int16_t offset              # of a peg: ticks of its listing, added to what it follows
     uint8_t with_residual       # it takes what is kept of its strategy and instrument (residuals.pxd)
-    uint8_t reserved[1]
+    uint8_t tactic              # Tactic, of one that is paced
     uint64_t ring_stamp
 
 

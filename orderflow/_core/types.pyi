@@ -154,6 +154,10 @@ class Algorithm(IntEnum):
     MARKET_PEG = 18
     JOIN = 19
 
+class Tactic(IntEnum):
+    TACTIC_TAKE = 0
+    TACTIC_JOIN = 1
+
 class Conversion(IntEnum):
     NOT_CONVERTED = 0
     DIRECT = 1

@@ -1,4 +1,4 @@
-"""Whether an order that waits in a queue is likely to be filled in time: its place, what leaves the queue, the chance.
+"""Whether an order that waits in a queue is likely to be filled in time: its place, what leaves the queue, its worth.
 
 **Place.** Of others at most so much is ahead as the level showed when the order came, less what was traded at it since;
 and no more than the level has shown of others at any time since. Both are upper bounds. Who cancels is taken to stand
@@ -10,17 +10,17 @@ more; all of it when it is gone. Over the last PERIOD_NS to two of them, of the 
 **Chance.** What leaves the queue in the time t that is left is taken to be exponential with the mean rate * t, so all
 of an order of size L behind Q is filled in time with the probability exp(-(Q + L) / (rate * t)).
 
-**Rule.** A unit at market costs S more than one that is filled in the queue (the spread, the taker's fee and the
-maker's rebate), and a unit that is still missing in the end costs P more than that. So the queue is worth it while the
-probability is at least P / (P + S): this is the condition of an optimal placement on one exchange, where P is the
-penalty for underfilling less what a unit at market costs (Cont and Kukanov, "Optimal order placement in limit order
-markets", Quantitative Finance 17(1), 2017, proposition 1; the module orderflow.placement). The penalty is
-S' u / (100 - u) with the urgency u and the usual S': at the usual spread an order gives up when its chance is below u
-per cent, at a wider one later. With 0 it never does, with 100 at once.
+**Worth.** A unit at market costs S more than one that is filled in the queue (the spread, the taker's fee and the
+maker's rebate), and a unit that is still missing in the end costs P more than that. So a place in the queue is worth
+it while the probability is at least P / (P + S): the condition of an optimal placement (Cont and Kukanov, "Optimal
+order placement in limit order markets", Quantitative Finance 17(1), 2017, proposition 1; placing.pxd), where P is the
+penalty for underfilling less what a unit at market costs. The penalty is U u / (100 - u) with the urgency u and what S
+usually is, U: so at the usual spread a unit waits while its chance is u per cent and more, at a wider one even with
+less. With 100 nothing waits. One that never crosses, with 0, shares its orders out as with a tenth of a per cent.
 
 Integers, logarithms in 2^-20, so that a replay on another machine decides the same. O(1).
 """
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core.fixed cimport int128
 from orderflow._core.types cimport Side
@@ -31,6 +31,8 @@ cdef enum:
     LOG_BITS = 20
     SURE = 100                  # urgency
     MOST_RATIO = 1 << 20        # of costs
+    PER_TENTH = 999             # (100 - u) / u of a tenth of a per cent
+    MOST_SEEN = 0x3FFFFFFFFFFFFFFF
 
 
 cdef extern from *:
@@ -126,35 +128,34 @@ cdef nogil:
                 bits |= 1
         return <int64_t>(((((<uint64_t>power << 28) | bits) >> 4) * (LN2 >> 4)) >> (24 + 28 - LOG_BITS))
 
-    inline int64_t patience(uint32_t urgency, int64_t cost, int64_t usual) noexcept:
-        """-ln of the probability below which an order gives up, in 2^-20: ln(1 + S / P). INT64_MAX = never, -1 = at
-        once."""
+    inline int64_t worth(uint32_t urgency, int128 cost, int128 usual) noexcept:
+        """ln((P + S) / P) in 2^-20: -ln of the least probability for which a unit waits. -1 = nothing waits."""
         cdef int128 ratio = cost
         cdef int128 penalty = usual if usual > 0 else cost
         if urgency >= SURE:
             return -1
-        if urgency == 0:
-            return INT64_MAX
         if cost <= 0:
             return 0                        # crossing costs nothing more
-        penalty = penalty * <int64_t>urgency
-        ratio = ratio * (<int64_t>SURE - <int64_t>urgency)
+        while ratio >> 76:                  # only their ratio counts
+            ratio, penalty = ratio >> 8, penalty >> 8
+        penalty = penalty if penalty > 0 else 1
+        if urgency == 0:
+            ratio = ratio * <int64_t>PER_TENTH
+        else:
+            penalty = penalty * <int64_t>urgency
+            ratio = ratio * (<int64_t>SURE - <int64_t>urgency)
         ratio = ratio << 32
         ratio = ratio / penalty
         if ratio > <int64_t>MOST_RATIO << 32:
             ratio = <int64_t>MOST_RATIO << 32
         return logarithm((<uint64_t>1 << 32) + <uint64_t>ratio)
 
-    inline int64_t gives_up_ns(int64_t amount, const Recent *outflow, int64_t patience) noexcept:
-        """How long before its end an order with so much before its last unit gives up."""
-        cdef int128 left = total(outflow)
-        cdef int128 when = amount
-        if patience == INT64_MAX:
-            return 0
-        if patience <= 0 or left == 0:
-            return INT64_MAX
-        left = left * patience
-        when = when * seen_ns(outflow)
-        when = when << LOG_BITS
-        when = when / left
-        return <int64_t>when if when < INT64_MAX else INT64_MAX
+    inline int64_t mean(const Recent *outflow, int64_t left_ns) noexcept:
+        """What leaves in the time that is left, if it goes on as it was; -1 = not enough was seen to say so."""
+        cdef int128 found = total(outflow)
+        if seen_ns(outflow) < ENOUGH_NS:
+            return -1
+        if found > MOST_SEEN:
+            found = MOST_SEEN
+        found = found * (left_ns if left_ns > 0 else 0) / seen_ns(outflow)
+        return <int64_t>found if found < MOST_SEEN else <int64_t>MOST_SEEN

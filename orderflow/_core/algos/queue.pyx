@@ -10,9 +10,8 @@ def natural_logarithm(uint64_t ratio):
 
 
 def least_chance(uint32_t urgency, int64_t cost, int64_t usual):
-    """-ln of the probability below which an order gives up, in 2^-20; None = never, -1 = at once."""
-    cdef int64_t found = patience(urgency, cost, usual)
-    return None if found == INT64_MAX else found
+    """-ln of the least probability for which a unit waits, in 2^-20; -1 = nothing waits."""
+    return worth(urgency, cost, usual)
 
 
 cdef class Outflow:
@@ -37,10 +36,10 @@ cdef class Outflow:
         """How long it was watched, of the last one or two periods."""
         return seen_ns(&self.queue.outflow)
 
-    def gives_up_ns(self, int64_t amount, patience):
-        """How long before its end an order with so much before its last unit gives up; `patience` is that of
-        least_chance."""
-        return gives_up_ns(amount, &self.queue.outflow, INT64_MAX if patience is None else <int64_t>patience)
+    def mean(self, int64_t left_ns):
+        """What leaves in that time, if it goes on as it was; None = not enough was seen to say so."""
+        cdef int64_t found = mean(&self.queue.outflow, left_ns)
+        return found if found >= 0 else None
 
 
 cdef class QueuePlace:
