@@ -781,11 +781,12 @@ class Engine:
             it. "peg": the same, at a price that follows the market's. "join": what is worth waiting for joins the
             queues at the best prices of its side, on several exchanges at once, and the rest crosses. "twap",
             "shortfall", "close": in slices over its time, equal ones, larger ones first, or larger ones last; what a
-            slice does not find is caught up by the next. "adaptive_shortfall": faster where the price is better than at arrival. "vwap": in slices as the
-            volume curve expects it and as it is traded. "pov": a part of what is traded; "price_inline": of more where
-            the price is better than at arrival; "minimal_impact": where the spread is not wider than usual;
-            "liquidity_seeking": where unusually much is displayed. "sniper": all of it at once where so much is
-            displayed within its limit, or nothing. "sweep": what is found now, and never again.
+            slice does not find is caught up by the next. "adaptive_shortfall": faster where the price is better than at
+            arrival. "vwap": in slices as the volume curve expects it and as it is traded. "pov": a part of what is
+            traded; "price_inline": of more where the price is better than at arrival; "minimal_impact": where the
+            spread is not wider than usual; "liquidity_seeking": where unusually much is displayed. "sniper": all of it
+            at once where so much is displayed within its limit, or nothing. "sweep": what is found now, and never
+            again.
         seconds : float, optional
             When it ends at the latest, from its start.
         start_seconds : float

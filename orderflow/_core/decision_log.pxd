@@ -38,7 +38,7 @@ cpdef enum LeftOut:             # why a listing could be given nothing
     HALTED_LISTING = 3
     ORDER_UNDER_WAY = 4         # one of ours has not ended: what it takes is displayed still
     NO_ROOM = 5                 # for an order, by what the exchange allows
-    ONE_AT_A_TIME = 6           # there was no room a moment ago, and another order is tried first
+    ONE_AT_A_TIME = 6           # it took none a moment ago, and another order is tried first
     BOOK_UNCHANGED = 7          # since our last order there ended: what it took may be displayed still
     TAKES_NO_ORDERS = 8
     KILLED_EXCHANGE = 9

@@ -115,7 +115,7 @@ cdef nogil:
         market.left_ns = horizon_ns(parent) - now_ns
         for k in range(self.first[parent.order.instrument + 1] - begin):
             i = self.members[begin + k]
-            if (parent.order.listings and not (parent.order.listings >> k) & 1) or not is_tradable(self, i):
+            if (parent.order.listings and not (parent.order.listings >> k) & 1) or not is_tradable(self, i, now_ns):
                 continue
             view = &self.views[i]
             if (view.ask_count if market.side == Side.BUY else view.bid_count) == 0:
@@ -238,7 +238,8 @@ cdef nogil:
             elif posted.order:
                 at = order_table.find(self.table, posted.order, posted.slot)
                 if at != <uint32_t>NONE and passive.ended_by_itself(&self.table.orders[at]):
-                    posted.refused = self.table.orders[at].reason != Reason.POST_ONLY_WOULD_TAKE
+                    posted.refused = (self.table.orders[at].reason != Reason.POST_ONLY_WOULD_TAKE
+                                      and self.table.orders[at].reason != Reason.LISTING_HALTED)
                 posted.order = 0
 
     inline uint32_t find_places(RouterState *self, uint32_t slot, const Market *market, Place *places, Queue *found,
@@ -256,7 +257,7 @@ cdef nogil:
         for k in range(members(self, slot)):
             i = self.members[begin + k]
             if ((parent.order.listings and not (parent.order.listings >> k) & 1) or posted_at(self, slot, k).refused
-                    or out_at(self, slot, k) != <uint32_t>NONE or not is_tradable(self, i)):
+                    or out_at(self, slot, k) != <uint32_t>NONE or not is_tradable(self, i, now_ns)):
                 continue
             price = pegging.pegged(self, parent, i, now_ns)
             place.held = price == pegging.UNCLEAR or not usable(self, i, now_ns)

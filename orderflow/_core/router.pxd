@@ -19,7 +19,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from orderflow._core cimport (
-    active_parents, arrivals, consolidated, crash_point, input_log, journal, kill, order_states, order_table, orders,
+    active_parents, arrivals, consolidated, crash_point, halts, input_log, journal, kill, order_states, order_table, orders,
     pacing, passive, pending, residuals, risk, risk_rates, timers)
 from orderflow._core.algos cimport patience
 from orderflow._core.child_orders cimport ask, blocks, drop_timer, own_report, pursue
@@ -37,7 +37,7 @@ from orderflow._core.rate_changes cimport follow_rates
 from orderflow._core.resting_parents cimport chase, settle_timer
 from orderflow._core.risk_state cimport Decision, refuse
 from orderflow._core.router_faults cimport fail
-from orderflow._core.router_state cimport CHILD_TIMER, DAY_TIMER, SLICE_TIMER, ListingState, OwnReport, RouterState
+from orderflow._core.router_state cimport CAUTION_NS, CHILD_TIMER, DAY_TIMER, SLICE_TIMER, ListingState, OwnReport, RouterState
 from orderflow._core.router_view cimport read_board, refresh_reference
 from orderflow._core.routing cimport route, route_instrument
 from orderflow._core.types cimport (
@@ -50,7 +50,6 @@ cdef enum:
     FIRST_EXCHANGE = 0x100
     FIRST_INSTRUMENT = 0x1000
     KILLED = 0xFFFF             # which exchanges and strategies are killed
-    CAUTION_NS = 10_000_000_000     # after an exchange had no room for an order
 
 
 cdef nogil:
@@ -221,6 +220,7 @@ cdef nogil:
         state = &self.states[order.child.listing]
         if state.tried == report.client_order_id:
             state.tried = 0
+        halts.hear(state, report, now_ns)
         state.under_way += blocks(order, outcome.status)
         state.under_way -= blocks(order, outcome.status_before)
         if order_states.is_terminal(outcome.status) and not order_states.is_terminal(outcome.status_before):

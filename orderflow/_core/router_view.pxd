@@ -77,9 +77,12 @@ cdef nogil:
         input_log.board_read(self.log, listing, self.views[listing].epoch, self.views[listing].publication)
         return True
 
-    inline bint is_tradable(const RouterState *self, uint32_t listing) noexcept:
+    inline bint is_halted(const RouterState *self, uint32_t listing, int64_t now_ns) noexcept:
+        return self.listings[listing].halted or now_ns < self.states[listing].halted_until_ns
+
+    inline bint is_tradable(const RouterState *self, uint32_t listing, int64_t now_ns) noexcept:
         """Whether it can be traded on, now or when what we have under way there has ended."""
-        return (self.views[listing].book_state == BookState.LIVE and not self.listings[listing].halted
+        return (self.views[listing].book_state == BookState.LIVE and not is_halted(self, listing, now_ns)
                 and can_convert(self, listing)
                 and self.ports[self.listings[listing].exchange].orders is not NULL
                 and not self.killed >> self.listings[listing].exchange & 1)
@@ -90,7 +93,7 @@ cdef nogil:
         cdef const ListingState *state = &self.states[listing]
         if view.book_state != BookState.LIVE:
             return LeftOut.BOOK_NOT_TRADABLE
-        if self.listings[listing].halted:
+        if is_halted(self, listing, now_ns):
             return LeftOut.HALTED_LISTING
         if not can_convert(self, listing):
             return LeftOut.NO_RATE

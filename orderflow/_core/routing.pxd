@@ -169,7 +169,7 @@ cdef nogil:
                 if dearest == 0 or (price > dearest if side == Side.BUY else price < dearest):
                     dearest = price
             if (offers[k].count > 0 and (order.listings == 0 or (order.listings >> k) & 1)
-                    and is_tradable(self, offers[k].listing.index)):
+                    and is_tradable(self, offers[k].listing.index, now_ns)):
                 price = consolidated.all_in_price(&offers[k], side, 0)
                 if best == 0 or (price < best if side == Side.BUY else price > best):
                     best = price

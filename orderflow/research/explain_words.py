@@ -23,7 +23,7 @@ WHY = {
     LeftOut.HALTED_LISTING: "the exchange has halted it",
     LeftOut.ORDER_UNDER_WAY: "an order of ours was out there, and until it ends its book shows what that takes",
     LeftOut.NO_ROOM: "it had no room for another order, by its limits on rates",
-    LeftOut.ONE_AT_A_TIME: "it had no room a moment before, and another order was tried there first",
+    LeftOut.ONE_AT_A_TIME: "it took no order a moment before, and another one was tried there first",
     LeftOut.BOOK_UNCHANGED: "its book had not changed since our last order there ended",
     LeftOut.TAKES_NO_ORDERS: "no orders are sent there",
     LeftOut.KILLED_EXCHANGE: "it was killed",
