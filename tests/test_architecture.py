@@ -20,7 +20,7 @@ STAGES = """
     json rfc3339 client_id levels checksum codec
     algos/schedule algos/participation algos/volume_curve algos/reaction algos/usual algos/peg algos/queue
     window ladder book tape known_depth quotes integrity arbitration signals
-    order_states positions parents passive pacing order_table active_parents orders
+    order_states positions parents iceberg passive pacing order_table active_parents orders
     risk_state risk_exposure risk_price risk_rates risk_own_orders risk_money risk segments flusher journal_scan journal
     input_log residuals
     decision_log
