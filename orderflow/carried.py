@@ -241,7 +241,7 @@ def _order(order: dict[str, Any], old: Listing, new: Listing, index: int) -> dic
     return order | {
         "listing": index, "price": price(order["price"]), "quantity": quantity(order["quantity"]),
         "wanted_price": price(order["wanted_price"]), "wanted_quantity": quantity(order["wanted_quantity"]),
-        "stated": quantity(order["stated"]),
+        "stated": quantity(order["stated"]), "display": quantity(order.get("display", 0)),     # older runs have none
         "fills": [(trade, price(at), quantity(filled)) for trade, at, filled in order["fills"]]}
 
 

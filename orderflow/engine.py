@@ -821,8 +821,8 @@ class Engine:
         post_only : bool
             Of one that rests: it is refused by the exchange where it would take. A peg stays a tick away from that.
         display : Decimal, str or int, optional
-            Of one that rests: its order is never larger, and the next one follows when it has been filled (an iceberg
-            that shows its tip). Base currency.
+            Of one that rests: its order never shows more (an iceberg). Where the exchange refills one itself it is one
+            order; elsewhere the next one follows when the one before has been filled. Base currency.
         peg : "primary", "mid" or "market"
             What a peg follows: the best price of its own side, halfway between both, or the best of the other side. It
             is never worse than `limit_price`.

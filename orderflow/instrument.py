@@ -29,6 +29,8 @@ MOST_DECIMALS = 18
 NO_INSTRUMENT = 0xFFFFFFFF
 #: Of a rate between currencies (_core/conversion.pxd).
 RATE_DECIMALS = 12
+#: Listing.most_parts is no more.
+MOST_PARTS = 0xFFFF
 FEE_SCALE = 10**8
 NOTIONAL_SCALE = 10**8
 #: Fields of a Listing that are Decimals.
@@ -276,6 +278,9 @@ class Listing:
         What the instrument's prices are in, where that is not `quote`; else empty.
     convert : str
         The instrument whose book says what `quote` costs in `currency`.
+    most_parts : int
+        In so many parts, each as large as what it shows, the exchange takes an order that shows a part of itself and
+        is refilled by it (an iceberg); 0 = in none. No more than MOST_PARTS.
     """
 
     exchange: str
@@ -299,6 +304,7 @@ class Listing:
     listed_as: str = ""
     currency: str = ""
     convert: str = ""
+    most_parts: int = 0
 
     @classmethod
     def load(cls, fields: Mapping[str, Any]) -> Listing:
@@ -445,6 +451,7 @@ def table(listings: Sequence[Listing], exchanges: Sequence[str]) -> np.ndarray:
         row["taker_fee"] = to_scaled(listing.taker_fee, 8, f"taker fee of {listing.symbol}")
         row["depth"] = listing.depth
         row["halted"] = listing.halted
+        row["most_parts"] = listing.most_parts
         if listing.convert:
             source = next((one for one in listings if one.instrument == listing.convert), None)
             row["conversion"] = Conversion.INVERSE if source and source.base == listing.currency else Conversion.DIRECT

@@ -39,9 +39,9 @@ class PaperDesk:
     """
 
     def __init__(self, bids=None, asks=None, order_ms=10, report_ms=5, maker_fee="0", taker_fee="0",
-                 protocol="bybit_v5", depth=0, tick="0.01"):
+                 protocol="bybit_v5", depth=0, tick="0.01", most_parts=0):
         listing = Listing("test", "AB", "A-B", "A", "B", 2, 3, Decimal(tick), Decimal("0.001"), depth=depth,
-                          maker_fee=Decimal(maker_fee), taker_fee=Decimal(taker_fee))
+                          maker_fee=Decimal(maker_fee), taker_fee=Decimal(taker_fee), most_parts=most_parts)
         self.session = session_for(protocol, SessionSettings(
             "test", symbols=("AB",), depth=depth, silence_ns=0, renew_after_ns=0,
             paper=PaperSettings(order_ms * MILLISECOND_NS, report_ms * MILLISECOND_NS)))
@@ -107,14 +107,14 @@ class PaperDesk:
              "p": text[0], "v": text[1], "i": "1"}]})
 
     def order(self, number, side, quantity, price=0, time_in_force=TimeInForce.GTC, post_only=False, expire_ms=0,
-              kind=ChildKind.NEW_ORDER):
+              display=0, kind=ChildKind.NEW_ORDER):
         """Hand an order over as the router does; without a price it is a market order."""
         record = np.zeros(1, CHILD_ORDER_DTYPE)[0]
         record["client_order_id"], record["slot"], record["side"] = number, number & 0xFFFF, side
         record["price"], record["quantity"], record["kind"] = price, quantity, kind
         record["order_type"] = OrderType.LIMIT if price else OrderType.MARKET
         record["time_in_force"], record["flags"] = time_in_force, OrderFlag.POST_ONLY if post_only else 0
-        record["expire_ns"] = expire_ms * MILLISECOND_NS
+        record["terms"] = display if time_in_force == TimeInForce.GTC else expire_ms * MILLISECOND_NS
         record["book_epoch"] = 1
         self.orders[number] = record
         assert self.core.orders["test"].push(record)

@@ -27,8 +27,9 @@ class Quiet(World):
         self.middle = (bid + ask) // 2 // self.tick * self.tick
 
     def ours(self, side, price):
-        """What the exchange has of our orders at a price."""
-        return sum(order.leaves for order in self.resting() if (order.side, order.price) == (side, price))
+        """What the exchange's book has of our orders at a price."""
+        return sum(somebody.shown(self.book, order) for order in self.resting()
+                   if (order.side, order.price) == (side, price))
 
     def touch(self):
         """Best bid and best ask of others."""

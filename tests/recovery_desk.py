@@ -118,13 +118,13 @@ class Desk:
         assert {decode(name) for name in self.placed} <= intents
         assert self.engine.orders.audit() == []
 
-    def rest(self, name, quantity="2"):
+    def rest(self, name, quantity="2", **more):
         """A buy order far behind the best bid; the parent order."""
         listing = next(one for one in self.engine.core.listings if one.exchange == name)
         bids = self.engine.book(name, listing.symbol)["bids"]
         parent = self.engine.submit(INSTRUMENT, "buy", quantity,
                                     Decimal(int(bids[15]["price"])).scaleb(-listing.price_decimals), exchanges=[name],
-                                    algorithm="resting")
+                                    algorithm="resting", **more)
         self.engine.run(2, lambda: self.statuses()["NEW"] == 1)
         return parent
 

@@ -35,10 +35,11 @@ from orderflow._core.types import (
     ParentStatus,
     Side,
     Tactic,
+    TimeInForce,
     TradingState,
 )
 from tests.scripted_exchange import MS, ScriptedExchange
-from tests.storm_listings import AMENDS, LISTINGS, MIDS, NAMES, STRATEGIES, listings, risk_book
+from tests.storm_listings import AMENDS, LISTINGS, MIDS, MOST_PARTS, NAMES, STRATEGIES, listings, risk_book
 
 START_NS = 1_800_000_000 * 1000 * MS
 PACED = (Algorithm.TWAP, Algorithm.SHORTFALL, Algorithm.CLOSE, Algorithm.POV, Algorithm.ADAPTIVE_SHORTFALL,
@@ -101,6 +102,7 @@ class Storm:
         self.asked = {}                 # by parent id: the PARENT_ORDER_DTYPE record
         self.raised = defaultdict(int)  # by parent id: the largest quantity that it was ever replaced by
         self.told = {}                  # by parent id: its last report
+        self.icebergs = 0               # that exchanges were given to refill
         self.gone = None                # an exchange that stayed away in the end
         self.children = defaultdict(list)
         self.router.set_state(TradingState.ACTIVE)
@@ -133,7 +135,8 @@ class Storm:
         algorithm = dice.choice((*[Algorithm.IMMEDIATE] * 4, *[Algorithm.RESTING] * 3, *FOLLOWING, *ONCE,
                                  *(PACED if instrument == 0 else PACED[:-1])))      # of the first there is a curve
         away, rests = dice.choice((-40, -2, 0, 0, 3, 30, 30, 30)), algorithm == Algorithm.RESTING
-        display = 3_000 if algorithm in REACTING else dice.choice((0, 0, 150)) if rests or algorithm in FOLLOWING else 0
+        hides = rests or algorithm in FOLLOWING
+        display = 3_000 if algorithm in REACTING else dice.choice((0, 150, 700)) if hides else 0
         ends = algorithm in (*PACED, Algorithm.JOIN) or dice.random() < 0.5
         completes = ends and algorithm not in (Algorithm.IMMEDIATE, *ONCE) and dice.random() < 0.3
         self.order(
@@ -300,9 +303,12 @@ class Storm:
 
     def _see(self, message, place, unheard):
         """What must hold of every order that leaves the router, by the truth."""
+        parent, listing = int(message["parent_id"]), int(message["listing"])
+        if message["kind"] in (ChildKind.NEW_ORDER, ChildKind.REPLACE_ORDER) and (
+                message["time_in_force"] == TimeInForce.GTC):
+            self._see_display(message, self.asked[parent], LISTINGS[listing])
         if message["kind"] != ChildKind.NEW_ORDER:
             return
-        parent, listing = int(message["parent_id"]), int(message["listing"])
         if self.board.read(listing)["book_state"] != BookState.LIVE and not unheard[listing]:
             self.wrong.append(f"an order to {NAMES[place]}, listing {listing}, whose book is not LIVE")
         out = sum(order.most * LISTINGS[order.listing][5] for order in self.orders_of(parent))
@@ -310,6 +316,18 @@ class Storm:
         if out + new > self.allowed(parent):
             self.wrong.append(f"parent {parent}: {out} filled or out and {new} more, of {self.allowed(parent)}")
         self.children[parent].append((place, int(message["client_order_id"])))
+
+    def _see_display(self, message, asked, listing):
+        """An order that stays shows no more than its parent's display; a part of itself only where the exchange refills
+        it, in as many parts as that takes, none of them below the minimum."""
+        quantity, shown = int(message["quantity"]), int(message["terms"]) or int(message["quantity"])
+        if asked["display"] and asked["algorithm"] not in REACTING and shown * listing[5] > asked["display"]:
+            self.wrong.append(f"parent {asked['parent_id']} shows {shown * listing[5]} of {asked['display']}")
+        most = MOST_PARTS[int(message["listing"])]
+        if shown < quantity and not (-(-quantity // shown) <= most and shown >= listing[3] and shown % listing[2] == 0
+                                     and asked["algorithm"] == Algorithm.RESTING):
+            self.wrong.append(f"an iceberg of {quantity} that shows {shown} where {most} parts are taken")
+        self.icebergs += shown < quantity
 
     def allowed(self, parent):
         """The most that a parent was ever to have."""

@@ -9,11 +9,17 @@ from orderflow.simulator.order import Order
 STRANGERS = 1 << 50
 
 
+def shown(book, order):
+    """What the book has of an open order, which may be an iceberg."""
+    resting = book.engine.resting_order(order.order_id)
+    return 0 if resting is None else resting[2]
+
+
 def sells(venue, symbol, price, quantity, number, now_ns):
     """Somebody sells so much to our orders at a price (as the exchange has it), behind everybody whose turn comes
     before; `number` is new each time."""
     book = venue.source.books[symbol]
-    ours = sum(order.leaves for order in venue.desk.orders.values() if order.is_open and order.price == price
+    ours = sum(shown(book, order) for order in venue.desk.orders.values() if order.is_open and order.price == price
                and order.instrument is book.instrument)
     ahead = sum(size for at, size in book.levels(Side.BUY, 500) if at >= price) - ours
     taken = int(Decimal(quantity).scaleb(book.instrument.quantity_decimals))

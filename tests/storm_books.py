@@ -44,7 +44,8 @@ def weather(dice, steps=STEPS):
                 storm.calm()
             wrong = storm.wrong or over(storm, directory)
             return wrong, {"orders": sum(map(len, storm.children.values())), "fills": storm.orders.counts["fills"],
-                           "parents": len(storm.asked), "kept": len(storm.residuals.rows())}
+                           "parents": len(storm.asked), "kept": len(storm.residuals.rows()),
+                           "icebergs": storm.icebergs}
         finally:
             storm.close()
 

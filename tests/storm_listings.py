@@ -12,6 +12,8 @@ UNLIMITED = 1 << 110
 #: By listing: instrument, exchange, lot, minimum quantity, factor of prices, factor of quantities, taker fee in 1e-8.
 LISTINGS = ((0, 0, 10, 20, 1, 1, 100_000), (0, 1, 1, 5, 10, 10, 20_000), (0, 2, 1, 100, 1, 1, -10_000),
             (1, 0, 5, 50, 1, 1, 100_000), (1, 1, 1, 1, 1, 20, 50_000), (1, 2, 1, 30, 1, 1, 20_000))
+#: By listing: of an iceberg that its exchange refills, 0 = it does not.
+MOST_PARTS = (15, 10, 0, 15, 0, 4)
 AMENDS = (Amends.AMENDS_PRICE_AND_QUANTITY, Amends.AMENDS_QUANTITY_DOWN, Amends.AMENDS_NOTHING)
 
 
@@ -19,7 +21,7 @@ def listings():
     """Six listings of two instruments on three exchanges, in different scales."""
     table = np.zeros(len(LISTINGS), LISTING_DTYPE)
     for index, (row, fields) in enumerate(zip(table, LISTINGS, strict=True)):
-        row["index"], row["tick"], row["maximum_quantity"] = index, 1, 1 << 40
+        row["index"], row["tick"], row["maximum_quantity"], row["most_parts"] = index, 1, 1 << 40, MOST_PARTS[index]
         for name, value in zip(("instrument", "exchange", "lot", "minimum_quantity", "price_factor", "quantity_factor",
                                 "taker_fee"), fields, strict=True):
             row[name] = value

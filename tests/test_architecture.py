@@ -21,7 +21,7 @@ STAGES = """
     algos/schedule algos/participation algos/volume_curve algos/reaction algos/usual algos/peg algos/queue
     algos/placing
     window ladder book tape known_depth quotes integrity arbitration signals
-    order_states positions parents passive pacing order_table active_parents orders
+    order_states positions parents iceberg passive pacing order_table active_parents orders
     risk_state risk_exposure risk_price risk_rates risk_own_orders risk_money risk segments flusher journal_scan journal
     input_log residuals
     decision_log
@@ -34,9 +34,9 @@ STAGES = """
     pending kill rates gate account reconciliation recovery held_orders waiting_cancels paper_levels paper_queue
     paper_reports paper exchange_state events recording publication execution_reports evidence rounds connections
     order_entry cancelling market_data exchange
-    arrivals router_state posted_orders halts parent_reports router_faults converted_listings router_view minimums decisions
-    child_orders paced_parents parent_changes pegging queues resting_parents posting parent_checks taking staggering
-    routing rate_changes
+    arrivals router_state posted_orders halts parent_reports router_faults converted_listings router_view minimums
+    decisions child_orders paced_parents parent_changes pegging queues resting_parents posting parent_checks taking
+    staggering routing rate_changes
     router strategizer
     codecs/assets codecs/fields codecs/outbox codecs/balances codecs/text codecs/prepared
     codecs/binance_times codecs/binance codecs/binance_requests codecs/binance_reports codecs/binance_bodies

@@ -32,8 +32,11 @@ SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
 SYMBOLS, SCALES = {"BTCUSDT": 0, "ETHBTC": 1, "ETHUSDT": 3}, [(2, 5), (8, 8), (0, 0), (8, 8)]
 NO_LISTING = NO_SLOT = 0xFFFFFFFF
 OURS = (7 << 40) | 12345
+DISPLAYED = 1 << 8      # a flag of the test's own: it shows a part of itself
 VARIANTS = {    # (order type, time in force, flags) -> (type, timeInForce)
     (OrderType.LIMIT, TimeInForce.GTC, 0): ("LIMIT", "GTC"),
+    (OrderType.LIMIT, TimeInForce.GTC, DISPLAYED): ("LIMIT", "GTC"),
+    (OrderType.LIMIT, TimeInForce.GTC, DISPLAYED | OrderFlag.POST_ONLY): ("LIMIT_MAKER", None),
     (OrderType.LIMIT, TimeInForce.IOC, 0): ("LIMIT", "IOC"),
     (OrderType.LIMIT, TimeInForce.FOK, 0): ("LIMIT", "FOK"),
     (OrderType.LIMIT, TimeInForce.GTC, OrderFlag.POST_ONLY): ("LIMIT_MAKER", None),
@@ -67,12 +70,13 @@ positive = st.integers(1, 2**63 - 1)
 
 
 @given(st.integers(1, 2**64 - 1), st.sampled_from([0, 1, 3]), st.sampled_from([Side.BUY, Side.SELL]),
-       st.sampled_from(list(VARIANTS)), positive, positive, st.integers(0, 4 * 10**18), st.booleans(),
+       st.sampled_from(list(VARIANTS)), positive, positive, positive, st.integers(0, 4 * 10**18), st.booleans(),
        st.sampled_from([0, 100, 60000]))
-def test_what_is_sent(identity, listing, side, variant, price, quantity, unix_ns, signed, window):
+def test_what_is_sent(identity, listing, side, variant, price, quantity, display, unix_ns, signed, window):
     type_, force, flags = variant
     record = order(client_order_id=identity, listing=listing, side=side, order_type=type_, time_in_force=force,
-                   flags=flags, price=price, quantity=quantity)
+                   flags=flags & 0xFF, price=price, quantity=quantity,
+                   terms=display if flags & DISPLAYED else 0 if force == TimeInForce.GTC else 1)
     sender = codec(signed, window)
     frame = sender.encode_new_order(record, unix_ns)
     sent = json.loads(frame, parse_float=str)
@@ -89,6 +93,8 @@ def test_what_is_sent(identity, listing, side, variant, price, quantity, unix_ns
     if signed:
         expected |= {"apiKey": API_KEY, "signature": signature_of(parameters)}
     assert Decimal(parameters.pop("quantity")).scaleb(quantity_decimals) == quantity
+    if flags & DISPLAYED:
+        assert Decimal(parameters.pop("icebergQty")).scaleb(quantity_decimals) == display
     if type_ == OrderType.LIMIT:
         assert Decimal(parameters.pop("price")).scaleb(price_decimals) == price
     assert parameters == expected
@@ -151,6 +157,15 @@ def test_documented_numbers():
     assert (parameters["price"], parameters["quantity"]) == ("23416.1", "0.00847")
 
 
+def test_the_documented_iceberg():
+    """"Any LIMIT or LIMIT_MAKER type order can be made an iceberg order by sending an icebergQty", which is GTC; signed
+    with the rest."""
+    for flags, type_ in ((0, "LIMIT"), (OrderFlag.POST_ONLY, "LIMIT_MAKER")):
+        parameters = json.loads(codec().encode_new_order(order(terms=100, flags=flags), 0))["params"]
+        assert (parameters["quantity"], parameters["icebergQty"], parameters["type"]) == ("0.00847", "0.001", type_)
+        assert parameters["signature"] == signature_of(parameters)
+
+
 @pytest.mark.parametrize(("values", "status"), [
     ({"listing": 2}, "ENCODE_UNKNOWN_LISTING"),
     ({"listing": 4}, "ENCODE_UNKNOWN_LISTING"),
@@ -160,6 +175,8 @@ def test_documented_numbers():
     ({"time_in_force": TimeInForce.IOC, "flags": OrderFlag.POST_ONLY}, "ENCODE_UNSUPPORTED"),
     ({"order_type": OrderType.MARKET, "flags": OrderFlag.POST_ONLY}, "ENCODE_UNSUPPORTED"),
     ({"order_type": OrderType.MARKET, "time_in_force": TimeInForce.FOK}, "ENCODE_UNSUPPORTED"),
+    ({"order_type": OrderType.MARKET, "terms": 1}, "ENCODE_UNSUPPORTED"),
+    ({"terms": -1}, "ENCODE_NOT_POSITIVE"),
     ({"order_type": 9}, "ENCODE_UNSUPPORTED"),
     ({"side": 0}, "ENCODE_UNSUPPORTED"),
     ({"side": 3}, "ENCODE_UNSUPPORTED"),
@@ -186,7 +203,7 @@ def test_the_largest_frame_fits():
     """The longest key, symbol and numbers, with every option, stay below what encoding asks for."""
     sender = BinanceOrders(listing_table([(18, 18)]), {"X" * 40: 0}, api_key="k" * 256, receive_window_ms=60000,
                            signer=Signer.hmac_sha256(SECRET))
-    record = order(client_order_id=2**64 - 1, price=2**63 - 1, quantity=2**63 - 1, side=Side.SELL)
+    record = order(client_order_id=2**64 - 1, price=2**63 - 1, quantity=2**63 - 1, side=Side.SELL, terms=2**63 - 1)
     assert len(sender.encode_new_order(record, 2**63 - 1)) <= 1024
     assert len(sender.encode_cancel_order(record, b"9" * 20, 2**63 - 1)) <= 1024
 

@@ -33,9 +33,13 @@ OURS = (7 << 40) | 12345
 OUR_TEXT = client_id.encode(OURS).encode()
 TOKEN = "WW91ciBhdXRoZW50aWNhdGlvbiB0b2tlbiBnb2VzIGhlcmUu=+/"
 GTC, IOC, FOK, GTD = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD
+DISPLAYED = 1 << 8      # a flag of the test's own: it shows a part of itself
 VARIANTS = {    # (order type, time in force, flags) -> what the frame must say
     (OrderType.LIMIT, GTC, 0): {"order_type": "limit", "time_in_force": "gtc"},
     (OrderType.LIMIT, GTC, OrderFlag.POST_ONLY): {"order_type": "limit", "time_in_force": "gtc", "post_only": True},
+    (OrderType.LIMIT, GTC, DISPLAYED): {"order_type": "iceberg", "time_in_force": "gtc"},
+    (OrderType.LIMIT, GTC, DISPLAYED | OrderFlag.POST_ONLY): {"order_type": "iceberg", "time_in_force": "gtc",
+                                                              "post_only": True},
     (OrderType.LIMIT, IOC, 0): {"order_type": "limit", "time_in_force": "ioc"},
     (OrderType.LIMIT, GTD, 0): {"order_type": "limit", "time_in_force": "gtd"},
     (OrderType.LIMIT, GTD, OrderFlag.POST_ONLY): {"order_type": "limit", "time_in_force": "gtd", "post_only": True},
@@ -71,17 +75,20 @@ times = st.integers(10**9, 7 * 10**18)
 
 
 @given(st.integers(1, 2**64 - 1), st.sampled_from([0, 1]), st.sampled_from([Side.BUY, Side.SELL]),
-       st.sampled_from(list(VARIANTS)), positive, positive, times, times, st.sampled_from([0, 500, 60000]))
-@example(1, 0, Side.BUY, (OrderType.LIMIT, GTD, 0), 1, 1, 951782399_999999999, 951868800 * 10**9, 500)
-def test_what_is_sent(identity, listing, side, variant, price, quantity, unix_ns, expire_ns, deadline):
+       st.sampled_from(list(VARIANTS)), positive, positive, times, times, positive, st.sampled_from([0, 500, 60000]))
+@example(1, 0, Side.BUY, (OrderType.LIMIT, GTD, 0), 1, 1, 951782399_999999999, 951868800 * 10**9, 1, 500)
+def test_what_is_sent(identity, listing, side, variant, price, quantity, unix_ns, expire_ns, display, deadline):
     type_, force, flags = variant
     record = order(client_order_id=identity, listing=listing, side=side, order_type=type_, time_in_force=force,
-                   flags=flags, price=price, quantity=quantity, expire_ns=expire_ns)
+                   flags=flags & 0xFF, price=price, quantity=quantity,
+                   terms=display if flags & DISPLAYED else 0 if force == GTC else expire_ns)
     frame = codec(deadline_ms=deadline).encode_new_order(record, unix_ns)
     sent = json.loads(frame, parse_float=Decimal)
     parameters = sent["params"]
     price_decimals, quantity_decimals = SCALES[listing]
     assert Decimal(parameters.pop("order_qty")).scaleb(quantity_decimals) == quantity
+    if flags & DISPLAYED:
+        assert Decimal(parameters.pop("display_qty")).scaleb(quantity_decimals) == display
     if type_ == OrderType.LIMIT:
         assert Decimal(parameters.pop("limit_price")).scaleb(price_decimals) == price
     expected = {**VARIANTS[variant], "side": Side(side).name.lower(), "symbol": ["BTC/USD", "ETH/USD"][listing],
@@ -108,7 +115,9 @@ def test_what_is_cancelled(identity):
     ({"listing": 3}, "ENCODE_UNKNOWN_LISTING"),
     ({"time_in_force": FOK}, "ENCODE_UNSUPPORTED"),
     ({"time_in_force": GTD}, "ENCODE_UNSUPPORTED"),
-    ({"time_in_force": GTD, "expire_ns": -1}, "ENCODE_UNSUPPORTED"),
+    ({"time_in_force": GTD, "terms": -1}, "ENCODE_UNSUPPORTED"),
+    ({"order_type": OrderType.MARKET, "terms": 1}, "ENCODE_UNSUPPORTED"),
+    ({"terms": -1}, "ENCODE_NOT_POSITIVE"),
     ({"time_in_force": IOC, "flags": OrderFlag.POST_ONLY}, "ENCODE_UNSUPPORTED"),
     ({"order_type": OrderType.MARKET, "flags": OrderFlag.POST_ONLY}, "ENCODE_UNSUPPORTED"),
     ({"order_type": OrderType.MARKET, "time_in_force": GTD}, "ENCODE_UNSUPPORTED"),
@@ -142,8 +151,17 @@ def test_the_largest_frame_fits():
     sender = KrakenOrders(listing_table([(18, 18)]), {"X" * 40: 0}, deadline_ms=60000)
     sender.set_token("t" * 160)
     record = order(client_order_id=2**64 - 1, price=2**63 - 1, quantity=2**63 - 1, side=Side.SELL, time_in_force=GTD,
-                   flags=OrderFlag.POST_ONLY, expire_ns=2**63 - 1)
+                   flags=OrderFlag.POST_ONLY, terms=2**63 - 1)
     assert len(sender.encode_new_order(record, 9 * 10**18)) <= 1024
+    record["time_in_force"] = GTC
+    assert len(sender.encode_new_order(record, 9 * 10**18)) <= 1024
+
+
+def test_the_documented_iceberg():
+    """"Add Order": order_type iceberg, and display_qty beside order_qty."""
+    sent = json.loads(codec().encode_new_order(order(quantity=125_000_000, terms=10_000_000), 0), parse_float=str)
+    assert {name: sent["params"][name] for name in ("order_type", "order_qty", "display_qty", "limit_price")} == {
+        "order_type": "iceberg", "order_qty": "1.25", "display_qty": "0.1", "limit_price": 30000}
 
 
 @pytest.mark.parametrize(("options", "problem"), [

@@ -111,6 +111,18 @@ def test_listings_of_documented_instruments():
     assert listed("spot", SPOT | {"status": "BREAK"}).halted
 
 
+@pytest.mark.parametrize(("market", "changes", "more", "parts"), [
+    ("spot", {"icebergAllowed": True}, [], 10), ("spot", {"icebergAllowed": False}, [], 0), ("spot", {}, [], 0),
+    ("spot", {"icebergAllowed": True}, [{"filterType": "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": 5}], 0),
+    ("usdm", {"icebergAllowed": True}, [], 0), ("coinm", {"icebergAllowed": True}, [], 0)])
+def test_how_many_parts_an_iceberg_may_have(market, changes, more, parts):
+    """By the documented filter; the futures' order.place has no icebergQty."""
+    entry = {"spot": SPOT, "usdm": USDM, "coinm": COINM}[market]
+    filters = [*entry["filters"], {"filterType": "ICEBERG_PARTS", "limit": 10}, *more]
+    assert listed(market, entry | changes | {"filters": filters}).most_parts == parts
+    assert listed(market, entry | changes).most_parts == 0
+
+
 @pytest.mark.parametrize("market, entry, named", [
     ("usdm", USDM, "BTC-USDT-PERPETUAL"),
     ("usdm", USDM | {"symbol": "BTCUSDT_260327", "contractType": "CURRENT_QUARTER"}, "BTC-USDT-260327"),

@@ -148,6 +148,20 @@ def test_a_parent_is_filled_by_the_model_and_the_exchanges_hear_nothing_of_it(ma
     assert engine.watchdog is None and market.problems == []
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_an_iceberg_is_one_order_that_is_filled_part_after_part(market, tmp_path, name):
+    engine = market.start(tmp_path)
+    index, listing = next((index, one) for index, one in enumerate(engine.core.listings) if one.exchange == name)
+    best = int(engine.book(name, listing.symbol)["bids"][0]["price"])
+    parent = engine.submit(INSTRUMENT, "buy", "2", Decimal(best).scaleb(-listing.price_decimals), display="0.25",
+                           exchanges=(name,), algorithm="resting")
+    state = engine.wait(parent, 600)
+    assert (state.status, state.filled, state.children) == ("PARENT_DONE", 2, 1)
+    intent, = [record.decode() for record in journal.read(tmp_path) if record.kind == RecordKind.INTENT]
+    assert Decimal(int(intent["terms"])).scaleb(-listing.quantity_decimals) == Decimal("0.25")
+    assert int(engine.position(index).net) == listing.quantity(2)
+
+
 def test_reports_come_after_both_ways_and_the_journal_has_them(market, tmp_path):
     engine = market.start(tmp_path, paper=PaperSettings(30_000_000, 12_000_000))
     engine.wait(engine.submit(INSTRUMENT, "buy", "1", seconds=10, exchanges=["alpha"]))

@@ -20,12 +20,15 @@ ORDER = st.fixed_dictionaries({
     "what": st.just("order"), "side": SIDES, "price": PRICES, "quantity": QUANTITIES,
     "order_type": st.sampled_from([OrderType.LIMIT] * 12 + [OrderType.MARKET]),
     "time_in_force": st.sampled_from([TimeInForce.GTC] * 5 + [TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD]),
-    "post_only": st.sampled_from([False] * 4 + [True]), "lives_ms": st.integers(0, 200)})
+    "post_only": st.sampled_from([False] * 4 + [True]), "lives_ms": st.integers(0, 200),
+    "display": st.sampled_from([0] * 4 + [1, 2, 3])})
 CANCEL = st.fixed_dictionaries({"what": st.just("cancel"), "number": st.integers(1, 12)})
 GAP = st.fixed_dictionaries({"what": st.just("gap")})
 EVENT = st.integers(0, 29).flatmap(lambda kind: (BOOK, TRADE, ORDER)[kind % 3] if kind < 27 else
                                    (CANCEL, CANCEL, GAP)[kind - 27])
 EVENTS = st.lists(st.tuples(GAPS, EVENT), min_size=10, max_size=80)
+#: Of an iceberg: eight in threes are three.
+MOST_PARTS = 4
 FEES = st.integers(-2000, 100_000)
 
 
@@ -34,8 +37,9 @@ class Pair:
 
     def __init__(self, order_ms, report_ms, maker_fee, taker_fee, restless):
         self.desk = PaperDesk(order_ms=order_ms, report_ms=report_ms, maker_fee=f"{maker_fee}e-8",
-                              taker_fee=f"{taker_fee}e-8")
-        self.twin = reference.Paper(order_ms * MILLISECOND_NS, report_ms * MILLISECOND_NS, maker_fee, taker_fee)
+                              taker_fee=f"{taker_fee}e-8", most_parts=MOST_PARTS)
+        self.twin = reference.Paper(order_ms * MILLISECOND_NS, report_ms * MILLISECOND_NS, maker_fee, taker_fee,
+                                    most_parts=MOST_PARTS)
         self.restless = restless                # whether the loop looks whenever something is due, or at frames only
         self.shown = {BUY: {}, SELL: {}}
         self.numbers = 0
@@ -77,13 +81,14 @@ class Pair:
         self.desk.trade(taker, price, quantity, exchange_ms)
         self.twin.on_trade(taker, price, quantity, exchange_ms * MILLISECOND_NS, self.now_ns)
 
-    def order(self, side, price, quantity, order_type, time_in_force, post_only, lives_ms):
+    def order(self, side, price, quantity, order_type, time_in_force, post_only, lives_ms, display):
         self.numbers += 1
         expire_ms = self.desk.ms + lives_ms
         price = price if order_type == OrderType.LIMIT else 0
-        self.desk.order(self.numbers, side, quantity, price, time_in_force, post_only, expire_ms)
+        display = display if time_in_force == TimeInForce.GTC else 0
+        self.desk.order(self.numbers, side, quantity, price, time_in_force, post_only, expire_ms, display)
         self.twin.send(reference.Order(self.numbers, side, price, quantity, order_type, time_in_force, post_only,
-                                       expire_ms * MILLISECOND_NS), self.now_ns)
+                                       expire_ms * MILLISECOND_NS, display), self.now_ns)
 
     def cancel(self, number):
         if number <= self.numbers:

@@ -203,6 +203,25 @@ def test_scenario_27_an_order_that_rests_is_taken_over_left_alone_and_cancelled_
 
 
 @pytest.mark.parametrize("name", Desk.NAMES)
+def test_an_iceberg_is_taken_over_with_what_it_shows(desk, name):
+    """By two runs after that which placed it, the second of which has it from the first."""
+    desk.start(desk.path / "run")
+    desk.rest(name, display="0.7")
+    for _ in range(2):
+        engine = desk.start(desk.crash())
+        *_, taken = [record.decode()["order"] for record in read(engine.directory)
+                     if record.kind == RecordKind.CARRIED and "order" in record.decode()]
+        order, = desk.open_orders(name)
+        assert (taken["quantity"], taken["display"]) == (order.quantity, order.display)
+        engine.run(30, lambda: desk.statuses()["NEW"] == 1)
+    parent, = [each for each in engine.parents() if each.working]
+    engine.cancel(parent.id)
+    engine.wait(parent.id, 10)
+    assert desk.open_orders(name) == [] and len(desk.placed) == 1
+    desk.agrees()
+
+
+@pytest.mark.parametrize("name", Desk.NAMES)
 def test_the_order_of_a_peg_is_taken_over_and_follows_no_more(desk, name):
     """Its parent has ended with its run: what rests is left where it is, like any other, until somebody cancels it."""
     engine = desk.start(desk.path / "run")

@@ -4,6 +4,7 @@ from decimal import Decimal
 import pytest
 
 from orderflow._core.types import BookState, ParentStatus
+from orderflow.exchanges import binance, kraken
 from orderflow.research.simulation import INSTRUMENT, Simulation
 from tests.doubtful import EXCHANGES, World
 
@@ -60,8 +61,15 @@ def test_an_order_that_rests_is_filled_by_others(make, name):
     assert world.placed == 1 and world.position() == world.held() == 2
 
 
+@pytest.fixture
+def no_icebergs(monkeypatch):
+    """No exchange refills one itself."""
+    monkeypatch.setattr(binance, "MOST_PARTS", 0)
+    monkeypatch.setattr(kraken, "MOST_PARTS", 0)
+
+
 @pytest.mark.parametrize("name", EXCHANGES)
-def test_an_iceberg_never_shows_more_than_its_tip(make, name):
+def test_an_iceberg_never_shows_more_than_its_tip(make, no_icebergs, name):
     """One small order after the other, each when the one before is filled; the exchange never has more of them."""
     world = make(name)
     parent, price, order = rested(world, "2", display="0.7")
@@ -85,7 +93,7 @@ def test_an_iceberg_never_shows_more_than_its_tip(make, name):
 
 
 @pytest.mark.parametrize("name", EXCHANGES)
-def test_an_iceberg_leaves_no_crumb_behind(make, name):
+def test_an_iceberg_leaves_no_crumb_behind(make, no_icebergs, name):
     """What would be left after its last tip and is below the minimum makes the last two of equal size."""
     world = make(name)
     parent, price, order = rested(world, "1.40001", display="0.7")
@@ -100,7 +108,7 @@ def test_an_iceberg_leaves_no_crumb_behind(make, name):
     assert len(sizes) == 3 and max(sizes) == Decimal("0.7")
 
 
-def test_an_iceberg_can_be_made_smaller_and_larger(make):
+def test_an_iceberg_can_be_made_smaller_and_larger(make, no_icebergs):
     world = make("gamma")
     parent, price, order = rested(world, "2", display="0.7")
     world.engine.replace(parent, quantity="3")

@@ -112,6 +112,16 @@ def test_an_iceberg_goes_to_the_end_of_the_queue_with_each_part():
     assert (iceberg.filled, behind.filled) == (20, 5)
 
 
+def test_no_quote_ever_shows_more_of_an_iceberg_than_its_display(monkeypatch):
+    """From the moment at which it comes, and when some of it took first."""
+    exchange, quoted = exchange_of(*ACCOUNTS), []
+    monkeypatch.setattr(exchange, "publish_touch", lambda book, at_ns: quoted.append(book.touch[3]))
+    place(exchange, "bid", "two", Side.BUY, 100, 3)
+    place(exchange, "iceberg", "one", Side.SELL, 100, 20, display=5)
+    place(exchange, "taker", "two", Side.BUY, 100, 12)
+    assert max(quoted) == 5 and quoted[-1] == 3         # of the last part two are taken
+
+
 @pytest.mark.parametrize("quantity, price, ahead", [(6, 100, 0), (12, 100, 5), (10, 99, 0)])
 def test_an_amendment_keeps_the_turn_only_where_the_quantity_falls(quantity, price, ahead):
     exchange = exchange_of(*ACCOUNTS)

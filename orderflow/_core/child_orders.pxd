@@ -9,7 +9,7 @@ Router thread only.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from orderflow._core cimport crash_point, journal, latency, order_states, orders, risk, risk_rates, timers
+from orderflow._core cimport crash_point, iceberg, journal, latency, order_states, orders, risk, risk_rates, timers
 from orderflow._core.converted_listings cimport rate_for
 from orderflow._core.order_states cimport Order
 from orderflow._core.order_table cimport Outcome
@@ -95,6 +95,7 @@ cdef nogil:
         child.time_in_force = time_in_force
         if order_states.stays(time_in_force):
             child.flags = parent.flags & OrderFlag.POST_ONLY
+            child.terms = iceberg.display_for(parent, &self.listings[listing], quantity)
         child.slice = <uint16_t>self.table.parents[parent_slot].begun       # MOST_SLICES of a person are fewer
         slot = orders.open_child(self.table, &child)
         if slot < 0:

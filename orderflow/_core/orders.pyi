@@ -38,7 +38,7 @@ class Orders(OrderTable):
         time_in_force: int, flags: int, account: int, strategy: int, price: int, quantity: int, decided_ns: int,
         stated: int, ended: int, reason: int, acknowledged: bool, cancel_wanted: bool, exchange_order_id: str,
         fills: Sequence[tuple[int, int, int]], wanted_price: int = 0, wanted_quantity: int = 0,
-        rate: int = 0,
+        rate: int = 0, display: int = 0,
     ) -> int: ...
     def set_position(
         self, listing: int, *, net: int, bought: int, sold: int, bought_notional: int, sold_notional: int,

@@ -3,6 +3,7 @@ from collections import namedtuple
 
 from libc.string cimport memcpy, memset
 
+from orderflow._core cimport iceberg
 from orderflow._core.types import CHILD_ORDER_DTYPE, EXECUTION_REPORT_DTYPE, PARENT_ORDER_DTYPE
 
 OutcomeView = namedtuple("OutcomeView", "order parent filled flags status_before status parent_before parent_status")
@@ -101,7 +102,7 @@ cdef class Orders(order_table.OrderTable):
             "order_type": order.child.order_type, "time_in_force": order.child.time_in_force,
             "flags": order.child.flags, "account": order.child.account, "strategy": order.child.strategy,
             "price": order.child.price, "quantity": order.child.quantity, "decided_ns": order.child.decided_ns,
-            "rate": order.child.rate,
+            "rate": order.child.rate, "display": iceberg.display_of(&order.child),
             "wanted_price": order.wanted_price if order.facts & states.Fact.REPLACE_WANTED else 0,
             "wanted_quantity": order.wanted_quantity if order.facts & states.Fact.REPLACE_WANTED else 0,
             "stated": order.stated, "ended": order.ended, "reason": order.reason,
@@ -119,7 +120,7 @@ cdef class Orders(order_table.OrderTable):
 
     def adopt(self, uint64_t parent_id, int64_t now_ns, *, client_order_id, listing, side, order_type, time_in_force,
               flags, account, strategy, price, quantity, decided_ns, stated, ended, reason, acknowledged,
-              cancel_wanted, str exchange_order_id, fills, wanted_price=0, wanted_quantity=0, rate=0):
+              cancel_wanted, str exchange_order_id, fills, wanted_price=0, wanted_quantity=0, rate=0, display=0):
         """Take over an order of the run before, as `known` describes it; the slot. Refused if it cannot be.
 
         Parameters
@@ -134,6 +135,8 @@ cdef class Orders(order_table.OrderTable):
             Of a replacement that was under way; 0 = none was.
         rate : int
             With which its price was converted.
+        display : int
+            What it shows of itself, where it is an iceberg.
         """
         cdef Order order
         cdef ExecutionReport report
@@ -143,7 +146,7 @@ cdef class Orders(order_table.OrderTable):
         order.child.side, order.child.order_type, order.child.time_in_force = side, order_type, time_in_force
         order.child.flags, order.child.account, order.child.strategy = flags, account, strategy
         order.child.price, order.child.quantity, order.child.decided_ns = price, quantity, decided_ns
-        order.child.rate = rate
+        order.child.rate, order.child.terms = rate, display
         order.stated, order.ended, order.reason = stated, ended, reason
         order.cumulative = sum(fill[2] for fill in fills)
         if acknowledged:

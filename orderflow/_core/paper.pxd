@@ -26,7 +26,7 @@ Exchange thread only. No clock, no allocation; the same inputs give the same rep
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
-from orderflow._core cimport paper_levels, paper_queue, paper_reports
+from orderflow._core cimport iceberg, paper_levels, paper_queue, paper_reports
 from orderflow._core.integrity cimport BookSync
 from orderflow._core.paper_levels cimport TAKEN_LEVELS, PaperLevels
 from orderflow._core.paper_queue cimport PaperOrder, PaperQueues
@@ -136,13 +136,15 @@ cdef nogil:
             return Reason.DUPLICATE_ORDER
         if child.flags & OrderFlag.POST_ONLY and (immediate or child.order_type == OrderType.MARKET):
             return Reason.EXCHANGE_RULE
+        if not iceberg.is_well_formed(listing, child):
+            return Reason.EXCHANGE_RULE
         if child.order_type == OrderType.MARKET:
             return Reason.OK
         if child.order_type != OrderType.LIMIT:
             return Reason.EXCHANGE_RULE
         if child.time_in_force < TimeInForce.GTC or child.time_in_force > TimeInForce.GTD:
             return Reason.EXCHANGE_RULE
-        if child.time_in_force == TimeInForce.GTD and child.expire_ns <= now_ns + self.unix_offset_ns:
+        if child.time_in_force == TimeInForce.GTD and child.terms <= now_ns + self.unix_offset_ns:
             return Reason.EXCHANGE_RULE
         if child.price <= 0:
             return Reason.PRICE_NOT_POSITIVE
@@ -249,6 +251,7 @@ cdef nogil:
     inline void on_book(Paper *self, const BookSync *sync, int64_t now_ns) noexcept:
         """The book that is shown of a listing has changed, or its state has."""
         cdef PaperOrder *order
+        cdef int64_t before
         cdef uint8_t side
         cdef uint32_t at, behind
         cdef bint more
@@ -270,7 +273,9 @@ cdef nogil:
                     continue
                 paper_queue.observe(order, sync, now_ns)
                 if more:
+                    before = order.filled
                     trade(self, order, sync, Liquidity.MAKER, now_ns)
+                    paper_queue.refill(order, sync, order.filled - before)
                     more = order.filled == order.quantity
                 if order.filled == order.quantity:
                     paper_queue.leave(&self.queues, at)
@@ -301,6 +306,7 @@ cdef nogil:
             if quantity > 0:
                 left -= quantity
                 paper_reports.fill(&self.reports, order, order.price, quantity, Liquidity.MAKER, now_ns)
+                paper_queue.refill(order, sync, quantity)
                 if order.filled == order.quantity:
                     paper_queue.leave(&self.queues, at)
             at = behind

@@ -4,6 +4,7 @@ An order joins the queue behind everything that is shown at its price. What happ
 
 * A trade at the price is served from the front: it shortens what is ahead, and what it has left fills the order.
 * What is added goes behind.
+* An iceberg has in the queue what it shows. When that is gone, what it shows next joins at the end.
 * A decrease that no trade explains is somebody's cancel, and nobody says whose. It is taken to be behind the order for
   as long as there is so much behind it, and ahead only where it must be: what is ahead is never more than is shown.
 * A trade is told over another channel than the book, so a decrease may be seen before the trade that explains it. What
@@ -21,7 +22,7 @@ exchange thread only.
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from orderflow._core cimport index_map, paper_levels
+from orderflow._core cimport iceberg, index_map, paper_levels
 from orderflow._core.gate cimport SENT_LIMIT
 from orderflow._core.index_map cimport NOT_FOUND, IndexMap
 from orderflow._core.integrity cimport BookSync
@@ -39,6 +40,8 @@ cdef struct PaperOrder:
     int64_t price               # 0 = at any
     int64_t quantity
     int64_t filled
+    int64_t display             # what an iceberg shows at a time; 0 = it is none
+    int64_t shown               # of that, what is left
     int64_t ahead               # of others, at its price; or NOT_KNOWN
     int64_t explained           # what a decrease took from ahead of it, for a trade to explain
     int64_t explained_ns        # when the last one did
@@ -97,10 +100,11 @@ cdef nogil:
         order.post_only = child.flags & OrderFlag.POST_ONLY
         order.immediate = (child.order_type == OrderType.MARKET or child.time_in_force == TimeInForce.IOC
                            or child.time_in_force == TimeInForce.FOK)
+        order.display = order.shown = iceberg.display_of(child)
         order.ahead = NOT_KNOWN
         order.expire_ns = INT64_MAX
         if child.time_in_force == TimeInForce.GTD and not order.immediate:
-            order.expire_ns = child.expire_ns - unix_offset_ns
+            order.expire_ns = child.terms - unix_offset_ns
             self.next_expiry_ns = min(self.next_expiry_ns, order.expire_ns)
         index_map.insert(&self.by_id, order.client_order_id, 0, at)
         if not order.immediate:
@@ -190,4 +194,19 @@ cdef nogil:
             quantity -= part
         part = min(order.ahead, quantity)
         order.ahead -= part
-        return min(quantity - part, order.quantity - order.filled)
+        return min(quantity - part, in_queue(order))
+
+    inline int64_t in_queue(const PaperOrder *order) noexcept:
+        """What of it has its turn now."""
+        cdef int64_t left = order.quantity - order.filled
+        return min(left, order.shown) if order.display else left
+
+    inline void refill(PaperOrder *order, const BookSync *sync, int64_t quantity) noexcept:
+        """So much of it was filled while it rested. Of an iceberg that may have taken what it showed."""
+        if order.display == 0 or quantity == 0:
+            return
+        if quantity < order.shown:
+            order.shown -= quantity
+            return
+        order.shown = order.display - (quantity - order.shown) % order.display
+        join(order, sync)

@@ -1,7 +1,8 @@
 """What is to be done next for a parent that rests: a decision from what is out for it and what is wanted of it.
 
-One that hides (ParentOrder.display) has one small order after the other, each placed when the one before is filled. One
-that follows the market (pegging.pxd) is moved by the same two ways: in place, or cancelled and placed again.
+One that hides (ParentOrder.display) has an iceberg where the exchange keeps one (iceberg.pxd), and elsewhere one small
+order after the other, each placed when the one before is filled. One that follows the market (pegging.pxd) is moved by
+the same two ways: in place, or cancelled and placed again.
 
     nothing out ───────────── PLACE ─────────────> one order at the limit price, on the one listing
     out, and as wanted ────── NOTHING
@@ -18,7 +19,7 @@ A function of its arguments. Router thread only.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from orderflow._core cimport conversion, order_states, parents
+from orderflow._core cimport conversion, iceberg, order_states, parents
 from orderflow._core.algos.peg cimport is_worse
 from orderflow._core.order_states cimport Fact, Order
 from orderflow._core.parents cimport Parent
@@ -93,11 +94,16 @@ cdef nogil:
         """An instrument's quantity in whole lots, listing scale."""
         return quantity // listing.quantity_factor // listing.lot * listing.lot
 
+    inline bint is_iceberg(const Parent *parent, const Listing *listing, int64_t quantity) noexcept:
+        """Whether an order of so much, listing scale, is one that its exchange itself refills."""
+        return parent.order.algorithm == Algorithm.RESTING and iceberg.is_allowed(
+            listing, quantity, iceberg.display_for(&parent.order, listing, quantity))
+
     inline void plan(const Parent *parent, const Order *order, const Listing *listing, uint8_t amends, int64_t most,
                      int64_t price, int64_t rate, Plan *out) noexcept:
         """`order`: the parent's newest, NULL if there never was one or it has left the table. `most`: largest quantity
-        of a new one, instrument scale. `price`: where it is to stand, listing scale; 0 = nowhere, -1 = where it is.
-        `rate`: its listing's now, 0 = it takes none, or there is none."""
+        of a new one that shows all of itself, instrument scale. `price`: where it is to stand, listing scale; 0 =
+        nowhere, -1 = where it is. `rate`: its listing's now, 0 = it takes none, or there is none."""
         cdef int64_t quantity = parents.remaining(parent)
         out.step = Step.NOTHING
         out.reason = Reason.OK
@@ -122,12 +128,15 @@ cdef nogil:
         elif quantity > 0 and price > 0:
             out.step = Step.PLACE
             out.price = price
-            out.quantity = in_lots(listing, quantity if quantity < most else most)
+            out.quantity = in_lots(listing, quantity)
+            if not is_iceberg(parent, listing, out.quantity):
+                out.quantity = in_lots(listing, quantity if quantity < most else most)
 
     inline void plan_change(const Parent *parent, const Order *order, const Listing *listing, uint8_t amends,
                             int64_t rate, Plan *out) noexcept:
         cdef int64_t held = (order.cumulative + order_states.reserved(order)) * listing.quantity_factor
         cdef int64_t others = parent.filled + parent.working + parent.in_doubt - held
+        cdef int64_t display = iceberg.display_of(&order.child)
         if not is_quiet(order) or not is_acknowledged(order):
             return
         if listing.conversion != Conversion.NOT_CONVERTED:
@@ -135,7 +144,9 @@ cdef nogil:
                 return          # nobody knows what its limit is there
             amends = Amends.AMENDS_NOTHING      # an order has one rate for as long as it lives
         out.quantity = in_lots(listing, parent.wanted_quantity - others)
-        if parent.order.display and out.quantity > order.child.quantity:
+        if display and not iceberg.is_allowed(listing, out.quantity, display):
+            amends = Amends.AMENDS_NOTHING
+        elif parent.order.display and display == 0 and out.quantity > order.child.quantity:
             out.quantity = order.child.quantity     # more of it is shown when this has been filled
         out.price = on_grid(listing, parent.order.side, parent.wanted_price, rate)
         if follows(parent.order.algorithm) and (

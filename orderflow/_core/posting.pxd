@@ -18,7 +18,8 @@ Router thread only.
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core cimport (
-    consolidated, conversion, order_states, order_table, pacing, parents, passive, pegging, queues, token_bucket)
+    consolidated, conversion, iceberg, order_states, order_table, pacing, parents, passive, pegging, queues,
+    token_bucket)
 from orderflow._core.algos cimport placing, queue
 from orderflow._core.algos.placing cimport Queue
 from orderflow._core.child_orders cimport cancel_child
@@ -340,7 +341,7 @@ cdef nogil:
         cdef int64_t most
         for j in range(count):
             most = found[j].quantity
-            if parent.order.display and parent.order.display < most and not pacing.is_paced(parent.order.algorithm):
+            if 0 < iceberg.most_displayed(&parent.order) < most:
                 most = parent.order.display
             if (places[j].held or not is_enough(self, places[j].listing, most, places[j].price)
                     or not pegging.may_move(self, slot, places[j].listing, now_ns)):

@@ -8,7 +8,7 @@ Router thread only.
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from orderflow._core cimport (
-    decisions, journal, order_states, order_table, orders, parents, passive, pegging, risk, timers,
+    decisions, iceberg, journal, order_states, order_table, orders, parents, passive, pegging, risk, timers,
     token_bucket)
 from orderflow._core.child_orders cimport (
     DOUBLINGS, FIRST_ASK_NS, ask, cancel_child, drop_timer, own_report, push_child, refused, send_cancel, send_child)
@@ -23,7 +23,7 @@ from orderflow._core.risk_state cimport Decision
 from orderflow._core.router_state cimport CHILD_TIMER, RouterState
 from orderflow._core.router_view cimport why_left_out
 from orderflow._core.types cimport (
-    Algorithm, ChildKind, ChildOrder, ExecType, OrderStatus, ParentOrder, Reason, TimeInForce, TradingState)
+    Algorithm, ChildKind, ChildOrder, ExecType, Listing, OrderStatus, ParentOrder, Reason, TimeInForce, TradingState)
 
 
 cdef nogil:
@@ -40,7 +40,8 @@ cdef nogil:
         return found
 
     inline int64_t most_shown(const RouterState *self, const Parent *parent) noexcept:
-        """How much of it its next order may have; of what remains nothing may be left that no exchange takes."""
+        """How much of it its next order may have that shows all of itself; of what remains nothing may be left that no
+        exchange takes."""
         cdef int64_t remaining = parents.remaining(parent)
         if parent.order.display == 0 or remaining <= parent.order.display:
             return remaining
@@ -159,12 +160,19 @@ cdef nogil:
 
     inline uint8_t send_resting(RouterState *self, uint32_t slot, uint32_t index, const Plan *plan, int64_t now_ns,
                                 int64_t cause_ns) noexcept:
-        """Reason.OK, or who refused it."""
-        cdef uint8_t result = send_child(self, slot, index, plan.quantity, plan.price, TimeInForce.GTC, now_ns,
-                                         cause_ns)
+        """Reason.OK, or who refused it. What may not be out at once, an iceberg's whole quantity, may be in parts."""
+        cdef const Parent *parent = &self.table.parents[slot]
+        cdef const Listing *listing = &self.listings[index]
+        cdef int64_t quantity = plan.quantity
+        cdef int64_t part = passive.in_lots(listing, most_shown(self, parent))
+        cdef uint8_t result = send_child(self, slot, index, quantity, plan.price, TimeInForce.GTC, now_ns, cause_ns)
+        if iceberg.is_too_much(result) and 0 < part < quantity and passive.is_iceberg(parent, listing, quantity):
+            quantity = part
+            result = send_child(self, slot, index, quantity, plan.price, TimeInForce.GTC, now_ns, cause_ns)
         if result == Reason.OK:
-            pegging.note_change(self, index, self.table.parents[slot].order.side, plan.price, plan.quantity, now_ns)
-        decisions.record_rest(self, slot, index, plan.quantity, plan.price, 0, result, now_ns, cause_ns)
+            part = iceberg.display_for(&parent.order, listing, quantity)
+            pegging.note_change(self, index, parent.order.side, plan.price, part if part else quantity, now_ns)
+        decisions.record_rest(self, slot, index, quantity, plan.price, 0, result, now_ns, cause_ns)
         return result
 
     inline void amend_child(RouterState *self, uint32_t slot, uint32_t at, int64_t price, int64_t quantity,

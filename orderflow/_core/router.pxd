@@ -19,8 +19,8 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from orderflow._core cimport (
-    active_parents, arrivals, consolidated, crash_point, halts, input_log, journal, kill, order_states, order_table, orders,
-    pacing, passive, pending, residuals, risk, risk_rates, timers)
+    active_parents, arrivals, consolidated, crash_point, halts, input_log, journal, kill, order_states, order_table,
+    orders, pacing, passive, pending, residuals, risk, risk_rates, timers)
 from orderflow._core.algos cimport patience
 from orderflow._core.child_orders cimport ask, blocks, drop_timer, own_report, pursue
 from orderflow._core.kill cimport KillCause, KillScope
@@ -37,7 +37,8 @@ from orderflow._core.rate_changes cimport follow_rates
 from orderflow._core.resting_parents cimport chase, settle_timer
 from orderflow._core.risk_state cimport Decision, refuse
 from orderflow._core.router_faults cimport fail
-from orderflow._core.router_state cimport CAUTION_NS, CHILD_TIMER, DAY_TIMER, SLICE_TIMER, ListingState, OwnReport, RouterState
+from orderflow._core.router_state cimport (
+    CAUTION_NS, CHILD_TIMER, DAY_TIMER, SLICE_TIMER, ListingState, OwnReport, RouterState)
 from orderflow._core.router_view cimport read_board, refresh_reference
 from orderflow._core.routing cimport route, route_instrument
 from orderflow._core.types cimport (

@@ -381,7 +381,8 @@ cdef struct Listing:            # one instrument on one exchange; fixed for a ru
     uint8_t halted
     uint8_t conversion          # Conversion
     uint32_t rate_instrument    # whose book gives the rate, if it is converted
-    uint8_t reserved[4]
+    uint16_t most_parts         # of an iceberg that the exchange refills (iceberg.pxd); 0 = it takes none
+    uint8_t reserved[2]
 
 
 cdef struct Message:            # one event that a codec found in a frame; levels lie in the decode buffer
@@ -442,7 +443,7 @@ cdef struct ChildOrder:         # 128 bytes: router -> exchange
     int64_t deadline_ns         # monotonic; the send gate refuses after it; 0 = none
     int64_t decided_ns          # monotonic
     int64_t cause_receive_ns    # stamp of the frame that caused it, 0 = none
-    int64_t expire_ns           # unix; when the exchange itself ends a GTD order
+    int64_t terms               # GTD: unix ns, when the exchange ends it. GTC: what it shows of itself (iceberg.pxd)
     uint32_t listing
     uint32_t book_epoch
     uint32_t slot               # router's order table
@@ -507,7 +508,7 @@ cdef struct ParentOrder:        # 128 bytes: strategizer -> router
     double curvature            # of a schedule: kappa * (end - begin), 0 and more; LIQUIDITY_SEEKING
     int64_t minimum_slice       # instrument scale; 0 = what the exchanges take. SNIPER: 0 = all that remains
     int64_t start_unix_ns       # VWAP: what the unix clock shows at `start_ns`
-    # RESTING: its order is never larger, instrument scale; 0 = it may be all of it. ADAPTIVE_SHORTFALL, PRICE_INLINE:
+    # RESTING, pegs: its order shows no more, instrument scale; 0 = it may show all. ADAPTIVE_SHORTFALL, PRICE_INLINE:
     # the price move in favour, in 1e-6 of the arrival price, that doubles its pace; negative = that halves it.
     int64_t display
     uint32_t participation      # of all that is traded, ours included, in 1e-6; of a schedule: at most, 0 = any

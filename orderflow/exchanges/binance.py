@@ -40,7 +40,7 @@ from orderflow.exchanges.actions import (
 )
 from orderflow.exchanges.facts import Facts, Limit, Limits, OrderLimits
 from orderflow.exchanges.session import CLOCK, Session, SessionSettings
-from orderflow.instrument import Listing, WireDigits, choose_scales, significant_decimals
+from orderflow.instrument import MOST_PARTS, Listing, WireDigits, choose_scales, significant_decimals
 
 #: market -> (REST base, REST prefix, stream base, depth stream)
 MARKETS = {
@@ -199,8 +199,16 @@ class BinanceSession(Session):
             entry.get("quoteAsset", ""), prices, quantities, tick, step,
             minimum_quantity=Decimal(lot.get("minQty", "0")),
             minimum_notional=Decimal(notional.get("minNotional", notional.get("notional", "0"))),
+            most_parts=self._most_parts(entry, filters),
             halted=entry.get("status", entry.get("contractStatus", "TRADING")) != "TRADING",
         )
+
+    def _most_parts(self, entry: dict, filters: dict[str, dict]) -> int:
+        """Of an iceberg ("Filters", ICEBERG_PARTS). None where the exchange limits how many icebergs an account has
+        there: what others have placed with it is not known here, and one too many would be refused."""
+        if self.market != "spot" or not entry.get("icebergAllowed") or "MAX_NUM_ICEBERG_ORDERS" in filters:
+            return 0
+        return min(int(filters.get("ICEBERG_PARTS", {}).get("limit", 0)), MOST_PARTS)
 
     def _instrument(self, entry: dict) -> str:
         """Its name. Dated contracts are named by their day. A COIN-M contract is so many USD, while USD-M counts the

@@ -61,6 +61,8 @@ PLACE = Tariff(1)
 CANCEL = Tariff(0, tuple((seconds * SECOND_NS, points) for seconds, points in (
     (5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))))
 AMEND = Tariff(1, tuple((seconds * SECOND_NS, points) for seconds, points in ((5, 3), (10, 2), (15, 1))))
+#: Of an iceberg: display_qty is at least 1/15 of the quantity ("Spot WebSocket v2", "Add Order").
+MOST_PARTS = 15
 #: Errors that say that there were too many calls.
 TOO_MANY = ("EAPI:Rate limit exceeded", "EGeneral:Too many requests", "EGeneral:Temporary lockout")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -139,7 +141,7 @@ class KrakenSession(Session):
             result.append(Listing(
                 self.settings.name, symbol, f"{base}-{quote}", base, quote, prices, quantities, tick,
                 Decimal(1).scaleb(-quantities), minimum_quantity=Decimal(str(entry.get("ordermin", "0"))),
-                minimum_notional=Decimal(str(entry.get("costmin", "0"))), depth=self.depth,
+                minimum_notional=Decimal(str(entry.get("costmin", "0"))), depth=self.depth, most_parts=MOST_PARTS,
                 halted=entry.get("status", "online") != "online"))
         return result
 

@@ -57,6 +57,8 @@ class Offer:
         What became of it.
     alone, alone_average : Decimal, Fraction; optional
         What could have been had there without the others, and its all-in price; None where the exchange was left out.
+    display : Decimal, optional
+        What its order shows of itself at a time, where it is an iceberg that the exchange refills.
     """
 
     exchange: str
@@ -82,6 +84,7 @@ class Offer:
     end: str
     alone: Decimal | None
     alone_average: Fraction | None
+    display: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +251,8 @@ class _Reading:
             exact(number["price"], listing.price_decimals) if number["quantity"] else None,
             self._average(part["all_in"], number["quantity"] * scale), Reason(number["result"]), _end(order),
             exact(number["alone_quantity"], self._quantities) if looked else None,
-            self._average(part["alone_all_in"], number["alone_quantity"]) if looked else None)
+            self._average(part["alone_all_in"], number["alone_quantity"]) if looked else None,
+            exact(order.display, self._quantities) if order is not None and order.display else None)
 
 
 def _end(order: Order | None) -> str:

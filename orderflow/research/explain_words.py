@@ -123,7 +123,8 @@ def _offer(offer: Offer, parent: Parent) -> str:
         return f"{offer.exchange} was left out: {_why(offer)}."
     assert offer.limit is not None and offer.average is not None
     most = f" It may only reduce, so no more than {canonical(offer.most)}." if offer.most is not None else ""
-    return (f"{offer.exchange}: {canonical(offer.asked)} {parent.base}, limit {canonical(offer.limit)}, "
+    display = f", showing {canonical(offer.display)} at a time" if offer.display is not None else ""
+    return (f"{offer.exchange}: {canonical(offer.asked)} {parent.base}{display}, limit {canonical(offer.limit)}, "
             f"{_price(offer.average)} with fees: {_outcome(offer)}. It showed: {_book(offer)}.{most}")
 
 

@@ -191,7 +191,9 @@ class _Run:
             "slice": value["slice"] or None, "rate": scaled(value["rate"], RATE_DECIMALS) if value["rate"] else None,
             "order_type": name_of(OrderType, value["order_type"]),
             "time_in_force": name_of(TimeInForce, value["time_in_force"]),
-            "post_only": bool(value["flags"] & OrderFlag.POST_ONLY), "strategy": value["strategy"],
+            "post_only": bool(value["flags"] & OrderFlag.POST_ONLY),
+            "display": scaled(value["terms"], listing.quantity_decimals if listing else None)
+            if value["terms"] and value["time_in_force"] == TimeInForce.GTC else None, "strategy": value["strategy"],
             "account": value["account"], "decided_ns": value["decided_ns"], "deadline_ns": value["deadline_ns"],
             "cause_receive_ns": value["cause_receive_ns"]}
 

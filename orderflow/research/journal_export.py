@@ -26,8 +26,8 @@ TABLES: dict[str, dict[str, str]] = {
         **COMMON, "action": "text", "client_order_id": "text", "parent_id": "integer", "exchange": "text",
         "symbol": "text", "side": "text", "quantity": "decimal", "price": "decimal", "order_type": "text",
         "time_in_force": "text", "post_only": "integer", "strategy": "integer", "account": "integer",
-        "slice": "integer", "rate": "decimal", "decided_ns": "integer", "deadline_ns": "integer",
-        "cause_receive_ns": "integer"},
+        "display": "decimal", "slice": "integer", "rate": "decimal", "decided_ns": "integer",
+        "deadline_ns": "integer", "cause_receive_ns": "integer"},
     "reports": {
         **COMMON, "event": "text", "client_order_id": "text", "parent_id": "integer", "exchange": "text",
         "symbol": "text", "side": "text", "last_quantity": "decimal", "last_price": "decimal",

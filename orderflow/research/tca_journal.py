@@ -27,6 +27,7 @@ from orderflow._core.types import (
     Reason,
     ResidualKind,
     Side,
+    TimeInForce,
 )
 from orderflow.instrument import Instrument, Listing
 from orderflow.research.journal import name_of
@@ -165,12 +166,13 @@ class _Reader:
         if parent is None or parent.instrument is None or listing >= len(self._run.start.listings):
             return
         item = self._run.start.listings[listing]
+        scale = TEN ** (parent.quantity_decimals - item.quantity_decimals)
+        force = int(told["time_in_force"])
         order = Order(
-            int(told["client_order_id"]), item, listing,
-            int(told["quantity"]) * TEN ** (parent.quantity_decimals - item.quantity_decimals),
-            int(told["time_in_force"]), self._unix(told["decided_ns"]), self._unix(told["cause_receive_ns"]),
+            int(told["client_order_id"]), item, listing, int(told["quantity"]) * scale, force,
+            self._unix(told["decided_ns"]), self._unix(told["cause_receive_ns"]),
             sequence=int(told["sequence"]), last_ns=record.wall_ns, slice=int(told["slice"]),
-            rate=int(told["rate"]))
+            rate=int(told["rate"]), display=int(told["terms"]) * scale if force == TimeInForce.GTC else 0)
         parent.orders.append(order)
         self._orders[order.client_order_id] = parent, order
 

@@ -65,6 +65,8 @@ class Order:
         Of its parent's time, from 1; 0 = it was not paced.
     rate : int
         With which its listing's prices were converted into the instrument's currency; 0 = they were not.
+    display : int
+        Instrument scale: what an iceberg that the exchange refills shows of itself; 0 = all of it.
     end : str
         cancelled, expired, rejected or not_sent; empty while it is open and when it was filled.
     """
@@ -86,6 +88,7 @@ class Order:
     in_doubt: bool = False
     slice: int = 0
     rate: int = 0
+    display: int = 0
     end: str = ""
     fills: list[Fill] = field(default_factory=list)
 

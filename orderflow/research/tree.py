@@ -39,6 +39,8 @@ class OrderNode:
     ----------
     client_order_id : str
         As the exchange was told it.
+    display : Decimal, optional
+        What it shows of itself at a time, where it is an iceberg that the exchange refills.
     decided_ns : int
         Unix, by our clock.
     end : str
@@ -49,6 +51,7 @@ class OrderNode:
     exchange: str
     symbol: str
     quantity: Decimal
+    display: Decimal | None
     decided_ns: int
     end: str
     fills: tuple[FillNode, ...]
@@ -158,7 +161,8 @@ def tree(directory, parent_id: int, run: int | None = None) -> ParentTree:
 def _order(parent: Parent, order: Order) -> OrderNode:
     end = "filled" if order.filled >= order.quantity else order.end or ("in doubt" if order.in_doubt else "open")
     return OrderNode(encode(order.client_order_id), order.listing.exchange, order.listing.symbol,
-                     exact(order.quantity, parent.quantity_decimals), order.decided_ns, end,
+                     exact(order.quantity, parent.quantity_decimals),
+                     exact(order.display, parent.quantity_decimals) if order.display else None, order.decided_ns, end,
                      tuple(_fill(parent, fill) for fill in order.fills))
 
 
@@ -175,5 +179,6 @@ def _lines(told: ParentTree) -> Iterator[str]:
         if one.number:
             yield f"├─ slice {one.number}: {one.filled.normalize():f} filled"
         for order in one.orders:
-            yield (f"{'│  ' if one.number else ''}├─ {order.exchange} {order.quantity.normalize():f} "
+            shown = f"showing {order.display.normalize():f} " if order.display is not None else ""
+            yield (f"{'│  ' if one.number else ''}├─ {order.exchange} {order.quantity.normalize():f} {shown}"
                    f"[{order.client_order_id}]: {order.filled.normalize():f} filled in {len(order.fills)}, {order.end}")

@@ -40,6 +40,13 @@ class MarketBook:
         if resting is not None and order.leaves - quantity < resting[2]:
             self.engine.reduce(order.order_id, resting[2] - (order.leaves - quantity))
 
+    def hide(self, order: Order, resting: int) -> None:
+        """So much of an order rests since a moment ago, and nobody was told: it shows no more than it wants to."""
+        if order.display and order.display < resting:
+            self.icebergs[order.order_id] = order
+            self.engine.cancel(order.order_id)
+            self.engine.submit(order.order_id, order.side, order.display, order.price, owner=order.account.index)
+
     def show_more(self, order: Order) -> bool:
         """Of an iceberg whose visible part was taken: the next part, at the end of the queue; whether there was one."""
         if order.leaves and self.engine.resting_order(order.order_id) is None:
@@ -140,12 +147,7 @@ class Market:
         book = self.books[order.instrument.symbol]
         taker = Taker(order.order_id, order.side, order.leaves, order.price, order.order_type, order.time_in_force,
                       order.post_only, order.account.index, order)
-        submission = self._cross(exchange, book, taker, at_ns)
-        if submission.resting and order.display and order.display < submission.resting:
-            book.icebergs[order.order_id] = order
-            book.engine.cancel(order.order_id)
-            book.engine.submit(order.order_id, order.side, order.display, order.price, owner=order.account.index)
-        return submission
+        return self._cross(exchange, book, taker, at_ns)
 
     def withdraw(self, exchange, order: Order, at_ns: int) -> None:
         """Take a resting order of an account out of the book."""

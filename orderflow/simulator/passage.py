@@ -140,6 +140,8 @@ class Passage:
         outcome = self._book.engine.submit(
             taker.order_id, taker.side, quantity, taker.price, order_type=taker.order_type,
             time_in_force=taker.time_in_force, post_only=taker.post_only, owner=taker.owner)
+        if taker.order is not None:
+            self._book.hide(taker.order, outcome.resting)
         if outcome.reason == Reason.OK and (outcome.filled or outcome.resting):
             self._note(outcome.trades)
         elif outcome.reason != Reason.OK and not self._fills and not self._prevented:

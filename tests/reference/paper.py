@@ -22,6 +22,8 @@ class Order:
     time_in_force: int = GTC
     post_only: bool = False
     expire_ns: int = 0
+    display: int = 0            # 0 = it shows all of itself
+    part: int = 0               # what is left of what it shows
     filled: int = 0
     ahead: int = 0
     decreases: list = field(default_factory=list)   # [when it was, how much of it no trade has explained yet]
@@ -33,6 +35,11 @@ class Order:
         return self.quantity - self.filled
 
     @property
+    def turn(self):
+        """What of it may be filled before it stands at the end of the queue again."""
+        return min(self.left, self.part) if self.display else self.left
+
+    @property
     def immediate(self):
         return self.order_type == MARKET or self.time_in_force in (IOC, FOK)
 
@@ -41,11 +48,11 @@ class Paper:
     """`reports` are (due_ns, event_ns, order_id, what, reason, cumulative, price, quantity, fee, liquidity)."""
 
     def __init__(self, order_ns, report_ns, maker_fee=0, taker_fee=0, price_decimals=2, quantity_decimals=3,
-                 fees_in="received", tick=1, lot=1):
+                 fees_in="received", tick=1, lot=1, most_parts=0):
         self.order_ns, self.report_ns = order_ns, report_ns
         self.rates = {"MAKER": Fraction(maker_fee, 10**8), "TAKER": Fraction(taker_fee, 10**8)}
         self.price_decimals, self.quantity_decimals, self.fees_in = price_decimals, quantity_decimals, fees_in
-        self.tick, self.lot = tick, lot
+        self.tick, self.lot, self.most_parts = tick, lot, most_parts
         self.shown = {BUY: {}, SELL: {}}
         self.taken = {BUY: {}, SELL: {}}
         self.live, self.exchange_ns = False, 0
@@ -107,6 +114,9 @@ class Paper:
             return "DUPLICATE_ORDER"
         if order.post_only and order.immediate:
             return "EXCHANGE_RULE"
+        if order.display and (order.order_type == MARKET or order.display >= order.quantity
+                              or ceil(Fraction(order.quantity, order.display)) > self.most_parts):
+            return "EXCHANGE_RULE"
         if order.order_type == MARKET:
             return None
         if order.time_in_force == GTD and order.expire_ns <= now_ns:
@@ -139,11 +149,25 @@ class Paper:
         if order.left and order.immediate:
             self.say(order.order_id, "EXPIRED", "NO_LIQUIDITY", order.filled, now_ns)
         elif order.left:
-            order.waits, order.ahead, order.met_ns = False, self.shown[order.side].get(order.price, 0), self.exchange_ns
+            order.waits, order.part = False, order.display
+            self.join(order)
             if order not in self.orders:
                 self.orders.append(order)
         elif order in self.orders:
             self.orders.remove(order)
+
+    def join(self, order):
+        """At the end of the queue."""
+        order.ahead, order.met_ns, order.decreases = self.shown[order.side].get(order.price, 0), self.exchange_ns, []
+
+    def use_up(self, order, quantity):
+        """So much of it was filled while it rested: of an iceberg unit by unit, and each part that is gone is followed
+        by the next, at the end of the queue."""
+        for _ in range(quantity if order.display else 0):
+            order.part -= 1
+            if order.part == 0:
+                order.part = order.display
+                self.join(order)
 
     def queue(self, side):
         """Our orders, best price first, then as they came."""
@@ -174,7 +198,9 @@ class Paper:
                         self.forget_old(order, now_ns)
                         order.decreases.append([now_ns, order.ahead - quantity])
                         order.ahead = quantity
+                    before = order.filled
                     self.trade(order, "MAKER", now_ns)
+                    self.use_up(order, order.filled - before)
                     if not order.left:
                         self.orders.remove(order)
 
@@ -202,10 +228,11 @@ class Paper:
                 served = min(order.ahead, reaches)
                 order.ahead -= served
                 reaches -= served
-            part = min(reaches, order.left)
+            part = min(reaches, order.left if better else order.turn)
             if part:
                 quantity -= part
                 self.fill(order, order.price, part, "MAKER", now_ns)
+                self.use_up(order, part)
                 if not order.left:
                     self.orders.remove(order)
 

@@ -15,6 +15,7 @@ cdef class BinanceOrders(OrderCodec):
     cdef binance_requests.Tail *sweeps
     cdef assets.Asset *asset_names
     cdef Signer place_signer
+    cdef Signer iceberg_signer
     cdef Signer cancel_signer
     cdef Signer amend_signer
     cdef Signer sweep_signer

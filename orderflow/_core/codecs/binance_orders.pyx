@@ -96,6 +96,10 @@ cdef class BinanceOrders(OrderCodec):
                   f'{{"id":"{ID_HOLE}","method":"order.place","params":{{{key_field}'
                   f'"newClientOrderId":"{CLIENT_ID_HOLE}","newOrderRespType":"ACK",',
                   f"apiKey={api_key}&newClientOrderId={CLIENT_ID_HOLE}&newOrderRespType=ACK")
+        _set_head(&self.requests.iceberg,
+                  f'{{"id":"{ID_HOLE}","method":"order.place","params":{{{key_field}'
+                  f'"newClientOrderId":"{CLIENT_ID_HOLE}","newOrderRespType":"ACK","icebergQty":"',
+                  f"apiKey={api_key}&icebergQty=")
         _set_head(&self.requests.cancel, f'{{"id":"{ID_HOLE}","method":"order.cancel","params":{{{key_field}',
                   f"apiKey={api_key}&or")
         _set_head(&self.requests.amend,
@@ -108,6 +112,8 @@ cdef class BinanceOrders(OrderCodec):
             self.place_signer = signer.prepare(f"apiKey={api_key}&newClientOrderId=of".encode())
             self.cancel_signer = signer.prepare(f"apiKey={api_key}&or".encode())
             self.requests.place_key = self.place_signer.key
+            self.iceberg_signer = signer.prepare(f"apiKey={api_key}&icebergQty=".encode())
+            self.requests.iceberg_key = self.iceberg_signer.key
             self.amend_signer = signer.prepare(f"apiKey={api_key}&newQty=".encode())
             self.requests.amend_key = self.amend_signer.key
             self.sweep_signer = signer.prepare(f"apiKey={api_key}&".encode())

@@ -12,7 +12,7 @@ Answers are asked for as ACK, the fastest; fills come over the user stream.
 """
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
-from orderflow._core cimport client_id, fixed, signing
+from orderflow._core cimport client_id, fixed, iceberg, signing
 from orderflow._core.codec cimport EncodeStatus
 from orderflow._core.codecs cimport text
 from orderflow._core.types cimport ChildOrder, Listing, OrderFlag, OrderType, Side, TimeInForce
@@ -55,10 +55,12 @@ cdef struct Requests:
     const Tail *cancels         # row
     const Tail *sweeps          # row
     Head place
+    Head iceberg                # up to its icebergQty, which is signed before our id
     Head cancel
     Head amend
     Head sweep
     const signing.Key *place_key    # NULL: the session is logged on, requests are not signed
+    const signing.Key *iceberg_key
     const signing.Key *cancel_key
     const signing.Key *amend_key
     const signing.Key *sweep_key
@@ -129,10 +131,18 @@ cdef nogil:
             at = text.put(at + length, b'"', 1)
         return <int>(text.put(at, b"}}", 2) - frame)
 
+    inline char *sign_display(char *payload, const ChildOrder *order, const char *display, uint32_t size) noexcept:
+        """What is signed of an iceberg, from the value of icebergQty to what other orders begin with."""
+        payload = text.put(text.put(payload, display, size), b"&newClientOrderId=", 18)
+        client_id.write(order.client_order_id, payload)
+        return text.put(payload + client_id.TEXT_LENGTH, b"&newOrderRespType=ACK", 21)
+
     inline int place(Requests *requests, const ChildOrder *order, int64_t unix_ns, char *frame) noexcept:
         """order.place into `frame`, which has room for ORDER_FRAME_LIMIT; its size or an EncodeStatus."""
         cdef int32_t row = row_of(requests, order)
         cdef int variant = variant_of(order)
+        cdef int64_t display = iceberg.display_of(order)
+        cdef const Head *head = &requests.place
         cdef const Listing *listing
         cdef char *at = frame
         cdef char *payload = requests.payload
@@ -142,14 +152,23 @@ cdef nogil:
             return EncodeStatus.ENCODE_UNKNOWN_LISTING
         if variant < 0 or (order.side != Side.BUY and order.side != Side.SELL):
             return EncodeStatus.ENCODE_UNSUPPORTED
-        if order.quantity <= 0 or (variant != MARKET and order.price <= 0):
+        if display and variant == MARKET:
+            return EncodeStatus.ENCODE_UNSUPPORTED
+        if order.quantity <= 0 or display < 0 or (variant != MARKET and order.price <= 0):
             return EncodeStatus.ENCODE_NOT_POSITIVE
+        if display:
+            head = &requests.iceberg
         listing = &requests.listings[order.listing]
-        at = text.put(at, requests.place.frame, requests.place.frame_size)
+        at = text.put(at, head.frame, head.frame_size)
         put_request_id(frame + ID_AT, b"n", order)
-        client_id.write(order.client_order_id, frame + requests.place.frame_id)
-        payload = text.put(payload, requests.place.payload, requests.place.payload_size)
-        client_id.write(order.client_order_id, requests.payload + requests.place.payload_id)
+        client_id.write(order.client_order_id, frame + head.frame_id)
+        payload = text.put(payload, head.payload, head.payload_size)
+        if display:
+            size = fixed.write_trimmed(display, listing.quantity_decimals, number)
+            at = text.put(text.put(at, number, size), b'",', 2)
+            payload = sign_display(payload, order, number, size)
+        else:
+            client_id.write(order.client_order_id, requests.payload + head.payload_id)
         if variant != MARKET:
             size = fixed.write_trimmed(order.price, listing.price_decimals, number)
             at = text.put(text.put(text.put(at, b'"price":"', 9), number, size), b'",', 2)
@@ -157,7 +176,7 @@ cdef nogil:
         size = fixed.write_trimmed(order.quantity, listing.quantity_decimals, number)
         at = text.put(text.put(at, b'"quantity":"', 12), number, size)
         payload = text.put(text.put(payload, b"&quantity=", 10), number, size)
-        return finish(requests, requests.place_key,
+        return finish(requests, requests.iceberg_key if display else requests.place_key,
                       &requests.places[(row * 2 + order.side - 1) * VARIANTS + variant],
                       unix_ns, payload, at, frame)
 

@@ -14,7 +14,7 @@ from orderflow._core.types cimport ChildOrder
 
 # By variant: order type, time in force (None: the type has none) and whether it is post-only.
 VARIANT_TEXTS = (("limit", "gtc", False), ("limit", "gtc", True), ("limit", "ioc", False), ("limit", "gtd", False),
-                 ("limit", "gtd", True), ("market", None, False))
+                 ("limit", "gtd", True), ("market", None, False), ("iceberg", "gtc", False), ("iceberg", "gtc", True))
 
 
 cdef class KrakenOrders(OrderCodec):

@@ -11,7 +11,7 @@ Kraken takes FOK over REST only (its change log, May 2026, names no WebSocket fi
 """
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
-from orderflow._core cimport client_id, fixed
+from orderflow._core cimport client_id, fixed, iceberg
 from orderflow._core.codec cimport EncodeStatus
 from orderflow._core.codecs cimport text
 from orderflow._core.types cimport ChildOrder, Listing, OrderFlag, OrderType, Side, TimeInForce
@@ -40,7 +40,9 @@ cdef enum:                      # variants: what a LIMIT or MARKET order becomes
     LIMIT_GTD = 3
     LIMIT_GTD_POST = 4
     MARKET = 5
-    VARIANTS = 6
+    ICEBERG = 6
+    ICEBERG_POST = 7
+    VARIANTS = 8
 
 cdef enum:
     LOW_BITS = 40               # of a client order id, and
@@ -74,16 +76,19 @@ cdef nogil:
     inline int variant_of(const ChildOrder *order) noexcept:
         cdef bint post_only = (order.flags & OrderFlag.POST_ONLY) != 0
         if order.order_type == OrderType.MARKET:
-            if post_only or order.time_in_force == TimeInForce.FOK or order.time_in_force == TimeInForce.GTD:
+            if (post_only or order.time_in_force == TimeInForce.FOK or order.time_in_force == TimeInForce.GTD
+                    or iceberg.display_of(order)):
                 return EncodeStatus.ENCODE_UNSUPPORTED
             return MARKET
         if order.order_type != OrderType.LIMIT:
             return EncodeStatus.ENCODE_UNSUPPORTED
         if order.time_in_force == TimeInForce.GTC:
+            if iceberg.display_of(order):
+                return ICEBERG_POST if post_only else ICEBERG
             return LIMIT_GTC_POST if post_only else LIMIT_GTC
         if order.time_in_force == TimeInForce.IOC and not post_only:
             return LIMIT_IOC
-        if order.time_in_force == TimeInForce.GTD and order.expire_ns > 0:
+        if order.time_in_force == TimeInForce.GTD and order.terms > 0:
             return LIMIT_GTD_POST if post_only else LIMIT_GTD
         return EncodeStatus.ENCODE_UNSUPPORTED
 
@@ -101,22 +106,26 @@ cdef nogil:
         """add_order into `frame`, which has room for ORDER_FRAME_LIMIT; its size or an EncodeStatus."""
         cdef int32_t row = requests.rows[order.listing] if order.listing < requests.listing_count else -1
         cdef int variant = variant_of(order)
+        cdef int64_t display = iceberg.display_of(order)
         cdef const Listing *listing
         cdef char *at
         if row < 0:
             return EncodeStatus.ENCODE_UNKNOWN_LISTING
         if variant < 0 or (order.side != Side.BUY and order.side != Side.SELL):
             return EncodeStatus.ENCODE_UNSUPPORTED
-        if order.quantity <= 0 or (variant != MARKET and order.price <= 0):
+        if order.quantity <= 0 or display < 0 or (variant != MARKET and order.price <= 0):
             return EncodeStatus.ENCODE_NOT_POSITIVE
         listing = &requests.listings[order.listing]
         at = text.put_piece(frame, &requests.places[(row * 2 + order.side - 1) * VARIANTS + variant])
         at += fixed.write_trimmed(order.quantity, listing.quantity_decimals, at)
+        if display:
+            at = text.put(at, b',"display_qty":', 15)
+            at += fixed.write_trimmed(display, listing.quantity_decimals, at)
         if variant != MARKET:
             at = text.put(at, b',"limit_price":', 15)
             at += fixed.write_trimmed(order.price, listing.price_decimals, at)
         if variant == LIMIT_GTD or variant == LIMIT_GTD_POST:
-            at = text.put_rfc3339(text.put(at, b',"expire_time":"', 16), order.expire_ns)
+            at = text.put_rfc3339(text.put(at, b',"expire_time":"', 16), order.terms)
             at = text.put(at, b'"', 1)
         if requests.deadline_ns:
             at = text.put_rfc3339(text.put(at, b',"deadline":"', 13), unix_ns + requests.deadline_ns)
