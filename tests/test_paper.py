@@ -402,3 +402,41 @@ def test_a_purchase_pays_in_what_the_exchange_takes(protocol):
     paper_exchange(session, [listing])
     assert session.assets == ["A", "B"]
     assert session.facts.fees_in == ("received" if protocol in ("binance_spot", "bybit_v5") else "quote")
+
+
+# -- icebergs ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_an_iceberg_shows_next_joins_at_the_end_of_the_queue():
+    """Three of others stand before it, and before each of its parts."""
+    desk = PaperDesk({10000: 3}, {10002: 5}, most_parts=3)
+    desk.order(1, BUY, 6, 10000, display=2)
+    desk.run(20)
+    filled = []
+    for quantity in (5, 2, 3, 4, 1):
+        desk.trade(SELL, 10000, quantity)
+        desk.run(20)
+        filled.append(sum(size for _, size in desk.fills(1)))
+    assert filled == [2, 2, 4, 5, 6]
+    assert desk.told[-1][1] == "FILL" and {price for price, _ in desk.fills(1)} == {10000}
+
+
+def test_what_meets_an_iceberg_from_the_other_side_or_trades_through_it_meets_all_of_it():
+    desk = PaperDesk({10000: 3}, {10002: 5}, most_parts=3)
+    desk.order(1, BUY, 6, 10000, display=2)
+    desk.order(2, SELL, 6, 10002, display=2)
+    desk.run(20)
+    desk.trade(SELL, 9999, 5)
+    desk.book({10000: 0, 10002: 4}, {10002: 0, 10003: 5})
+    desk.run(20)
+    assert sum(size for _, size in desk.fills(1)) == 5 and sum(size for _, size in desk.fills(2)) == 4
+
+
+@pytest.mark.parametrize(("more", "reason"), [
+    ({"quantity": 7}, "EXCHANGE_RULE"), ({"display": 6}, "EXCHANGE_RULE"), ({"display": -1}, "EXCHANGE_RULE"),
+    ({"price": 0}, "EXCHANGE_RULE"), ({}, None)])
+def test_an_iceberg_that_its_exchange_would_not_take_is_rejected(more, reason):
+    desk = PaperDesk({10000: 3}, {10002: 5}, most_parts=3)
+    desk.order(1, BUY, **{"quantity": 6, "price": 10000, "display": 2} | more)
+    desk.run(20)
+    assert [each[3:] for each in desk.told if each[1] == "REJECTED"] == ([(reason,)] if reason else [])
