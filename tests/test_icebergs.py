@@ -233,6 +233,22 @@ def test_what_is_left_of_it_is_cancelled_and_crosses(make, name):
     assert iceberg.orders[0] == (2, Decimal("0.7")) and iceberg.orders[1][1] == 0
 
 
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_a_peg_sees_others_beside_what_an_iceberg_of_ours_shows(make, name):
+    """What it hides is no reason to take all that stands at its price for ours."""
+    world = make(name)
+    low, _ = world.stand()
+    iceberg = Iceberg(world)
+    peg = world.peg("0.5")
+    world.run(1)
+    order, = [each for each in world.resting() if each.price != iceberg.price]
+    assert order.price == low                       # there is nobody but us
+    world.quote(Side.BUY, iceberg.price, "0.1")
+    world.run(2)
+    assert [each.price for each in world.resting()] == [iceberg.price] * 2
+    assert world.engine.parent(peg).working == Decimal("0.5")
+
+
 # --- on record -----------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orderflow._core.types import Algorithm, ExecType, Side, Tactic, TimeInForce
+from orderflow._core.types import Algorithm, ExecType, OrderFlag, Reason, Side, Tactic, TimeInForce
 from orderflow.research.replay import replay
 from orderflow.research.simulation import INSTRUMENT
 from tests.deciding import Deciding, listing
@@ -129,9 +129,22 @@ def test_an_exchange_that_refuses_gets_no_more_of_it(desk):
     sent = joins(desk, 4000, 60, 50)
     assert [one["time_in_force"] for one in sent] == [TimeInForce.GTC] * 3
     again = desk.report(sent[0], ExecType.REPORT_REJECTED)
-    again += desk.show(0, [(BID, 300), (BID - 1, 50)], [(ASK, 10**6)])
-    assert all(int(one["listing"]) != 0 for one in again)
-    assert desk.engine.parent(1).status == "PARENT_WORKING"
+    desk.now_ns += SECOND_NS                                # its book shows for certain what is ours
+    for index in (0, 1):
+        again += desk.show(index, [(BID, 300), (BID - 1, 50)], [(ASK, 10**6)])
+    assert again and all(one["listing"] != 0 or one["time_in_force"] == TimeInForce.IOC for one in again)
+
+
+def test_what_came_too_late_to_be_post_only_is_placed_again_when_its_book_is_clear(desk):
+    """For half a second nobody knows whether the book shows an order that was on its way."""
+    known(desk, (300, 200, 100), (500, 500, 500))
+    order, = joins(desk, 500, 60, 50, allowed=0b001, flags=OrderFlag.POST_ONLY)
+    assert desk.report(order, ExecType.REPORT_REJECTED, Reason.POST_ONLY_WOULD_TAKE) == []
+    book = [(BID, 300), (BID - 1, 50)], [(ASK, 10**6)]
+    assert desk.show(0, *book) == []
+    desk.now_ns += SECOND_NS
+    again, = desk.show(0, *book)
+    assert (again["quantity"], again["price"], again["time_in_force"]) == (500, BID, TimeInForce.GTC)
 
 
 def test_the_policy_single_keeps_to_one_exchange(tmp_path):

@@ -22,7 +22,7 @@ Router thread only.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from orderflow._core cimport conversion, order_states, timers, token_bucket
+from orderflow._core cimport conversion, iceberg, order_states, timers, token_bucket
 from orderflow._core.algos.peg cimport Touch, is_worse, peg_price
 from orderflow._core.converted_listings cimport can_convert, rate_for
 from orderflow._core.minimums cimport is_enough
@@ -30,7 +30,7 @@ from orderflow._core.order_states cimport Fact, Order
 from orderflow._core.order_table cimport NONE
 from orderflow._core.parents cimport Parent
 from orderflow._core.passive cimport completes_ns, joins, on_grid
-from orderflow._core.risk_own_orders cimport rank
+from orderflow._core.risk_own_orders cimport may_show, rank
 from orderflow._core.risk_state cimport NOBODY, Held
 from orderflow._core.router_state cimport CHANGES, SLICE_TIMER, Change, ListingState, RouterState
 from orderflow._core.router_view cimport usable
@@ -77,7 +77,7 @@ cdef nogil:
         while slot != <uint32_t>NOBODY:
             held = &self.risk.held[slot]
             if held.may_rest and held.price == price:
-                total += held.committed - held.filled
+                total += may_show(held)
             slot = held.older
         return total
 
@@ -91,9 +91,11 @@ cdef nogil:
         change.price, change.quantity, change.sent_ns = price, quantity, now_ns
 
     inline void note_departure(RouterState *self, const Order *order, int64_t now_ns) noexcept:
+        cdef int64_t left = order_states.reserved(order)
+        cdef int64_t display = iceberg.display_of(&order.child)
         if not order.facts & Fact.CANCEL_WANTED:
-            note_change(self, order.child.listing, order.child.side, order.child.price, order_states.reserved(order),
-                        now_ns)
+            note_change(self, order.child.listing, order.child.side, order.child.price,
+                        min(left, display) if display else left, now_ns)
 
     inline int64_t unclear_at(const RouterState *self, uint32_t listing, uint8_t side, int64_t price,
                               int64_t now_ns) noexcept:
