@@ -34,7 +34,7 @@ def look(configuration: Path, instrument: str, seconds: float,
     from orderflow.cli.record import market_data
     from orderflow.config import load
     from orderflow.estimate import EstimateError
-    from orderflow.engine import EngineError
+    from orderflow.problems import EngineError
 
     settings = load(configuration)
     problems: list[str] = []
