@@ -2,9 +2,11 @@
 
 Markets are random: best prices within a few basis points of each other, fees of their own, quantities from a tenth to
 nine tenths of what all show. The greedy path has equal lots and minimums that large orders meet; tickets, fee tiers and
-unequal lots of every listing make a search of it, and the bar is for those that had to be searched. Each split is
-stamped natively before and after; what two stamps cost is in it. How often each path is taken, and what a node of the
-search costs, is printed: a budget of time for the search is a number of nodes.
+unequal lots of every listing make a search of it, and the bar is for those that had to be searched. The greedy bars
+hold with the decision recorded: what was looked at, what was given, how it was found and why the others were left out,
+copied into the router's queue, out of which the log is written when there is nothing else to do. Without that the same
+splits are printed too. Each is stamped natively before and after; what two stamps cost is in it. How often each path is
+taken, and what a node of the search costs, is printed: a budget of time for the search is a number of nodes.
 Run alone: `python bench/bench_allocation.py`.
 """
 import sys
@@ -44,8 +46,10 @@ def ladder(random, lot):
     return out
 
 
-def measure(timing, exchanges, charge=lambda *_: None, lots=(LOT,), nodes=1024, markets=MARKETS, rounds=ROUNDS):
-    """(nanoseconds of each split, nodes of each, whether each was greedy) over random markets."""
+def measure(timing, exchanges, charge=lambda *_: None, lots=(LOT,), nodes=1024, markets=MARKETS, rounds=ROUNDS,
+            recorded=False):
+    """(nanoseconds of each split, nodes of each, whether each was greedy) over random markets; `recorded`: with the
+    record of the decision."""
     random = np.random.default_rng(exchanges)
     times, looked_at, proven = [], [], []
     for _ in range(markets):
@@ -55,7 +59,7 @@ def measure(timing, exchanges, charge=lambda *_: None, lots=(LOT,), nodes=1024, 
         quantities = np.array([int(shown * part) // LOT * LOT for part in random.uniform(0.1, 0.9, QUANTITIES)])
         splitter = Splitter(table, depth=LEVELS, nodes=nodes, charges=charge(table, random))
         splitter.split(Side.BUY, int(quantities[0]), ladders)
-        taken, each_nodes, greedy = timing.time_splits(splitter, Side.BUY, quantities, rounds)
+        taken, each_nodes, greedy = timing.time_splits(splitter, Side.BUY, quantities, rounds, recorded)
         times.append(np.median(taken, axis=0))
         looked_at.append(each_nodes)
         proven.append(greedy)
@@ -86,9 +90,12 @@ def tell(what, times, nodes, greedy):
 def test_split():
     build.build("split_timing")
     import split_timing as timing
-    few, many = measure(timing, 3), measure(timing, 10)
-    tell("3 exchanges", *few)
-    tell("10 exchanges", *many)
+    few, many = (measure(timing, exchanges, recorded=True) for exchanges in (3, 10))
+    for exchanges, found in ((3, few), (10, many)):
+        alone = measure(timing, exchanges)
+        tell(f"{exchanges} exchanges", *alone)
+        tell(f"{exchanges} exchanges, decision recorded", *found)
+        note(f"split alone over {exchanges} exchanges p50, greedy", np.percentile(alone[0], 50), "ns")
     with_tickets = measure(timing, 10, tickets, rounds=10)
     tell("10 exchanges with tickets", *with_tickets)
     for what, charge, lots in (("fee tiers", tiers, (LOT,)), ("unequal lots", lambda *_: None, (10, 20, 30, 50, 70))):
@@ -96,8 +103,8 @@ def test_split():
     searched = ~with_tickets[2]
     times, nodes = with_tickets[0][searched], with_tickets[1][searched]
     note("split with tickets: a node of the search, 10 exchanges", times.sum() / nodes.sum(), "ns")
-    met = [bar("split over 3 exchanges p50, greedy", np.percentile(few[0], 50), 1_000, 500, "lower", "ns"),
-           bar("split over 10 exchanges p50, greedy", np.percentile(many[0], 50), 5_000, 2_500, "lower", "ns"),
+    met = [*(bar(f"split and record, {exchanges} exchanges p50, greedy", np.percentile(found[0], 50), gate, gate / 2,
+                 "lower", "ns") for exchanges, found, gate in ((3, few, 1_000), (10, many, 5_000))),
            bar("split over 10 exchanges with tickets p50, searched", np.percentile(times, 50) / 1_000, 300, 100,
                "lower", "us")]
     assert few[2].mean() > 0.99 and many[2].mean() > 0.9

@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "bench"), str(ROOT / "bench/native")]
 import build  # noqa: E402
 from bars import bar, note  # noqa: E402
 from orderflow._core.journal import RecordKind, read  # noqa: E402
-from orderflow.engine import Threads  # noqa: E402
+from orderflow.wiring import Threads  # noqa: E402
 from recorded_exchange import CAPTURE, INSTRUMENT, QUANTITY, MemoryServer, Recording, engine_for  # noqa: E402
 
 PASSED = 0xA5                   # ChildOrder.risk_code of an order that risk approved

@@ -9,10 +9,11 @@ if TYPE_CHECKING:
     from orderflow._core.strategy import Strategy
     from orderflow._core.types import Algorithm, BookFault, BookState, ParentStatus, Reason, Side
     from orderflow.config import ConfigError, Settings, load
-    from orderflow.engine import Engine, EngineError
+    from orderflow.engine import Engine
     from orderflow.instrument import Instrument, Listing
     from orderflow.limits import ExchangeLimits, Limits, RiskLimits, StrategyLimits, TotalLimits
     from orderflow.parents import ParentState
+    from orderflow.problems import EngineError
     from orderflow.research.books import books
     from orderflow.research.captures import read_capture
     from orderflow.research.simulation import Simulation, simulate
@@ -30,9 +31,11 @@ _HOMES = {
     "_core.strategy": ("Strategy",),
     "_core.types": ("Algorithm", "BookFault", "BookState", "ParentStatus", "Reason", "Side"),
     "config": ("ConfigError", "Settings", "load"),
-    "engine": ("Engine", "EngineError", "ParentState"),
+    "engine": ("Engine",),
     "instrument": ("Instrument", "Listing"),
     "limits": ("ExchangeLimits", "Limits", "RiskLimits", "StrategyLimits", "TotalLimits"),
+    "parents": ("ParentState",),
+    "problems": ("EngineError",),
     "research.books": ("books",),
     "research.captures": ("read_capture",),
     "research.simulation": ("Simulation", "simulate"),

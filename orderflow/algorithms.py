@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from orderflow._core.algos.schedule import MOST_RANDOMNESS
 from orderflow._core.types import PARENT_ORDER_DTYPE, Algorithm, OrderFlag, ParentKind, Side, Tactic
 from orderflow.instrument import Instrument, place_of, to_scaled
 from orderflow.wiring import Core
@@ -42,7 +43,6 @@ URGENCY_CURVATURE = 0.1
 MOST_SLICES = 10_000
 #: Slices where nobody says how many: one a second, but not more than this.
 USUAL_SLICES = 100
-MOST_RANDOMNESS = 50
 
 
 def parent_order(core: Core, item: Instrument, now_ns: int, side: str, quantity: object, limit_price: object = None, *,

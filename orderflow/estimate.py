@@ -20,6 +20,7 @@ import numpy as np
 
 from orderflow._core.consolidated import ConsolidatedBook
 from orderflow._core.conversion import converted
+from orderflow._core.signals import SignalBit
 from orderflow._core.types import BookState, Side
 from orderflow.impact import (
     LARGEST_PARTICIPATION,
@@ -36,8 +37,6 @@ TIMES = tuple(60 * 1.5 ** step for step in range(18)) + (DAY_SECONDS,)
 #: One basis point.
 BASIS_POINT = 1e-4
 FEE_UNIT = 10**8
-#: Bit of Signals.valid (signals.pxd).
-VOLATILITY_VALID = 32
 #: Steps in which a trajectory that bends is added up.
 STEPS = 4096
 
@@ -203,7 +202,7 @@ def estimate(item: Instrument, market: Market, side: str, quantity: object, *, d
 def seen_volatility(entries: Sequence[Any]) -> float:
     """Of a day's return: the mean over the boards whose signals have one; 0 where none has."""
     seen = [float(entry["signals"]["volatility"]) for entry in entries
-            if int(entry["signals"]["valid"]) & VOLATILITY_VALID]
+            if int(entry["signals"]["valid"]) & SignalBit.VOLATILITY_VALID]
     return sum(seen) / len(seen) * math.sqrt(DAY_SECONDS) if seen else 0.0
 
 

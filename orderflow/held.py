@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from orderflow._core.reconciliation import AccountBook, HeldView, SeenView
+from orderflow.exchanges.session import Session
 from orderflow.instrument import Listing
 from orderflow.run_start import RunStart
+from orderflow.wiring import Core
 
 #: An exchange's clock and this machine's may differ by so much.
 CLOCKS_NS = 60_000_000_000
@@ -87,3 +89,25 @@ def resume(exchange: str, book: AccountBook, left: Iterable[Record], assets: Seq
     book.resume(HeldView({numbers[each["asset"]]: (int(each["amount"]), each["fills"]) for each in balances},
                          newest_ns, wall_ns, seen))
     return newest_ns or max(1, wall_ns - CLOCKS_NS)
+
+
+def compare(core: Core, sessions: Sequence[Session], left: Sequence[Record], instance: int) -> dict[str, int]:
+    """Let the loops of exchanges that can be asked compare their accounts with what these should hold; since when each
+    is followed, by exchange, unix nanoseconds, 0 = from now on.
+
+    Parameters
+    ----------
+    left : sequence of dict
+        What the run before left.
+    instance : int
+        Of the journal.
+    """
+    since = {}
+    for session in sessions:
+        name = session.settings.name
+        if session.settings.trade and name in core.orders and session.round_steps(0):
+            book = account_book(name, session.assets, core.table, core.listings, instance,
+                                session.settings.accept_unexplained)
+            since[name] = resume(name, book, left, session.assets, core.listings)
+            core.loops[name].compare_account(book)
+    return since

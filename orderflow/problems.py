@@ -7,6 +7,10 @@ from collections.abc import Callable
 MOST_PROBLEMS = 1000
 
 
+class EngineError(Exception):
+    """The engine cannot start or go on; the message says what to do."""
+
+
 class Problems:
     """Keeps the newest problems, and passes each on to who wants to hear of it.
 

@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orderflow
-from orderflow.exchanges.session import Session
+from orderflow.exchanges import session_for
+from orderflow.exchanges.session import Session, SessionSettings
 from orderflow.instrument import Instrument, Listing, instruments_of
-from orderflow.wiring import Core
+from orderflow.wiring import Core, build_core
 
 
 class RunStartError(Exception):
-    """A RUN_START that this orderflow cannot read; the message says what is missing."""
+    """A RUN_START that this orderflow cannot read, or not follow; the message says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,29 @@ class RunStart:
                                 "of orderflow") from None
         except (TypeError, ValueError, ArithmeticError) as error:
             raise RunStartError(f"RUN_START cannot be read: {error}") from None
+
+    def build(self, tape_records: int = 0) -> tuple[list[Session], Core]:
+        """Sessions and native objects as the run had them, without connections: its loops are fed from its recording.
+
+        Parameters
+        ----------
+        tape_records : int
+            Room of each exchange's tape; 0 = no tape.
+
+        Raises
+        ------
+        RunStartError
+            The listings give another table here than they gave the run.
+        """
+        sessions = [session_for(exchange.protocol, SessionSettings(
+            exchange.name, symbols=tuple(item.symbol for item in self.listings if item.exchange == exchange.name),
+            depth=exchange.depth, lines=2 if exchange.doubled else 1, renew_after_ns=0))
+            for exchange in self.exchanges]
+        core = build_core(sessions, self.listings, borrows=False, unix_offset_ns=0, tape_records=tape_records)
+        if hashlib.sha256(core.table.tobytes()).hexdigest() != self.table_sha256:
+            raise RunStartError("the listings of the run give another table than the run had: it was made by orderflow "
+                                f"{self.version}, use that version for it")
+        return sessions, core
 
     def fields(self) -> dict[str, Any]:
         """What goes into the record; decimals as text."""

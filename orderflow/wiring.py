@@ -13,6 +13,7 @@ import numpy as np
 from orderflow._core.board import Board
 from orderflow._core.doorbell import Doorbell, WaitPolicy
 from orderflow._core.kill import KillSwitch
+from orderflow._core.loop_router import RouterLoop, StrategizerLoop
 from orderflow._core.loops import ExchangeLoop, Loop, NativeThread
 from orderflow._core.rates import OrderRates
 from orderflow._core.ring import Ring
@@ -79,6 +80,13 @@ class Core:
     orders: dict[str, Ring] = field(default_factory=dict)
     reports: dict[str, Ring] = field(default_factory=dict)
     report_lost: np.ndarray = field(default_factory=lambda: np.zeros(1, np.uint8))
+
+    def instrument_named(self, name: str) -> Instrument:
+        """ValueError names those there are."""
+        for item in self.instruments:
+            if item.name == name:
+                return item
+        raise ValueError(f"instrument {name!r}: there are {', '.join(item.name for item in self.instruments)}")
 
 
 def build_core(sessions: Sequence[Session], listings: Sequence[Listing], *, borrows: bool, layout: str = "split",
@@ -190,6 +198,19 @@ def exchange_threads(core: Core, layout: str, wait: str, cpus: dict[str, int] | 
         groups = [("fused", list(core.loops.values()), core.bells["router"])]
     else:
         groups = [(name, [loop], core.bells[name]) for name, loop in core.loops.items()]
+    return Threads(groups, wait, cpus)
+
+
+def all_threads(core: Core, router: RouterLoop, strategizer: StrategizerLoop, layout: str, wait: str,
+                cpus: dict[str, int] | None = None) -> Threads:
+    """Threads for the exchange loops, the router and the strategizer."""
+    if layout == "fused":
+        # The router twice: it wakes the strategizer, and what that submits is routed in the same round.
+        return Threads([("fused", [*core.loops.values(), router, strategizer, router], core.bells["router"])], wait,
+                       cpus)
+    groups: list[tuple[str, list[Loop], Doorbell]] = [
+        (name, [loop], core.bells[name]) for name, loop in core.loops.items()]
+    groups += [("router", [router], core.bells["router"]), ("strategizer", [strategizer], core.bells["strategizer"])]
     return Threads(groups, wait, cpus)
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from orderflow import engine as engine_module
+from orderflow import routing as routing_module
 from orderflow._core.client_id import decode
 from orderflow._core.doorbell import Doorbell
 from orderflow._core.journal import RecordKind, read
@@ -47,12 +47,12 @@ ANY = (("SECOND", 10, 10 * 10**9, 10**6), ("DAY", 1, 86_400 * 10**9, 10**8))
 
 def started_on(directory, ports, report=print):
     """A running engine whose segments are small."""
-    sizes = engine_module.JOURNAL_BYTES, engine_module.LOG_BYTES
-    engine_module.JOURNAL_BYTES = engine_module.LOG_BYTES = SEGMENT_BYTES
+    sizes = routing_module.JOURNAL_BYTES, routing_module.LOG_BYTES
+    routing_module.JOURNAL_BYTES = routing_module.LOG_BYTES = SEGMENT_BYTES
     try:
         return engine_on(directory, ports, report).start(START_S)
     finally:
-        engine_module.JOURNAL_BYTES, engine_module.LOG_BYTES = sizes
+        routing_module.JOURNAL_BYTES, routing_module.LOG_BYTES = sizes
 
 
 def engine_on(directory, ports, report):

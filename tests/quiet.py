@@ -78,3 +78,17 @@ class Quiet(World):
     def leaves(self):
         return sum((Decimal(order.leaves).scaleb(-order.instrument.quantity_decimals) for order in self.resting()),
                    Decimal(0))
+
+
+def quiet_worlds():
+    """For a fixture: a function that starts one, with the options of Quiet; in the end the books of all are right."""
+    worlds = []
+
+    def made(name, **options):
+        worlds.append(Quiet(name, **options))
+        return worlds[-1]
+
+    yield made
+    for world in worlds:
+        assert world.engine.orders.audit() == [] and world.engine.router.counts["faults"] == 0
+        world.engine.stop()

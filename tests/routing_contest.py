@@ -27,7 +27,7 @@ import numpy as np
 from orderflow._core.algos.patience import looks, share_at
 from orderflow._core.allocation import Splitter
 from orderflow._core.types import Side
-from orderflow.engine import BOARD_DEPTH
+from orderflow.routing import BOARD_DEPTH
 
 FEE_UNIT = 10**8
 WHOLE = 10**6

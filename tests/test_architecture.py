@@ -55,7 +55,8 @@ STAGES = """
 LAYERS = ("instrument", "joining", "complaints", "config", "_core", "redaction", "credentials", "exchanges",
           "simulator", "problems", "servers", "wiring", "parents", "run_start", "held", "residuals", "carried",
           "repair", "status", "watchdog", "limits", "refusals", "faults", "differences", "algorithms", "impact",
-          "placement", "fading", "scores", "crossing", "consolidated", "estimate", "engine", "research", "cli")
+          "placement", "fading", "scores", "crossing", "consolidated", "estimate", "metadata", "takeover", "routing",
+          "parent_orders", "supervision", "engine", "research", "cli")
 #: (importing layer, module): why it may.
 ALLOWED_IMPORTS = {
     ("instrument", "orderflow._core.types"): "numpy dtypes are derived from the structs, and declared nowhere else",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from orderflow._core.allocation import Splitter
 from orderflow._core.types import LEVEL_DTYPE, Side
-from orderflow.engine import BOARD_DEPTH
+from orderflow.routing import BOARD_DEPTH
 from tests import routing_contest
 from tests.routing_books import Exchange, Market, deal, dealt_market, recorded
 from tests.routing_contest import AT_ONCE, CONTESTANTS, FEE_UNIT, ROUTER, WALK, Splits, Task, Trial

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from orderflow.engine import BOARD_DEPTH
+from orderflow.routing import BOARD_DEPTH
 from orderflow.simulator import capture
 from orderflow.simulator.recorded_book import RecordedBook
 from tests.dealt_captures import DECIMALS, scaled, trading, write

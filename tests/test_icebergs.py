@@ -22,7 +22,7 @@ from orderflow.simulator.dialects.binance_spot import BinanceSpot
 from tests import doubtful
 from tests.ccxt_clients import client_of
 from tests.doubtful import EXCHANGES
-from tests.quiet import Quiet
+from tests.quiet import quiet_worlds
 
 #: Parts that the simulated exchanges allow, as the documents' own examples have it: ICEBERG_PARTS, and 1/15.
 MOST = {"alpha": 10, "gamma": 15}
@@ -30,15 +30,7 @@ MOST = {"alpha": 10, "gamma": 15}
 
 @pytest.fixture
 def make():
-    worlds = []
-
-    def made(name, **options):
-        worlds.append(Quiet(name, **options))
-        return worlds[-1]
-    yield made
-    for world in worlds:
-        assert world.engine.orders.audit() == [] and world.engine.router.counts["faults"] == 0
-        world.engine.stop()
+    yield from quiet_worlds()
 
 
 class Iceberg:

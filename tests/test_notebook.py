@@ -95,13 +95,13 @@ def test_a_notebook_shows_its_figures_and_warns_of_nothing(name, figures, reques
     assert [output["text"] for output in outputs if output.get("name") == "stderr"] == []
 
 
-def test_four_ways_fill_the_order_and_give_the_same_numbers_each_time(routing):
+def test_five_ways_fill_the_order_and_give_the_same_numbers_each_time(routing):
     found = answers(routing)
-    assert {float(one) for one in found["filled"]} == {30.0} and len(found["filled"]) == 8
+    assert {float(one) for one in found["filled"]} == {30.0} and len(found["filled"]) == 10
     assert found["audit"] == found["problems"] == []
     assert found["again"][0] == found["again"][1] and found["rows"][0] == found["rows"][1]
     shown = printed(next(cell for cell in routing.cells if cell.source.startswith("trees =")))
-    assert shown.count("BUY 30 BTC-USDT") == 4 and shown.count("├─ slice") > 16
+    assert shown.count("BUY 30 BTC-USDT") == 5 and shown.count("├─ slice") > 24
 
 
 def test_what_the_notebook_says_of_costs_is_so(routing):
@@ -111,7 +111,7 @@ def test_what_the_notebook_says_of_costs_is_so(routing):
     predicted, realised = found["predicted"], found["realised"]
     assert abs(realised[0] - predicted[0]) < 0.1 and found["estimated"] == pytest.approx(predicted[:2], rel=1e-9)
     assert all(real < 0.5 * told for real, told in zip(realised[1:], predicted[1:], strict=True))
-    assert found["z"][0] is None and all(one < -1 for one in found["z"][1:]) and found["why"] == [None] * 4
+    assert found["z"][0] is None and all(one < -1 for one in found["z"][1:]) and found["why"] == [None] * 5
     # at once nothing is traded meanwhile, and an order that was filled before it was acknowledged has no such time
     assert {name for name in found["missing"] if not name.endswith("_ns")} == {
         "vwap", "vwap_bps", "participation", "predicted_deviation_bps", "z_score", "not_predicted"}

@@ -12,7 +12,7 @@ from orderflow._core.types import Algorithm, Side
 from orderflow.research.replay import replay
 from orderflow.research.simulation import INSTRUMENT
 from tests.doubtful import EXCHANGES
-from tests.quiet import Quiet
+from tests.quiet import Quiet, quiet_worlds
 from tests.three_exchanges import engines
 
 #: Messages of a move: in place on Kraken, a cancel and a new order on Binance.
@@ -21,15 +21,7 @@ MOVE = {"alpha": 2, "gamma": 1}
 
 @pytest.fixture
 def make():
-    worlds = []
-
-    def made(name, **options):
-        worlds.append(Quiet(name, **options))
-        return worlds[-1]
-    yield made
-    for world in worlds:
-        assert world.engine.orders.audit() == [] and world.engine.router.counts["faults"] == 0
-        world.engine.stop()
+    yield from quiet_worlds()
 
 
 # --- the price -----------------------------------------------------------------------------------------------------

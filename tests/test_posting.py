@@ -13,7 +13,7 @@ from orderflow.research.replay import replay
 from orderflow.research.simulation import INSTRUMENT
 from tests.deciding import Deciding, listing
 from tests.doubtful import EXCHANGES
-from tests.quiet import Quiet
+from tests.quiet import Quiet, quiet_worlds
 from tests.three_exchanges import engines
 
 SECOND_NS = 10**9
@@ -31,15 +31,7 @@ def desk(tmp_path):
 
 @pytest.fixture
 def make():
-    worlds = []
-
-    def made(name, **options):
-        worlds.append(Quiet(name, **options))
-        return worlds[-1]
-    yield made
-    for world in worlds:
-        assert world.engine.orders.audit() == [] and world.engine.router.counts["faults"] == 0
-        world.engine.stop()
+    yield from quiet_worlds()
 
 
 def known(desk, queues, left, seconds=10):

@@ -167,7 +167,7 @@ def test_cancel(make):
 @pytest.fixture
 def four_timers(monkeypatch):
     """Routers that have room for four timers."""
-    monkeypatch.setattr("orderflow.engine.RouterLoop", functools.partial(RouterLoop, timer_capacity=4))
+    monkeypatch.setattr("orderflow.routing.RouterLoop", functools.partial(RouterLoop, timer_capacity=4))
 
 
 def test_what_ended_early_leaves_no_timer_behind(make, four_timers):

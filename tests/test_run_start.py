@@ -76,3 +76,15 @@ def test_one_of_another_version_says_what_is_missing(demonstration, change, mess
     change(fields)
     with pytest.raises(RunStartError, match=message):
         RunStart.load(fields)
+
+
+def test_native_objects_are_made_again_as_the_run_had_them(demonstration):
+    """By name and table; other listings than the run traded make another table, and that is said."""
+    directory, facts = demonstration
+    start = RunStart.load(next(journal.read(directory)).decode())
+    sessions, core = start.build()
+    assert core.listings == facts["listings"] and core.instruments == facts["instruments"]
+    assert [session.settings.name for session in sessions] == list(core.loops) == list(facts["assets"])
+    changed = [replace(start.listings[0], tick=2 * start.listings[0].tick), *start.listings[1:]]
+    with pytest.raises(RunStartError, match=f"another table than the run had.*orderflow {start.version}"):
+        replace(start, listings=changed).build()

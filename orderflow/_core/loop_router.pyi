@@ -26,7 +26,7 @@ class RouterLoop(Loop):
     def __init__(
         self,
         table: NDArray[np.void],
-        ports: Sequence[tuple[str, Ring, Ring | None, Ring | None, Doorbell]],
+        ports: Sequence[tuple[str, Ring, Ring | None, Ring | None, Doorbell, int]],
         board: Board,
         wake_pending: NDArray[np.uint8],
         strategy_pending: NDArray[np.uint8],

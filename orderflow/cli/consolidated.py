@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orderflow.cli import GOOD, output
-from orderflow.cli.application import BadUsage, CheckFailed
+from orderflow.cli.look import look
 
 if TYPE_CHECKING:
     from orderflow.config import Settings
@@ -35,28 +35,10 @@ def command(
 
     Fees are those of the configuration; what is quoted in another currency is converted (docs/joined-instruments.md).
     """
-    from orderflow.cli.estimate import look
-    from orderflow.cli.record import market_data
-    from orderflow.config import load
-    from orderflow.engine import EngineError
+    def answer(data: MarketData, settings: Settings) -> dict[str, Any]:
+        return _document(_book(data, settings, instrument), quantity, price, levels)
 
-    settings = load(configuration)
-    problems: list[str] = []
-    data = market_data(settings, problems.append, {})
-    try:
-        data.start()
-        if instrument not in data.instruments:
-            raise BadUsage(f"INSTRUMENT {instrument}: there are {', '.join(data.instruments)}")
-        look(data, instrument, seconds)
-        found = _document(_book(data, settings, instrument), quantity, price, levels)
-    except EngineError as error:
-        raise CheckFailed(str(error)) from None
-    except ValueError as error:
-        raise BadUsage(str(error)) from None
-    finally:
-        data.stop()
-    for problem in problems:
-        output.warn(problem)
+    found = look(configuration, instrument, seconds, answer)
     if as_json:
         output.result(found)
     else:

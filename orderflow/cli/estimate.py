@@ -2,22 +2,18 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orderflow.cli import GOOD, output
-from orderflow.cli.application import BadUsage, CheckFailed
+from orderflow.cli.look import look
 
 if TYPE_CHECKING:
     from orderflow.config import Settings
     from orderflow.estimate import Estimate, Point
     from orderflow.research.market_data import MarketData
-
-#: Books that are not LIVE by then are left out.
-PATIENCE_S = 30.0
 
 
 def command(
@@ -39,41 +35,15 @@ def command(
 
     Fees are those of the configuration. docs/algorithms.md says which models are used.
     """
-    from orderflow.cli.record import market_data
-    from orderflow.config import load
-    from orderflow.engine import EngineError
-    from orderflow.estimate import EstimateError
+    def answer(data: MarketData, settings: Settings) -> Estimate:
+        return _estimate(data, settings, instrument, side, quantity, daily_volume, daily_volatility, risk_aversion)
 
-    settings = load(configuration)
-    problems: list[str] = []
-    data = market_data(settings, problems.append, {})
-    try:
-        data.start()
-        if instrument not in data.instruments:
-            raise BadUsage(f"INSTRUMENT {instrument}: there are {', '.join(data.instruments)}")
-        look(data, instrument, seconds)
-        found = _estimate(data, settings, instrument, side, quantity, daily_volume, daily_volatility, risk_aversion)
-    except EngineError as error:
-        raise CheckFailed(str(error)) from None
-    except EstimateError as error:
-        raise CheckFailed("; ".join([str(error), *problems])) from None
-    except ValueError as error:
-        raise BadUsage(str(error)) from None
-    finally:
-        data.stop()
+    found = look(configuration, instrument, seconds, answer)
     if as_json:
         output.result(_document(found))
     else:
         _print(found)
     return GOOD
-
-
-def look(data: MarketData, instrument: str, seconds: float) -> None:
-    """Until its books are LIVE, and then for a while."""
-    began = time.monotonic()
-    indices = data.instruments[instrument].listings
-    data.run(PATIENCE_S, lambda: all(data.book_state(index) == "LIVE" for index in indices))
-    data.run(max(0.0, seconds - (time.monotonic() - began)))
 
 
 def _estimate(data: MarketData, settings: Settings, instrument: str, side: str, quantity: str, daily_volume: float,

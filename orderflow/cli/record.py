@@ -32,7 +32,7 @@ def command(
     """
     from orderflow.cli.run import ended_by_signal
     from orderflow.config import load
-    from orderflow.engine import EngineError
+    from orderflow.problems import EngineError
 
     settings = load(configuration)
     paths = files_of(file, list(settings.exchanges))

@@ -26,7 +26,7 @@ def command(
     followed to its end; 2 there is nothing to replay.
     """
     from orderflow._core.segments import SegmentError
-    from orderflow.engine import EngineError
+    from orderflow.problems import EngineError
     from orderflow.research.replay import ReplayError, replay
     from orderflow.run_start import RunStartError
 

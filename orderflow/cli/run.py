@@ -69,7 +69,7 @@ def command(
     """
     from orderflow._core.journal import JournalError
     from orderflow.config import ConfigError, check_required_limits, load
-    from orderflow.engine import EngineError
+    from orderflow.problems import EngineError
 
     settings = load(configuration)
     try:

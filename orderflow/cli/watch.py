@@ -28,7 +28,7 @@ def command(
     from orderflow.cli.record import market_data
     from orderflow.cli.run import STEP_S, books_line, ended_by_signal, watch_lines
     from orderflow.config import load
-    from orderflow.engine import EngineError
+    from orderflow.problems import EngineError
 
     settings = load(configuration)
     problems: list[str] = []

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from orderflow._core.doorbell import Doorbell
 from orderflow._core.types import BookState
-from orderflow.engine import EngineError, reasons
 from orderflow.exchanges.actions import Request
 from orderflow.exchanges.session import Session
 from orderflow.instrument import Instrument, Listing
 from orderflow.joining import Join, JoinError, joined
+from orderflow.metadata import reasons
+from orderflow.problems import EngineError
 from orderflow.servers.async_ import AsyncServer
 from orderflow.servers.capture_writer import CaptureWriter
 from orderflow.servers.connect import TIMEOUTS, Timeouts

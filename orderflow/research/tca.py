@@ -78,9 +78,9 @@ def analyse(directory, daily_volumes: Mapping[str, float] | None = None) -> Anal
     Raises
     ------
     SegmentError, RunStartError
-        The journal cannot be read; the message says what is wrong.
+        The journal cannot be read, or its recording is of another version of orderflow; the message says what is wrong.
     ValueError
-        There is no run, or its recording is of another version of orderflow; or a daily volume is not positive.
+        There is no run, or a daily volume is not positive.
     """
     for name, volume in (daily_volumes or {}).items():
         if not volume > 0:

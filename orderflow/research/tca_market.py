@@ -13,7 +13,6 @@ exchange's recording its books are not LIVE, and beyond the end of all of them n
 """
 from __future__ import annotations
 
-import hashlib
 import heapq
 import struct
 from collections.abc import Collection, Iterable, Iterator
@@ -28,15 +27,12 @@ from orderflow._core.board import BOARD_ENTRY_DTYPE
 from orderflow._core.conversion import converted
 from orderflow._core.types import TAPE_DTYPE, WAKE_DTYPE, BookState, Side, TapeKind
 from orderflow.consolidated import rates_of
-from orderflow.exchanges import session_for
-from orderflow.exchanges.session import SessionSettings
 from orderflow.instrument import RATE_DECIMALS
 from orderflow.research.replayed import TAPE_RECORDS
 from orderflow.research.tca_records import HALVES, TEN, Run
 from orderflow.research.tca_views import View
 from orderflow.servers.recorder import path_of
 from orderflow.servers.recorder import read as read_frames
-from orderflow.wiring import build_core
 
 #: The first word of types.Recorded: when it was taken.
 NOW = struct.Struct("<q")
@@ -140,6 +136,11 @@ class Market:
     run : Run
         The last one that was recorded there; `has_frames` says whether its files are there.
 
+    Raises
+    ------
+    RunStartError
+        This orderflow makes another table of its listings.
+
     Attributes
     ----------
     last_mids : dict of int -> (mid, time)
@@ -155,18 +156,10 @@ class Market:
 
     def __init__(self, directory, run: Run):
         self._directory, self._run = Path(directory), run
-        start = run.start
-        sessions = [session_for(exchange.protocol, SessionSettings(
-            exchange.name, symbols=tuple(item.symbol for item in start.listings if item.exchange == exchange.name),
-            depth=exchange.depth, lines=2 if exchange.doubled else 1, renew_after_ns=0))
-            for exchange in start.exchanges]
-        self._core = build_core(sessions, start.listings, borrows=False, unix_offset_ns=0, tape_records=TAPE_RECORDS)
-        if hashlib.sha256(self._core.table.tobytes()).hexdigest() != start.table_sha256:
-            raise ValueError(f"{directory}: the listings of run {run.epoch} give another table than the run had; it "
-                             f"was made by orderflow {start.version}: analyse it with that version")
+        _, self._core = run.start.build(TAPE_RECORDS)
         self.table = self._core.table
         self._prices = [_Prices() for _ in self._core.instruments]
-        self._rates = [(0, 0)] * len(start.listings)
+        self._rates = [(0, 0)] * len(self._core.listings)
         self._gives_rates = {int(row["rate_instrument"]) for row in self._core.table if row["conversion"]}
         self._ended: set[str] = set()       # exchanges whose recording has ended
         self._wanted: set[tuple[int, int]] = set()

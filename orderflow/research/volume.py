@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from orderflow._core.algos.volume_curve import BUCKETS
 from orderflow._core.types import TapeKind
 from orderflow.research import tca_journal
 from orderflow.research.tape import Tape
 from orderflow.research.tca_market import Market, Moment, has_frames
 
-#: Of a day (UTC), of five minutes each.
-BUCKETS = 288
-BUCKET_NS = 300 * 10**9
+#: Of the BUCKETS of a day (UTC).
+BUCKET_NS = 86_400 * 10**9 // BUCKETS
 
 
 def volume_curve(tapes: Sequence[Tape], symbol: str) -> np.ndarray:
@@ -66,7 +66,7 @@ def volume_curves(directory) -> dict[str, np.ndarray]:
     Raises
     ------
     SegmentError, RunStartError
-        The journal cannot be read.
+        The journal cannot be read, or its recording is of another version of orderflow.
     ValueError
         No run was recorded there, or nothing was traded.
     """

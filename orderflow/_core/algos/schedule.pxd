@@ -25,8 +25,10 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from orderflow._core.fixed cimport int128
 from orderflow._core.types cimport Algorithm
 
-cdef enum:
+cpdef enum:
     MOST_RANDOMNESS = 50        # so that the last slice has time
+
+cdef enum:
     PERCENT = 100
     DICE = 1 << 20              # faces
 

@@ -1,6 +1,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+MOST_RANDOMNESS: int
+
 def share_remaining(curvature: float, passed: float) -> float: ...
 def cumulative(
     algorithm: int,

@@ -12,7 +12,7 @@ Floats, because a forecast is no money: what comes out is whole lots. O(1). Rout
 """
 from libc.stdint cimport int64_t, uint32_t
 
-cdef enum:
+cpdef enum:
     BUCKETS = 288               # of five minutes
 
 cdef extern from *:

@@ -1,5 +1,7 @@
 from numpy.typing import ArrayLike
 
+BUCKETS: int
+
 class VolumeCurve:
     def __init__(self, volumes: ArrayLike) -> None: ...
     def expected(self, from_ns: int, to_ns: int) -> float: ...
