@@ -79,6 +79,7 @@ class Deciding:
         self.core, self.router = self.engine.core, self.engine.router
         self.table, self.now_ns, self.parents, self.read = self.core.table, START_NS, 0, 0
         self.out = {}               # orders that have not ended, by client order id
+        self.cancelled = []         # client order ids that a cancel was sent for
         self.boards = [np.zeros((), BOARD_ENTRY_DTYPE) for _ in self.listings]
         self.router.replay_state(0, TradingState.ACTIVE, self.now_ns)
         return self
@@ -117,6 +118,13 @@ class Deciding:
         self.router.replay_parent(record.tobytes(), self.now_ns)
         return self.orders()
 
+    def replace(self, quantity):
+        """Another quantity of the last parent order; its orders."""
+        record = np.zeros((), PARENT_ORDER_DTYPE)
+        record["parent_id"], record["kind"], record["quantity"] = self.parents, ParentKind.REPLACE_PARENT, quantity
+        self.router.replay_parent(record.tobytes(), self.tick())
+        return self.orders()
+
     def cancel(self):
         """The last parent order."""
         record = np.zeros((), PARENT_ORDER_DTYPE)
@@ -152,6 +160,8 @@ class Deciding:
                 if order["kind"] == ChildKind.NEW_ORDER:
                     found.append(order)
                     self.out[int(order["client_order_id"])] = order
+                elif order["kind"] == ChildKind.CANCEL_ORDER:
+                    self.cancelled.append(int(order["client_order_id"]))
         self.engine.drain_rings()
         return sorted(found, key=lambda order: int(order["listing"]))
 

@@ -49,6 +49,11 @@ def joins(desk, quantity, seconds, urgency, side=Side.BUY, **more):
                        urgency=urgency, **more)
 
 
+def whole(desk):
+    """What the last parent order is to have."""
+    return next(view.quantity for view in desk.engine.orders.parents() if view.parent_id == desk.parents)
+
+
 def wanted(quantity, queues, left, seconds, urgency, seen=10.003):
     """By the condition of an optimum, solved slowly: what each queue gets."""
     saved = [min(ASK * (1 + taker) for taker in FEES[1]) - BID * (1 + maker) for maker in FEES[0]]
@@ -150,6 +155,37 @@ def test_nobody_is_shown_more_than_its_display(desk):
     known(desk, (300, 200, 100), (500, 500, 500))
     sent = joins(desk, 4000, 60, 50, display=40)
     assert [int(one["quantity"]) for one in sent] == [40, 40, 40]
+
+
+def test_more_of_it_leaves_what_waits_in_its_place_and_less_of_it_does_not(desk):
+    known(desk, (300, 200, 100), (500, 500, 500))
+    sent = joins(desk, 3000, 60, 50)
+    assert len(sent) == 3
+    desk.replace(3500)
+    assert desk.cancelled == [] and whole(desk) == 3500
+    desk.replace(2500)
+    assert desk.cancelled == [int(one["client_order_id"]) for one in sent]
+    for one in list(desk.out.values()):
+        desk.report(one, ExecType.REPORT_CANCELED)
+    assert whole(desk) == 2500 and desk.engine.orders.audit() == []
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_its_last_looks_come_close_to_its_end(make, name):
+    """What left the queue before leaves it no more, and no book changes: it crosses all the same, a quarter of a second
+    before its end, where half of it would not have been filled in time."""
+    world = make(name)
+    best, ask = world.stand(quantity="0.01")
+    for _ in range(40):
+        number = world.quote(Side.BUY, best, "0.1")
+        world.run(0.25)
+        world.leave(number)
+        world.run(0.25)
+    parent = world.engine.submit(INSTRUMENT, "buy", "0.05", algorithm="join", seconds=30)
+    world.run(29)
+    assert world.engine.parent(parent).filled == 0 and world.only.price == best
+    state = world.engine.wait(parent, 2)
+    assert (state.reason, state.filled) == ("OK", Decimal("0.05")) and state.average_price > world.price(best)
 
 
 LOTS = (PLAIN[0], replace(PLAIN[1], lot=Decimal(7), minimum_quantity=Decimal(70)),

@@ -41,6 +41,7 @@ from orderflow._core.types cimport Amends, BoardEntry, Conversion, Listing, Orde
 
 cdef enum:
     LOOKS = 32                  # while an order waits: its chance falls with time alone
+    LAST_LOOKS = 4              # of what is left of its time, one part of so many
     LEAST_LOOK_NS = 10_000_000
     TOO_MUCH = 2                # one part of so many
     TOO_MUCH_IN_PLACE = 4
@@ -371,8 +372,8 @@ cdef nogil:
         look_at_market(self, parent, now_ns, &market)
         stand(self, slot, &market, &standing, now_ns)
         if parent.wanted_quantity:
-            if standing.out:
-                withdraw(self, slot, now_ns)
+            if standing.out and parent.wanted_quantity < parent.filled + parent.working + parent.in_doubt:
+                withdraw(self, slot, now_ns)        # it cannot be less before less is out
                 return 0
             take_wanted(self, slot, now_ns)
             if parent.closing:
@@ -397,14 +398,15 @@ cdef nogil:
         return must
 
     inline void look_later(RouterState *self, uint32_t slot, const Market *market, int64_t now_ns) noexcept:
+        """Its chances fall though nothing happens, and faster and faster."""
         cdef Parent *parent = &self.table.parents[slot]
         cdef int64_t length = parent.order.end_ns - parent.order.start_ns
         cdef int64_t step, at_ns
         if pacing.is_paced(parent.order.algorithm):
             length = length // parent.order.slices
         step = length // LOOKS
+        if market.left_ns // LAST_LOOKS < step:
+            step = market.left_ns // LAST_LOOKS
         at_ns = now_ns + (step if step > LEAST_LOOK_NS else <int64_t>LEAST_LOOK_NS)
-        if market.left_ns > 0 and at_ns > now_ns + market.left_ns:
-            at_ns = now_ns + market.left_ns
         if at_ns < parent.order.end_ns:
             pegging.look_at(self, slot, at_ns, now_ns)
