@@ -34,7 +34,7 @@ STAGES = """
     pending kill rates gate account reconciliation recovery held_orders waiting_cancels paper_levels paper_queue
     paper_reports paper exchange_state events recording publication execution_reports evidence rounds connections
     order_entry cancelling market_data exchange
-    arrivals router_state posted_orders halts parent_reports router_faults converted_listings router_view minimums
+    arrivals router_state posted_orders pauses parent_reports router_faults converted_listings router_view minimums
     decisions child_orders paced_parents parent_changes pegging queues resting_parents posting parent_checks taking
     staggering routing rate_changes
     router strategizer

@@ -340,6 +340,10 @@ def test_every_reason_for_leaving_an_exchange_out_is_told(make, tmp_path):
     deciding.now_ns = until
     assert len(deciding.submit(BUY, 20, 950, 0b00001, Algorithm.RESTING)) == 1
     assert submit(allowed=0b00001)[ALPHA] == LeftOut.ONE_AT_A_TIME
+    [order] = deciding.show(GAMMA, [(99, 90)], [(101, 90)])[:1] or deciding.submit(BUY, 21, 0, 0b00100)
+    deciding.report(order, ExecType.REPORT_REJECTED, Reason.INSUFFICIENT_FUNDS)
+    deciding.show(GAMMA, [(99, 90)], [(101, 90)])
+    assert submit(allowed=0b00100)[GAMMA] == LeftOut.NO_FUNDS
     others = {LeftOut.OTHER_CHOSEN, LeftOut.WAITS_FOR_BETTER, LeftOut.SENT_LATER, LeftOut.NO_RATE,       # elsewhere
               LeftOut.CONDITION_NOT_MET}
     assert set(told) == set(LeftOut) - others

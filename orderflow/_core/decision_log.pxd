@@ -44,10 +44,11 @@ cpdef enum LeftOut:             # why a listing could be given nothing
     KILLED_EXCHANGE = 9
     ONLY_REDUCES = 10           # and there is nothing to reduce
     NO_RATE = 11                # nobody quotes what its currency costs in the instrument's
-    OTHER_CHOSEN = 12           # RoutePolicy.SINGLE. From here on it was looked at
-    WAITS_FOR_BETTER = 13       # a patient parent does not pay so much yet
-    SENT_LATER = 14             # so that it arrives with the orders to slower exchanges
-    CONDITION_NOT_MET = 15      # of MINIMAL_IMPACT and LIQUIDITY_SEEKING, by its book
+    NO_FUNDS = 12               # for this side, as the exchange said a moment ago
+    OTHER_CHOSEN = 13           # RoutePolicy.SINGLE. From here on it was looked at
+    WAITS_FOR_BETTER = 14       # a patient parent does not pay so much yet
+    SENT_LATER = 15             # so that it arrives with the orders to slower exchanges
+    CONDITION_NOT_MET = 16      # of MINIMAL_IMPACT and LIQUIDITY_SEEKING, by its book
 
 
 cdef struct Exact:              # a Wide as it is written: high * 2**128 + middle * 2**64 + low

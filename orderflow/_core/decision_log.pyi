@@ -33,10 +33,11 @@ class LeftOut(IntEnum):
     KILLED_EXCHANGE = 9
     ONLY_REDUCES = 10
     NO_RATE = 11
-    OTHER_CHOSEN = 12
-    WAITS_FOR_BETTER = 13
-    SENT_LATER = 14
-    CONDITION_NOT_MET = 15
+    NO_FUNDS = 12
+    OTHER_CHOSEN = 13
+    WAITS_FOR_BETTER = 14
+    SENT_LATER = 15
+    CONDITION_NOT_MET = 16
 
 class Decided(NamedTuple):
     head: np.void

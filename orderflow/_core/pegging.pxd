@@ -156,7 +156,7 @@ cdef nogil:
         cdef uint32_t k, i
         for k in range(self.first[parent.order.instrument + 1] - begin):
             i = self.members[begin + k]
-            if (parent.order.listings and not (parent.order.listings >> k) & 1) or not usable(self, i, now_ns):
+            if (parent.order.listings and not (parent.order.listings >> k) & 1) or not usable(self, i, side, now_ns):
                 continue
             price = pegged(self, parent, i, now_ns)
             if price <= 0 or not is_enough(self, i, quantity, price):
@@ -171,7 +171,7 @@ cdef nogil:
         """Whether a parent's order may be placed or moved now. Where only a token is missing it is looked at again as
         soon as there is one."""
         cdef Parent *parent = &self.table.parents[slot]
-        if parent.paused or not usable(self, listing, now_ns):
+        if parent.paused or not usable(self, listing, parent.order.side, now_ns):
             return False
         if token_bucket.has_token(&parent.moves, now_ns, 0):
             return True

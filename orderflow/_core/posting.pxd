@@ -117,7 +117,8 @@ cdef nogil:
         market.left_ns = horizon_ns(parent) - now_ns
         for k in range(self.first[parent.order.instrument + 1] - begin):
             i = self.members[begin + k]
-            if (parent.order.listings and not (parent.order.listings >> k) & 1) or not is_tradable(self, i, now_ns):
+            if ((parent.order.listings and not (parent.order.listings >> k) & 1)
+                    or not is_tradable(self, i, market.side, now_ns)):
                 continue
             view = &self.views[i]
             if (view.ask_count if market.side == Side.BUY else view.bid_count) == 0:
@@ -225,6 +226,11 @@ cdef nogil:
         if pegging.may_move(self, slot, listing, now_ns):
             change(self, slot, at, Amends.AMENDS_QUANTITY_DOWN, price, order.cumulative + smaller, standing, now_ns)
 
+    inline bint comes_back(uint8_t reason) noexcept:
+        """Whether an order that ended for that reason may be placed again some time."""
+        return (reason == Reason.POST_ONLY_WOULD_TAKE or reason == Reason.LISTING_HALTED
+                or reason == Reason.INSUFFICIENT_FUNDS)
+
     inline void stand(RouterState *self, uint32_t slot, const Market *market, Standing *standing,
                       int64_t now_ns) noexcept:
         """All that is out in books."""
@@ -240,8 +246,7 @@ cdef nogil:
             elif posted.order:
                 at = order_table.find(self.table, posted.order, posted.slot)
                 if at != <uint32_t>NONE and passive.ended_by_itself(&self.table.orders[at]):
-                    posted.refused = (self.table.orders[at].reason != Reason.POST_ONLY_WOULD_TAKE
-                                      and self.table.orders[at].reason != Reason.LISTING_HALTED)
+                    posted.refused = not comes_back(self.table.orders[at].reason)
                 posted.order = 0
 
     inline uint32_t find_places(RouterState *self, uint32_t slot, const Market *market, Place *places, Queue *found,
@@ -259,10 +264,10 @@ cdef nogil:
         for k in range(members(self, slot)):
             i = self.members[begin + k]
             if ((parent.order.listings and not (parent.order.listings >> k) & 1) or posted_at(self, slot, k).refused
-                    or out_at(self, slot, k) != <uint32_t>NONE or not is_tradable(self, i, now_ns)):
+                    or out_at(self, slot, k) != <uint32_t>NONE or not is_tradable(self, i, market.side, now_ns)):
                 continue
             price = pegging.pegged(self, parent, i, now_ns)
-            place.held = price == pegging.UNCLEAR or not usable(self, i, now_ns)
+            place.held = price == pegging.UNCLEAR or not usable(self, i, market.side, now_ns)
             if price == pegging.UNCLEAR:
                 pegging.look_at(self, slot, now_ns + pegging.LINGER_NS, now_ns)
                 price = queues.side_of(&self.views[i], market.side)[0].price

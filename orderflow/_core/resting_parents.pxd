@@ -150,7 +150,7 @@ cdef nogil:
             return
         if passive.follows(parent.order.algorithm) and not pegging.may_move(self, slot, index, now_ns):
             return
-        left_out = why_left_out(self, index, now_ns)
+        left_out = why_left_out(self, index, parent.order.side, now_ns)
         if left_out:
             decisions.record_rest(self, slot, index, plan.quantity, plan.price, left_out, Reason.OK, now_ns, cause_ns)
             return

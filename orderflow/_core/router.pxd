@@ -19,8 +19,8 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from orderflow._core cimport (
-    active_parents, arrivals, consolidated, crash_point, halts, input_log, journal, kill, order_states, order_table,
-    orders, pacing, passive, pending, residuals, risk, risk_rates, timers)
+    active_parents, arrivals, consolidated, crash_point, input_log, journal, kill, order_states, order_table, orders,
+    pacing, passive, pauses, pending, residuals, risk, risk_rates, timers)
 from orderflow._core.algos cimport patience
 from orderflow._core.child_orders cimport ask, blocks, drop_timer, own_report, pursue
 from orderflow._core.kill cimport KillCause, KillScope
@@ -221,7 +221,7 @@ cdef nogil:
         state = &self.states[order.child.listing]
         if state.tried == report.client_order_id:
             state.tried = 0
-        halts.hear(state, report, now_ns)
+        pauses.hear(state, report, order.child.side, now_ns)
         state.under_way += blocks(order, outcome.status)
         state.under_way -= blocks(order, outcome.status_before)
         if order_states.is_terminal(outcome.status) and not order_states.is_terminal(outcome.status_before):

@@ -59,20 +59,25 @@ cdef struct Change:             # that we have asked for at a price: the book ma
     int64_t sent_ns             # monotonic
 
 
+cdef struct Pause:              # nothing is sent to a listing (pauses.pxd)
+    int64_t until_ns
+    uint8_t times               # that it was refused in a row
+
+
 cdef struct ListingState:
     Change changes[2][CHANGES]  # of orders that rest, buys and sells; the oldest is overwritten
     int128 volume               # traded in this run, ours included; instrument scale
     uint64_t traded             # what the board said of that last
     uint64_t spent_version      # of the book when our last order there ended; nothing newer was seen yet
     int64_t limited_until_ns    # its exchange had no room for an order: not before
-    int64_t halted_until_ns     # its exchange has halted it: not before
     int64_t cautious_until_ns   # until then one order after the other, so that not every parent's is refused
     uint64_t tried              # the order that it waits for then, 0 = none
     Arrivals arrivals
     uint32_t spent_epoch
     uint32_t under_way          # children of ours that block it (see `blocks`)
     uint32_t changed[2]         # how many ever
-    uint8_t halts               # how often it was found halted in a row (halts.pxd)
+    Pause halted
+    Pause short_of[2]           # of funds to buy, and of something to sell
     BestQueue queues[2]         # of bids and of asks
     Recent spread               # listing scale times nanoseconds
     uint64_t taken[2]           # what the board said of trades that took bids, and asks, last

@@ -4,7 +4,7 @@ Router thread only.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from orderflow._core cimport board, conversion, input_log, risk
+from orderflow._core cimport board, conversion, input_log, pauses, risk
 from orderflow._core.algos cimport usual
 from orderflow._core.converted_listings cimport can_convert, rate_for
 from orderflow._core.decision_log cimport LeftOut
@@ -78,17 +78,17 @@ cdef nogil:
         return True
 
     inline bint is_halted(const RouterState *self, uint32_t listing, int64_t now_ns) noexcept:
-        return self.listings[listing].halted or now_ns < self.states[listing].halted_until_ns
+        return self.listings[listing].halted or now_ns < self.states[listing].halted.until_ns
 
-    inline bint is_tradable(const RouterState *self, uint32_t listing, int64_t now_ns) noexcept:
-        """Whether it can be traded on, now or when what we have under way there has ended."""
+    inline bint is_tradable(const RouterState *self, uint32_t listing, uint8_t side, int64_t now_ns) noexcept:
+        """Whether a side can be traded there, now or when what we have under way there has ended."""
         return (self.views[listing].book_state == BookState.LIVE and not is_halted(self, listing, now_ns)
-                and can_convert(self, listing)
+                and can_convert(self, listing) and not pauses.is_short(&self.states[listing], side, now_ns)
                 and self.ports[self.listings[listing].exchange].orders is not NULL
                 and not self.killed >> self.listings[listing].exchange & 1)
 
-    inline uint8_t why_left_out(const RouterState *self, uint32_t listing, int64_t now_ns) noexcept:
-        """LeftOut: why no order can be sent there now, the first reason that there is."""
+    inline uint8_t why_left_out(const RouterState *self, uint32_t listing, uint8_t side, int64_t now_ns) noexcept:
+        """LeftOut: why no order of a side can be sent there now, the first reason that there is."""
         cdef const BoardEntry *view = &self.views[listing]
         cdef const ListingState *state = &self.states[listing]
         if view.book_state != BookState.LIVE:
@@ -109,8 +109,10 @@ cdef nogil:
             return LeftOut.TAKES_NO_ORDERS
         if self.killed >> self.listings[listing].exchange & 1:
             return LeftOut.KILLED_EXCHANGE
+        if pauses.is_short(state, side, now_ns):
+            return LeftOut.NO_FUNDS
         return LeftOut.NOT_LEFT_OUT
 
-    inline bint usable(const RouterState *self, uint32_t listing, int64_t now_ns) noexcept:
-        """Whether an order can be sent there now."""
-        return why_left_out(self, listing, now_ns) == LeftOut.NOT_LEFT_OUT
+    inline bint usable(const RouterState *self, uint32_t listing, uint8_t side, int64_t now_ns) noexcept:
+        """Whether an order of a side can be sent there now."""
+        return why_left_out(self, listing, side, now_ns) == LeftOut.NOT_LEFT_OUT

@@ -62,7 +62,7 @@ cdef nogil:
             if order.listings and not (order.listings >> k) & 1:
                 notes.left_out[k] = LeftOut.NOT_ALLOWED
             else:
-                notes.left_out[k] = why_left_out(self, i, now_ns)
+                notes.left_out[k] = why_left_out(self, i, order.side, now_ns)
             offers[k].usable = notes.left_out[k] == LeftOut.NOT_LEFT_OUT
             notes.surcharges[k] = offers[k].listing.taker_fee - self.listings[i].taker_fee
             caps[k].quantity = INT64_MAX
@@ -169,7 +169,7 @@ cdef nogil:
                 if dearest == 0 or (price > dearest if side == Side.BUY else price < dearest):
                     dearest = price
             if (offers[k].count > 0 and (order.listings == 0 or (order.listings >> k) & 1)
-                    and is_tradable(self, offers[k].listing.index, now_ns)):
+                    and is_tradable(self, offers[k].listing.index, side, now_ns)):
                 price = consolidated.all_in_price(&offers[k], side, 0)
                 if best == 0 or (price < best if side == Side.BUY else price > best):
                     best = price

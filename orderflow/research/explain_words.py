@@ -28,6 +28,7 @@ WHY = {
     LeftOut.TAKES_NO_ORDERS: "no orders are sent there",
     LeftOut.KILLED_EXCHANGE: "it was killed",
     LeftOut.ONLY_REDUCES: "only what reduces the position there passes, and there was nothing to reduce",
+    LeftOut.NO_FUNDS: "the account had no funds for that there, as the exchange had said",
     LeftOut.NO_RATE: "nobody quoted what its currency costs",
     LeftOut.WAITS_FOR_BETTER: "the order has time, and does not pay so much yet",
     LeftOut.SENT_LATER: "its order is sent later, to arrive with those to slower exchanges",

@@ -1,8 +1,9 @@
-"""A listing that its exchange halts drops out by the exchange's own word, and comes back by itself."""
+"""A listing that its exchange halts, or where we have no funds, drops out by the exchange's own word and comes back by
+itself."""
 import pytest
 
 from orderflow._core.decision_log import LeftOut
-from orderflow._core.types import ExecType, Reason, Side
+from orderflow._core.types import Algorithm, ExecType, Reason, Side
 from tests.deciding import Deciding, listing
 
 ALPHA, BETA = 0, 1
@@ -79,6 +80,67 @@ def test_the_first_order_that_it_takes_brings_it_back(desk):
     order, = bought(desk)
     assert order["listing"] == ALPHA
     halted(desk, order)                             # and the next halt begins with a second again
+    desk.clear()
+    desk.now_ns += SECOND_NS
+    order, = bought(desk)
+    assert order["listing"] == ALPHA
+
+
+def poor(desk, order):
+    """The exchange says that the account has not enough; the orders that follow."""
+    return desk.report(order, ExecType.REPORT_REJECTED, Reason.INSUFFICIENT_FUNDS)
+
+
+def sold(desk):
+    """Where a sale goes, after both books have changed."""
+    for index, bid in ((BETA, 98), (ALPHA, 99)):
+        desk.show(index, [(bid, 50)], [(103 if index == BETA else 101, 50)])
+    return desk.submit(Side.SELL, 5 + desk.parents % 40)
+
+
+def test_without_funds_to_buy_only_sales_go_there(desk):
+    order, = bought(desk)
+    again, = poor(desk, order)
+    assert (order["listing"], again["listing"]) == (ALPHA, BETA)
+    desk.report(again, ExecType.REPORT_CANCELED)
+    desk.clear()
+    order, = bought(desk)
+    assert order["listing"] == BETA and desk.decisions()[-1].parts["left_out"][ALPHA] == LeftOut.NO_FUNDS
+    desk.clear()
+    order, = sold(desk)
+    assert order["listing"] == ALPHA
+
+
+def test_a_sale_there_brings_funds(desk):
+    order, = bought(desk)
+    poor(desk, order)
+    desk.clear()
+    order, = sold(desk)
+    desk.report(order, ExecType.REPORT_FILL, trade_id=1, last_price=99, last_quantity=order["quantity"],
+                cumulative_quantity=order["quantity"])
+    order, = bought(desk)
+    assert order["listing"] == ALPHA
+
+
+def test_funds_that_come_from_elsewhere_are_noticed(desk):
+    order, = bought(desk)
+    poor(desk, order)
+    desk.clear()
+    desk.now_ns += SECOND_NS
+    order, = bought(desk)
+    assert order["listing"] == ALPHA
+    poor(desk, order)
+    desk.clear()
+    desk.now_ns += SECOND_NS
+    order, = bought(desk)
+    assert order["listing"] == BETA                 # two seconds this time
+
+
+def test_what_was_on_its_way_when_a_halt_became_known_does_not_make_it_longer(desk):
+    first, = desk.submit(Side.BUY, 31, 95, 0b01, Algorithm.RESTING)
+    second, = desk.submit(Side.BUY, 30, allowed=0b01)
+    halted(desk, first)
+    halted(desk, second)
     desk.clear()
     desk.now_ns += SECOND_NS
     order, = bought(desk)
