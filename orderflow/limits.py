@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -168,7 +169,7 @@ def currencies_of(listings: Sequence[Listing], instruments: Sequence[Instrument]
 
 def risk_book(table: np.ndarray, listings: Sequence[Listing], instruments: Sequence[Instrument],
               exchanges: Sequence[str], strategies: Sequence[str], limits: RiskLimits, *, orders: int,
-              parents: int) -> RiskBook:
+              parents: int, assets: Mapping[str, Sequence[str]] = MappingProxyType({})) -> RiskBook:
     """Risk with all its limits set.
 
     Parameters
@@ -178,6 +179,8 @@ def risk_book(table: np.ndarray, listings: Sequence[Listing], instruments: Seque
         Names in index order.
     strategies : sequence of str
         The same; MANUAL comes first.
+    assets : mapping of str to sequence of str
+        By exchange: its asset table, where what the account holds will be heard (purses.pxd).
 
     Raises
     ------
@@ -191,6 +194,11 @@ def risk_book(table: np.ndarray, listings: Sequence[Listing], instruments: Seque
     currencies = currencies_of(listings, instruments)
     risk = RiskBook(table, orders=orders, parents=parents, strategies=len(strategies),
                     currencies=[currencies.index(listings[item.listings[0]].priced_in) for item in instruments])
+    numbers = [{asset: number for number, asset in enumerate(assets.get(name, ()))} for name in exchanges]
+    places = [numbers[int(exchange)] for exchange in table["exchange"]]
+    risk.set_purses([len(each) for each in numbers],
+                    [place.get(item.base) for place, item in zip(places, listings, strict=True)],
+                    [place.get(item.quote) for place, item in zip(places, listings, strict=True)])
     for item in instruments:
         if item.name in limits.instruments:
             _limit_instrument(risk, item, listings, limits)

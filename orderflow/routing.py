@@ -142,7 +142,8 @@ class Routing:
         try:
             day_begins = time_of_day_ns(plan.limits.total.day_begins, "total day_begins")
             self.risk = risk_book(core.table, core.listings, core.instruments, list(core.loops),
-                                  plan.strategy_names, plan.limits, **room)
+                                  plan.strategy_names, plan.limits, **room,
+                                  assets={session.settings.name: session.assets for session in sessions})
         except ValueError as error:
             raise EngineError(f"limits: {error}") from None
         takeover.count_positions(self.risk, self.orders, len(core.listings))

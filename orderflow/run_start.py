@@ -148,6 +148,8 @@ class RunStart:
         if hashlib.sha256(core.table.tobytes()).hexdigest() != self.table_sha256:
             raise RunStartError("the listings of the run give another table than the run had: it was made by orderflow "
                                 f"{self.version}, use that version for it")
+        for session, exchange in zip(sessions, self.exchanges, strict=True):
+            session.assets = list(exchange.assets)          # as the reports of the run number them
         return sessions, core
 
     def fields(self) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from orderflow.wiring import build_core
 
 NAMES = ("alpha", "beta", "gamma", "delta", "echo")
 INSTRUMENT = "BTC-USDT"
+ASSETS = ("BTC", "USDT")        # of every exchange, by number
 START_NS = 1_000_000_000_000
 STEP_NS = 1_000_000
 KILLED = 0xFFFF                 # router.KILLED
@@ -72,7 +73,8 @@ class Deciding:
         core = build_core(sessions, listings, borrows=False, unix_offset_ns=0)
         start = RunStart.of(core, sessions, policy=policy, limits=LIMITS.document(), recorded=False,
                             strategies=["manual"], instance=1, volume_curves={}, arrivals={})
-        self.start = replace(start, exchanges=[replace(one, trades=one.name != "echo") for one in start.exchanges])
+        self.start = replace(start, exchanges=[replace(one, trades=one.name != "echo", assets=list(ASSETS))
+                                               for one in start.exchanges])
 
     def __enter__(self):
         self.engine = Engine.for_replay(self.start, 1, self.directory, Carried(), START_NS)
@@ -140,9 +142,17 @@ class Deciding:
         for name, value in fields.items():
             record[name] = value
         if kind != ExecType.REPORT_SENT:
-            self.out.pop(int(order["client_order_id"]))
+            self.out.pop(int(order["client_order_id"]), None)
         self.router.replay_report(int(order["listing"]), record.tobytes(), self.now_ns)
         return self.orders()
+
+    def tell(self, index, kind, **fields):
+        """A report about the account of a listing's exchange, not about an order."""
+        record = np.zeros((), EXECUTION_REPORT_DTYPE)
+        record["listing"], record["exec_type"], record["receive_ns"] = index, kind, self.tick()
+        for name, value in fields.items():
+            record[name] = value
+        self.router.replay_report(index, record.tobytes(), self.now_ns)
 
     def clear(self):
         """Nothing is wanted any more, and nothing is out."""

@@ -22,7 +22,8 @@ STAGES = """
     algos/placing
     window ladder book tape known_depth quotes integrity arbitration signals
     order_states positions parents iceberg passive pacing order_table active_parents orders
-    risk_state risk_exposure risk_price risk_rates risk_own_orders risk_money risk segments flusher journal_scan journal
+    purses risk_state risk_exposure risk_price risk_rates risk_own_orders risk_money risk
+    segments flusher journal_scan journal
     input_log residuals
     decision_log
     strategy

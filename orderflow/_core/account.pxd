@@ -19,10 +19,10 @@ from orderflow._core.codec cimport NO_ASSET, symbol_hash
 from orderflow._core.fixed cimport int128
 from orderflow._core.gate cimport SentOrder
 from orderflow._core.index_map cimport IndexMap
+from orderflow._core.purses cimport AMOUNT_DECIMALS, at_scale
 from orderflow._core.types cimport ExecType, ExecutionReport, Listing, Side
 
 cdef enum:
-    AMOUNT_DECIMALS = 18
     SEEN_FILLS = 16384          # a power of two
     MOST_CHANGES = 4096         # of balances within one round
     MOST_CANDIDATES = 16
@@ -125,16 +125,6 @@ cdef struct Account:
 
 cdef nogil:
     # --- amounts -------------------------------------------------------------------------------------------------
-
-    inline int128 at_scale(int128 value, int decimals) noexcept:
-        """In 1e-18; what is finer is cut off."""
-        while decimals < AMOUNT_DECIMALS:
-            value = value * 10
-            decimals += 1
-        while decimals > AMOUNT_DECIMALS:
-            value = value / 10
-            decimals -= 1
-        return value
 
     inline void set_held(ExecutionReport *report, int128 amount) noexcept:
         """What is held of an asset, in 1e-18, exact: with the most decimals that go into 64 bits, and the rest."""

@@ -30,9 +30,9 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from orderflow._core cimport account
-from orderflow._core.account cimport (
-    AMOUNT_DECIMALS, MOST_CANDIDATES, MOST_STRANGE, Account, AssetBook, RoundState, StrangeOrder)
+from orderflow._core.account cimport MOST_CANDIDATES, MOST_STRANGE, Account, AssetBook, RoundState, StrangeOrder
 from orderflow._core.fixed cimport int128
+from orderflow._core.purses cimport AMOUNT_DECIMALS, at_scale
 from orderflow._core.types cimport ExecutionReport
 
 cdef enum:
@@ -74,7 +74,7 @@ cdef nogil:
         if asset >= self.asset_count:
             return
         book = &self.assets[asset]
-        told = account.at_scale(amount, decimals)
+        told = at_scale(amount, decimals)
         book.told = book.told + told
         if book.told_decimals == UNTOLD or decimals > book.told_decimals:
             book.told_decimals = decimals
@@ -109,7 +109,7 @@ cdef nogil:
         cdef int decimals = USUAL_DECIMALS if book.told_decimals == UNTOLD else book.told_decimals
         if book.fills == 0:
             return 0
-        unit = account.at_scale(unit, decimals if decimals < AMOUNT_DECIMALS else <int>AMOUNT_DECIMALS)
+        unit = at_scale(unit, decimals if decimals < AMOUNT_DECIMALS else <int>AMOUNT_DECIMALS)
         return unit * (fills + 1)
 
     inline bint is_near(int128 left, int128 right, int128 most) noexcept:

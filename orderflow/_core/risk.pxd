@@ -25,9 +25,10 @@ All checks together are a few dozen comparisons of integers, products in 128 bit
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core cimport (
-    iceberg, order_states, risk_exposure, risk_money, risk_own_orders, risk_price, risk_rates, wide)
+    iceberg, order_states, purses, risk_exposure, risk_money, risk_own_orders, risk_price, risk_rates, wide)
 from orderflow._core.fixed cimport int128
 from orderflow._core.order_states cimport Order
+from orderflow._core.purses cimport AMOUNT_DECIMALS
 from orderflow._core.risk_state cimport (
     Commitment, Decision, Drift, Exposure, Feed, Held, ListingBooks, ListingLimits, Money, Refusal, Risk, Stake,
     Strategy, refuse, stake_of)
@@ -36,7 +37,6 @@ from orderflow._core.types cimport (
 
 cdef enum:
     PASSED = 0xA5               # ChildOrder.risk_code of an approved order; 0 = nobody looked at it
-    AMOUNT_DECIMALS = 18        # of amounts of an asset, whatever listing they are about
 
 
 cdef struct Approved:           # written by `check` only
@@ -169,6 +169,7 @@ cdef nogil:
         held.client_order_id = order.child.client_order_id
         held.notional = 0
         held.committed = 0
+        held.tied = 0
         held.filled = 0
         held.price = order.child.price
         held.quantity = order.child.quantity
@@ -195,8 +196,11 @@ cdef nogil:
         cdef int128 more_committed = wide.product(committed - held.committed, limits.quantity_factor)
         cdef int128 more_filled = wide.product(filled - held.filled, limits.quantity_factor)
         cdef int128 more_open = more_committed - more_filled
+        cdef int128 tied = purses.needed(&risk.listings[held.listing], held.side, held.price, committed - filled)
         held.committed = committed
         held.filled = filled
+        purses.tie(&risk.purses, &risk.listings[held.listing], held.side, tied - held.tied)
+        held.tied = tied
         if commitment.parent_id == held.parent_id:
             commitment.committed += <int64_t>more_committed
         if held.side == Side.BUY:

@@ -5,9 +5,10 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
-from orderflow._core cimport risk_money, risk_rates
+from orderflow._core cimport purses, risk_money, risk_rates
 from orderflow._core.memory cimport zeroed
 from orderflow._core.order_table cimport OrderTable
+from orderflow._core.purses cimport Purse, Purses
 from orderflow._core.risk_state cimport FRACTION, NOBODY, Throttle
 from orderflow._core.token_bucket cimport TokenBucket
 from orderflow._core.types cimport Conversion
@@ -74,6 +75,7 @@ cdef class RiskBook:
         self.listings_owner = np.ascontiguousarray(listings)
         cdef const unsigned char[::1] raw = self.listings_owner.view(np.uint8)
         self.listings = <const Listing *>&raw[0]
+        self.risk.listings = self.listings
         self.risk.listing_count = len(listings)
         self.risk.instrument_count = int(listings["instrument"].max()) + 1
         self.risk.exchange_count = int(listings["exchange"].max()) + 1
@@ -162,6 +164,57 @@ cdef class RiskBook:
         free(self.risk.strategies)
         free(self.risk.stakes)
         free(self.risk.money)
+        free(self.risk.purses.purses)
+        free(self.risk.purses.first)
+        free(self.risk.purses.bases)
+        free(self.risk.purses.quotes)
+
+    def set_purses(self, counts, bases, quotes):
+        """What accounts hold is heard from now on (purses.pxd); to be called once, before any order.
+
+        Parameters
+        ----------
+        counts : sequence of int
+            By exchange: how many assets its table has.
+        bases, quotes : sequence of int or None
+            By listing: the numbers of its base and its quote in the asset table of its exchange; None = not in it.
+
+        Raises
+        ------
+        ValueError
+            They are not as many as exchanges and listings, or a number is not in its table.
+        """
+        cdef Purses *made = &self.risk.purses
+        cdef uint32_t i, exchange
+        if len(counts) < self.risk.exchange_count or not len(bases) == len(quotes) == self.risk.listing_count:
+            raise ValueError(f"{len(counts)} exchanges, {len(bases)} bases and {len(quotes)} quotes for a table of "
+                             f"{self.risk.listing_count} listings on {self.risk.exchange_count} exchanges")
+        if made.purses is not NULL:
+            raise RuntimeError("the purses are made once")
+        made.first = <uint32_t *>zeroed(len(counts) + 1, sizeof(uint32_t))
+        made.bases = <uint32_t *>zeroed(self.risk.listing_count, sizeof(uint32_t))
+        made.quotes = <uint32_t *>zeroed(self.risk.listing_count, sizeof(uint32_t))
+        for i in range(len(counts)):
+            made.first[i + 1] = made.first[i] + <uint32_t>counts[i]
+        made.purses = <Purse *>zeroed(max(1, made.first[len(counts)]), sizeof(Purse))
+        for i in range(self.risk.listing_count):
+            exchange = self.listings[i].exchange
+            for place, number in enumerate((bases[i], quotes[i])):
+                if number is not None and not 0 <= number < counts[exchange]:
+                    raise ValueError(f"listing {i}: asset {number} of an exchange that has {counts[exchange]}")
+                found = <uint32_t>purses.NO_PURSE if number is None else made.first[exchange] + number
+                if place:
+                    made.quotes[i] = found
+                else:
+                    made.bases[i] = found
+
+    def free_funds(self, uint32_t listing, uint8_t side):
+        """What an order of a side may still draw on there, in 1e-18 of the quote currency to buy, of the base to sell;
+        None = nobody knows."""
+        if listing >= self.risk.listing_count:
+            raise IndexError(f"listing {listing} is not in the table of {self.risk.listing_count}")
+        found = <object>purses.free(&self.risk.purses, listing, side)
+        return found if found >= 0 else None
 
     def set_listing(self, uint32_t listing, *, maximum_quantity, maximum_notional, int64_t feed_age_ns=0,
                     uint8_t state=TradingState.ACTIVE):

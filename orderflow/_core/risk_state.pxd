@@ -9,7 +9,9 @@ it was priced with (ChildOrder.rate), and is judged and booked in the instrument
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core.fixed cimport int128
+from orderflow._core.purses cimport Purses
 from orderflow._core.token_bucket cimport TokenBucket
+from orderflow._core.types cimport Listing
 
 cdef enum:
     FRACTION = 100000000        # collars and fees are fractions in 1e-8
@@ -108,6 +110,7 @@ cdef struct Held:               # what an order slot has added to the books, lis
     int64_t placed_ns
     int64_t rate                # ChildOrder.rate
     int64_t display             # what it shows of itself at a time; 0 = all of it
+    int128 tied                 # what it ties up of a purse (purses.pxd)
     uint32_t parent
     uint32_t listing
     uint32_t newer              # of the same listing and side, while it may still be filled
@@ -187,6 +190,8 @@ cdef struct Risk:
     Stake *stakes               # by strategy, then instrument
     Money *money                # of everything, then by exchange, then by strategy; in each by currency
     TokenBucket messages
+    Purses purses
+    const Listing *listings
     uint32_t listing_count
     uint32_t instrument_count
     uint32_t exchange_count

@@ -28,6 +28,7 @@ from orderflow._core.events cimport EXCERPT
 from orderflow._core.exchange_state cimport CONNECTIONS, ExchangeState
 from orderflow._core.fixed cimport int128
 from orderflow._core.gate cimport SENT_CAPACITY, SentOrder
+from orderflow._core.purses cimport AMOUNT_DECIMALS
 from orderflow._core.types cimport (
     ChildOrder, Command, EventKind, ExecType, ExecutionReport, Message, MessageKind, Reason, Verdict)
 
@@ -313,7 +314,7 @@ cdef nogil:
         cdef int128 most = <int128>1 << 62
         cdef int128 left = expected
         cdef int128 right = found
-        cdef int places = account.AMOUNT_DECIMALS
+        cdef int places = AMOUNT_DECIMALS
         while places > decimals or left > most or left < -most or right > most or right < -most:
             left = left / 10
             right = right / 10

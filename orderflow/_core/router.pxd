@@ -20,7 +20,7 @@ from libc.string cimport memset
 
 from orderflow._core cimport (
     active_parents, arrivals, consolidated, crash_point, input_log, journal, kill, order_states, order_table, orders,
-    pacing, passive, pauses, pending, residuals, risk, risk_rates, timers)
+    pacing, passive, pauses, pending, purses, residuals, risk, risk_rates, timers)
 from orderflow._core.algos cimport patience
 from orderflow._core.child_orders cimport ask, blocks, drop_timer, own_report, pursue
 from orderflow._core.kill cimport KillCause, KillScope
@@ -200,7 +200,8 @@ cdef nogil:
             risk.halt_instrument(self.risk, report)
             return
         if report.exec_type == ExecType.REPORT_HELD:
-            return                                          # to be written down, for the next run
+            purses.hear(&self.risk.purses, self.listings[report.listing].exchange, report)
+            return
         if report.exec_type == ExecType.REPORT_FILL:
             crash_point.reached("after-fill-before-apply")
         slot = order_table.find(self.table, report.client_order_id, report.slot)
@@ -212,6 +213,9 @@ cdef nogil:
             return
         order = &self.table.orders[outcome.order]
         risk.observe(self.risk, order, now_ns)
+        if outcome.filled:
+            purses.take_fill(&self.risk.purses, &self.listings[order.child.listing], order.child.side,
+                             report.last_price, outcome.filled, report)
         if outcome.flags & OutcomeFlag.OVERFILL:
             fail(self, FaultCode.ORDER_OVERFILLED, report.client_order_id, now_ns)
         elif outcome.flags & OutcomeFlag.PARENT_OVERFILL:

@@ -11,8 +11,8 @@ Router thread only.
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core cimport (
-    allocation, arrivals, consolidated, decisions, pacing, parents, passive, posting, risk, risk_exposure, staggering,
-    taking)
+    allocation, arrivals, consolidated, decisions, pacing, parents, passive, posting, purses, risk, risk_exposure,
+    staggering, taking)
 from orderflow._core.algos cimport patience
 from orderflow._core.allocation cimport Allocation, Split
 from orderflow._core.child_orders cimport send_child
@@ -43,6 +43,17 @@ cdef nogil:
         self.priced[listing].taker_fee = self.listings[listing].taker_fee + more
         return &self.priced[listing]
 
+    inline bint can_pay(const RouterState *self, uint32_t listing, uint8_t side, Cap *cap) noexcept:
+        """Whether the account has anything for an order there, and what it has."""
+        cdef int128 left = purses.free(&self.risk.purses, listing, side)
+        if left < 0:
+            return True
+        if side == Side.SELL:
+            cap.quantity = purses.most_to_sell(&self.listings[listing], left)
+            return cap.quantity > 0
+        cap.funds = purses.most_to_spend(left)
+        return cap.funds > 0
+
     inline uint32_t gather(RouterState *self, const ParentOrder *order, Offer *offers, Cap *caps, Notes *notes,
                            int64_t now_ns) noexcept:
         """What each of the parent's listings offers now, and why it is left out if it is."""
@@ -65,8 +76,10 @@ cdef nogil:
                 notes.left_out[k] = why_left_out(self, i, order.side, now_ns)
             offers[k].usable = notes.left_out[k] == LeftOut.NOT_LEFT_OUT
             notes.surcharges[k] = offers[k].listing.taker_fee - self.listings[i].taker_fee
-            caps[k].quantity = INT64_MAX
-            caps[k].funds = INT64_MAX
+            caps[k].quantity = caps[k].funds = INT64_MAX
+            if offers[k].usable and not can_pay(self, i, order.side, &caps[k]):
+                offers[k].usable = False
+                notes.left_out[k] = LeftOut.NO_FUNDS
         return count
 
     inline void restrain(RouterState *self, uint32_t slot, const Offer *offers, Cap *caps, uint32_t count,
@@ -86,7 +99,7 @@ cdef nogil:
             if most < remaining:
                 refuse(&decision, Reason.EXCHANGE_REDUCING, most, remaining)
                 risk.explain(self.risk, slot, offers[k].listing.index, now_ns, &decision)
-                caps[k].quantity = <int64_t>(most / offers[k].listing.quantity_factor)
+                caps[k].quantity = min(caps[k].quantity, <int64_t>(most / offers[k].listing.quantity_factor))
 
     inline uint64_t choose_single(RouterState *self, const Parent *parent, Offer *offers, Cap *caps, uint32_t count,
                                   int64_t quantity) noexcept:
