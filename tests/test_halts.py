@@ -2,7 +2,7 @@
 import pytest
 
 from orderflow._core.decision_log import LeftOut
-from orderflow._core.types import ExecType, Reason, Side
+from orderflow._core.types import Algorithm, ExecType, Reason, Side
 from tests.deciding import Deciding, listing
 
 ALPHA, BETA = 0, 1
@@ -83,3 +83,32 @@ def test_the_first_order_that_it_takes_brings_it_back(desk):
     desk.now_ns += SECOND_NS
     order, = bought(desk)
     assert order["listing"] == ALPHA
+
+
+def test_what_was_under_way_when_it_was_halted_makes_the_pause_no_longer(desk):
+    """Orders of several parents rest there; all that came too late are refused, for one and the same halt."""
+    orders = [desk.submit(Side.BUY, 5 + size, limit=90 - size, allowed=1, algorithm=Algorithm.RESTING)[0]
+              for size in range(4)]
+    for order in orders:
+        halted(desk, order)
+    desk.now_ns += SECOND_NS
+    order, = bought(desk)
+    assert order["listing"] == ALPHA
+
+
+def test_that_an_order_was_sent_says_nothing_of_a_halt(desk):
+    """Until the exchange answers the one that is tried, no other goes there."""
+    order, = bought(desk)
+    halted(desk, order)
+    desk.clear()
+    desk.now_ns += SECOND_NS
+    desk.show(ALPHA, [(99, 50)], [(101, 50)])
+    tried, = desk.submit(Side.BUY, 5, limit=90, allowed=1, algorithm=Algorithm.RESTING)
+    desk.report(tried, ExecType.REPORT_SENT)
+    other, = bought(desk)
+    assert other["listing"] == BETA
+    desk.report(other, ExecType.REPORT_FILL, trade_id=1, last_price=103, last_quantity=other["quantity"],
+                cumulative_quantity=other["quantity"])
+    desk.report(tried, ExecType.REPORT_NEW)
+    other, = bought(desk)
+    assert other["listing"] == ALPHA

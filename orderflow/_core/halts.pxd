@@ -21,6 +21,8 @@ cdef nogil:
     inline void hear(ListingState *state, const ExecutionReport *report, int64_t now_ns) noexcept:
         """What became of an order there says whether the listing is halted."""
         if report.exec_type == ExecType.REPORT_REJECTED and report.reason == Reason.LISTING_HALTED:
+            if now_ns < state.halted_until_ns:
+                return                      # it was sent before the halt was known
             state.halted_until_ns = now_ns + (<int64_t>FIRST_NS << state.halts)
             state.cautious_until_ns = state.halted_until_ns + <int64_t>CAUTION_NS
             state.halts += state.halts < DOUBLINGS

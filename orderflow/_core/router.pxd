@@ -219,7 +219,7 @@ cdef nogil:
         elif outcome.flags & OutcomeFlag.UNREMEMBERED:
             fail(self, FaultCode.FILL_NOT_REMEMBERED, report.client_order_id, now_ns)
         state = &self.states[order.child.listing]
-        if state.tried == report.client_order_id:
+        if state.tried == report.client_order_id and not (report.exec_type == ExecType.REPORT_SENT and state.halts):
             state.tried = 0
         halts.hear(state, report, now_ns)
         state.under_way += blocks(order, outcome.status)
