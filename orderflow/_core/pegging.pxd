@@ -22,7 +22,7 @@ Router thread only.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from orderflow._core cimport conversion, order_states, timers, token_bucket
+from orderflow._core cimport conversion, iceberg, order_states, timers, token_bucket
 from orderflow._core.algos.peg cimport Touch, is_worse, peg_price
 from orderflow._core.converted_listings cimport can_convert, rate_for
 from orderflow._core.minimums cimport is_enough
@@ -70,14 +70,14 @@ cdef nogil:
         parent.look_ns = at_ns
 
     inline int64_t own_at(const RouterState *self, uint32_t listing, uint8_t side, int64_t price) noexcept:
-        """What our own orders may have there."""
+        """What a book may show of our own orders there."""
         cdef uint32_t slot = self.risk.books[listing].own[rank(side)].newest
         cdef int64_t total = 0
         cdef const Held *held
         while slot != <uint32_t>NOBODY:
             held = &self.risk.held[slot]
             if held.may_rest and held.price == price:
-                total += held.committed - held.filled
+                total += iceberg.shown_of(held.committed - held.filled, held.display)
             slot = held.older
         return total
 
@@ -92,8 +92,8 @@ cdef nogil:
 
     inline void note_departure(RouterState *self, const Order *order, int64_t now_ns) noexcept:
         if not order.facts & Fact.CANCEL_WANTED:
-            note_change(self, order.child.listing, order.child.side, order.child.price, order_states.reserved(order),
-                        now_ns)
+            note_change(self, order.child.listing, order.child.side, order.child.price,
+                        iceberg.shown_of(order_states.reserved(order), iceberg.display_of(&order.child)), now_ns)
 
     inline int64_t unclear_at(const RouterState *self, uint32_t listing, uint8_t side, int64_t price,
                               int64_t now_ns) noexcept:
@@ -140,6 +140,8 @@ cdef nogil:
         if parent.order.limit_price:
             cap = on_grid(where, parent.order.side, parent.order.limit_price,
                           rate_for(self, listing, parent.order.side))
+            if cap <= 0:
+                return 0                    # less than a tick: no price of this listing is within it
         return peg_price(parent.order.algorithm, parent.order.side, &touch, where.tick, parent.order.offset, cap,
                          parent.order.flags & OrderFlag.POST_ONLY)
 

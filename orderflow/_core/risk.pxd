@@ -24,7 +24,8 @@ The controls, in the order in which they are asked, and where each of them stand
 All checks together are a few dozen comparisons of integers, products in 128 bits. Router thread only. """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from orderflow._core cimport order_states, risk_exposure, risk_money, risk_own_orders, risk_price, risk_rates, wide
+from orderflow._core cimport (
+    iceberg, order_states, risk_exposure, risk_money, risk_own_orders, risk_price, risk_rates, wide)
 from orderflow._core.fixed cimport int128
 from orderflow._core.order_states cimport Order
 from orderflow._core.risk_state cimport (
@@ -173,6 +174,7 @@ cdef nogil:
         held.quantity = order.child.quantity
         held.placed_ns = now_ns
         held.rate = order.child.rate
+        held.display = iceberg.display_of(&order.child)
         held.parent = order.parent
         held.parent_id = order.child.parent_id
         held.listing = order.child.listing

@@ -107,6 +107,7 @@ cdef struct Held:               # what an order slot has added to the books, lis
     int64_t quantity
     int64_t placed_ns
     int64_t rate                # ChildOrder.rate
+    int64_t display             # what it shows of itself (iceberg.pxd); 0 = all
     uint32_t parent
     uint32_t listing
     uint32_t newer              # of the same listing and side, while it may still be filled
