@@ -239,7 +239,8 @@ cdef nogil:
         if outcome.filled and self.table.parents[outcome.parent].reason == Reason.BELOW_MINIMUM_REMAINS:
             residuals.correct(self.residuals, self.journal, &self.table.parents[outcome.parent],
                               outcome.filled * self.listings[order.child.listing].quantity_factor, now_ns)
-        if report.exec_type == ExecType.REPORT_REPLACE_REJECTED and not order_states.is_terminal(outcome.status):
+        if (report.exec_type == ExecType.REPORT_REPLACE_REJECTED and not order_states.is_terminal(outcome.status)
+                and self.table.parents[outcome.parent].asked_quantity):     # and not a move of our own
             give_up_wanted(self, outcome.parent, report.reason, now_ns)
         if outcome.filled or outcome.parent_status != outcome.parent_before:
             tell_parent(self, outcome.parent, report if outcome.filled else NULL, now_ns)
