@@ -136,12 +136,30 @@ def test_funds_that_come_from_elsewhere_are_noticed(desk):
     assert order["listing"] == BETA                 # two seconds this time
 
 
-def test_what_was_on_its_way_when_a_halt_became_known_does_not_make_it_longer(desk):
-    first, = desk.submit(Side.BUY, 31, 95, 0b01, Algorithm.RESTING)
-    second, = desk.submit(Side.BUY, 30, allowed=0b01)
-    halted(desk, first)
-    halted(desk, second)
-    desk.clear()
+def test_what_was_under_way_when_it_was_halted_makes_the_pause_no_longer(desk):
+    """Orders of several parents rest there; all that came too late are refused, for one and the same halt."""
+    orders = [desk.submit(Side.BUY, 5 + size, limit=90 - size, allowed=1, algorithm=Algorithm.RESTING)[0]
+              for size in range(4)]
+    for order in orders:
+        halted(desk, order)
     desk.now_ns += SECOND_NS
     order, = bought(desk)
     assert order["listing"] == ALPHA
+
+
+def test_that_an_order_was_sent_says_nothing_of_a_halt(desk):
+    """Until the exchange answers the one that is tried, no other goes there."""
+    order, = bought(desk)
+    halted(desk, order)
+    desk.clear()
+    desk.now_ns += SECOND_NS
+    desk.show(ALPHA, [(99, 50)], [(101, 50)])
+    tried, = desk.submit(Side.BUY, 5, limit=90, allowed=1, algorithm=Algorithm.RESTING)
+    desk.report(tried, ExecType.REPORT_SENT)
+    other, = bought(desk)
+    assert other["listing"] == BETA
+    desk.report(other, ExecType.REPORT_FILL, trade_id=1, last_price=103, last_quantity=other["quantity"],
+                cumulative_quantity=other["quantity"])
+    desk.report(tried, ExecType.REPORT_NEW)
+    other, = bought(desk)
+    assert other["listing"] == ALPHA

@@ -1,4 +1,5 @@
 """Pegs, and parents that must complete: what the exchange sees, on simulated exchanges where nobody else moves."""
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
@@ -11,6 +12,7 @@ from orderflow._core.algos.peg import price_of
 from orderflow._core.types import Algorithm, Side
 from orderflow.research.replay import replay
 from orderflow.research.simulation import INSTRUMENT
+from tests.deciding import Deciding, listing
 from tests.doubtful import EXCHANGES
 from tests.quiet import Quiet, quiet_worlds
 from tests.three_exchanges import engines
@@ -421,3 +423,22 @@ def test_pegs_are_replayed_to_the_same_orders(tmp_path):
     list(made)
     found = replay(tmp_path / "run")
     assert found.equal and found.orders > 10, found.difference
+
+
+ICEBERGS = (replace(listing("alpha", 0, 0), most_parts=10),)
+
+
+def test_others_at_the_price_of_an_iceberg_of_ours_are_followed(tmp_path):
+    """Of ours the book shows a tenth; so what is more is somebody else's."""
+    with Deciding(tmp_path, ICEBERGS) as desk:
+        desk.show(0, [(10_000, 50), (9_999, 50)], [(10_010, 10**6)])
+        iceberg, = desk.submit(Side.BUY, 1000, limit=10_000, algorithm=Algorithm.RESTING, display=100)
+        assert (int(iceberg["quantity"]), int(iceberg["terms"])) == (1000, 100)
+        desk.now_ns += 10**9
+        desk.show(0, [(10_000, 150), (9_999, 50)], [(10_010, 10**6)])
+        peg, = desk.submit(Side.BUY, 10, algorithm=Algorithm.PRIMARY_PEG)
+        assert int(peg["price"]) == 10_000
+        desk.now_ns += 10**9
+        desk.show(0, [(10_000, 110), (9_999, 50)], [(10_010, 10**6)])
+        peg, = desk.submit(Side.BUY, 10, algorithm=Algorithm.PRIMARY_PEG)
+        assert int(peg["price"]) == 9_999           # that one is all ours

@@ -33,6 +33,10 @@ cdef nogil:
         """What an order shows of itself at a time, listing scale; 0 = all of it."""
         return order.terms if order.time_in_force == TimeInForce.GTC else 0
 
+    inline int64_t shown_of(int64_t quantity, int64_t display) noexcept:
+        """How much of what is left of an order its book may show."""
+        return display if 0 < display < quantity else quantity
+
     inline int64_t most_displayed(const ParentOrder *parent) noexcept:
         """How much an order of a parent may show, instrument scale; 0 = all. Of some the field says something else."""
         return 0 if reaction.reacts(parent.algorithm) else parent.display

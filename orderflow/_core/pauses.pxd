@@ -28,6 +28,10 @@ cdef nogil:
         """Whether the account has no funds there for that side, by all that is known."""
         return now_ns < state.short_of[rank(side)].until_ns
 
+    inline bint is_awaited(const ListingState *state) noexcept:
+        """Whether it was refused the last time, so that only what the exchange answers to the next one counts."""
+        return state.halted.times or state.short_of[0].times or state.short_of[1].times
+
     inline void begin(ListingState *state, Pause *pause, int64_t now_ns) noexcept:
         if now_ns < pause.until_ns:
             return                          # it was sent before this was known

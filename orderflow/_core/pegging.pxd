@@ -30,7 +30,7 @@ from orderflow._core.order_states cimport Fact, Order
 from orderflow._core.order_table cimport NONE
 from orderflow._core.parents cimport Parent
 from orderflow._core.passive cimport completes_ns, joins, on_grid
-from orderflow._core.risk_own_orders cimport may_show, rank
+from orderflow._core.risk_own_orders cimport rank
 from orderflow._core.risk_state cimport NOBODY, Held
 from orderflow._core.router_state cimport CHANGES, SLICE_TIMER, Change, ListingState, RouterState
 from orderflow._core.router_view cimport usable
@@ -70,14 +70,14 @@ cdef nogil:
         parent.look_ns = at_ns
 
     inline int64_t own_at(const RouterState *self, uint32_t listing, uint8_t side, int64_t price) noexcept:
-        """What our own orders may have there."""
+        """What a book may show of our own orders there."""
         cdef uint32_t slot = self.risk.books[listing].own[rank(side)].newest
         cdef int64_t total = 0
         cdef const Held *held
         while slot != <uint32_t>NOBODY:
             held = &self.risk.held[slot]
             if held.may_rest and held.price == price:
-                total += may_show(held)
+                total += iceberg.shown_of(held.committed - held.filled, held.display)
             slot = held.older
         return total
 
@@ -91,11 +91,9 @@ cdef nogil:
         change.price, change.quantity, change.sent_ns = price, quantity, now_ns
 
     inline void note_departure(RouterState *self, const Order *order, int64_t now_ns) noexcept:
-        cdef int64_t left = order_states.reserved(order)
-        cdef int64_t display = iceberg.display_of(&order.child)
         if not order.facts & Fact.CANCEL_WANTED:
             note_change(self, order.child.listing, order.child.side, order.child.price,
-                        min(left, display) if display else left, now_ns)
+                        iceberg.shown_of(order_states.reserved(order), iceberg.display_of(&order.child)), now_ns)
 
     inline int64_t unclear_at(const RouterState *self, uint32_t listing, uint8_t side, int64_t price,
                               int64_t now_ns) noexcept:
@@ -142,6 +140,8 @@ cdef nogil:
         if parent.order.limit_price:
             cap = on_grid(where, parent.order.side, parent.order.limit_price,
                           rate_for(self, listing, parent.order.side))
+            if cap <= 0:
+                return 0                    # less than a tick: no price of this listing is within it
         return peg_price(parent.order.algorithm, parent.order.side, &touch, where.tick, parent.order.offset, cap,
                          parent.order.flags & OrderFlag.POST_ONLY)
 

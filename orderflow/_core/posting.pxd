@@ -33,7 +33,7 @@ from orderflow._core.parent_changes cimport take_wanted, withdraw
 from orderflow._core.parents cimport Parent
 from orderflow._core.passive cimport Plan
 from orderflow._core.posted_orders cimport members, out_at, posted_at
-from orderflow._core.resting_parents cimport amend_child, send_resting
+from orderflow._core.resting_parents cimport amend_child, most_shown, send_resting
 from orderflow._core.risk_own_orders cimport rank
 from orderflow._core.router_state cimport Posted, RouterState
 from orderflow._core.router_view cimport is_tradable, usable
@@ -187,7 +187,7 @@ cdef nogil:
             return                          # and counted as that
         standing.out += out
         if order.facts & Fact.CANCEL_WANTED:
-            standing.waits = 1
+            standing.waits |= order.cancels < 2     # one that had no answer in time is not waited for
             return
         price = pegging.pegged(self, parent, listing, now_ns)
         if price == pegging.UNCLEAR:
@@ -248,6 +248,19 @@ cdef nogil:
                 if at != <uint32_t>NONE and passive.ended_by_itself(&self.table.orders[at]):
                     posted.refused = not comes_back(self.table.orders[at].reason)
                 posted.order = 0
+
+    inline bint take_back(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
+        """Cancel all that is out in books; whether there was anything."""
+        cdef bint found = False
+        cdef uint32_t k, at
+        for k in range(members(self, slot)):
+            at = out_at(self, slot, k)
+            if at != <uint32_t>NONE and self.table.orders[at].status != OrderStatus.IN_DOUBT:
+                pegging.note_departure(self, &self.table.orders[at], now_ns)
+                found = True
+        if found:
+            withdraw(self, slot, now_ns)
+        return found
 
     inline uint32_t find_places(RouterState *self, uint32_t slot, const Market *market, Place *places, Queue *found,
                                 int64_t now_ns) noexcept:
@@ -348,7 +361,7 @@ cdef nogil:
         for j in range(count):
             most = found[j].quantity
             if 0 < iceberg.most_displayed(&parent.order) < most:
-                most = parent.order.display
+                most = min(most, most_shown(self, parent))
             if (places[j].held or not is_enough(self, places[j].listing, most, places[j].price)
                     or not pegging.may_move(self, slot, places[j].listing, now_ns)):
                 continue
@@ -372,23 +385,29 @@ cdef nogil:
         cdef Standing standing
         cdef uint32_t count
         cdef int64_t due, must, free, taken
-        if parent.closing or parent.paused or self.killed >> (32 + parent.order.strategy) & 1:
+        if parent.closing:
             return 0
         look_at_market(self, parent, now_ns, &market)
-        stand(self, slot, &market, &standing, now_ns)
         if parent.wanted_quantity:
-            if standing.out and parent.wanted_quantity < parent.filled + parent.working + parent.in_doubt:
-                withdraw(self, slot, now_ns)        # it cannot be less before less is out
+            if (parent.wanted_quantity < parent.filled + parent.working + parent.in_doubt
+                    and take_back(self, slot, now_ns)):     # it cannot be less before less is out
+                look_later(self, slot, &market, now_ns)     # a cancel may not have left
                 return 0
             take_wanted(self, slot, now_ns)
             if parent.closing:
                 return 0
+        if self.killed >> (32 + parent.order.strategy) & 1:
+            return 0
+        stand(self, slot, &market, &standing, now_ns)
+        if parent.paused:
+            return 0
         due = released(parent) - parent.filled - parent.in_doubt - (parent.working - standing.out)
         must = overdue(parent, now_ns) - parent.filled - parent.in_doubt - (parent.working - standing.out)
         must = must if must > 0 else 0
         free = due - standing.out
         if standing.out > due - must:
-            withdraw(self, slot, now_ns)
+            take_back(self, slot, now_ns)
+            look_later(self, slot, &market, now_ns)
             return must if must < free else free
         must = must if must < free else free
         free -= must
@@ -399,7 +418,8 @@ cdef nogil:
             if taken > standing.room and (parent.order.urgency or standing.out == 0 and too_little(
                     self, &parent.order, parents.remaining(parent))):
                 must += taken - standing.room
-        look_later(self, slot, &market, now_ns)
+        if due > 0:
+            look_later(self, slot, &market, now_ns)     # else the next slice is soon enough
         return must
 
     inline void look_later(RouterState *self, uint32_t slot, const Market *market, int64_t now_ns) noexcept:

@@ -43,10 +43,12 @@ cdef nogil:
         """How much of it its next order may have that shows all of itself; of what remains nothing may be left that no
         exchange takes."""
         cdef int64_t remaining = parents.remaining(parent)
+        cdef int64_t half = (remaining + 1) // 2
         if parent.order.display == 0 or remaining <= parent.order.display:
             return remaining
-        if too_little(self, &parent.order, remaining - parent.order.display):
-            return (remaining + 1) // 2
+        if (too_little(self, &parent.order, remaining - parent.order.display)
+                and not too_little(self, &parent.order, remaining - half)):
+            return half
         return parent.order.display
 
     inline void begin_crossing(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
@@ -114,7 +116,8 @@ cdef nogil:
             cancel_child(self, at, now_ns)
         elif plan.step == Step.AMEND:
             pegging.note_departure(self, order, now_ns)
-            pegging.note_change(self, index, order.child.side, plan.price, plan.quantity, now_ns)
+            pegging.note_change(self, index, order.child.side, plan.price,
+                                iceberg.shown_of(plan.quantity, iceberg.display_of(&order.child)), now_ns)
             if plan.moves:
                 token_bucket.spend_token(&parent.moves, now_ns)
             amend_child(self, slot, at, plan.price, plan.quantity, now_ns)
@@ -171,7 +174,7 @@ cdef nogil:
             result = send_child(self, slot, index, quantity, plan.price, TimeInForce.GTC, now_ns, cause_ns)
         if result == Reason.OK:
             part = iceberg.display_for(&parent.order, listing, quantity)
-            pegging.note_change(self, index, parent.order.side, plan.price, part if part else quantity, now_ns)
+            pegging.note_change(self, index, parent.order.side, plan.price, iceberg.shown_of(quantity, part), now_ns)
         decisions.record_rest(self, slot, index, quantity, plan.price, 0, result, now_ns, cause_ns)
         return result
 

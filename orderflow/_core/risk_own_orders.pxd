@@ -20,11 +20,6 @@ cdef nogil:
     inline uint32_t rank(uint8_t side) noexcept:
         return BUYS if side == Side.BUY else SELLS
 
-    inline int64_t may_show(const Held *held) noexcept:
-        """What a book may have of an order."""
-        cdef int64_t left = held.committed - held.filled
-        return min(left, held.display) if held.display else left
-
     inline bint improves(uint8_t side, int64_t price, int64_t best) noexcept:
         """Whether a price is more aggressive than the best of that side."""
         return best == 0 or (price > best if side == Side.BUY else price < best)

@@ -223,7 +223,8 @@ cdef nogil:
         elif outcome.flags & OutcomeFlag.UNREMEMBERED:
             fail(self, FaultCode.FILL_NOT_REMEMBERED, report.client_order_id, now_ns)
         state = &self.states[order.child.listing]
-        if state.tried == report.client_order_id:
+        if state.tried == report.client_order_id and not (
+                report.exec_type == ExecType.REPORT_SENT and pauses.is_awaited(state)):
             state.tried = 0
         pauses.hear(state, report, order.child.side, now_ns)
         state.under_way += blocks(order, outcome.status)
@@ -243,7 +244,8 @@ cdef nogil:
         if outcome.filled and self.table.parents[outcome.parent].reason == Reason.BELOW_MINIMUM_REMAINS:
             residuals.correct(self.residuals, self.journal, &self.table.parents[outcome.parent],
                               outcome.filled * self.listings[order.child.listing].quantity_factor, now_ns)
-        if report.exec_type == ExecType.REPORT_REPLACE_REJECTED and not order_states.is_terminal(outcome.status):
+        if (report.exec_type == ExecType.REPORT_REPLACE_REJECTED and not order_states.is_terminal(outcome.status)
+                and self.table.parents[outcome.parent].asked_quantity):     # and not a move of our own
             give_up_wanted(self, outcome.parent, report.reason, now_ns)
         if outcome.filled or outcome.parent_status != outcome.parent_before:
             tell_parent(self, outcome.parent, report if outcome.filled else NULL, now_ns)

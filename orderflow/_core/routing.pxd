@@ -222,9 +222,10 @@ cdef nogil:
             if not parent.crossing:
                 return
             remaining = parents.remaining(parent)
-        joins = passive.joins(&parent.order) and not crosses(self, slot, now_ns)
+        joins = passive.joins(&parent.order)
         if joins:
-            remaining = posting.post(self, slot, now_ns, cause_ns)
+            joins = not crosses(self, slot, now_ns)     # it may have another quantity now
+            remaining = posting.post(self, slot, now_ns, cause_ns) if joins else parents.remaining(parent)
         if taking.is_swept(self, slot, now_ns):
             return
         if (parent.closing or parent.paused or remaining <= 0 or now_ns < parent.resumes_ns
@@ -251,7 +252,7 @@ cdef nogil:
             wait_for_better(self, &parent.order, offers, &notes, splits, count, now_ns)
             allocation.allocate(self.allocator, offers, caps, count, parent.order.side, remaining,
                                 parent.order.limit_price, splits, &out)
-        if out.quantity and not joins and not taking.is_once(parent.order.algorithm):
+        if out.quantity and not taking.is_once(parent.order.algorithm):
             less = leaves_enough(self, parent, out.quantity)
             if less < out.quantity:
                 allocation.allocate(self.allocator, offers, caps, count, parent.order.side, less,
