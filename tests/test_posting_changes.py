@@ -18,7 +18,10 @@ from orderflow._core.types import (
     Side,
     TimeInForce,
 )
+from orderflow.research.simulation import INSTRUMENT
 from tests.deciding import Deciding, listing
+from tests.doubtful import EXCHANGES
+from tests.quiet import Quiet
 from tests.test_posting import ASK, BID, PLAIN, SECOND_NS, joins, known
 
 DEAR = 10**6            # nobody takes so much
@@ -190,3 +193,29 @@ def test_what_hides_leaves_enough_for_its_next_order_where_it_can(tmp_path, algo
         order, = desk.submit(Side.BUY, quantity, limit=BID, algorithm=algorithm, display=150, allowed=1,
                              start_ns=desk.now_ns, end_ns=desk.now_ns + 30 * SECOND_NS)
         assert int(order["quantity"]) == shown
+
+
+@pytest.mark.parametrize(("reason", "again"), [(Reason.RATE_LIMITED, [0]), (Reason.POST_ONLY_WOULD_TAKE, [0]),
+                                               (Reason.EXCHANGE_OTHER, [])])
+def test_an_exchange_that_had_no_room_for_an_order_is_asked_again(desk, reason, again):
+    known(desk, (300, 200, 100), (500, 500, 500))
+    first, *_ = joins(desk, 1000, 60, 50)
+    assert int(first["listing"]) == 0
+    desk.report(first, ExecType.REPORT_REJECTED, reason)
+    desk.now_ns += SECOND_NS
+    sent = desk.show(0, [(BID, 300), (BID - 1, 50)], [(ASK, DEAR)])
+    assert [int(order["listing"]) for order in sent if order["time_in_force"] == TimeInForce.GTC] == again
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_the_last_of_many_short_slices_is_filled_in_time(name):
+    """A cancel and a crossing order take longer than a quarter of such a slice."""
+    world = Quiet(name)
+    try:
+        world.stand(quantity="5")
+        parent = world.engine.submit(INSTRUMENT, "buy", "1", algorithm="twap", seconds=4, slices=40, tactic="join",
+                                     urgency=0)
+        state = world.engine.wait(parent, 10)
+        assert (state.filled, state.reason) == (1, "OK")
+    finally:
+        world.engine.stop()

@@ -42,6 +42,7 @@ from orderflow._core.types cimport Amends, BoardEntry, Conversion, Listing, Orde
 cdef enum:
     LOOKS = 32                  # while an order waits: its chance falls with time alone
     LEAST_LOOK_NS = 10_000_000
+    LEAST_LEAD_NS = 1_000_000_000
     TOO_MUCH = 2                # one part of so many
     TOO_MUCH_IN_PLACE = 4
 
@@ -68,20 +69,24 @@ cdef struct Standing:           # of all orders of a parent that are in books
 
 cdef nogil:
     inline int64_t lead_ns(const Parent *parent) noexcept:
-        """How long before the end of a schedule its last slice goes to the market."""
-        cdef int64_t slice = (parent.order.end_ns - parent.order.start_ns) // parent.order.slices
-        cdef int64_t lead = slice // passive.LEAD_SHARE
+        """How long before the end of a schedule nothing of it waits any more. A cancel and an order that crosses have
+        to come through in that time, however short a slice is."""
+        cdef int64_t length = parent.order.end_ns - parent.order.start_ns
+        cdef int64_t lead = length // parent.order.slices // passive.LEAD_SHARE
+        cdef int64_t least = length // passive.LEAD_SHARE
+        least = least if least < LEAST_LEAD_NS else <int64_t>LEAST_LEAD_NS
+        lead = lead if lead > least else least
         return lead if lead < passive.LEAD_NS else <int64_t>passive.LEAD_NS
 
     inline int64_t horizon_ns(const Parent *parent) noexcept:
         """Until when an order waits."""
-        cdef int64_t at_ns
+        cdef int64_t last_ns = parent.order.end_ns
+        cdef int64_t slice_ns
         if not pacing.is_paced(parent.order.algorithm):
-            return parent.order.end_ns
-        at_ns = pacing.slice_ns(parent)
-        if at_ns > parent.order.end_ns:
-            at_ns = parent.order.end_ns - lead_ns(parent)
-        return at_ns
+            return last_ns
+        last_ns -= lead_ns(parent)
+        slice_ns = pacing.slice_ns(parent)
+        return slice_ns if slice_ns < last_ns else last_ns
 
     inline int64_t released(const Parent *parent) noexcept:
         if not pacing.is_paced(parent.order.algorithm) or parent.released > parent.order.quantity:
@@ -92,7 +97,7 @@ cdef nogil:
         """So much is to be filled, out at market or in doubt by now."""
         if not pacing.is_paced(parent.order.algorithm):
             return 0
-        if parent.begun >= parent.slices and now_ns >= parent.order.end_ns - lead_ns(parent):
+        if now_ns >= parent.order.end_ns - lead_ns(parent):
             return released(parent)
         return parent.overdue if parent.overdue < released(parent) else released(parent)
 
@@ -240,7 +245,8 @@ cdef nogil:
                 at = order_table.find(self.table, posted.order, posted.slot)
                 if at != <uint32_t>NONE and passive.ended_by_itself(&self.table.orders[at]):
                     posted.refused = (self.table.orders[at].reason != Reason.POST_ONLY_WOULD_TAKE
-                                      and self.table.orders[at].reason != Reason.LISTING_HALTED)
+                                      and self.table.orders[at].reason != Reason.LISTING_HALTED
+                                      and self.table.orders[at].reason != Reason.RATE_LIMITED)
                 posted.order = 0
 
     inline bint take_back(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
