@@ -175,6 +175,10 @@ class Deciding:
         self.engine.drain_rings()
         return sorted(found, key=lambda order: int(order["listing"]))
 
+    def parent(self, number):
+        """Its ParentView."""
+        return next(view for view in self.engine.orders.parents() if view.parent_id == number)
+
     def decisions(self):
         """Those that were written since the last look."""
         self.router.write_decisions()

@@ -49,11 +49,6 @@ def joins(desk, quantity, seconds, urgency, side=Side.BUY, **more):
                        urgency=urgency, **more)
 
 
-def whole(desk):
-    """What the last parent order is to have."""
-    return next(view.quantity for view in desk.engine.orders.parents() if view.parent_id == desk.parents)
-
-
 def wanted(quantity, queues, left, seconds, urgency, seen=10.003):
     """By the condition of an optimum, solved slowly: what each queue gets."""
     saved = [min(ASK * (1 + taker) for taker in FEES[1]) - BID * (1 + maker) for maker in FEES[0]]
@@ -162,12 +157,12 @@ def test_more_of_it_leaves_what_waits_in_its_place_and_less_of_it_does_not(desk)
     sent = joins(desk, 3000, 60, 50)
     assert len(sent) == 3
     desk.replace(3500)
-    assert desk.cancelled == [] and whole(desk) == 3500
+    assert desk.cancelled == [] and desk.parent(1).quantity == 3500
     desk.replace(2500)
     assert desk.cancelled == [int(one["client_order_id"]) for one in sent]
     for one in list(desk.out.values()):
         desk.report(one, ExecType.REPORT_CANCELED)
-    assert whole(desk) == 2500 and desk.engine.orders.audit() == []
+    assert desk.parent(1).quantity == 2500 and desk.engine.orders.audit() == []
 
 
 @pytest.mark.parametrize("name", EXCHANGES)

@@ -18,7 +18,10 @@ from orderflow._core.types import (
     Side,
     TimeInForce,
 )
+from orderflow.research.simulation import INSTRUMENT
 from tests.deciding import Deciding, listing
+from tests.doubtful import EXCHANGES
+from tests.quiet import Quiet
 from tests.test_posting import ASK, BID, PLAIN, SECOND_NS, joins, known
 
 DEAR = 10**6            # nobody takes so much
@@ -85,11 +88,11 @@ def test_a_change_of_one_that_is_paused_is_made_and_nothing_new_is_sent(desk):
     order, = joins(desk, 1000, 30, 0)
     assert say(desk, ParentKind.PAUSE_PARENT) == []
     assert say(desk, ParentKind.REPLACE_PARENT, quantity=100) == [(ChildKind.CANCEL_ORDER, 2, 1000)]
-    assert desk.report(order) == [] and desk.engine.parent(1).quantity == 100
+    assert desk.report(order) == [] and desk.parent(1).quantity == 100
     desk.now_ns += SECOND_NS
     assert show_all(desk) == []
     say(desk, ParentKind.RESUME_PARENT)
-    assert desk.engine.parent(1).working == 100
+    assert desk.parent(1).working == 100
 
 
 def test_one_that_is_paused_leaves_a_book_that_is_not_live(desk):
@@ -122,10 +125,10 @@ def test_a_change_in_place_of_ours_that_is_refused_does_not_refuse_a_change_of_t
     cancels = say(desk, ParentKind.REPLACE_PARENT, quantity=4900)
     assert [kind for kind, *_ in cancels] == [ChildKind.CANCEL_ORDER]
     desk.report(changed, ExecType.REPORT_REPLACE_REJECTED, Reason.EXCHANGE_OTHER)
-    assert desk.engine.parent(1).quantity == 5000
+    assert desk.parent(1).quantity == 5000
     desk.out[int(changed["client_order_id"])] = changed
     desk.report(changed)
-    assert desk.engine.parent(1).quantity == 4900
+    assert desk.parent(1).quantity == 4900
 
 
 def test_what_is_taken_back_is_not_followed_while_the_book_shows_it_yet(desk):
@@ -190,3 +193,29 @@ def test_what_hides_leaves_enough_for_its_next_order_where_it_can(tmp_path, algo
         order, = desk.submit(Side.BUY, quantity, limit=BID, algorithm=algorithm, display=150, allowed=1,
                              start_ns=desk.now_ns, end_ns=desk.now_ns + 30 * SECOND_NS)
         assert int(order["quantity"]) == shown
+
+
+@pytest.mark.parametrize(("reason", "again"), [(Reason.RATE_LIMITED, [0]), (Reason.POST_ONLY_WOULD_TAKE, [0]),
+                                               (Reason.EXCHANGE_OTHER, [])])
+def test_an_exchange_that_had_no_room_for_an_order_is_asked_again(desk, reason, again):
+    known(desk, (300, 200, 100), (500, 500, 500))
+    first, *_ = joins(desk, 1000, 60, 50)
+    assert int(first["listing"]) == 0
+    desk.report(first, ExecType.REPORT_REJECTED, reason)
+    desk.now_ns += SECOND_NS
+    sent = desk.show(0, [(BID, 300), (BID - 1, 50)], [(ASK, DEAR)])
+    assert [int(order["listing"]) for order in sent if order["time_in_force"] == TimeInForce.GTC] == again
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_the_last_of_many_short_slices_is_filled_in_time(name):
+    """A cancel and a crossing order take longer than a quarter of such a slice."""
+    world = Quiet(name)
+    try:
+        world.stand(quantity="5")
+        parent = world.engine.submit(INSTRUMENT, "buy", "1", algorithm="twap", seconds=4, slices=40, tactic="join",
+                                     urgency=0)
+        state = world.engine.wait(parent, 10)
+        assert (state.filled, state.reason) == (1, "OK")
+    finally:
+        world.engine.stop()

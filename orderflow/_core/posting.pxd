@@ -43,6 +43,7 @@ cdef enum:
     LOOKS = 32                  # while an order waits: its chance falls with time alone
     LAST_LOOKS = 4              # of what is left of its time, one part of so many
     LEAST_LOOK_NS = 10_000_000
+    LEAST_LEAD_NS = 1_000_000_000
     TOO_MUCH = 2                # one part of so many
     TOO_MUCH_IN_PLACE = 4
 
@@ -69,20 +70,24 @@ cdef struct Standing:           # of all orders of a parent that are in books
 
 cdef nogil:
     inline int64_t lead_ns(const Parent *parent) noexcept:
-        """How long before the end of a schedule its last slice goes to the market."""
-        cdef int64_t slice = (parent.order.end_ns - parent.order.start_ns) // parent.order.slices
-        cdef int64_t lead = slice // passive.LEAD_SHARE
+        """How long before the end of a schedule nothing of it waits any more. A cancel and an order that crosses have
+        to come through in that time, however short a slice is."""
+        cdef int64_t length = parent.order.end_ns - parent.order.start_ns
+        cdef int64_t lead = length // parent.order.slices // passive.LEAD_SHARE
+        cdef int64_t least = length // passive.LEAD_SHARE
+        least = least if least < LEAST_LEAD_NS else <int64_t>LEAST_LEAD_NS
+        lead = lead if lead > least else least
         return lead if lead < passive.LEAD_NS else <int64_t>passive.LEAD_NS
 
     inline int64_t horizon_ns(const Parent *parent) noexcept:
         """Until when an order waits."""
-        cdef int64_t at_ns
+        cdef int64_t last_ns = parent.order.end_ns
+        cdef int64_t slice_ns
         if not pacing.is_paced(parent.order.algorithm):
-            return parent.order.end_ns
-        at_ns = pacing.slice_ns(parent)
-        if at_ns > parent.order.end_ns:
-            at_ns = parent.order.end_ns - lead_ns(parent)
-        return at_ns
+            return last_ns
+        last_ns -= lead_ns(parent)
+        slice_ns = pacing.slice_ns(parent)
+        return slice_ns if slice_ns < last_ns else last_ns
 
     inline int64_t released(const Parent *parent) noexcept:
         if not pacing.is_paced(parent.order.algorithm) or parent.released > parent.order.quantity:
@@ -93,7 +98,7 @@ cdef nogil:
         """So much is to be filled, out at market or in doubt by now."""
         if not pacing.is_paced(parent.order.algorithm):
             return 0
-        if parent.begun >= parent.slices and now_ns >= parent.order.end_ns - lead_ns(parent):
+        if now_ns >= parent.order.end_ns - lead_ns(parent):
             return released(parent)
         return parent.overdue if parent.overdue < released(parent) else released(parent)
 
@@ -229,7 +234,7 @@ cdef nogil:
     inline bint comes_back(uint8_t reason) noexcept:
         """Whether an order that ended for that reason may be placed again some time."""
         return (reason == Reason.POST_ONLY_WOULD_TAKE or reason == Reason.LISTING_HALTED
-                or reason == Reason.INSUFFICIENT_FUNDS)
+                or reason == Reason.INSUFFICIENT_FUNDS or reason == Reason.RATE_LIMITED)
 
     inline void stand(RouterState *self, uint32_t slot, const Market *market, Standing *standing,
                       int64_t now_ns) noexcept:
