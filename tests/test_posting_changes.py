@@ -16,6 +16,7 @@ from orderflow._core.types import (
     ParentKind,
     Reason,
     Side,
+    Tactic,
     TimeInForce,
 )
 from orderflow.research.simulation import INSTRUMENT
@@ -219,3 +220,31 @@ def test_the_last_of_many_short_slices_is_filled_in_time(name):
         assert (state.filled, state.reason) == (1, "OK")
     finally:
         world.engine.stop()
+
+
+SLICE_TIMER = 1 << 61
+
+
+@pytest.mark.parametrize("tactic", Tactic)
+def test_one_that_keeps_to_an_exchange_counts_what_is_traded_there_from_then_on(tmp_path, tactic):
+    """Much had been traded elsewhere before; half of what is traded here is to be ours."""
+    with Deciding(tmp_path, PLAIN, policy="single") as desk:
+        desk.boards[0]["traded"] = 10**6
+        show_all(desk)
+        begin = desk.now_ns + 10**6
+        desk.submit(Side.BUY, 10_000, algorithm=Algorithm.POV, start_ns=begin, end_ns=begin + 100 * SECOND_NS,
+                    slices=100, participation=500_000, tactic=tactic, urgency=0)
+        sizes = []
+        for look in range(4):
+            for index in (1, 2):
+                desk.boards[index]["traded"] += 200
+            show_all(desk)
+            desk.now_ns = begin + look * SECOND_NS
+            desk.router.replay_timer(SLICE_TIMER | 1, desk.now_ns)
+            sent = desk.orders()
+            sizes += [int(order["quantity"]) for order in sent]
+            for order in sent:
+                desk.boards[int(order["listing"])]["traded"] += int(order["quantity"])
+                desk.report(order, ExecType.REPORT_FILL, trade_id=look + 1, last_price=int(order["price"]),
+                            last_quantity=order["quantity"], cumulative_quantity=order["quantity"])
+        assert sizes[0] == 400 and sum(sizes) >= 700 and len(sizes) == 3

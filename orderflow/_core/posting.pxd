@@ -36,7 +36,7 @@ from orderflow._core.posted_orders cimport members, out_at, posted_at
 from orderflow._core.resting_parents cimport amend_child, most_shown, send_resting
 from orderflow._core.risk_own_orders cimport rank
 from orderflow._core.router_state cimport Posted, RouterState
-from orderflow._core.router_view cimport is_tradable, usable
+from orderflow._core.router_view cimport is_tradable, keep_to, usable
 from orderflow._core.types cimport Amends, BoardEntry, Conversion, Listing, OrderStatus, Reason, RoutePolicy, Side
 
 cdef enum:
@@ -379,7 +379,7 @@ cdef nogil:
             posted.order, posted.slot = parent.resting, parent.resting_slot
             posted.place.order = 0
             if self.policy == RoutePolicy.SINGLE:
-                parent.order.listings = <uint64_t>1 << places[j].k
+                keep_to(self, parent, <uint64_t>1 << places[j].k)
 
     inline int64_t post(RouterState *self, uint32_t slot, int64_t now_ns, int64_t cause_ns) noexcept:
         """Place what is due of a parent; how much of it is to go to the market now, instrument scale."""

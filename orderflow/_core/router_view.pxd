@@ -2,7 +2,7 @@
 
 Router thread only.
 """
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core cimport board, conversion, input_log, pauses, risk
 from orderflow._core.algos cimport usual
@@ -64,6 +64,13 @@ cdef nogil:
             own = (position.bought + position.sold) * self.listings[i].quantity_factor
             total = total + self.states[i].volume - own
         return total - parent.working - parent.in_doubt
+
+    inline void keep_to(const RouterState *self, Parent *parent, uint64_t listings) noexcept:
+        """A parent uses only these from now on; and what was traded on the others before is not missed in what is
+        counted from now on."""
+        cdef int128 before = traded_by_others(self, parent)
+        parent.order.listings = listings
+        parent.participation.base = parent.participation.base + traded_by_others(self, parent) - before
 
     inline bint read_board(RouterState *self, uint32_t listing) noexcept:
         if board.read(self.board, listing, &self.views[listing]) != board.ReadStatus.READ_OK:

@@ -29,7 +29,7 @@ from orderflow._core.placeable cimport Cap
 from orderflow._core.resting_parents cimport crosses, rest
 from orderflow._core.risk_state cimport Decision, refuse
 from orderflow._core.router_state cimport RouterState
-from orderflow._core.router_view cimport is_tradable, why_left_out
+from orderflow._core.router_view cimport is_tradable, keep_to, why_left_out
 from orderflow._core.types cimport Algorithm, Listing, ParentOrder, Reason, RoutePolicy, Side, TimeInForce
 
 
@@ -269,7 +269,7 @@ cdef nogil:
             code = Reason.NO_LIQUIDITY
         else:
             if single:
-                parent.order.listings = single
+                keep_to(self, parent, single)
             learn_chase(self, parent, offers, splits, count)
             staggering.hold_back(self, slot, offers, splits, &notes.left_out[0], count, now_ns)
             self.splits += 1
