@@ -58,8 +58,16 @@ cdef nogil:
         if parent.order.algorithm == Algorithm.RESTING:
             parent.wanted_price = 0
             orders.change_parent(self.table, slot, parent.order.quantity, 0, now_ns)
+        take_what_is_wanted(self, slot, now_ns)
+
+    inline bint take_what_is_wanted(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
+        """Of a parent that crosses. False: more than that is out still, and what is left is not known yet."""
+        cdef const Parent *parent = &self.table.parents[slot]
+        if parent.wanted_quantity and parent.wanted_quantity < parent.filled + parent.working + parent.in_doubt:
+            return False
         if parent.wanted_quantity:
             take_wanted(self, slot, now_ns)
+        return True
 
     inline bint crosses(RouterState *self, uint32_t slot, int64_t now_ns) noexcept:
         """Whether a parent that rested does so no more; what it has in a book is cancelled then."""

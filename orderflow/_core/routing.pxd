@@ -26,7 +26,7 @@ from orderflow._core.order_table cimport NONE
 from orderflow._core.parent_changes cimport end_parent
 from orderflow._core.parents cimport Parent
 from orderflow._core.placeable cimport Cap
-from orderflow._core.resting_parents cimport crosses, rest
+from orderflow._core.resting_parents cimport crosses, rest, take_what_is_wanted
 from orderflow._core.risk_state cimport Decision, refuse
 from orderflow._core.router_state cimport RouterState
 from orderflow._core.router_view cimport is_tradable, keep_to, why_left_out
@@ -226,6 +226,10 @@ cdef nogil:
         if joins:
             joins = not crosses(self, slot, now_ns)     # it may have another quantity now
             remaining = posting.post(self, slot, now_ns, cause_ns) if joins else parents.remaining(parent)
+        if parent.crossing and not joins:
+            if not take_what_is_wanted(self, slot, now_ns):
+                return
+            remaining = parents.remaining(parent)
         if taking.is_swept(self, slot, now_ns):
             return
         if (parent.closing or parent.paused or remaining <= 0 or now_ns < parent.resumes_ns
