@@ -11,6 +11,9 @@ from orderflow.research.simulation import INSTRUMENT, Simulation
 from orderflow.simulator.accounts import AMOUNT_DECIMALS
 
 SECOND_NS = 10**9
+#: What was bought paid its fee in kind, so all of it is not there to be sold where it was bought, and of what is
+#: received afterwards no exchange has told us: what is left is worth less than the five dollars that it takes.
+DUST = Decimal("0.0000833")
 
 
 @pytest.fixture
@@ -51,8 +54,8 @@ def test_scenario_23_a_leg_whose_other_was_refused_is_closed_within_its_band(leg
     for exchange in running._exchanges.values():
         for account in exchange.desk.accounts:
             account.receive("BTC", 10 * 10**AMOUNT_DECIMALS)
-    running.engine.run(30, lambda: position(running) == 0)
-    assert position(running) == 0 and strategy.closings >= 1 and not strategy.halted
+    running.engine.run(30, lambda: position(running) < DUST)
+    assert 0 < position(running) < DUST and strategy.closings >= 1 and not strategy.halted
     fills = sold(running)
     assert fills and all(at >= price * Decimal("0.998") for at, _ in fills)
 
