@@ -5,11 +5,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from orderflow.servers.hosts import HOSTS
 from tests import scenarios
 from tests.leaks import pytest_runtest_makereport, pytest_runtest_setup  # noqa: F401  # hooks
 
+settings.register_profile("untimed", deadline=None)     # how long an example takes says nothing
+settings.load_profile("untimed")
 SHARED = Path(__file__).parents[2] / "shared"
 
 
