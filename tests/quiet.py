@@ -75,6 +75,16 @@ class Quiet(World):
     def messages(self):
         return self.placed + self.cancels + self.amends
 
+    def comes_clear(self, parent, most):
+        """When the exchange is heard again a parent order ends, with no more than `most`, and everybody says the same.
+        """
+        self.mute = False
+        self.run(120, lambda: self.engine.parent(parent).status == "PARENT_DONE")
+        assert self.engine.parent(parent).status == "PARENT_DONE"
+        assert self.engine.parent(parent).filled == self.held() == self.position() <= most
+        assert self.resting() == [] and self.engine.orders.audit() == []
+        assert self.engine.router.counts["faults"] == 0
+
     def leaves(self):
         return sum((Decimal(order.leaves).scaleb(-order.instrument.quantity_decimals) for order in self.resting()),
                    Decimal(0))

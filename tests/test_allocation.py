@@ -87,25 +87,25 @@ def check(problem):
     return got
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(problems())
 def test_equals_brute_force(problem):
     check(problem)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(problems(lots=(1, 1, 1, 2, 3), charged=True))
 def test_equals_brute_force_with_tickets_tiers_and_everything_else(problem):
     check(problem)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(problems(lots=(1,), minimums=False, charged=True))
 def test_equals_brute_force_with_tickets_and_tiers_alone(problem):
     check(problem)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.booleans().flatmap(lambda minimums: problems(
     (1, 1, 2, 3), minimums, charged=True)), st.integers(1, 6))
 def test_a_search_cut_short_gives_what_can_be_sent_and_how_far_it_may_be_from_the_best(problem, nodes):
@@ -123,7 +123,7 @@ def test_a_search_cut_short_gives_what_can_be_sent_and_how_far_it_may_be_from_th
         assert got[:4] == best and (got.gap, got.unfilled) == (0, 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(problems(lots=(1,), minimums=False))
 def test_equals_brute_force_where_greedy_is_proven_and_needs_one_node_then(problem):
     got = check(problem)
@@ -131,7 +131,7 @@ def test_equals_brute_force_where_greedy_is_proven_and_needs_one_node_then(probl
         assert got.nodes == 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 6), st.integers(1, 14)), min_size=2, max_size=3),
        st.integers(1, 30))
 def test_ties_between_splits_that_branching_finds(offers, quantity):
@@ -272,7 +272,7 @@ def test_an_odd_rest_of_small_lots_is_not_made_up_lot_by_lot():
     assert got.parts == [(655_472_000, 103), (1_034_132_000, 102), (1_689_596_000, 101)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(2, 12), st.lists(st.tuples(st.integers(0, 2), st.integers(1, 60), st.integers(90, 110)), min_size=2,
                                     max_size=4), st.integers(1, 200))
 def test_lots_that_divide_each_other_need_few_nodes(base, offers, quantity):

@@ -108,10 +108,9 @@ class BookMachine(RuleBasedStateMachine):
 
 
 TestBookMachine = BookMachine.TestCase
-TestBookMachine.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+TestBookMachine.settings = settings(max_examples=200, stateful_step_count=30)
 
 
-@settings(deadline=None)
 @given(tick=st.integers(1, PRICE_END - 1), data=st.data())
 def test_any_tick_and_any_price(tick, data):
     on_grid = st.integers(1, (PRICE_END - 1) // tick).map(lambda index: index * tick)

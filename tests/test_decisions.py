@@ -164,7 +164,7 @@ def books(draw, index):
     return side(99, -1), side(101, 1), state
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.data())
 def test_what_is_written_is_what_the_slow_twin_finds(shared, data):
     """Through a whole round: books, a parent order, all its orders cancelled one after the other, a book changes."""

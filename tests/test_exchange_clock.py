@@ -4,7 +4,7 @@ import re
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from orderflow._core.types import TradingState
@@ -69,7 +69,6 @@ readings = some.lists(some.tuples(
 offsets = some.integers(-10 * SECOND_NS, 10 * SECOND_NS)
 
 
-@settings(deadline=None)
 @given(offsets, readings)
 def test_the_true_offset_is_always_within_what_is_said_of_it(ahead_ns, looks):
     """However long the round trips are, wherever in them the clock was read, how coarse it is and how it drifts."""
@@ -83,7 +82,6 @@ def test_the_true_offset_is_always_within_what_is_said_of_it(ahead_ns, looks):
     assert offset.steps == 0
 
 
-@settings(deadline=None)
 @given(offsets, readings, offsets, some.tuples(way, some.integers(0, SECOND_NS // 10), way, some.just(MILLISECOND_NS)))
 def test_a_step_is_followed_with_the_first_reading_that_contradicts(ahead_ns, looks, step_ns, trip):
     clocks, offset = Clocks(ahead_ns), ClockOffset()
@@ -102,7 +100,6 @@ def test_a_step_is_followed_with_the_first_reading_that_contradicts(ahead_ns, lo
     assert abs(clocks.ahead - offset.middle_ns) <= heard_ns - asked_ns + 3 * MILLISECOND_NS     # wrong by no more
 
 
-@settings(deadline=None)
 @given(offsets, readings, offsets, some.tuples(way, some.integers(0, SECOND_NS // 10), way, some.just(MILLISECOND_NS)))
 def test_after_a_refusal_the_next_reading_alone_counts(ahead_ns, looks, step_ns, trip):
     clocks, offset = Clocks(ahead_ns), ClockOffset()

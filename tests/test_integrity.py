@@ -396,7 +396,7 @@ FEEDS = {}
 
 
 @pytest.mark.parametrize("protocol", ["binance_spot", "binance_usdm"])
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_a_live_book_equals_the_truth_whatever_happens_on_the_way(protocol, data):
     is_spot = protocol == "binance_spot"
@@ -492,7 +492,7 @@ class Newer(Truth):
         return newer(number, bids, asks)["data"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_where_ids_only_grow_a_live_book_equals_the_truth_whatever_cannot_be_read(data):
     """A connection drops and swaps nothing; but frames may not be understood, and REST answers be older than them."""

@@ -1,6 +1,6 @@
 """How far down a book is known: a reader can tell "no level" from "not known"."""
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orderflow.credentials import Credentials
@@ -103,7 +103,6 @@ def test_of_kraken_what_was_subscribed_is_known():
     assert feed.loop.known_to(0) == (4991, None) == marks(feed)
 
 
-@settings(deadline=None)
 @given(limit=st.integers(0, 12), counts=st.tuples(st.integers(1, 12), st.integers(1, 12)))
 def test_any_snapshot(limit, counts):
     """The oracle is the definition: a side that fills the limit may go on beyond its last level."""

@@ -241,7 +241,7 @@ class Truth:
 STEPS = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 5), st.integers(0, 9)), min_size=1, max_size=25)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(steps=STEPS, data=st.data())
 def test_whatever_one_line_does_the_other_is_enough(steps, data):
     """Line B loses, repeats and delays what it likes, and may end; line A is whole. Delays lie in the interleaving."""
@@ -276,7 +276,7 @@ def test_whatever_one_line_does_the_other_is_enough(steps, data):
     assert feed.core.board.read(0)["version"] == 1 + len(truth.updates)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(steps=STEPS, data=st.data())
 def test_a_line_that_is_repaired_over_and_over_never_makes_the_other_wrong(steps, data):
     """Line B has gaps and takes snapshots of any age; what is shown is always a true book, and never an older one."""
@@ -304,7 +304,7 @@ def test_a_line_that_is_repaired_over_and_over_never_makes_the_other_wrong(steps
     assert feed.shown() == books[-1] and counted(feed)["outages"] == 0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(order=st.lists(st.booleans(), min_size=60, max_size=60), lost=st.sets(st.integers(0, 39)))
 def test_each_trade_is_counted_once(order, lost):
     """Each line loses what the other has, and sends its first one twice."""

@@ -64,7 +64,7 @@ def same_book(engine, twin):
         assert engine.best_bid < engine.best_ask
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(OPERATIONS, st.sampled_from([5, 1000]))
 def test_same_as_twin(operations, capacity):
     engine = MatchingEngine(tick=TICK, capacity=capacity, window=256)

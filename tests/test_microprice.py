@@ -87,7 +87,7 @@ def slow(rows, buckets, spreads, terms):
     return found.reshape(buckets, spreads)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), buckets=st.integers(2, 6), spreads=st.integers(1, 2))
 def test_what_is_learnt_is_the_definition(seed, buckets, spreads):
     rows = walk(seed, 600, spreads)

@@ -578,7 +578,7 @@ def evidence(draw):
     return told
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(evidence(), st.data())
 def test_any_order_and_any_repetition_of_the_evidence_ends_the_same(told, data):
     repeated = told + data.draw(st.lists(st.sampled_from(told), max_size=4)) if told else told
@@ -602,7 +602,7 @@ ANYTHING = st.sampled_from([
 ])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(ANYTHING, max_size=12))
 def test_whatever_comes_agrees_with_the_twin(events):
     table = Orders(listings(), EPOCH, orders=4, parents=2, fills=64)

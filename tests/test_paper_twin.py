@@ -122,7 +122,7 @@ def _fields(report):
             int(report["fee"]), Liquidity(liquidity).name if liquidity else "")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(EVENTS, st.sampled_from([0, 1, 10]), st.sampled_from([0, 2, 25]), FEES, FEES, st.booleans())
 def test_same_as_twin(events, order_ms, report_ms, maker_fee, taker_fee, restless):
     pair = Pair(order_ms, report_ms, maker_fee, taker_fee, restless)
@@ -138,7 +138,7 @@ def test_same_as_twin(events, order_ms, report_ms, maker_fee, taker_fee, restles
 FAR = st.one_of(st.integers(1, 400), st.integers(1, 400).map(lambda price: 5 * price), st.integers(1, 60_000))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.dictionaries(FAR, QUANTITIES, min_size=1, max_size=60), SIDES, st.data())
 def test_a_walk_meets_every_level_once_best_first(levels, side, data):
     """Of books whose levels lie near the touch, far from it and off today's grid."""

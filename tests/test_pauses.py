@@ -31,6 +31,19 @@ def halted(desk, order):
     return desk.report(order, ExecType.REPORT_REJECTED, Reason.LISTING_HALTED)
 
 
+def poor(desk, order):
+    """The exchange says that the account has not enough; the orders that follow."""
+    return desk.report(order, ExecType.REPORT_REJECTED, Reason.INSUFFICIENT_FUNDS)
+
+
+def refused_once(desk, why):
+    """An order to alpha is refused, and given up."""
+    order, = bought(desk)
+    assert order["listing"] == ALPHA
+    why(desk, order)
+    desk.clear()
+
+
 def test_what_a_halted_listing_refuses_goes_elsewhere_and_so_does_what_comes_after_it(desk):
     order, = bought(desk)
     assert order["listing"] == ALPHA
@@ -60,9 +73,7 @@ def test_it_is_tried_with_one_order_and_after_twice_the_time_again(desk):
 
 
 def test_after_a_halt_it_gets_one_order_after_the_other(desk):
-    order, = bought(desk)
-    halted(desk, order)
-    desk.clear()
+    refused_once(desk, halted)
     desk.now_ns += SECOND_NS
     order, = bought(desk)
     other, = bought(desk)
@@ -70,9 +81,7 @@ def test_after_a_halt_it_gets_one_order_after_the_other(desk):
 
 
 def test_the_first_order_that_it_takes_brings_it_back(desk):
-    order, = bought(desk)
-    halted(desk, order)
-    desk.clear()
+    refused_once(desk, halted)
     desk.now_ns += SECOND_NS
     order, = bought(desk)
     desk.report(order, ExecType.REPORT_FILL, trade_id=1, last_price=101,
@@ -84,11 +93,6 @@ def test_the_first_order_that_it_takes_brings_it_back(desk):
     desk.now_ns += SECOND_NS
     order, = bought(desk)
     assert order["listing"] == ALPHA
-
-
-def poor(desk, order):
-    """The exchange says that the account has not enough; the orders that follow."""
-    return desk.report(order, ExecType.REPORT_REJECTED, Reason.INSUFFICIENT_FUNDS)
 
 
 def sold(desk):
@@ -112,9 +116,7 @@ def test_without_funds_to_buy_only_sales_go_there(desk):
 
 
 def test_a_sale_there_brings_funds(desk):
-    order, = bought(desk)
-    poor(desk, order)
-    desk.clear()
+    refused_once(desk, poor)
     order, = sold(desk)
     desk.report(order, ExecType.REPORT_FILL, trade_id=1, last_price=99, last_quantity=order["quantity"],
                 cumulative_quantity=order["quantity"])
@@ -123,9 +125,7 @@ def test_a_sale_there_brings_funds(desk):
 
 
 def test_funds_that_come_from_elsewhere_are_noticed(desk):
-    order, = bought(desk)
-    poor(desk, order)
-    desk.clear()
+    refused_once(desk, poor)
     desk.now_ns += SECOND_NS
     order, = bought(desk)
     assert order["listing"] == ALPHA
@@ -149,9 +149,7 @@ def test_what_was_under_way_when_it_was_halted_makes_the_pause_no_longer(desk):
 
 def test_that_an_order_was_sent_says_nothing_of_a_halt(desk):
     """Until the exchange answers the one that is tried, no other goes there."""
-    order, = bought(desk)
-    halted(desk, order)
-    desk.clear()
+    refused_once(desk, halted)
     desk.now_ns += SECOND_NS
     desk.show(ALPHA, [(99, 50)], [(101, 50)])
     tried, = desk.submit(Side.BUY, 5, limit=90, allowed=1, algorithm=Algorithm.RESTING)

@@ -136,7 +136,7 @@ pairs_of = {"queues": st.tuples(st.floats(100, 400), st.floats(100, 400)),
             "penalties": st.tuples(st.floats(.015, .03), st.floats(.018, .03)), "impact": st.sampled_from([0, .0005])}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(problem=st.builds(any_two, **pairs_of), nudges=st.lists(st.floats(-100, 100), min_size=3, max_size=3))
 def test_neighbours_of_the_overbooked_optimum_cost_more(problem, nudges):
     """On common random numbers: equally likely outflows. 400 of each exchange know a cost to some 1e-5 of it."""

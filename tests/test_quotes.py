@@ -1,6 +1,6 @@
 """The exchange's own best bid and ask, merged with the book: the fresher is shown, and the book never hears of it."""
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orderflow._core.signals import SignalBit
@@ -335,7 +335,6 @@ def merged(true, quote):
             [ask, *sorted((price, quantity) for price, quantity in true[1].items() if price > ask[0])]]
 
 
-@settings(deadline=None)
 @given(STATES, STEPS)
 def test_what_is_shown_is_the_best_that_was_said_last(states, steps):
     """Any mixture of depth, quotes and late quotes of a market that moves through its own book."""

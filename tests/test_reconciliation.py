@@ -261,7 +261,7 @@ class Play:
         return self.desk.end()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(ROUND, min_size=1, max_size=12))
 def test_scenario_29_no_interleaving_of_fills_and_answers_is_taken_for_a_difference(rounds):
     """The stream tells late and loses some, the answer is of any moment: nothing is concluded, and our tally and the
@@ -277,7 +277,7 @@ def test_scenario_29_no_interleaving_of_fills_and_answers_is_taken_for_a_differe
         assert twin.expected == play.exchange.held[asset]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(ROUND, max_size=4), st.lists(ROUND, min_size=8, max_size=8),
        st.integers(-9, 9).filter(bool), st.lists(ROUND, max_size=4))
 def test_scenario_29_a_balance_that_no_fill_explains_is_found_whatever_else_happens(before, after, amount, later):

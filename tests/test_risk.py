@@ -326,7 +326,7 @@ def play(desk, twin, action, number, now_ns):
     return told
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(STEPS, max_size=20), st.sampled_from([TradingState.ACTIVE, TradingState.ACTIVE, TradingState.REDUCING]),
        st.sampled_from([0, 0, -200_000, 25_000]), CONTROLS)
 def test_agrees_with_the_twin(steps, state, position, controls):

@@ -63,4 +63,4 @@ class Weather(RuleBasedStateMachine):
 
 
 TestWeather = Weather.TestCase
-TestWeather.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestWeather.settings = settings(max_examples=40, stateful_step_count=40)

@@ -53,7 +53,7 @@ QUOTES = st.lists(
               st.integers(1, 1000)), min_size=2, max_size=60)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(QUOTES, st.floats(0.1, 100))
 @example([(1, 9000, 0, 1, 1), (1, 9012, 0, 1, 1), (1_878_571_186, 9012, 0, 1, 1)], 0.1)   # nearly all is forgotten
 def test_rolling_equals_batch(quotes, horizon):

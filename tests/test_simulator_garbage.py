@@ -41,7 +41,7 @@ def requests(draw, known):
 
 @pytest.mark.parametrize("maker, known", [(Kraken, KRAKEN), (Binance, BINANCE)])
 def test_every_request_is_answered(maker, known):
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(st.lists(requests(known), min_size=1, max_size=6))
     def ask(asked):
         trader = maker()

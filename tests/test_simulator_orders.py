@@ -384,7 +384,7 @@ def test_kraken_checks_the_signature_and_the_nonce_of_rest():
     assert trader.rest("Balance")["error"] == ["EAPI:Invalid nonce"]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.tuples(st.sampled_from(["BUY", "SELL"]), st.integers(-30, 30), st.integers(1, 30000),
                           st.sampled_from(["GTC", "IOC", "FOK", "cancel", "wait"])), max_size=25))
 def test_money_is_neither_made_nor_lost(steps):

@@ -47,7 +47,7 @@ def fate(order):
     return order.ending.value or "filled"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.one_of(PLACE, PLACE, PLACE, st.integers(0, 40)), max_size=40))
 def test_same_as_twin(steps):
     exchange, twin, orders = exchange_of(*ACCOUNTS), reference.Venue(), {}

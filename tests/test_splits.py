@@ -108,7 +108,7 @@ def test_any_split_gives_the_same_events(stream):
     assert whole[-len(stream.listings) - 1] == len(stream.frames) > 10
     assert all(state == BookState.LIVE and bids and asks for _, state, bids, asks in whole[-len(stream.listings):])
 
-    @settings(deadline=None, max_examples=12)
+    @settings(max_examples=12)
     @given(st.lists(st.integers(1, 3) | st.integers(1, 4000), min_size=1, max_size=20))
     def check(sizes):
         assert stream.events([*sizes, 3000]) == whole
