@@ -24,11 +24,11 @@ cdef nogil:
         cdef uint32_t at, k
         if parent.resting == 0:
             return
-        for k in range(members(self, slot) if passive.joins(&parent.order) else 0):
-            at = out_at(self, slot, k)
-            if at != <uint32_t>NONE:
-                cancel_child(self, at, now_ns)
         if passive.joins(&parent.order):
+            for k in range(members(self, slot)):
+                at = out_at(self, slot, k)
+                if at != <uint32_t>NONE:
+                    cancel_child(self, at, now_ns)
             return
         at = order_table.find(self.table, parent.resting, parent.resting_slot)
         if at != <uint32_t>NONE and not order_states.is_terminal(self.table.orders[at].status):

@@ -6,7 +6,6 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
 from orderflow._core cimport order_states, order_table
-from orderflow._core.order_states cimport Order
 from orderflow._core.order_table cimport NONE
 from orderflow._core.router_state cimport Posted, RouterState
 

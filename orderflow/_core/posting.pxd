@@ -15,7 +15,7 @@ is due still, and goes to the market if it waits too long.
 
 Router thread only.
 """
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from orderflow._core cimport (
     consolidated, conversion, iceberg, order_states, order_table, pacing, parents, passive, pegging, queues,
@@ -56,6 +56,7 @@ cdef struct Market:             # of one parent, while it is decided on
 
 
 cdef struct Place:              # a listing where an order could go
+    int128 cost                 # all-in, if it is filled there
     int64_t price               # listing scale
     uint32_t listing
     uint32_t k                  # its place within the instrument
@@ -213,12 +214,11 @@ cdef nogil:
         describe(self, parent, market, listing, price, queues.before(self, listing, market.side, price)
                  + queue.ahead(&posted_at(self, slot, k).place), &standing_in)
         if standing_in.mean < 0 or parent.order.urgency == 0:
-            standing.room = INT64_MAX // 2
+            standing.room = placing.LARGEST
             return
         worth = placing.best_at(&standing_in, 0)
         if worth >= out:
-            standing.room += (worth - out) if worth - out < INT64_MAX // 4 else INT64_MAX // 4
-            standing.room = standing.room if standing.room < INT64_MAX // 2 else INT64_MAX // 2
+            standing.room = min(standing.room + worth - out, <int64_t>placing.LARGEST)
             return
         if too_little(self, &parent.order, out):
             return                          # nowhere else is it taken
@@ -275,7 +275,6 @@ cdef nogil:
         cdef uint32_t count = 0
         cdef uint32_t k, i, j
         cdef int64_t price
-        cdef int128 cost
         cdef Place place
         if parent.order.urgency >= queue.SURE or market.left_ns <= 0:
             return 0
@@ -292,11 +291,10 @@ cdef nogil:
             if price <= 0:
                 continue
             place.price, place.listing, place.k = price, i, k
-            cost = post_price(self, i, market.side, price)
+            place.cost = post_price(self, i, market.side, price)
             j = count
-            while j and (cost < post_price(self, places[j - 1].listing, market.side, places[j - 1].price)
-                         if market.side == Side.BUY
-                         else cost > post_price(self, places[j - 1].listing, market.side, places[j - 1].price)):
+            while j and (place.cost < places[j - 1].cost if market.side == Side.BUY
+                         else place.cost > places[j - 1].cost):
                 places[j] = places[j - 1]
                 j -= 1
             places[j] = place

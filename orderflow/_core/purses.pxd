@@ -4,8 +4,8 @@ An exchange thread tells what an account holds after each round in which its boo
 (REPORT_HELD; reconciliation.pxd), in order with the fills; every fill that is heard after that changes it. What is held
 includes what open orders tie up: those are ours, as far as we know, and are taken off. A buy ties up quote currency,
 at its limit and with the taker's fee; a sale the base. Where nothing was told, or it is not known any more, nobody is
-held back: then the exchange's refusal is heard (pauses.pxd). A transfer, or what another program did, is known with the
-next round.
+held back: then the exchange's refusal is heard (pauses.pxd). Fills of other programs are in what is told next; of a
+transfer nobody knows until somebody accepts it.
 
 Amounts are in 1e-18. Router thread only.
 """
@@ -57,11 +57,16 @@ cdef nogil:
         amount = at_scale(amount * price, listing.price_decimals + listing.quantity_decimals)
         return amount + amount / <int64_t>FEE_UNIT * fee
 
-    inline void tie(Purses *self, const Listing *listing, uint8_t side, int128 more) noexcept:
-        """An order ties up so much more, or less."""
+    inline void tie(Purses *self, const Listing *listing, uint8_t side, int64_t price, int64_t quantity,
+                    int128 *tied) noexcept:
+        """An order at that limit may still be filled with so much, listing scale; `tied` is what it ties up so far."""
         cdef uint32_t purse = spent(self, listing.index, side)
-        if purse != <uint32_t>NO_PURSE:
-            self.purses[purse].tied = self.purses[purse].tied + more
+        cdef int128 now
+        if purse == <uint32_t>NO_PURSE:
+            return
+        now = needed(listing, side, price, quantity)
+        self.purses[purse].tied = self.purses[purse].tied + now - tied[0]
+        tied[0] = now
 
     inline void hear(Purses *self, uint32_t exchange, const ExecutionReport *report) noexcept:
         """REPORT_HELD."""

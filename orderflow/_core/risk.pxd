@@ -196,11 +196,9 @@ cdef nogil:
         cdef int128 more_committed = wide.product(committed - held.committed, limits.quantity_factor)
         cdef int128 more_filled = wide.product(filled - held.filled, limits.quantity_factor)
         cdef int128 more_open = more_committed - more_filled
-        cdef int128 tied = purses.needed(&risk.listings[held.listing], held.side, held.price, committed - filled)
         held.committed = committed
         held.filled = filled
-        purses.tie(&risk.purses, &risk.listings[held.listing], held.side, tied - held.tied)
-        held.tied = tied
+        purses.tie(&risk.purses, &risk.listings[held.listing], held.side, held.price, committed - filled, &held.tied)
         if commitment.parent_id == held.parent_id:
             commitment.committed += <int64_t>more_committed
         if held.side == Side.BUY:
